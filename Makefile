@@ -1,0 +1,142 @@
+# reli: `make run` and `make test` are all that a newcomer needs; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+CC = gcc
+V ?= release
+BUILD ?= build
+DESTDIR ?=
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+
+O := $(BUILD)/$(V)
+GEN := $(BUILD)/gen
+BIN := $(if $(filter release,$(V)),$(BUILD)/reli,$(O)/reli)
+
+WARN := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+FLAGS.release := -O2 -g $(FORTIFY)
+FLAGS.debug := -O1 -g $(FORTIFY) -DRELI_CRASH_POINTS
+FLAGS.asan := -O1 -g $(SAN) -DRELI_CRASH_POINTS
+FLAGS.clang := -O2 -g $(FORTIFY)
+FLAGS.fuzz := -O1 -g $(SAN) -fsanitize=fuzzer-no-link -DRELI_CRASH_POINTS
+FLAGS.coverage := -O0 -g --coverage -DRELI_CRASH_POINTS
+LDFLAGS.asan := $(SAN)
+LDFLAGS.fuzz := $(SAN)
+LDFLAGS.coverage := --coverage
+ifneq ($(filter clang fuzz,$(V)),)
+CC := clang
+endif
+
+PKGS := libuv hiredis libcurl libcrypto jansson libsodium
+LLHTTP := $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(GEN) $(if $(LLHTTP),,-isystem /usr/share/include/llhttp) \
+  -isystem /usr/include/postgresql -MMD -MP
+CFLAGS += -std=c11 $(WARN) $(HARDEN) $(FLAGS.$(V))
+LDFLAGS += $(LDHARDEN) $(LDFLAGS.$(V))
+LDLIBS = $(shell pkg-config --libs $(PKGS) $(if $(LLHTTP),libllhttp)) -lpq -lwslay -lpthread
+
+SRC := $(sort $(wildcard core/*/*.c core/*.c gateways/*.c gateways/sandbox/*.c store/*.c http/*.c ws/*.c))
+MAIN := core/main.c
+LIB_OBJ := $(patsubst %.c,$(O)/%.o,$(filter-out $(MAIN),$(SRC))) $(O)/gen/embed.o $(O)/gen/embed_data.o
+ifeq ($(LLHTTP),)
+LIB_OBJ += $(O)/llhttp/api.o $(O)/llhttp/http.o $(O)/llhttp/llhttp.o
+endif
+LIB := $(O)/libreli.a
+EMBEDDED := $(wildcard sql/query/*.sql sql/migrations/*.sql http/static/*)
+
+UNIT_SRC := $(sort $(wildcard test/*/*_test.c))
+UNIT_BIN := $(patsubst test/%.c,$(O)/test/%,$(UNIT_SRC))
+FUZZ_SRC := $(sort $(wildcard test/fuzz/*_fuzz.c))
+FUZZ_BIN := $(patsubst test/fuzz/%.c,$(BUILD)/fuzz/test/fuzz/%,$(FUZZ_SRC))
+
+##@ Build
+all: $(BIN) ## the binary, build/reli (V=debug|asan|clang for another variant)
+
+$(BIN): $(O)/core/main.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+
+$(O)/%.o: %.c $(GEN)/stamp
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(O)/core/version.o: CPPFLAGS += -DRELI_VERSION='"$(VERSION)"'
+
+$(O)/gen/embed.o: $(GEN)/stamp
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $(GEN)/embed.c
+
+$(O)/gen/embed_data.o: $(GEN)/stamp
+	@mkdir -p $(@D)
+	$(CC) -c -o $@ $(GEN)/embed.S
+
+# Third-party C: compiled as it is, without our warnings.
+$(O)/llhttp/%.o: /usr/share/llhttp/%.c
+	@mkdir -p $(@D)
+	$(CC) -isystem /usr/share/include/llhttp $(HARDEN) $(FLAGS.$(V)) -w -c -o $@ $<
+
+$(GEN)/stamp: $(EMBEDDED) $(BUILD)/vendor/stamp scripts/embed.sh
+	@scripts/embed.sh $(GEN)
+
+$(BUILD)/vendor/stamp: http/ui/package-lock.json scripts/vendor.sh
+	@scripts/vendor.sh $(BUILD)/vendor
+
+##@ Run and prove
+run: all ## packages, database, sandbox, service and demo data; stays in the foreground
+	@scripts/run.sh
+
+test: ## everything: unit, fuzz smoke and system tests, with services of its own
+	@scripts/test.sh
+
+unit: $(UNIT_BIN) ## the tests that need no services
+	@scripts/unit.sh $(UNIT_BIN)
+
+$(O)/test/%: $(O)/test/%.o $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+check: lint ## lint, both compilers, then the tests under sanitizers
+	@scripts/check.sh
+
+bench: ## measures, as ratios in one run, against the targets
+	@scripts/bench.sh
+
+fuzz: $(FUZZ_BIN) ## each parser for FUZZ_SECONDS (default 10)
+	@scripts/fuzz.sh $(FUZZ_BIN)
+
+$(BUILD)/fuzz/test/fuzz/%: test/fuzz/%.c
+	@$(MAKE) --no-print-directory V=fuzz $(BUILD)/fuzz/libreli.a
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) $(filter-out gcc,$(CFLAGS)) $(FLAGS.fuzz) -fsanitize=fuzzer $(LDHARDEN) -o $@ $< $(BUILD)/fuzz/libreli.a $(LDLIBS)
+
+lint: $(GEN)/stamp ## static analysis, room borders, OpenAPI, shell and Python
+	@scripts/lint.sh
+
+format: ## formats the C by .clang-format
+	@clang-format -i $(shell git ls-files '*.c' '*.h')
+
+##@ Keep
+install: all ## into $(DESTDIR)$(PREFIX)/bin
+	install -D -m 0755 $(BUILD)/reli $(DESTDIR)$(PREFIX)/bin/reli
+
+clean: ## removes build/, keeps .local/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: all run test unit check bench fuzz lint format install clean help
+.SECONDARY:
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,46 @@
+#ifndef RELI_BASE_BUF_H
+#define RELI_BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/attr.h"
+#include "core/base/str.h"
+
+/* A growing byte buffer with a limit that is given at init. Appending beyond the limit (or without
+ * memory) sets `failed` and drops the rest: look at it once, at the end. */
+struct buf {
+    char *p;
+    size_t n;
+    size_t cap;
+    size_t limit;
+    bool failed;
+};
+
+void buf_init(struct buf *b, size_t limit);
+/* Safe on a zero struct. */
+void buf_free(struct buf *b);
+/* Empties it and keeps the memory. */
+void buf_reset(struct buf *b);
+/* Room for `n` more bytes at b->p + b->n, or NULL; count them in yourself. */
+char *buf_room(struct buf *b, size_t n);
+void buf_add(struct buf *b, const void *p, size_t n);
+void buf_str(struct buf *b, struct str s);
+void buf_c(struct buf *b, const char *c);
+void buf_char(struct buf *b, char c);
+void buf_i64(struct buf *b, int64_t v);
+void buf_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Big-endian, as network protocols have them. */
+void buf_be16(struct buf *b, uint16_t v);
+void buf_be32(struct buf *b, uint32_t v);
+void buf_be64(struct buf *b, uint64_t v);
+/* Drops the first `n` bytes. */
+void buf_consume(struct buf *b, size_t n);
+
+static inline struct str buf_view(const struct buf *b)
+{
+    return str_n(b->p, b->n);
+}
+
+#endif

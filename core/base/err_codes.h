@@ -1,0 +1,48 @@
+/* The one catalogue of error codes. X(NAME, http status, stable word, title, may be retried as is).
+ * Words are part of the public contract: never rename one. A status of 0 marks a code that has no
+ * meaning of its own for a client; err_http() then answers as INTERNAL does. */
+#ifndef RELI_ERR_CODES
+#define RELI_ERR_CODES(X)                                                                          \
+    X(NONE, 200, "ok", "No error", 0)                                                              \
+    X(BAD_REQUEST, 400, "bad_request", "The request is malformed", 0)                              \
+    X(INVALID_JSON, 400, "invalid_json", "The body is not valid JSON", 0)                          \
+    X(IDEMPOTENCY_KEY_INVALID, 400, "idempotency_key_invalid", "Invalid Idempotency-Key", 0)       \
+    X(IDEMPOTENCY_KEY_REQUIRED, 400, "idempotency_key_required", "Idempotency-Key is required", 0) \
+    X(UNAUTHENTICATED, 401, "unauthenticated", "Authentication failed", 0)                         \
+    X(FORBIDDEN, 403, "forbidden", "Not allowed", 0)                                               \
+    X(NOT_FOUND, 404, "not_found", "No such resource", 0)                                          \
+    X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "Method not allowed", 0)                      \
+    X(REQUEST_TIMEOUT, 408, "request_timeout", "The request took too long to arrive", 1)           \
+    X(CONFLICT, 409, "conflict", "The resource changed meanwhile", 1)                              \
+    X(IDEMPOTENCY_IN_PROGRESS, 409, "idempotency_in_progress",                                     \
+      "A request with this key is in progress", 1)                                                 \
+    X(DUPLICATE_REFERENCE, 409, "duplicate_reference", "The reference is taken", 0)                \
+    X(INVALID_STATE, 409, "invalid_state", "Not possible in the present state", 0)                 \
+    X(BODY_TOO_LARGE, 413, "body_too_large", "The body is too large", 0)                           \
+    X(URI_TOO_LONG, 414, "uri_too_long", "The request line is too long", 0)                        \
+    X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "Send application/json", 0)           \
+    X(VALIDATION, 422, "validation_failed", "The request has invalid fields", 0)                   \
+    X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused",                                       \
+      "The key was used with another request", 0)                                                  \
+    X(RATE_LIMITED, 429, "rate_limited", "Too many requests", 1)                                   \
+    X(HEADERS_TOO_LARGE, 431, "headers_too_large", "The header fields are too large", 0)           \
+    X(INTERNAL, 500, "internal", "Internal error", 1)                                              \
+    X(NOT_IMPLEMENTED, 501, "not_implemented", "Not supported", 0)                                 \
+    X(UNAVAILABLE, 503, "unavailable", "The service is not available now", 1)                      \
+    X(MAINTENANCE, 503, "maintenance", "The service is under maintenance", 1)                      \
+    X(OVERLOADED, 503, "overloaded", "The service is overloaded", 1)                               \
+    X(VERSION_NOT_SUPPORTED, 505, "http_version_not_supported", "HTTP version not supported", 0)   \
+    /* inside only */                                                                              \
+    X(INVALID, 0, "invalid", "Invalid argument", 0)                                                \
+    X(PARSE, 0, "parse", "Cannot be parsed", 0)                                                    \
+    X(LIMIT, 0, "limit", "A limit was reached", 1)                                                 \
+    X(NO_MEMORY, 0, "no_memory", "Out of memory", 1)                                               \
+    X(IO, 0, "io", "Input or output failed", 1)                                                    \
+    X(TIMEOUT, 0, "timeout", "A deadline passed", 1)                                               \
+    X(CANCELED, 0, "canceled", "Canceled", 1)                                                      \
+    X(FAILED, 0, "failed", "Definitely did not happen", 0)                                         \
+    X(AMBIGUOUS, 0, "ambiguous", "May or may not have happened", 0)                                \
+    X(LOST_RACE, 0, "lost_race", "Another change won", 1)                                          \
+    X(CRYPTO, 0, "crypto", "A cryptographic operation failed", 0)                                  \
+    X(CONFIG, 0, "config", "The configuration is wrong", 0)
+#endif

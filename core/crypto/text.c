@@ -1,0 +1,91 @@
+/* Hex of our own; base64 by OpenSSL, whose decoder takes blanks and counts padding as data. */
+#include "core/crypto/text.h"
+
+#include <openssl/evp.h>
+
+void hex_add(struct buf *b, struct str bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *p = buf_room(b, bytes.n * 2);
+    if (p == NULL)
+        return;
+    for (size_t i = 0; i < bytes.n; i++) {
+        *p++ = digits[(unsigned char)bytes.p[i] >> 4];
+        *p++ = digits[(unsigned char)bytes.p[i] & 15];
+    }
+    b->n += bytes.n * 2;
+}
+
+static int digit(char c, bool lower)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return !lower && c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool hex_decode(struct str hex, bool lower, void *out, size_t cap)
+{
+    if (hex.n % 2 != 0 || hex.n / 2 > cap)
+        return false;
+    unsigned char *p = out;
+    for (size_t i = 0; i < hex.n; i += 2) {
+        int hi = digit(hex.p[i], lower), lo = digit(hex.p[i + 1], lower);
+        if (hi < 0 || lo < 0)
+            return false;
+        *p++ = (unsigned char)(hi << 4 | lo);
+    }
+    return true;
+}
+
+void base64_add(struct buf *b, struct str bytes)
+{
+    ASSERT(bytes.n < (1u << 30));
+    size_t n = (bytes.n + 2) / 3 * 4;
+    char *p = buf_room(b, n + 1); /* OpenSSL ends it with NUL */
+    if (p == NULL)
+        return;
+    (void)EVP_EncodeBlock((unsigned char *)p, (const unsigned char *)bytes.p, (int)bytes.n);
+    b->n += n;
+}
+
+struct str base64_text(struct arena *a, struct str bytes)
+{
+    ASSERT(bytes.n < (1u << 30));
+    size_t n = (bytes.n + 2) / 3 * 4;
+    char *p = arena_alloc(a, n + 1);
+    if (p == NULL)
+        return STR_NULL;
+    (void)EVP_EncodeBlock((unsigned char *)p, (const unsigned char *)bytes.p, (int)bytes.n);
+    return str_n(p, n);
+}
+
+static bool base64_shape(struct str text)
+{
+    if (text.n == 0 || text.n % 4 != 0 || text.n > (1u << 30))
+        return false;
+    size_t pad = text.p[text.n - 1] == '=' ? (text.p[text.n - 2] == '=' ? 2 : 1) : 0;
+    for (size_t i = 0; i < text.n - pad; i++) {
+        char c = text.p[i];
+        if (!ascii_is_alpha(c) && !ascii_is_digit(c) && c != '+' && c != '/')
+            return false;
+    }
+    return true;
+}
+
+struct str base64_decode(struct arena *a, struct str text)
+{
+    if (!base64_shape(text))
+        return STR_NULL;
+    unsigned char *p = arena_alloc(a, text.n / 4 * 3 + 1);
+    if (p == NULL)
+        return STR_NULL;
+    int n = EVP_DecodeBlock(p, (const unsigned char *)text.p, (int)text.n);
+    if (n < 0)
+        return STR_NULL;
+    for (size_t i = text.n; i > 0 && text.p[i - 1] == '='; i--)
+        n--;
+    p[n] = 0;
+    return str_n((const char *)p, (size_t)n);
+}
