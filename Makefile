@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 CC = gcc
 V ?= release
 BUILD ?= build
+export BUILD
 DESTDIR ?=
 PREFIX ?= /usr/local
 PYTHON ?= /usr/bin/python3
@@ -55,6 +56,8 @@ EMBEDDED := $(wildcard sql/query/*.sql sql/migrations/*.sql http/static/*)
 
 UNIT_SRC := $(sort $(wildcard test/*/*_test.c))
 UNIT_BIN := $(patsubst test/%.c,$(O)/test/%,$(UNIT_SRC))
+SERVICE_SRC := $(sort $(wildcard test/*/*_pgtest.c test/*/*_redistest.c))
+SERVICE_BIN := $(patsubst test/%.c,$(O)/test/%,$(SERVICE_SRC))
 FUZZ_SRC := $(sort $(wildcard test/fuzz/*_fuzz.c))
 FUZZ_BIN := $(patsubst test/fuzz/%.c,$(BUILD)/fuzz/test/fuzz/%,$(FUZZ_SRC))
 
@@ -68,7 +71,7 @@ $(BIN): $(O)/core/main.o $(LIB)
 $(LIB): $(LIB_OBJ)
 	@rm -f $@ && ar rcs $@ $^
 
-$(O)/%.o: %.c $(GEN)/stamp
+$(O)/%.o: %.c | $(GEN)/stamp
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
@@ -94,7 +97,7 @@ $(BUILD)/vendor/stamp: http/ui/package-lock.json scripts/vendor.sh
 	@scripts/vendor.sh $(BUILD)/vendor
 
 ##@ Run and prove
-run: all ## packages, database, sandbox, service and demo data; stays in the foreground
+run: ## packages, build, database, sandbox, service and demo data; stays in the foreground
 	@scripts/run.sh
 
 test: ## everything: unit, fuzz smoke and system tests, with services of its own
@@ -102,6 +105,12 @@ test: ## everything: unit, fuzz smoke and system tests, with services of its own
 
 unit: $(UNIT_BIN) ## the tests that need no services
 	@scripts/unit.sh $(UNIT_BIN)
+
+# For scripts/test.sh.
+unit-programs: $(UNIT_BIN)
+service-tests: $(SERVICE_BIN)
+list-service-tests:
+	@echo $(SERVICE_BIN)
 
 $(O)/test/%: $(O)/test/%.o $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
@@ -115,12 +124,18 @@ bench: ## measures, as ratios in one run, against the targets
 fuzz: $(FUZZ_BIN) ## each parser for FUZZ_SECONDS (default 10)
 	@scripts/fuzz.sh $(FUZZ_BIN)
 
-$(BUILD)/fuzz/test/fuzz/%: test/fuzz/%.c
-	@$(MAKE) --no-print-directory V=fuzz $(BUILD)/fuzz/libreli.a
+ifneq ($(V),fuzz)
+# Its own rules know what it is made of; always asked, remade only if need be.
+$(BUILD)/fuzz/libreli.a: always
+	@$(MAKE) --no-print-directory V=fuzz $@
+endif
+always:
+
+$(BUILD)/fuzz/test/fuzz/%: test/fuzz/%.c $(BUILD)/fuzz/libreli.a
 	@mkdir -p $(@D)
 	clang $(CPPFLAGS) $(filter-out gcc,$(CFLAGS)) $(FLAGS.fuzz) -fsanitize=fuzzer $(LDHARDEN) -o $@ $< $(BUILD)/fuzz/libreli.a $(LDLIBS)
 
-lint: $(GEN)/stamp ## static analysis, room borders, OpenAPI, shell and Python
+lint: ## static analysis, room borders, OpenAPI, shell and Python
 	@scripts/lint.sh
 
 format: ## formats the C by .clang-format
@@ -137,6 +152,7 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run test unit check bench fuzz lint format install clean help
+.PHONY: all run test unit check bench fuzz lint format install clean help always \
+  unit-programs service-tests list-service-tests
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -9,7 +9,8 @@ asm=$(mktemp) table=$(mktemp) list=$(mktemp)
 trap 'rm -f "$asm" "$table" "$list"' EXIT
 
 put() { # put LABEL FILE
-    printf '.global %s\n.balign 8\n%s:\n.incbin "%s"\n.global %s_end\n%s_end:\n.byte 0\n' "$1" "$1" "$2" "$1" "$1" >>"$asm"
+    printf '.global %s\n.balign 8\n%s:\n.incbin "%s"\n.global %s_end\n%s_end:\n.byte 0\n' \
+        "$1" "$1" "$2" "$1" "$1" >>"$asm"
 }
 table_open() { printf 'const struct embed_file %s[] = {\n' "$1" >>"$table"; }
 table_row() { printf '    {"%s", embed_%s, embed_%s_end},\n' "$1" "$2" "$2" >>"$table"; }
@@ -51,7 +52,7 @@ for f in sql/migrations/*.sql; do pairs+=("$f=$(basename "$f" .sql)"); done
 add_group embed_migrations "${pairs[@]}"
 
 pairs=()
-for f in http/static/* build/vendor/static/*; do [ -f "$f" ] && pairs+=("$f=$(basename "$f")"); done
+for f in http/static/* "${BUILD:-build}"/vendor/static/*; do [ -f "$f" ] && pairs+=("$f=$(basename "$f")"); done
 add_group embed_static "${pairs[@]}"
 
 keep() { cmp -s "$1" "$2" || cp "$1" "$2"; }

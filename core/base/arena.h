@@ -13,7 +13,7 @@ struct arena_chunk;
 
 struct arena {
     struct arena_chunk *head;
-    size_t used;  /* bytes handed out and wasted at chunk ends */
+    size_t used;  /* bytes handed out, each piece rounded up to 16 */
     size_t limit; /* cap in bytes */
 };
 

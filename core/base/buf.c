@@ -26,7 +26,7 @@ char *buf_room(struct buf *b, size_t n)
 {
     if (b->failed)
         return NULL;
-    if (b->cap - b->n >= n)
+    if (b->p != NULL && b->cap - b->n >= n)
         return b->p + b->n;
     if (n > b->limit || b->n > b->limit - n) {
         b->failed = true;

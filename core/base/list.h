@@ -78,7 +78,13 @@ static inline struct link *list_next(const struct list *l, const struct link *k)
     return k->next != &l->head ? k->next : NULL;
 }
 
+static inline void *list_item_(struct link *k, size_t offset)
+{
+    return k != NULL ? (char *)k - offset : NULL;
+}
+
+/* The struct that holds a link; NULL for NULL. The link is evaluated once: it may be list_pop(…). */
 #define LIST_ITEM(link_ptr, type, member)                                                          \
-    ((link_ptr) != NULL ? CONTAINER_OF(link_ptr, type, member) : (type *)NULL)
+    ((type *)list_item_((link_ptr), offsetof(type, member)))
 
 #endif

@@ -71,6 +71,11 @@ int64_t log_dropped(void)
     return logger.dropped;
 }
 
+size_t log_waiting(void)
+{
+    return logger.buf.n;
+}
+
 static void add_json_text(struct buf *b, struct str s)
 {
     buf_char(b, '"');

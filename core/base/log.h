@@ -1,6 +1,7 @@
 #ifndef RELI_BASE_LOG_H
 #define RELI_BASE_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
@@ -52,6 +53,8 @@ void log_now(int64_t wall_us);
 /* The request, job or operation that the next lines are about; NULL for none. Borrowed. */
 void log_request(const char *request_id);
 const char *log_current_request(void);
+/* Bytes that log_flush has not written yet. */
+size_t log_waiting(void);
 /* Writes what the descriptor takes now. */
 void log_flush(void);
 /* Writes everything, waiting up to a second; for the end of a process. */

@@ -35,8 +35,8 @@ static const uint8_t exponents[1 << 15] = {
     E2('S', 'T', 'N'), E2('S', 'V', 'C'), E2('S', 'Y', 'P'), E2('S', 'Z', 'L'), E2('T', 'H', 'B'),
     E2('T', 'J', 'S'), E2('T', 'M', 'T'), E2('T', 'O', 'P'), E2('T', 'R', 'Y'), E2('T', 'T', 'D'),
     E2('T', 'W', 'D'), E2('T', 'Z', 'S'), E2('U', 'A', 'H'), E2('U', 'S', 'D'), E2('U', 'Y', 'U'),
-    E2('U', 'Z', 'S'), E2('V', 'E', 'S'), E2('W', 'S', 'T'), E2('X', 'C', 'D'), E2('Y', 'E', 'R'),
-    E2('Z', 'A', 'R'), E2('Z', 'M', 'W'), E2('Z', 'W', 'G'),
+    E2('U', 'Z', 'S'), E2('V', 'E', 'S'), E2('W', 'S', 'T'), E2('X', 'C', 'D'), E2('X', 'C', 'G'),
+    E2('Y', 'E', 'R'), E2('Z', 'A', 'R'), E2('Z', 'M', 'W'), E2('Z', 'W', 'G'),
 };
 
 uint16_t currency_parse(struct str code)
@@ -76,6 +76,7 @@ struct err money_parse(struct str text, uint16_t currency, struct money *out)
     int exponent = currency_exponent(currency);
     int decimals = -1; /* -1 before the point */
     size_t digits = 0;
+    bool large = false; /* told only of a text that is an amount */
     int64_t v = 0;
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
@@ -90,18 +91,16 @@ struct err money_parse(struct str text, uint16_t currency, struct money *out)
         digits++;
         if (decimals >= 0 && ++decimals > exponent)
             return ERR(PARSE, "too many decimals for the currency");
-        if (v > MONEY_MAX / 10)
-            return ERR(LIMIT, "amount too large");
-        v = v * 10 + (c - '0');
+        large = large || v > MONEY_MAX / 10;
+        v = large ? v : v * 10 + (c - '0');
     }
     if (digits == 0 || decimals == 0)
         return ERR(PARSE, "not a decimal amount");
     for (int i = decimals < 0 ? 0 : decimals; i < exponent; i++) {
-        if (v > MONEY_MAX / 10)
-            return ERR(LIMIT, "amount too large");
-        v *= 10;
+        large = large || v > MONEY_MAX / 10;
+        v = large ? v : v * 10;
     }
-    if (v > MONEY_MAX)
+    if (large || v > MONEY_MAX)
         return ERR(LIMIT, "amount too large");
     *out = (struct money){v, currency};
     return ERR_OK;

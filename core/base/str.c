@@ -13,6 +13,8 @@ bool str_ieq(struct str a, struct str b)
 
 bool str_icontains(struct str s, struct str needle)
 {
+    if (needle.n == 0)
+        return true;
     for (size_t i = 0; i + needle.n <= s.n; i++)
         if (str_ieq(str_n(s.p + i, needle.n), needle))
             return true;
@@ -104,6 +106,8 @@ bool str_is_printable_ascii(struct str s)
 char *str_copy_c(char *dst, size_t cap, struct str s)
 {
     size_t n = s.n < cap - 1 ? s.n : cap - 1;
+    for (int back = 0; back < 3 && n > 0 && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80; back++)
+        n--; /* not in the middle of a character */
     if (n > 0)
         memcpy(dst, s.p, n);
     dst[n] = '\0';

@@ -52,7 +52,9 @@ static inline bool str_ends(struct str s, struct str suffix)
 
 static inline struct str str_from(struct str s, size_t from)
 {
-    return from >= s.n ? (struct str){s.p + s.n, 0} : (struct str){s.p + from, s.n - from};
+    if (from >= s.n)
+        return (struct str){s.p != NULL ? s.p + s.n : NULL, 0};
+    return (struct str){s.p + from, s.n - from};
 }
 
 static inline struct str str_first(struct str s, size_t n)
@@ -76,7 +78,7 @@ bool str_split(struct str *rest, char sep, struct str *part);
 bool str_to_i64(struct str s, int64_t *out);
 bool str_is_digits(struct str s);
 bool str_is_printable_ascii(struct str s);
-/* Copies as a C string, truncated to cap - 1 bytes; returns `dst`. */
+/* Copies as a C string, truncated to at most cap - 1 bytes between two UTF-8 characters; returns `dst`. */
 char *str_copy_c(char *dst, size_t cap, struct str s);
 
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) without NUL. */

@@ -135,7 +135,10 @@ bool time_parse(struct str s, int64_t *wall_us)
     }
     if (s.n != 0)
         return false;
-    *wall_us = date_to_us(d) - offset;
+    int64_t us = date_to_us(d) - offset;
+    if (date_of(us).year < 0 || date_of(us).year > 9999) /* the offset led out of four digits */
+        return false;
+    *wall_us = us;
     return true;
 }
 

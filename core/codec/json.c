@@ -237,6 +237,36 @@ static size_t skip_value(struct str t, size_t i)
     return i;
 }
 
+/* The ASCII character that an escape stands for; 0 if it is none of those. `*i` goes past it. */
+static char unescape(struct str raw, size_t *i)
+{
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    char c = raw.p[++*i];
+    ++*i;
+    if (c != 'u') {
+        const char *at = strchr(from, c);
+        return at != NULL ? to[at - from] : '\0';
+    }
+    int v = 0;
+    for (size_t end = *i + 4; *i < end && *i < raw.n; ++*i) {
+        char d = ascii_lower(raw.p[*i]);
+        v = v * 16 + (ascii_is_digit(d) ? d - '0' : d - 'a' + 10);
+    }
+    return v < 0x80 ? (char)v : '\0';
+}
+
+/* Whether the raw key, which may have escapes, is the ASCII `name`. */
+static bool key_is(struct str raw, struct str name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < raw.n; n++) {
+        char c = raw.p[i] == '\\' ? unescape(raw, &i) : raw.p[i++];
+        if (n == name.n || c != name.p[n])
+            return false;
+    }
+    return n == name.n;
+}
+
 struct str json_member_bytes(struct str text, struct str name)
 {
     size_t i = skip_blank(text, 0);
@@ -248,7 +278,7 @@ struct str json_member_bytes(struct str text, struct str name)
         i = skip_blank(text, skip_blank(text, end) + 1); /* over the colon */
         size_t value = i;
         i = skip_value(text, i);
-        if (str_eq(key, name))
+        if (key_is(key, name))
             return str_n(text.p + value, i - value);
         i = skip_blank(text, i);
         if (i < text.n && text.p[i] == ',')

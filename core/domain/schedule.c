@@ -26,12 +26,14 @@ int64_t schedule_wait_us(const struct schedule *s, int i)
 
 int64_t schedule_wait_or_last_us(const struct schedule *s, int i)
 {
-    return s->wait_us[i < s->n ? i : s->n - 1];
+    return s->n == 0 ? TIME_NEVER : s->wait_us[i < s->n ? i : s->n - 1];
 }
 
 int64_t schedule_jitter_us(int64_t us, uint32_t random)
 {
-    int64_t tenth = us / 10;
-    /* 16 random bits, so that nothing overflows in 64 */
-    return us - tenth + ((2 * tenth) >> 16) * (int64_t)(random >> 16);
+    if (us == TIME_NEVER)
+        return us;
+    int64_t tenth = us / 10, span = 2 * tenth, bits = (int64_t)(random >> 16);
+    /* span * bits / 2^16 in two parts, so that nothing overflows in 64 bits */
+    return us - tenth + (span >> 16) * bits + (((span & 0xffff) * bits) >> 16);
 }

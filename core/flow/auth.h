@@ -1,0 +1,56 @@
+#ifndef RELI_FLOW_AUTH_H
+#define RELI_FLOW_AUTH_H
+
+#include "core/flow/flow.h"
+
+/* Who calls, by API key. */
+
+/* X(NAME, word) */
+#define AUTH_SCOPES(X)                                                                             \
+    X(PAYMENTS_READ, "payments:read")                                                              \
+    X(PAYMENTS_WRITE, "payments:write")                                                            \
+    X(REFUNDS_WRITE, "refunds:write")                                                              \
+    X(PAYOUTS_WRITE, "payouts:write")                                                              \
+    X(WEBHOOKS_WRITE, "webhooks:write")
+
+enum auth_scope_bit {
+#define X(name, word) SCOPE_BIT_##name,
+    AUTH_SCOPES(X)
+#undef X
+        SCOPE_N
+};
+
+enum auth_scope {
+#define X(name, word) SCOPE_##name = 1 << SCOPE_BIT_##name,
+    AUTH_SCOPES(X)
+#undef X
+        SCOPE_ALL = (1 << SCOPE_N) - 1
+};
+
+/* "payments:read,payments:write" or "*"; false for an unknown word. */
+bool auth_scopes_parse(struct str text, unsigned *scopes) MUST_USE;
+
+struct principal {
+    struct uuid merchant, key;
+    bool live;
+    unsigned scopes;
+    char country[3];
+    bool needs_idempotency_key;
+    char actor[9 + UUID_TEXT]; /* "api_key:…" for the audit trail */
+};
+
+/* Whether a text can be an API key at all: sk_ or rk_, test_ or live_, 48 hex digits. */
+bool auth_key_ok(struct str key);
+/* A new key for a mode: prefix and 24 random bytes in hex. */
+enum { AUTH_KEY_LEN = 8 + 48, AUTH_KEY_SHOWN = 12 };
+void auth_key_make(bool live, char out[AUTH_KEY_LEN + 1]);
+
+/* What is known of a key from the last second: true and *out, without I/O. A revoked key is therefore refused
+ * within a second. */
+bool auth_cached(struct flow *f, struct str key, struct principal *out);
+/* Asks PostgreSQL. `done` fires once, on a later turn; ERR_UNAUTHENTICATED for an unknown, revoked or expired key,
+ * ERR_FORBIDDEN for a suspended merchant. */
+typedef void auth_fn(void *ctx, struct err err, const struct principal *who);
+void auth_start(struct flow *f, struct str key, auth_fn *done, void *ctx);
+
+#endif

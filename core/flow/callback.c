@@ -1,0 +1,387 @@
+/* A callback's way in: STORE, thanks, then LOAD, JUDGE (ASK the provider where the callback alone is not evidence
+ * enough), MOVE or CLOSE.
+ *
+ * Ways to fail: forged (401, nothing stored); the database is away (503: the provider may come again, and the
+ * polls ask anyway); the provider cannot be asked (LATER, by the schedule, then dead letters with an
+ * exception); a receipt that is another payment's (ignored, with an exception). */
+#include "core/flow/callback.h"
+
+#include <stdlib.h>
+
+#include "core/base/crash.h"
+#include "core/base/fsm.h"
+#include "core/base/log.h"
+#include "core/base/times.h"
+#include "core/crypto/mac.h"
+#include "core/crypto/random.h"
+#include "core/flow/ask.h"
+#include "core/flow/record.h"
+#include "core/flow/render.h"
+
+/* ---- receive ---- */
+
+struct receive {
+    struct flow *flow;
+    const struct gateway *gateway;
+    struct arena arena;
+    struct inbound_unit unit;
+    struct later later;
+    struct err err;
+    callback_fn *done;
+    void *ctx;
+};
+
+static void nobody_waits(void *ctx)
+{
+    (void)ctx;
+}
+
+static int32_t job_number(const uint8_t digest[SHA256_LEN])
+{
+    return (int32_t)((uint32_t)(digest[0] & 0x7f) << 24 | (uint32_t)digest[1] << 16 |
+                     (uint32_t)digest[2] << 8 | digest[3]);
+}
+
+static void stored(void *ctx)
+{
+    struct receive *r = ctx;
+    struct flow *f = r->flow;
+    struct err err = r->unit.unit.err;
+    bool fresh = !err_is(err) && (r->unit.is_new || r->unit.unit.doubt);
+    if (!err_is(err))
+        crash_point(CRASH_CALLBACK_STORED);
+    r->done(r->ctx, err, r->gateway);
+    crash_point(CRASH_CALLBACK_ACKED);
+    if (fresh)
+        callback_process(f, r->unit.row.merchant_id, r->unit.row.subject_id, r->unit.row.job_n, 0,
+                         nobody_waits, NULL);
+    f->busy--;
+    arena_free(&r->arena);
+    free(r);
+}
+
+static void refuse(void *ctx)
+{
+    struct receive *r = ctx;
+    r->done(r->ctx, r->err, NULL);
+    r->flow->busy--;
+    arena_free(&r->arena);
+    free(r);
+}
+
+static struct err fill(struct receive *r, const struct callback_input *in)
+{
+    struct flow *f = r->flow;
+    struct uuid subject, merchant;
+    for (size_t i = 0; gateways[i] != NULL && r->gateway == NULL; i++)
+        if (gateways[i]->callback_parse != NULL &&
+            callback_token_read(f->vault, gateways[i]->name, in->token, &subject, &merchant))
+            r->gateway = gateways[i];
+    if (r->gateway == NULL)
+        return ERR(UNAUTHENTICATED, "callback token");
+    crash_point(CRASH_CALLBACK_RECEIVED);
+    int n;
+    uint8_t digest[SHA256_LEN];
+    struct uuid payment = attempt_payment(subject, &n), id = random_uuid(loop_wall_us(f->loop));
+    sha256_one(in->body, digest);
+    struct buf sealed;
+    buf_init(&sealed, in->body.n + 256);
+    struct err err = vault_seal(f->vault, "provider_event.raw", merchant, subject, in->body, &sealed);
+    struct str raw = err_is(err) ? STR_NULL : arena_dup(&r->arena, buf_view(&sealed));
+    buf_free(&sealed);
+    if (raw.p == NULL)
+        return err_is(err) ? err : ERR(NO_MEMORY, "callback");
+    int64_t now = loop_wall_us(f->loop);
+    r->unit.row = (struct inbound_row){
+        .merchant_id = merchant,
+        .subject_id = subject,
+        .dedupe_key = arena_dup(&r->arena, str_n((char *)digest, sizeof digest)),
+        .id = id,
+        .mode = mode_word((payment.b[15] & 0x10) != 0),
+        .provider = str_c(r->gateway->name),
+        .payment_id = payment,
+        .attempt_n = (int16_t)n,
+        .peer = arena_dup(&r->arena, in->peer),
+        .ip_ok = in->ip_ok,
+        .raw = raw,
+        .at = now,
+        .job_n = job_number(digest),
+        .job_bucket = job_bucket(payment),
+        .job_owner = f->replica,
+        .job_lease = now + FLOW_LEASE_US,
+    };
+    return ERR_OK;
+}
+
+void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done, void *ctx)
+{
+    struct receive *r = calloc(1, sizeof *r);
+    ASSERT(r != NULL);
+    r->flow = f;
+    r->done = done;
+    r->ctx = ctx;
+    arena_init(&r->arena, 4 * 1024 * 1024);
+    f->busy++;
+    r->err = fill(r, in);
+    if (err_is(r->err)) {
+        loop_later(f->loop, &r->later, refuse, r);
+        return;
+    }
+    inbound_unit_ready(&r->unit, stored, r);
+    store_write(f->store, &r->unit.unit);
+}
+
+/* ---- process ---- */
+
+enum process_state { PROCESS_LOAD, PROCESS_PAYMENT, PROCESS_ASK, PROCESS_MOVE, PROCESS_CLOSE, PROCESS_DONE };
+static const char *const state_names[] = {"load", "payment", "ask", "move", "close", "done"};
+#define TO(s) (1u << PROCESS_##s)
+static const uint32_t state_next[] = {
+    [PROCESS_LOAD] = TO(PAYMENT) | TO(CLOSE) | TO(DONE),
+    [PROCESS_PAYMENT] = TO(ASK) | TO(MOVE) | TO(CLOSE) | TO(DONE),
+    [PROCESS_ASK] = TO(MOVE) | TO(CLOSE) | TO(DONE),
+    [PROCESS_MOVE] = TO(CLOSE) | TO(DONE),
+    [PROCESS_CLOSE] = TO(DONE),
+    [PROCESS_DONE] = 0,
+};
+#undef TO
+static const struct fsm process_fsm = {"callback", state_names, state_next};
+
+struct process {
+    struct flow *flow;
+    struct uuid merchant, subject, payment;
+    int32_t n;
+    int tries;
+    int attempt;
+    int state;
+    bool ip_ok;
+    const struct gateway *gateway;
+    struct arena arena;
+    struct str dedupe_key;
+    struct payment_record rec;
+    struct gw_result said;
+    struct payment_event event;
+    struct move_inbound inbound;
+    struct move_call call;
+    loop_fn *done;
+    void *ctx;
+};
+
+static void enter(struct process *p, enum process_state to)
+{
+    fsm_enter(&process_fsm, &p->state, to);
+}
+
+static void finish(struct process *p, struct err err)
+{
+    if (err_is(err))
+        log_warn("callback.failed", F_ID("payment", p->payment), F_ERR(err));
+    enter(p, PROCESS_DONE);
+    p->flow->busy--;
+    p->done(p->ctx);
+    arena_free(&p->arena);
+    free(p);
+}
+
+static void closed(void *ctx, struct err err, const struct rows *rows)
+{
+    (void)rows;
+    finish(ctx, err);
+}
+
+/* Ends the callback without a move; `exception` may be NULL. */
+static void close_with(struct process *p, const char *state, const char *reason, const char *exception)
+{
+    struct flow *f = p->flow;
+    int64_t now = loop_wall_us(f->loop);
+    struct uuid id = exception != NULL ? random_uuid(now) : UUID_NIL;
+    struct value params[] = {
+        V_UUID(p->merchant), V_UUID(p->subject), V_BYTES(p->dedupe_key), V_I32(p->n),
+        V_TEXT(str_c(state)), V_TEXT(str_c(reason)), V_TIME(now), V_UUID_OPT(id),
+        V_TEXT(exception != NULL ? str_c(exception) : STR_NULL),
+        V_TEXT(mode_word((p->payment.b[15] & 0x10) != 0)), V_UUID(p->payment),
+    };
+    log_info("callback.closed", F_ID("payment", p->payment), F_C("state", state), F_C("reason", reason));
+    enter(p, PROCESS_CLOSE);
+    store_exec(f->store, Q_callback_close, params, COUNT_OF(params), closed, p);
+}
+
+/* Not to be decided now: the job comes again by the schedule. */
+static void put_off(struct process *p, const char *why)
+{
+    struct flow *f = p->flow;
+    int64_t wait = schedule_wait_us(&f->settings.inbound_waits, p->tries);
+    if (wait == TIME_NEVER) {
+        close_with(p, "dead", why, "callback_dead");
+        return;
+    }
+    struct value params[] = {V_UUID(p->merchant), V_TEXT(STR("inbound")), V_UUID(p->subject), V_I32(p->n),
+                             V_TIME(loop_wall_us(f->loop) + wait), V_UUID(f->replica)};
+    enter(p, PROCESS_CLOSE);
+    store_exec(f->store, Q_job_later, params, COUNT_OF(params), closed, p);
+}
+
+static void moved(void *ctx, struct err err, const struct move_result *result)
+{
+    struct process *p = ctx;
+    (void)result;
+    if (err.code == ERR_CONFLICT) {
+        close_with(p, "ignored", "receipt_taken", "receipt_taken");
+    } else if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
+        close_with(p, "ignored", "state", NULL);
+    } else {
+        if (!err_is(err))
+            crash_point(CRASH_CALLBACK_PROCESSED);
+        finish(p, err);
+    }
+}
+
+static void move(struct process *p, const struct move_call *call)
+{
+    p->inbound = (struct move_inbound){p->subject, p->dedupe_key, p->n};
+    struct move_request rq = {
+        .merchant = p->merchant,
+        .payment = p->payment,
+        .event = p->event,
+        .actor = STR("provider"),
+        .inbound = &p->inbound,
+        .call = call,
+    };
+    enter(p, PROCESS_MOVE);
+    move_start(p->flow, &rq, moved, p);
+}
+
+/* The query has the last word on whether; the callback adds what the query cannot tell: receipt and amount. */
+static void asked(void *ctx, const struct payment_event *said, const struct move_call *call)
+{
+    struct process *p = ctx;
+    if (said->kind != PAYMENT_EVENT_SUCCESS && said->kind != PAYMENT_EVENT_FAILURE) {
+        put_off(p, "provider_undecided");
+        return;
+    }
+    p->event = *said;
+    p->event.provider_ref = p->said.provider_ref;
+    p->event.provider_code = arena_dup(&p->arena, said->provider_code);
+    p->event.message = arena_dup(&p->arena, said->message);
+    p->event.receipt = STR("");
+    if (said->kind == PAYMENT_EVENT_SUCCESS && p->said.verdict == GW_SUCCEEDED) {
+        p->event.receipt = p->said.receipt;
+        p->event.amount = p->said.amount;
+    }
+    p->call = *call;
+    p->call.body = arena_dup(&p->arena, call->body);
+    move(p, &p->call);
+}
+
+/* All of it together is evidence (providers: reference, amount, phone, address); where a piece is missing the
+ * provider is asked. */
+static const char *doubt(struct process *p, const struct attempt *at)
+{
+    struct str person, phone = STR("");
+    if (p->said.verdict != GW_SUCCEEDED && p->said.verdict != GW_FAILED)
+        return "verdict";
+    if (!p->ip_ok)
+        return "address";
+    if (at->provider_ref[0] == '\0')
+        return "reference";
+    if (p->said.phone.n > 0) {
+        if (err_is(record_person(p->flow, &p->rec, &p->arena, &person)) ||
+            err_is(person_phone(person, &p->arena, &phone)))
+            return "person";
+        if (phone.n > 0 && !str_eq(phone, p->said.phone))
+            return "phone";
+    }
+    return NULL;
+}
+
+static void judge(struct process *p)
+{
+    const struct attempt *at = payment_attempt(&p->rec.p, p->attempt);
+    if (at == NULL) {
+        close_with(p, "ignored", "no_attempt", NULL);
+        return;
+    }
+    struct str known = str_c(at->provider_ref);
+    if (known.n > 0 && p->said.provider_ref.n > 0 && !str_eq(known, p->said.provider_ref)) {
+        close_with(p, "ignored", "reference_differs", NULL);
+        return;
+    }
+    const char *why = doubt(p, at);
+    if (why == NULL) {
+        p->event = ask_event(&p->said, p->attempt, SOURCE_CALLBACK);
+        move(p, NULL);
+        return;
+    }
+    log_info("callback.asks", F_ID("payment", p->payment), F_C("why", why));
+    if (p->said.provider_ref.n == 0)
+        p->said.provider_ref = known;
+    if (p->said.provider_ref.n == 0) {
+        put_off(p, "no_reference");
+        return;
+    }
+    struct ask_request rq = {p->rec.account_id, p->said.provider_ref, p->attempt};
+    enter(p, PROCESS_ASK);
+    ask_start(p->flow, &rq, asked, p);
+}
+
+static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct process *p = ctx;
+    if (!err_is(err))
+        err = payment_record_read(rows, &p->arena, &p->rec);
+    if (err.code == ERR_NOT_FOUND)
+        close_with(p, "ignored", "no_payment", NULL);
+    else if (err_is(err))
+        finish(p, err);
+    else
+        judge(p);
+}
+
+enum { IN_DEDUPE, IN_PROVIDER, IN_PAYMENT, IN_ATTEMPT, IN_STATE, IN_IP_OK, IN_RAW };
+
+static void loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct process *p = ctx;
+    struct flow *f = p->flow;
+    if (err_is(err) || rows_n(rows) == 0) {
+        finish(p, err);
+        return;
+    }
+    struct str raw, state = rows_str(rows, 0, IN_STATE);
+    p->dedupe_key = arena_dup(&p->arena, rows_str(rows, 0, IN_DEDUPE));
+    p->gateway = gateway_find(rows_str(rows, 0, IN_PROVIDER));
+    p->payment = rows_uuid(rows, 0, IN_PAYMENT);
+    p->attempt = (int)rows_i64(rows, 0, IN_ATTEMPT);
+    p->ip_ok = rows_bool(rows, 0, IN_IP_OK);
+    if (!str_eq(state, STR("received")) && !str_eq(state, STR("retry"))) {
+        close_with(p, "processed", "again", NULL);
+        return;
+    }
+    err = vault_open(f->vault, "provider_event.raw", p->merchant, p->subject, rows_str(rows, 0, IN_RAW),
+                     &p->arena, &raw);
+    if (err_is(err)) {
+        finish(p, err);
+        return;
+    }
+    struct gw_callback in = {.body = raw};
+    if (p->gateway == NULL || err_is(p->gateway->callback_parse(&in, &p->arena, &p->said))) {
+        close_with(p, "ignored", "not_understood", NULL);
+        return;
+    }
+    struct value params[] = {V_UUID(p->merchant), V_UUID(p->payment)};
+    enter(p, PROCESS_PAYMENT);
+    store_read(f->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, p);
+}
+
+void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n, int tries,
+                      loop_fn *done, void *ctx)
+{
+    struct process *p = calloc(1, sizeof *p);
+    ASSERT(p != NULL);
+    *p = (struct process){.flow = f, .merchant = merchant, .subject = subject, .n = n, .tries = tries,
+                          .done = done, .ctx = ctx};
+    arena_init(&p->arena, 8 * 1024 * 1024);
+    f->busy++;
+    struct value params[] = {V_UUID(merchant), V_UUID(subject), V_I32(n)};
+    store_read(f->store, Q_callback_get, params, COUNT_OF(params), loaded, p);
+}

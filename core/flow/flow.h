@@ -1,0 +1,67 @@
+#ifndef RELI_FLOW_FLOW_H
+#define RELI_FLOW_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/domain/delivery.h"
+#include "core/domain/payment.h"
+#include "core/flow/vault.h"
+#include "core/loop/loop.h"
+#include "gateways/client.h"
+#include "store/redis.h"
+#include "store/rows.h"
+#include "store/store.h"
+
+/* What every use case works with. One per process, made and filled by core/app.c. */
+
+struct flow_settings {
+    struct str public_url;           /* base of callback URLs, without a trailing slash */
+    int64_t payment_expiry_us;       /* of mobile money; 0: the gateway's own */
+    int64_t idempotency_retention_us;
+    struct payment_rules rules;      /* prompt window and capabilities come from the gateway */
+    struct schedule inbound_waits;   /* between tries to process a callback */
+    struct delivery_rules delivery;
+    bool webhook_allow_private;
+    bool provider_live;              /* the mode of the installation's accounts */
+};
+
+enum { FLOW_MAX_ACCOUNTS = 16 };
+
+/* An account of the installation with a provider. */
+struct flow_account {
+    struct gw_account gw;
+    struct uuid id;
+};
+
+struct flow {
+    struct loop *loop;
+    struct store *store;
+    struct redis *redis; /* NULL without */
+    struct outbound *outbound;
+    struct gw_client *gateways;
+    struct vault *vault;
+    struct uuid replica; /* owner of leases */
+    struct flow_settings settings;
+    int n_accounts;
+    struct flow_account accounts[FLOW_MAX_ACCOUNTS];
+    /* Called for each event that was committed here. */
+    void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
+    void *published_ctx;
+    int busy;     /* operations under way: a drain waits for them */
+    bool closing; /* no new background work */
+};
+
+/* The account that takes payments of this provider and mode; NULL if there is none. */
+const struct flow_account *flow_account(const struct flow *f, struct str provider, bool live);
+/* The one with that id; NULL if it is not configured here. */
+const struct flow_account *flow_account_by_id(const struct flow *f, struct uuid id);
+/* The rules of a payment with this gateway. */
+struct payment_rules flow_rules(const struct flow *f, const struct gateway *g);
+/* Tells subscribers here and elsewhere of an event, and starts the fan-out whose job this process holds. */
+void flow_published(struct flow *f, const struct payment_record *rec, int32_t seq, bool fanout);
+
+/* How long a job that this process works on is kept from others. */
+#define FLOW_LEASE_US (60 * US_PER_S)
+
+#endif

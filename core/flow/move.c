@@ -1,0 +1,290 @@
+/* One event, one payment, one commit. Happy path: LOAD, WRITE, DONE.
+ *
+ * Ways to fail: the payment is not there; the event is impossible in its state; somebody else moved it
+ * between load and commit (load again, at most MOVE_MAX_TRIES times); the database is away (the
+ * event is not lost: who brought it still has it, or its job has). */
+#include "core/flow/move.h"
+
+#include <stdlib.h>
+
+#include "core/base/crash.h"
+#include "core/base/fsm.h"
+#include "core/base/times.h"
+#include "core/crypto/random.h"
+#include "core/flow/record.h"
+
+enum { MOVE_MAX_TRIES = 20, MOVE_ARENA = 1024 * 1024 };
+
+enum move_state { MOVING_LOAD, MOVING_STEP, MOVING_WRITE, MOVING_DONE };
+static const char *const state_names[] = {"load", "step", "write", "done"};
+#define TO(s) (1u << MOVING_##s)
+static const uint32_t state_next[] = {
+    [MOVING_LOAD] = TO(STEP) | TO(DONE),
+    [MOVING_STEP] = TO(WRITE) | TO(DONE),
+    [MOVING_WRITE] = TO(LOAD) | TO(DONE),
+    [MOVING_DONE] = 0,
+};
+#undef TO
+static const struct fsm move_fsm = {"move", state_names, state_next};
+
+struct move {
+    struct flow *flow;
+    struct move_request rq;
+    struct arena arena;
+    int state;
+    int tries;
+    bool was_doubtful; /* a commit of ours was not answered: its op_id may be in the row */
+    struct uuid op_id;
+    struct payment_record rec;
+    struct payment_effects fx;
+    struct str snapshot;
+    struct move_unit unit;
+    struct later later;
+    move_fn *done;
+    void *ctx;
+};
+
+static void move_run(struct move *m);
+
+static void finish(struct move *m, struct err err)
+{
+    fsm_enter(&move_fsm, &m->state, MOVING_DONE);
+    struct move_result result = {&m->rec, &m->fx, m->snapshot};
+    m->flow->busy--;
+    m->done(m->ctx, err, err_is(err) ? NULL : &result);
+    arena_free(&m->arena);
+    free(m);
+}
+
+static void loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct move *m = ctx;
+    arena_free(&m->arena);
+    arena_init(&m->arena, MOVE_ARENA);
+    m->rec = (struct payment_record){0};
+    if (!err_is(err))
+        err = payment_record_read(rows, &m->arena, &m->rec);
+    if (err_is(err)) {
+        finish(m, err);
+        return;
+    }
+    fsm_enter(&move_fsm, &m->state, MOVING_STEP);
+    move_run(m);
+}
+
+static void load(struct move *m)
+{
+    struct value params[] = {V_UUID(m->rq.merchant), V_UUID(m->rq.payment)};
+    store_read(m->flow->store, Q_payment_get, params, COUNT_OF(params), loaded, m);
+}
+
+static struct err add_call(struct move *m)
+{
+    const struct move_call *call = m->rq.call;
+    struct buf sealed;
+    struct uuid id = random_uuid(loop_wall_us(m->flow->loop));
+    buf_init(&sealed, call->body.n + 256);
+    struct err err = vault_seal(m->flow->vault, "provider_call.body", m->rq.merchant, id, call->body,
+                                &sealed);
+    struct str body = err_is(err) ? STR_NULL : arena_dup(&m->arena, buf_view(&sealed));
+    buf_free(&sealed);
+    if (body.p == NULL)
+        return err_is(err) ? err : ERR(NO_MEMORY, "provider call");
+    m->unit.n_calls = 1;
+    m->unit.calls[0] = (struct call_row){
+        .merchant_id = m->rq.merchant,
+        .payment_id = m->rq.payment,
+        .id = id,
+        .mode = mode_word(m->rec.live),
+        .attempt_n = (int16_t)call->attempt,
+        .op = str_c(call->op),
+        .http_status = call->http_status,
+        .took_us = call->took_us,
+        .outcome = str_c(call->outcome),
+        .body = body,
+        .at = loop_wall_us(m->flow->loop),
+    };
+    return ERR_OK;
+}
+
+static void add_answer(struct move *m)
+{
+    const struct move_answer *answer = m->rq.answer;
+    struct payment_update_row *row = &m->unit.row;
+    row->idem_key = answer->key;
+    row->idem_slot = answer->slot;
+    row->idem_slot_b = answer->slot_b;
+    row->idem_http = answer->http_status;
+    row->idem_seq = m->fx.notice != NOTICE_NONE ? m->rec.p.version : answer->seq;
+    row->idem_provider_ref = row->provider_ref;
+}
+
+static void add_attempts(struct move *m, const struct payment *before)
+{
+    for (int i = 0; i < m->rec.p.n_attempts; i++) {
+        const struct attempt *now = &m->rec.p.attempts[i];
+        if (i < before->n_attempts && memcmp(now, &before->attempts[i], sizeof *now) == 0)
+            continue;
+        attempt_row_fill(&m->rec, now, m->rec.p.updated_at_us, &m->unit.attempts[m->unit.n_attempts++]);
+        if (now->receipt[0] != '\0' && (i >= before->n_attempts || before->attempts[i].receipt[0] == '\0'))
+            m->unit.row.receipt_claim = str_c(now->receipt);
+    }
+}
+
+static struct str attempt_detail(struct move *m)
+{
+    const struct attempt *a = payment_attempt(&m->rec.p, m->rq.event.attempt);
+    if (a == NULL)
+        return STR_NULL;
+    return arena_fmt(&m->arena, "attempt %d %s%s%s", a->n, attempt_status_word(a->status),
+                     a->provider_code[0] != '\0' ? ", provider code " : "", a->provider_code);
+}
+
+/* Everything that the step says, as rows. */
+static struct err fill(struct move *m, const struct payment *before)
+{
+    struct flow *f = m->flow;
+    struct payment_record *rec = &m->rec;
+    const struct gateway *g = gateway_find(rec->provider);
+    struct payment_rules rules = flow_rules(f, g);
+    int64_t now = loop_wall_us(f->loop);
+    if (payment_status_final(rec->p.status) || rec->p.status == PAYMENT_IN_RECONCILIATION)
+        rec->next_action = STR_NULL;
+    rec->op_id = m->op_id;
+    m->unit = (struct move_unit){0};
+    payment_update_fill(rec, &m->unit.row);
+    m->unit.row.job_run_at = payment_deadline_us(&rec->p, &rules);
+    m->unit.row.job_lease = now;
+    add_attempts(m, before);
+    m->snapshot = STR_NULL;
+    if (m->fx.notice != NOTICE_NONE) {
+        TRY(record_event(f, &m->arena, rec, m->fx.notice, &m->unit.events[0]));
+        m->unit.n_events = 1;
+        m->snapshot = m->unit.events[0].data;
+    }
+    if (m->fx.action != NULL) {
+        record_audit(f, rec, before->status, m->fx.action, m->rq.actor, attempt_detail(m),
+                     &m->unit.audits[0]);
+        m->unit.n_audits = 1;
+    }
+    record_posting(&m->arena, rec, &m->fx, &m->unit);
+    if (m->fx.exception != EXCEPTION_NONE) {
+        m->unit.n_exceptions = 1;
+        m->unit.exceptions[0] = (struct exception_row){
+            .merchant_id = rec->merchant,
+            .payment_id = rec->id,
+            .id = random_uuid(now),
+            .mode = mode_word(rec->live),
+            .kind = str_c(payment_exception_word(m->fx.exception)),
+            .detail = attempt_detail(m),
+            .at = now,
+        };
+    }
+    if (m->rq.answer != NULL)
+        add_answer(m);
+    if (m->rq.inbound != NULL) {
+        m->unit.row.inbound_subject = m->rq.inbound->subject;
+        m->unit.row.inbound_key = m->rq.inbound->dedupe_key;
+        m->unit.row.inbound_n = m->rq.inbound->n;
+        m->unit.row.inbound_state = STR("processed");
+    }
+    return m->rq.call != NULL ? add_call(m) : ERR_OK;
+}
+
+static void wrote(void *ctx)
+{
+    struct move *m = ctx;
+    struct err err = m->unit.unit.err;
+    if (err_is(err)) {
+        finish(m, err);
+        return;
+    }
+    m->was_doubtful |= m->unit.unit.doubt;
+    switch (m->unit.stage) {
+    case MOVE_DONE:
+        m->rec.revision++;
+        if (m->fx.notice != NOTICE_NONE)
+            flow_published(m->flow, &m->rec, m->rec.p.version, m->unit.fanout);
+        finish(m, ERR_OK);
+        return;
+    case MOVE_RECEIPT_TAKEN:
+        finish(m, ERR(CONFLICT, "the receipt is another payment's"));
+        return;
+    case MOVE_LOST_RACE:
+        break;
+    }
+    if (++m->tries == MOVE_MAX_TRIES) {
+        finish(m, ERR(CONFLICT, "too many lost races"));
+        return;
+    }
+    fsm_enter(&move_fsm, &m->state, MOVING_LOAD);
+    move_run(m);
+}
+
+static void step(struct move *m)
+{
+    const struct gateway *g = gateway_find(m->rec.provider);
+    struct payment_rules rules = flow_rules(m->flow, g);
+    struct payment before = m->rec.p;
+    int64_t now = loop_wall_us(m->flow->loop);
+    bool mine = m->was_doubtful && uuid_eq(m->rec.op_id, m->op_id);
+    m->fx = (struct payment_effects){0};
+    struct err err = ERR_OK;
+    if (!mine) /* else the commit of which we had no answer was made */
+        err = payment_step(&m->rec.p, &m->rq.event, &rules, now, &m->fx);
+    bool more = !mine && (m->rq.answer != NULL || m->rq.inbound != NULL || m->rq.call != NULL);
+    if (err_is(err) || (!m->fx.changed && !more)) {
+        finish(m, err);
+        return;
+    }
+    if (!m->fx.changed)
+        m->rec.p.updated_at_us = before.updated_at_us;
+    fsm_enter(&move_fsm, &m->state, MOVING_WRITE);
+    err = fill(m, &before);
+    if (err_is(err)) {
+        finish(m, err);
+        return;
+    }
+    move_unit_ready(&m->unit, wrote, m);
+    store_write(m->flow->store, &m->unit.unit);
+}
+
+static void move_run(struct move *m)
+{
+    if (m->state == MOVING_LOAD)
+        load(m);
+    else
+        step(m);
+}
+
+static void begin(void *ctx)
+{
+    move_run(ctx);
+}
+
+
+/* A first step from a record that the caller has: its texts are borrowed from the caller. */
+static void start_known(struct move *m)
+{
+    m->rec = *m->rq.known;
+    fsm_enter(&move_fsm, &m->state, MOVING_STEP);
+    loop_later(m->flow->loop, &m->later, begin, m);
+}
+
+void move_start(struct flow *f, const struct move_request *rq, move_fn *done, void *ctx)
+{
+    struct move *m = calloc(1, sizeof *m);
+    ASSERT(m != NULL);
+    m->flow = f;
+    m->rq = *rq;
+    m->done = done;
+    m->ctx = ctx;
+    m->op_id = random_uuid(loop_wall_us(f->loop));
+    m->rq.event.random = (uint32_t)random_u64();
+    arena_init(&m->arena, MOVE_ARENA);
+    f->busy++;
+    if (rq->known != NULL)
+        start_known(m);
+    else
+        load(m);
+}

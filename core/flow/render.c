@@ -1,0 +1,150 @@
+/* Payments and events as JSON. See render.h. */
+#include "core/flow/render.h"
+
+#include "core/codec/json.h"
+
+static const struct str nobody = {"\"phone\":null,\"email\":null,\"name\":null", 37};
+static const struct str no_reference = {"\"provider_transaction_id\":null", 30};
+
+static void put_optional(struct buf *out, const char *name, struct str s)
+{
+    buf_char(out, '"');
+    buf_c(out, name);
+    buf_c(out, "\":");
+    if (s.n == 0)
+        buf_c(out, "null");
+    else
+        json_quote(out, s);
+}
+
+void render_person(struct buf *out, struct str phone, struct str email, struct str name)
+{
+    put_optional(out, "phone", phone);
+    buf_char(out, ',');
+    put_optional(out, "email", email);
+    buf_char(out, ',');
+    put_optional(out, "name", name);
+}
+
+struct err person_phone(struct str person, struct arena *a, struct str *phone)
+{
+    *phone = STR("");
+    if (person.n == 0)
+        return ERR_OK;
+    struct str text = arena_fmt(a, "{%.*s}", STR_ARG(person));
+    struct json *j;
+    TRY(json_parse(text, &j, NULL));
+    struct str found = json_str(json_get(j, "phone"));
+    *phone = found.p != NULL ? arena_dup(a, found) : STR("");
+    json_free(j);
+    return ERR_OK;
+}
+
+static void put_failure(struct jsonw *w, const struct payment *p)
+{
+    if (p->failure == FAILURE_NONE) {
+        jw_null(w, "failure");
+        return;
+    }
+    struct str code = str_c(p->failure_provider_code), message = str_c(p->failure_message);
+    jw_key(w, "failure");
+    jw_open(w);
+    jw_c(w, "code", failure_word(p->failure));
+    jw_str(w, "provider_code", code.n > 0 ? code : STR_NULL);
+    jw_str(w, "message", message.n > 0 ? message : str_c(failure_message(p->failure)));
+    jw_c(w, "advice", failure_advice_word(p->failure));
+    jw_close(w);
+}
+
+static void put_money(struct jsonw *w, const char *name, const struct payment *p, int64_t minor)
+{
+    jw_money(w, name, (struct money){minor, p->amount.currency});
+}
+
+static struct str or_null(const char *c)
+{
+    return c[0] != '\0' ? str_c(c) : STR_NULL;
+}
+
+void render_payment(struct jsonw *w, const struct payment_record *rec, struct str person)
+{
+    const struct payment *p = &rec->p;
+    char currency[CURRENCY_TEXT];
+    jw_uuid(w, "id", rec->id);
+    jw_c(w, "object", "payment");
+    jw_str(w, "mode", mode_word(rec->live));
+    jw_c(w, "status", payment_status_word(p->status));
+    jw_str(w, "reference_no", rec->reference_no);
+    jw_str(w, "reference", rec->reference);
+    jw_str(w, "provider", rec->provider);
+    jw_str(w, "payment_method", rec->method);
+    jw_money(w, "amount", p->amount);
+    jw_c(w, "currency", currency_text(p->amount.currency, currency));
+    put_money(w, "amount_received", p, p->received_minor);
+    put_money(w, "amount_refunded", p, p->refunded_minor);
+    put_money(w, "fee", p, rec->fee_minor);
+    put_money(w, "net", p, p->received_minor - rec->fee_minor);
+    jw_key(w, "customer");
+    jw_open(w);
+    jw_str(w, "id", rec->customer_id);
+    buf_char(w->b, ',');
+    buf_str(w->b, person.n > 0 ? person : nobody);
+    jw_close(w);
+    jw_str(w, "provider_transaction_id", or_null(p->provider_ref));
+    jw_str(w, "provider_receipt", or_null(p->receipt));
+    jw_c(w, "status_source", status_source_word(p->source));
+    jw_raw(w, "next_action", rec->next_action);
+    put_failure(w, p);
+    jw_str(w, "description", rec->description);
+    jw_str(w, "return_url", rec->return_url);
+    jw_str(w, "callback_url", rec->callback_url);
+    jw_raw(w, "metadata", rec->metadata);
+    jw_time(w, "created_at", p->created_at_us);
+    jw_time(w, "updated_at", p->updated_at_us);
+    jw_time(w, "expires_at", p->expires_at_us);
+    jw_time(w, "completed_at", p->completed_at_us);
+}
+
+/* The first of each pattern is the member itself: what stands before it is ids, words and quoted texts, and a
+ * quoted text cannot hold a bare quotation mark. */
+void render_snapshot(struct buf *out, struct str snapshot, struct str person, struct str provider_ref)
+{
+    size_t at = person.n > 0 ? str_find_str(snapshot, nobody) : SIZE_MAX;
+    if (at != SIZE_MAX) {
+        buf_str(out, str_first(snapshot, at));
+        buf_str(out, person);
+        snapshot = str_from(snapshot, at + nobody.n);
+    }
+    at = provider_ref.n > 0 ? str_find_str(snapshot, no_reference) : SIZE_MAX;
+    if (at != SIZE_MAX) {
+        buf_str(out, str_first(snapshot, at));
+        put_optional(out, "provider_transaction_id", provider_ref);
+        snapshot = str_from(snapshot, at + no_reference.n);
+    }
+    buf_str(out, snapshot);
+}
+
+void render_created(struct buf *out, struct str snapshot, struct str person, struct str provider_ref,
+                    struct str client_token)
+{
+    render_snapshot(out, snapshot, person, provider_ref);
+    out->n -= out->n > 0; /* the closing brace */
+    buf_c(out, ",\"client_token\":");
+    json_quote(out, client_token);
+    buf_char(out, '}');
+}
+
+void render_event(struct buf *out, const struct event_view *e, struct str person)
+{
+    struct jsonw w = jw_into(out);
+    jw_open(&w);
+    jw_uuid(&w, "id", e->id);
+    jw_str(&w, "type", e->type);
+    jw_i64(&w, "seq", e->seq);
+    jw_time(&w, "timestamp", e->at_us);
+    jw_str(&w, "mode", e->mode);
+    jw_uuid(&w, "payment_id", e->payment);
+    jw_key(&w, "data");
+    render_snapshot(out, e->snapshot, person, STR_NULL);
+    buf_char(out, '}');
+}

@@ -1,0 +1,37 @@
+#ifndef RELI_FLOW_RENDER_H
+#define RELI_FLOW_RENDER_H
+
+#include "core/base/buf.h"
+#include "core/codec/jsonw.h"
+#include "store/rows.h"
+
+/* The public shapes (contract.md, sections 4 and 7).
+ *
+ * What is kept of an event is its snapshot: the payment resource without personal data. Whoever shows it fills
+ * in the customer from the payment's sealed column, so that an erased person is gone everywhere. */
+
+/* A person, as sealed and spliced: `"phone":…,"email":…,"name":…`, each a string or null. */
+void render_person(struct buf *out, struct str phone, struct str email, struct str name);
+/* Reads the phone out of such a text; "" if there is none. */
+struct err person_phone(struct str person, struct arena *a, struct str *phone) MUST_USE;
+
+/* The members of the resource, without braces. `person` as made by render_person, "" for none. */
+void render_payment(struct jsonw *w, const struct payment_record *rec, struct str person);
+
+/* A stored snapshot with the person and, when not empty, the provider's reference filled in. */
+void render_snapshot(struct buf *out, struct str snapshot, struct str person, struct str provider_ref);
+
+/* The answer to a create: the snapshot and the token of its client. */
+void render_created(struct buf *out, struct str snapshot, struct str person, struct str provider_ref,
+                    struct str client_token);
+
+/* One event: {"id","type","seq","timestamp","mode","payment_id","data"}. */
+struct event_view {
+    struct uuid id, payment;
+    struct str type, mode, snapshot;
+    int32_t seq;
+    int64_t at_us;
+};
+void render_event(struct buf *out, const struct event_view *e, struct str person);
+
+#endif

@@ -1,0 +1,502 @@
+/* A connected socket behind the seam of stream.h.
+ *
+ * Reading: while the owner wants bytes and none are put back, libuv reads into the loop's one
+ * buffer. Writing: the kernel first; what it does not take waits in chunks, of which one batch at a
+ * time is with libuv (`n_sending`, always the head of the queue). Closing gently: queue empty ->
+ * FIN -> the peer's EOF, all within the linger time; what still comes in is read and dropped, since
+ * closing with unread bytes would reset the connection and cost the peer our last answer.
+ *
+ * The struct lives until libuv's close callback, which comes on a later part of a turn: it is safe
+ * to look at after an event of the owner, who may have closed it. */
+#include "core/loop/stream.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/loop/loop_int.h"
+
+enum {
+    BATCH = 32,              /* buffers per system call */
+    CHUNK_BYTES = 16 * 1024, /* small copies share a chunk */
+    UNREAD_MAX = 256 * 1024,
+    /* The last resort: an owner that minds stream_queued never comes near. */
+    QUEUE_MAX = 64 * 1024 * 1024
+};
+
+struct chunk {
+    struct link link;
+    struct blob *blob; /* NULL: bytes of its own */
+    const char *p;
+    size_t n, cap;
+    char own[];
+};
+
+enum stream_life { STREAM_OPEN, STREAM_LEAVING, STREAM_CLOSED };
+
+struct stream {
+    struct loop *l;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    const struct stream_events *events;
+    void *ctx;
+    struct peer peer;
+    enum stream_life life;
+    bool wanted;  /* the owner has resumed */
+    bool reading; /* libuv reads */
+    bool eof;     /* the peer has sent FIN */
+    bool broken;  /* no byte goes either way any more */
+    bool ended;   /* `end` has been told */
+    bool fin_sent;
+    struct err end_err;
+    struct later end_soon, unread_soon;
+    struct timer linger;
+    char *unread;
+    size_t n_unread;
+    struct list queue;
+    size_t n_sending;
+    size_t waiting;    /* bytes in the queue behind those with libuv */
+    size_t seen_queue; /* libuv's queue when it was last looked at */
+    int64_t progress_us;
+    uv_write_t write;
+    uv_shutdown_t fin;
+};
+
+static void read_update(struct stream *s);
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
+static void deliver_unread(void *ctx);
+static void deliver_end(void *ctx);
+static bool write_now(struct stream *s, const struct str *parts, size_t n, size_t *part,
+                      size_t *offset);
+static bool queue_has_room(struct stream *s, size_t n);
+static void queue_copy(struct stream *s, struct str bytes);
+static void queue_add(struct stream *s, struct chunk *c);
+static void queue_send(struct stream *s);
+static void chunk_free(struct chunk *c);
+static void break_off(struct stream *s, struct err err);
+static void send_fin(struct stream *s);
+static void linger_over(void *ctx);
+static void on_closed(uv_handle_t *h);
+
+struct err stream_from_fd(struct loop *l, int fd, const struct peer *peer, struct stream **out)
+{
+    struct stream *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        close(fd);
+        return ERR(NO_MEMORY, "stream");
+    }
+    s->l = l;
+    s->peer = *peer;
+    list_init(&s->queue);
+    int rc = peer->is_unix ? uv_pipe_init(&l->uv, &s->uv.pipe, 0) : uv_tcp_init(&l->uv, &s->uv.tcp);
+    if (rc != 0) {
+        close(fd);
+        free(s);
+        return ERR_D(IO, rc, "stream");
+    }
+    s->uv.handle.data = s;
+    rc = peer->is_unix ? uv_pipe_open(&s->uv.pipe, fd) : uv_tcp_open(&s->uv.tcp, fd);
+    if (rc != 0) {
+        close(fd);
+        s->life = STREAM_CLOSED;
+        uv_close(&s->uv.handle, on_closed);
+        return ERR_D(IO, rc, "stream");
+    }
+    if (!peer->is_unix)
+        uv_tcp_nodelay(&s->uv.tcp, 1);
+    *out = s;
+    return ERR_OK;
+}
+
+void stream_own(struct stream *s, const struct stream_events *events, void *ctx)
+{
+    ASSERT(s->life == STREAM_OPEN);
+    stream_pause(s);
+    s->events = events;
+    s->ctx = ctx;
+}
+
+void stream_resume(struct stream *s)
+{
+    ASSERT(s->life == STREAM_OPEN && s->events != NULL);
+    s->wanted = true;
+    read_update(s);
+}
+
+void stream_pause(struct stream *s)
+{
+    s->wanted = false;
+    read_update(s);
+}
+
+struct err stream_unread(struct stream *s, struct str bytes)
+{
+    if (bytes.n == 0 || s->life != STREAM_OPEN)
+        return ERR_OK;
+    if (bytes.n > UNREAD_MAX - s->n_unread)
+        return ERR(LIMIT, "too many bytes put back");
+    char *p = malloc(s->n_unread + bytes.n);
+    if (p == NULL)
+        return ERR(NO_MEMORY, "unread");
+    memcpy(p, bytes.p, bytes.n);
+    if (s->n_unread > 0)
+        memcpy(p + bytes.n, s->unread, s->n_unread); /* put back earlier: it comes after */
+    free(s->unread);
+    s->unread = p;
+    s->n_unread += bytes.n;
+    read_update(s);
+    return ERR_OK;
+}
+
+void stream_write(struct stream *s, const struct str *parts, size_t n)
+{
+    size_t part = 0, offset = 0, rest = 0;
+    if (!write_now(s, parts, n, &part, &offset))
+        return;
+    for (size_t i = part; i < n; i++)
+        rest += parts[i].n;
+    rest -= offset;
+    if (rest == 0 || !queue_has_room(s, rest))
+        return;
+    for (; part < n; part++, offset = 0)
+        if (parts[part].n > offset)
+            queue_copy(s, offset > 0 ? str_from(parts[part], offset) : parts[part]);
+    queue_send(s);
+}
+
+void stream_write_blob(struct stream *s, struct blob *b)
+{
+    struct str bytes = str_n(b->p, b->n);
+    size_t part = 0, offset = 0;
+    if (!write_now(s, &bytes, 1, &part, &offset) || part == 1 || b->n == 0 ||
+        !queue_has_room(s, b->n - offset))
+        return;
+    struct chunk *c = malloc(sizeof *c);
+    if (c == NULL) {
+        break_off(s, ERR(NO_MEMORY, "stream queue"));
+        return;
+    }
+    *c = (struct chunk){.blob = blob_ref(b), .p = b->p + offset, .n = b->n - offset};
+    queue_add(s, c);
+    queue_send(s);
+}
+
+size_t stream_queued(const struct stream *s)
+{
+    return s->waiting + uv_stream_get_write_queue_size(&s->uv.stream);
+}
+
+int64_t stream_stalled_us(const struct stream *s)
+{
+    if (stream_queued(s) == 0)
+        return 0;
+    /* libuv tells when a batch is done, not when a part of it has left; so look. */
+    struct stream *notes = (struct stream *)s;
+    size_t size = uv_stream_get_write_queue_size(&s->uv.stream);
+    if (size != s->seen_queue) {
+        notes->seen_queue = size;
+        notes->progress_us = loop_mono_us(s->l);
+    }
+    return loop_mono_us(s->l) - s->progress_us;
+}
+
+const struct peer *stream_peer(const struct stream *s)
+{
+    return &s->peer;
+}
+
+void stream_close_gently(struct stream *s, int64_t linger_us)
+{
+    ASSERT(s->life == STREAM_OPEN);
+    if (s->broken) {
+        stream_close(s);
+        return;
+    }
+    s->life = STREAM_LEAVING;
+    s->events = NULL;
+    loop_later_off(s->l, &s->end_soon);
+    timer_set(s->l, &s->linger, linger_us, linger_over, s);
+    free(s->unread);
+    s->unread = NULL;
+    s->n_unread = 0;
+    read_update(s);
+    if (list_is_empty(&s->queue) && s->life == STREAM_LEAVING)
+        send_fin(s);
+}
+
+void stream_close(struct stream *s)
+{
+    ASSERT(s->life != STREAM_CLOSED);
+    s->life = STREAM_CLOSED;
+    s->events = NULL;
+    timer_off(s->l, &s->linger);
+    loop_later_off(s->l, &s->end_soon);
+    loop_later_off(s->l, &s->unread_soon);
+    s->reading = false; /* uv_close stops it */
+    uv_close(&s->uv.handle, on_closed);
+}
+
+/* ---- reading ---- */
+
+static void lend_buffer(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct stream *s = h->data;
+    *buf = uv_buf_init(s->l->read_buf, sizeof s->l->read_buf);
+}
+
+/* Makes libuv read, or put-back bytes come, as the state wants it. */
+static void read_update(struct stream *s)
+{
+    bool open = s->life == STREAM_OPEN && s->wanted && !s->ended;
+    bool deliver = open && s->n_unread > 0 && !s->broken;
+    bool read = !s->broken && !s->eof && ((open && s->n_unread == 0) || s->life == STREAM_LEAVING);
+    if (deliver && !list_linked(&s->unread_soon.link))
+        loop_later(s->l, &s->unread_soon, deliver_unread, s);
+    else if (!deliver)
+        loop_later_off(s->l, &s->unread_soon);
+    if (read && !s->reading) {
+        int rc = uv_read_start(&s->uv.stream, lend_buffer, on_read);
+        if (rc != 0) {
+            break_off(s, ERR_D(IO, rc, "read"));
+            return;
+        }
+    } else if (!read && s->reading) {
+        uv_read_stop(&s->uv.stream);
+    }
+    s->reading = read;
+}
+
+static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
+{
+    struct stream *s = h->data;
+    loop_enter(s->l);
+    if (n > 0) {
+        if (s->life == STREAM_OPEN)
+            s->events->data(s->ctx, str_n(buf->base, (size_t)n));
+        return;
+    }
+    if (n == 0)
+        return;
+    s->eof = n == UV_EOF;
+    s->broken = s->broken || !s->eof;
+    read_update(s);
+    if (s->life == STREAM_LEAVING) {
+        if (s->broken || s->fin_sent)
+            stream_close(s);
+        return;
+    }
+    s->end_err = s->eof ? ERR_OK : ERR_D(IO, n, "read");
+    deliver_end(s);
+}
+
+static void deliver_unread(void *ctx)
+{
+    struct stream *s = ctx;
+    char *p = s->unread;
+    size_t n = s->n_unread;
+    s->unread = NULL;
+    s->n_unread = 0;
+    s->events->data(s->ctx, str_n(p, n));
+    free(p);
+    if (s->life == STREAM_OPEN)
+        read_update(s);
+}
+
+static void deliver_end(void *ctx)
+{
+    struct stream *s = ctx;
+    loop_later_off(s->l, &s->end_soon);
+    if (s->ended || s->events == NULL)
+        return;
+    s->ended = true;
+    read_update(s);
+    s->events->end(s->ctx, s->end_err);
+}
+
+/* Neither side hears from the other any more. The owner is told by a later call, since it may be in
+ * the middle of stream_write. */
+static void break_off(struct stream *s, struct err err)
+{
+    if (s->broken || s->life == STREAM_CLOSED)
+        return;
+    s->broken = true;
+    read_update(s);
+    if (s->life == STREAM_LEAVING) {
+        stream_close(s);
+        return;
+    }
+    s->end_err = err;
+    if (!s->ended)
+        loop_later(s->l, &s->end_soon, deliver_end, s);
+}
+
+/* ---- writing ---- */
+
+/* Offers the parts to the kernel. *part and *offset are where it stopped. False if nothing is to be
+ * sent any more. */
+static bool write_now(struct stream *s, const struct str *parts, size_t n, size_t *part,
+                      size_t *offset)
+{
+    if (s->life != STREAM_OPEN || s->broken)
+        return false;
+    while (*part < n && list_is_empty(&s->queue)) {
+        uv_buf_t bufs[BATCH];
+        unsigned count = 0;
+        size_t total = 0, first = *offset;
+        for (size_t i = *part; i < n && count < BATCH; i++, first = 0) {
+            struct str rest = first > 0 ? str_from(parts[i], first) : parts[i];
+            bufs[count++] = uv_buf_init((char *)rest.p, (unsigned)rest.n);
+            total += rest.n;
+        }
+        int rc = total > 0 ? uv_try_write(&s->uv.stream, bufs, count) : 0;
+        if (rc == UV_EAGAIN)
+            return true;
+        if (rc < 0) {
+            break_off(s, ERR_D(IO, rc, "write"));
+            return false;
+        }
+        size_t left = (size_t)rc;
+        while (*part < n && left >= parts[*part].n - *offset && count > 0) {
+            left -= parts[*part].n - *offset;
+            (*part)++;
+            *offset = 0;
+            count--;
+        }
+        *offset += left;
+        if ((size_t)rc < total)
+            return true;
+    }
+    return true;
+}
+
+static bool queue_has_room(struct stream *s, size_t n)
+{
+    size_t queued = stream_queued(s);
+    if (queued <= QUEUE_MAX && n <= QUEUE_MAX - queued)
+        return true;
+    break_off(s, ERR(LIMIT, "the peer reads too slowly"));
+    return false;
+}
+
+static void queue_add(struct stream *s, struct chunk *c)
+{
+    if (list_is_empty(&s->queue))
+        s->progress_us = loop_mono_us(s->l);
+    list_push(&s->queue, &c->link);
+    s->waiting += c->n;
+}
+
+static void queue_copy(struct stream *s, struct str bytes)
+{
+    if (s->broken)
+        return;
+    if (s->queue.n > s->n_sending) {
+        struct chunk *last = CONTAINER_OF(s->queue.head.prev, struct chunk, link);
+        if (last->blob == NULL && last->cap - last->n >= bytes.n) {
+            memcpy(last->own + last->n, bytes.p, bytes.n);
+            last->n += bytes.n;
+            s->waiting += bytes.n;
+            return;
+        }
+    }
+    size_t cap = bytes.n > CHUNK_BYTES ? bytes.n : CHUNK_BYTES;
+    struct chunk *c = malloc(sizeof *c + cap);
+    if (c == NULL) {
+        break_off(s, ERR(NO_MEMORY, "stream queue"));
+        return;
+    }
+    *c = (struct chunk){.p = c->own, .n = bytes.n, .cap = cap};
+    memcpy(c->own, bytes.p, bytes.n);
+    queue_add(s, c);
+}
+
+static void chunk_free(struct chunk *c)
+{
+    blob_unref(c->blob);
+    free(c);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct stream *s = req->data;
+    loop_enter(s->l);
+    for (; s->n_sending > 0; s->n_sending--)
+        chunk_free(CONTAINER_OF(list_pop(&s->queue), struct chunk, link));
+    if (s->life == STREAM_CLOSED || s->broken)
+        return;
+    if (status < 0) {
+        break_off(s, ERR_D(IO, status, "write"));
+        return;
+    }
+    s->progress_us = loop_mono_us(s->l);
+    if (!list_is_empty(&s->queue))
+        queue_send(s);
+    else if (s->life == STREAM_LEAVING)
+        send_fin(s);
+    else if (!s->ended && s->events != NULL && s->events->drained != NULL)
+        s->events->drained(s->ctx);
+}
+
+/* Hands the next batch to libuv. */
+static void queue_send(struct stream *s)
+{
+    if (s->n_sending > 0 || s->broken)
+        return;
+    uv_buf_t bufs[BATCH];
+    size_t bytes = 0;
+    unsigned count = 0;
+    for (struct link *k = list_first(&s->queue); k != NULL && count < BATCH;
+         k = list_next(&s->queue, k)) {
+        struct chunk *c = CONTAINER_OF(k, struct chunk, link);
+        bufs[count++] = uv_buf_init((char *)c->p, (unsigned)c->n);
+        bytes += c->n;
+    }
+    s->write.data = s;
+    int rc = uv_write(&s->write, &s->uv.stream, bufs, count, on_written);
+    if (rc != 0) {
+        break_off(s, ERR_D(IO, rc, "write"));
+        return;
+    }
+    s->n_sending = count;
+    s->waiting -= bytes;
+    s->seen_queue = uv_stream_get_write_queue_size(&s->uv.stream);
+}
+
+/* ---- closing ---- */
+
+static void on_fin_sent(uv_shutdown_t *req, int status)
+{
+    struct stream *s = req->data;
+    loop_enter(s->l);
+    if (s->life == STREAM_CLOSED)
+        return;
+    s->fin_sent = true;
+    if (status < 0 || s->eof)
+        stream_close(s);
+}
+
+static void send_fin(struct stream *s)
+{
+    s->fin.data = s;
+    if (uv_shutdown(&s->fin, &s->uv.stream, on_fin_sent) != 0)
+        stream_close(s);
+}
+
+static void linger_over(void *ctx)
+{
+    stream_close(ctx);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct stream *s = h->data;
+    struct link *k;
+    while ((k = list_pop(&s->queue)) != NULL)
+        chunk_free(CONTAINER_OF(k, struct chunk, link));
+    free(s->unread);
+    free(s);
+}

@@ -1,0 +1,71 @@
+#ifndef RELI_LOOP_STREAM_H
+#define RELI_LOOP_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/blob.h"
+#include "core/base/err.h"
+#include "core/base/str.h"
+#include "core/loop/loop.h"
+
+/* A connected byte stream (TCP or Unix socket). The seam behind which TLS goes: nobody above knows
+ * what carries the bytes. */
+struct stream;
+
+struct stream_events {
+    /* Bytes that came; borrowed for the call. */
+    void (*data)(void *ctx, struct str bytes);
+    /* The peer has closed its side (ERR_OK) or the connection broke. Once; nothing follows. The
+     * owner still has to call stream_close. */
+    void (*end)(void *ctx, struct err err);
+    /* All that was queued has gone to the kernel. NULL if not wanted. */
+    void (*drained)(void *ctx);
+};
+
+/* Who is at the other end. `text` is the address without port; "unix" for a Unix socket. */
+struct peer {
+    char text[46];
+    uint16_t port;
+    bool is_unix;
+};
+
+/* Changes the receiver of events; the stream does not read before stream_resume. `data` may come
+ * before stream_resume returns only if bytes were put back with stream_unread. */
+void stream_own(struct stream *s, const struct stream_events *events, void *ctx);
+/* Reading starts and stops; a paused stream takes nothing from the kernel. */
+void stream_resume(struct stream *s);
+void stream_pause(struct stream *s);
+/* Bytes that the next owner gets as its first `data`, after its stream_resume. */
+struct err stream_unread(struct stream *s, struct str bytes) MUST_USE;
+
+/* Sends the parts in order: what the kernel takes now is gone, the rest is copied and queued.
+ * Errors show up as `end`. */
+void stream_write(struct stream *s, const struct str *parts, size_t n);
+/* The same for counted bytes: what has to wait keeps a reference, no copy. */
+void stream_write_blob(struct stream *s, struct blob *b);
+/* Bytes in the queue: the owner's measure of a slow reader. */
+size_t stream_queued(const struct stream *s);
+/* Time since bytes last left, µs, when something is queued; else 0. */
+int64_t stream_stalled_us(const struct stream *s);
+
+/* Closes after the queue is empty or `linger_us` have passed; sends FIN first. No event after this
+ * call; the stream frees itself. */
+void stream_close_gently(struct stream *s, int64_t linger_us);
+/* Closes now. No event after this call; the stream frees itself. */
+void stream_close(struct stream *s);
+const struct peer *stream_peer(const struct stream *s);
+
+/* A listening socket: "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:0", "unix:/path". TCP has
+ * SO_REUSEPORT set, so that several processes share a port, and TCP_NODELAY on what it accepts. */
+struct listener;
+typedef void accept_fn(void *ctx, struct stream *s);
+struct err listener_open(struct loop *l, struct str address, accept_fn *accept, void *ctx,
+                         struct listener **out) MUST_USE;
+/* The port in use (for ":0"). */
+int listener_port(const struct listener *s);
+/* Stops accepting; frees itself. */
+void listener_close(struct listener *s);
+
+#endif

@@ -1,0 +1,326 @@
+/* Carries requests to providers. The way of an operation:
+ *
+ *   TOKEN  wait for the account's access token (kept, shared, or fetched once for all who wait)
+ *   TURN   wait until the account's rate allows it; charges go before queries
+ *   SEND   build with the token, send, read the answer
+ *          token rejected, the first time: drop it, back to TOKEN
+ *   DONE
+ *
+ * How it can fail: no token or no turn within the account's timeout (refused: nothing was sent), a second
+ * rejected token (refused: settings), anything from outbound.h (NOT_SENT refused, UNKNOWN unknown).
+ * client_token.c keeps the tokens and the rates. */
+#include "gateways/client.h"
+
+#include <stdlib.h>
+
+#include "core/base/buf.h"
+#include "core/base/fsm.h"
+#include "core/base/log.h"
+#include "core/base/times.h"
+#include "gateways/client_int.h"
+
+enum { MAX_OPS = 16384, ARENA_LIMIT = 1024 * 1024, STORED_MAX = 64 * 1024 };
+#define DEFAULT_TIMEOUT_US (30 * US_PER_S)
+
+#define TO(s) (1u << OP_##s)
+static const uint32_t op_next[] = {
+    [OP_TOKEN] = TO(TURN) | TO(DONE),
+    [OP_TURN] = TO(SEND) | TO(TOKEN) | TO(DONE),
+    [OP_SEND] = TO(TOKEN) | TO(DONE),
+    [OP_DONE] = 0,
+};
+static const char *const op_names[] = {"token", "turn", "send", "done"};
+static const struct fsm op_fsm = {"gw_op", op_names, op_next};
+
+static struct err op_new(struct gw_client *c, const struct gw_account *a, enum gw_op kind,
+                         gw_done_fn *done, void *ctx, struct op **out);
+static void op_send(struct op *op, struct str token);
+static void op_answered(void *ctx, const struct outbound_response *response);
+static void op_end(struct op *op);
+static void op_report(void *ctx);
+static void op_free(struct op *op);
+
+struct err gw_client_new(struct loop *l, struct outbound *out, const struct gw_token_share *share,
+                         struct gw_client **client)
+{
+    struct gw_client *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return ERR(NO_MEMORY, "gateway client");
+    c->loop = l;
+    c->out = out;
+    if (share != NULL)
+        c->share = *share;
+    list_init(&c->ops);
+    *client = c;
+    return ERR_OK;
+}
+
+/* All that is under way ends here; an HTTP call that is still out ends later and finds nobody. */
+void gw_client_free(struct gw_client *c)
+{
+    struct link *k;
+    if (c == NULL)
+        return;
+    while ((k = list_first(&c->ops)) != NULL) {
+        struct op *op = CONTAINER_OF(k, struct op, link);
+        if (op->state != OP_DONE)
+            op_fail(op, op->call != NULL, FAILURE_PROVIDER_UNAVAILABLE, "shutting down");
+        loop_later_off(c->loop, &op->report);
+        op_report(op);
+    }
+    slots_free(c);
+    free(c);
+}
+
+struct err gw_charge_start(struct gw_client *c, const struct gw_account *a, const struct gw_charge *in,
+                           gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_CHARGE, done, ctx, &op));
+    op->charge = *in;
+    const struct str *from[] = {&in->phone, &in->pay_code, &in->description, &in->callback_url};
+    struct str *to[] = {&op->charge.phone, &op->charge.pay_code, &op->charge.description,
+                        &op->charge.callback_url};
+    bool whole = true;
+    for (size_t i = 0; i < COUNT_OF(from); i++) {
+        *to[i] = arena_dup(&op->mem, *from[i]);
+        whole &= to[i]->p != NULL;
+    }
+    /* What cannot be built is told before a token is fetched for it. */
+    struct outbound_request request;
+    struct err err = whole ? a->gateway->charge_build(&op->account, &op->charge, STR("none"), &op->mem,
+                                                      &request)
+                           : ERR(NO_MEMORY, "charge");
+    if (err_is(err)) {
+        op_free(op);
+        return err;
+    }
+    op_begin(op);
+    return ERR_OK;
+}
+
+struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
+                          gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_QUERY, done, ctx, &op));
+    op->provider_ref = arena_dup(&op->mem, provider_ref);
+    if (op->provider_ref.p == NULL) {
+        op_free(op);
+        return ERR(NO_MEMORY, "query");
+    }
+    op_begin(op);
+    return ERR_OK;
+}
+
+/* ---- an operation ---- */
+
+/* The copy lives and dies with the arena, which wipes itself. */
+struct err account_copy(struct arena *mem, const struct gw_account *in, struct gw_account *out)
+{
+    *out = *in;
+    out->base_url = arena_dup(mem, in->base_url);
+    bool whole = out->base_url.p != NULL;
+    for (size_t i = 0; i < in->gateway->n_settings; i++) {
+        struct str copy = arena_dup(mem, secret_view(&in->settings[i]));
+        whole &= copy.p != NULL;
+        out->settings[i] = (struct secret){(unsigned char *)(uintptr_t)copy.p, copy.n};
+    }
+    return whole ? ERR_OK : ERR(NO_MEMORY, "account");
+}
+
+static struct err op_new(struct gw_client *c, const struct gw_account *a, enum gw_op kind,
+                         gw_done_fn *done, void *ctx, struct op **out)
+{
+    const struct gateway *g = a->gateway;
+    if (g->manual || (kind == GW_OP_CHARGE ? g->charge_build == NULL : g->query_build == NULL))
+        return ERR(INVALID, "the gateway has no such operation");
+    if (c->ops.n >= MAX_OPS)
+        return ERR(OVERLOADED, "too many provider requests");
+    struct op *op = calloc(1, sizeof *op);
+    if (op == NULL)
+        return ERR(NO_MEMORY, "operation");
+    op->client = c;
+    op->kind = kind;
+    op->done = done;
+    op->ctx = ctx;
+    arena_init(&op->mem, ARENA_LIMIT);
+    struct err err = account_copy(&op->mem, a, &op->account);
+    if (!err_is(err))
+        err = slot_hold(c, a, &op->slot);
+    if (err_is(err)) {
+        arena_free(&op->mem);
+        free(op);
+        return err;
+    }
+    if (op->account.timeout_us <= 0)
+        op->account.timeout_us = DEFAULT_TIMEOUT_US;
+    op->started_us = loop_mono_us(c->loop);
+    list_push(&c->ops, &op->link);
+    *out = op;
+    return ERR_OK;
+}
+
+static void op_free(struct op *op)
+{
+    struct gw_client *c = op->client;
+    timer_off(c->loop, &op->deadline);
+    list_remove(&c->ops, &op->link);
+    slot_release(op->slot);
+    arena_free(&op->mem);
+    free(op);
+}
+
+static void op_late(void *ctx)
+{
+    struct op *op = ctx;
+    bool turn = op->state == OP_TURN;
+    op_fail(op, false, turn ? FAILURE_PROVIDER_BUSY : FAILURE_PROVIDER_UNAVAILABLE,
+            turn ? "no turn in time" : "no access token in time");
+}
+
+void op_begin(struct op *op)
+{
+    timer_set(op->client->loop, &op->deadline, op->account.timeout_us, op_late, op);
+    slot_want_token(op->slot, op);
+}
+
+void op_has_token(struct op *op)
+{
+    fsm_enter(&op_fsm, &op->state, OP_TURN);
+    slot_want_turn(op->slot, op);
+}
+
+void op_has_turn(struct op *op)
+{
+    struct str token;
+    if (!slot_token(op->slot, &token, &op->generation)) { /* lost while we waited */
+        fsm_enter(&op_fsm, &op->state, OP_TOKEN);
+        slot_want_token(op->slot, op);
+        return;
+    }
+    fsm_enter(&op_fsm, &op->state, OP_SEND);
+    op_send(op, token);
+}
+
+static void op_send(struct op *op, struct str token)
+{
+    struct gw_client *c = op->client;
+    const struct gateway *g = op->account.gateway;
+    struct err err;
+    if (op->kind == GW_OP_CHARGE)
+        err = g->charge_build(&op->account, &op->charge, token, &op->mem, &op->request);
+    else
+        err = g->query_build(&op->account, op->provider_ref, loop_wall_us(c->loop), token, &op->mem,
+                             &op->request);
+    if (err_is(err)) {
+        op_fail(op, false, FAILURE_CONFIGURATION, err.what);
+        return;
+    }
+    op->request.timeout_us = op->account.timeout_us;
+    /* From here its deadline is the HTTP call's: an answer that is under way is waited for. */
+    timer_off(c->loop, &op->deadline);
+    struct op_link *link = calloc(1, sizeof *link);
+    err = link == NULL ? ERR(NO_MEMORY, "operation")
+                       : outbound_start(c->out, &op->request, op_answered, link, &op->call);
+    if (err_is(err)) {
+        free(link);
+        bool busy = err.code == ERR_OVERLOADED || err.code == ERR_NO_MEMORY;
+        op_fail(op, false, busy ? FAILURE_PROVIDER_UNAVAILABLE : FAILURE_CONFIGURATION, err.what);
+        return;
+    }
+    link->op = op;
+    op->call_link = link;
+}
+
+/* Masked for the record; what does not fit is left out. */
+static struct str redacted(struct op *op, struct str body)
+{
+    struct buf out;
+    if (op->account.gateway->redact == NULL)
+        return arena_dup(&op->mem, str_first(body, STORED_MAX));
+    buf_init(&out, STORED_MAX);
+    op->account.gateway->redact(body, &out);
+    struct str copy = out.failed ? STR("") : arena_dup(&op->mem, buf_view(&out));
+    buf_free(&out);
+    return copy;
+}
+
+static void op_answered(void *ctx, const struct outbound_response *response)
+{
+    struct op_link *link = ctx;
+    struct op *op = link->op;
+    free(link);
+    if (op == NULL)
+        return; /* the client is gone */
+    const struct gateway *g = op->account.gateway;
+    op->call = NULL;
+    op->call_link = NULL;
+    bool charge = op->kind == GW_OP_CHARGE;
+    (charge ? g->charge_parse : g->query_parse)(&op->account, response, &op->mem, &op->result);
+    op->exchange.sent = response->outcome != OUTBOUND_NOT_SENT;
+    op->exchange.http_status = response->status;
+    op->exchange.took_us = response->took_us;
+    op->exchange.response = redacted(op, response->body);
+    if (op->result.verdict == GW_TOKEN_REJECTED) {
+        slot_token_rejected(op->slot, op->generation);
+        bool late = loop_mono_us(op->client->loop) - op->started_us >= op->account.timeout_us;
+        if (!op->again && !late) {
+            op->again = true;
+            fsm_enter(&op_fsm, &op->state, OP_TOKEN);
+            op_begin(op);
+            return;
+        }
+        op_fail(op, false, late ? FAILURE_PROVIDER_UNAVAILABLE : FAILURE_CONFIGURATION,
+                "the access token was rejected");
+        return;
+    }
+    /* An answer about another attempt is no answer. */
+    bool ours = charge || op->result.provider_ref.n == 0 ||
+                str_eq(op->result.provider_ref, op->provider_ref);
+    if (!ours)
+        op->result = (struct gw_result){.verdict = GW_UNKNOWN, .why = "an answer about another attempt"};
+    op_end(op);
+}
+
+/* ---- ends ---- */
+
+void op_fail(struct op *op, bool sent, enum failure_code code, const char *why)
+{
+    struct gw_result *r = &op->result;
+    struct str code_text = r->provider_code, message = r->message;
+    op->exchange.sent |= sent;
+    *r = (struct gw_result){.verdict = GW_UNKNOWN, .why = why, .code = code};
+    r->retry_later = !sent && code != FAILURE_CONFIGURATION;
+    /* After a rejected token the provider's own words are kept. */
+    r->provider_code = code_text;
+    r->message = message.n > 0 ? message : str_c(why);
+    if (op->kind == GW_OP_CHARGE && !sent)
+        r->verdict = GW_REFUSED;
+    else if (op->kind == GW_OP_CHARGE)
+        r->code = FAILURE_NONE;
+    op_end(op);
+}
+
+static void op_end(struct op *op)
+{
+    slot_leave(op);
+    if (op->call_link != NULL)
+        op->call_link->op = NULL;
+    if (op->call != NULL)
+        outbound_cancel(op->call);
+    op->call = NULL;
+    op->call_link = NULL;
+    timer_off(op->client->loop, &op->deadline);
+    fsm_enter(&op_fsm, &op->state, OP_DONE);
+    loop_later(op->client->loop, &op->report, op_report, op);
+}
+
+static void op_report(void *ctx)
+{
+    struct op *op = ctx;
+    op->exchange.op = op->kind;
+    op->exchange.request = redacted(op, op->request.body);
+    op->done(op->ctx, &op->result, &op->exchange);
+    op_free(op);
+}

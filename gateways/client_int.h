@@ -1,0 +1,75 @@
+#ifndef RELI_GATEWAYS_CLIENT_INT_H
+#define RELI_GATEWAYS_CLIENT_INT_H
+
+#include "core/base/list.h"
+#include "gateways/client.h"
+
+/* What client.c (operations) and client_token.c (tokens and rates, per account) share. */
+enum op_state { OP_TOKEN, OP_TURN, OP_SEND, OP_DONE };
+
+struct slot;
+
+struct gw_client {
+    struct loop *loop;
+    struct outbound *out;
+    struct gw_token_share share;
+    struct list ops;
+    struct slot *slots; /* a hash table, oldest first */
+};
+
+/* What an HTTP call holds instead of its operation, which may be gone when the call ends. */
+struct op_link {
+    struct op *op;
+};
+
+struct op {
+    struct link link;    /* in gw_client.ops */
+    struct link waiting; /* in one of its slot's lists */
+    struct list *in;
+    struct gw_client *client;
+    struct slot *slot;
+    int state; /* enum op_state */
+    enum gw_op kind;
+    struct arena mem;
+    struct gw_account account;
+    struct gw_charge charge;
+    struct str provider_ref;
+    gw_done_fn *done;
+    void *ctx;
+    int64_t started_us;
+    struct timer deadline;
+    struct later report;
+    unsigned generation; /* of the token that was sent */
+    bool again;          /* a token was rejected once */
+    struct outbound_request request;
+    struct outbound_call *call;
+    struct op_link *call_link;
+    struct gw_result result;
+    struct gw_exchange exchange;
+};
+
+/* The steps that a slot calls. */
+void op_begin(struct op *op);
+void op_has_token(struct op *op);
+void op_has_turn(struct op *op);
+/* Ends it without an answer: a charge is refused, or unknown if it was sent; a query is unknown. */
+void op_fail(struct op *op, bool sent, enum failure_code code, const char *why);
+struct err account_copy(struct arena *mem, const struct gw_account *in,
+                        struct gw_account *out) MUST_USE;
+
+/* One account's token and rate: opaque, held by the operations that use it. */
+struct err slot_hold(struct gw_client *c, const struct gw_account *a, struct slot **out) MUST_USE;
+void slot_release(struct slot *s);
+void slots_free(struct gw_client *c);
+/* Calls op_has_token or op_fail, now or later. */
+void slot_want_token(struct slot *s, struct op *op);
+/* Calls op_has_turn, now or later. */
+void slot_want_turn(struct slot *s, struct op *op);
+/* `op` waits for nothing any more. */
+void slot_leave(struct op *op);
+/* The token and its number. False if there is none (any more); a gateway without tokens has "". */
+bool slot_token(const struct slot *s, struct str *token, unsigned *generation) MUST_USE;
+/* The token of that generation was refused by the provider. */
+void slot_token_rejected(struct slot *s, unsigned generation);
+
+#endif

@@ -1,0 +1,374 @@
+/* Per account: the access token (kept until 90 % of its life, shared between replicas, fetched once for
+ * all who wait) and the rate at which the provider takes requests.
+ *
+ *   want a token → kept: go on
+ *                | ask the share → a newer one: keep it, all go on
+ *                | fetch → keep it, give it to the share, all go on
+ *
+ * A fetch that fails while the old token still lives is tried again a little later; without a token all
+ * who wait are told. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/base/times.h"
+#include "core/crypto/mac.h"
+#include "gateways/client_int.h"
+
+#define HASH_FUNCTION(keyptr, keylen, hashv)                                                       \
+    ((hashv) = (unsigned)short_hash(str_n((const char *)(keyptr), (keylen))))
+#define uthash_fatal(msg) assert_failed((msg), __FILE__, __LINE__)
+#include <uthash.h>
+
+enum { MAX_SLOTS = 4096, FETCH_ARENA = 64 * 1024, CHARGES = 0, QUERIES = 1 };
+#define SHARE_TIMEOUT_US (1 * US_PER_S)
+#define FETCH_TIMEOUT_US (10 * US_PER_S)
+#define RENEW_AGAIN_US (10 * US_PER_S)
+
+struct slot {
+    UT_hash_handle hh;
+    struct gw_client *client;
+    char key[96]; /* gateway and account */
+    size_t users; /* operations that point here */
+    bool no_token;
+
+    struct secret token;
+    unsigned generation;          /* counts tokens */
+    int64_t renew_us, expires_us; /* wall */
+    struct secret rejected;       /* the last one that was: the share may still have it */
+    struct fetch *fetch;          /* under way */
+    struct list want_token;
+
+    int64_t step_us;          /* 1 s / rate; 0 no limit */
+    int64_t full_us;          /* monotonic: when the bucket is full again */
+    struct list want_turn[2]; /* CHARGES, QUERIES */
+    struct timer turn;
+};
+
+/* Getting a token: first the share, then the provider. */
+struct fetch {
+    struct slot *slot; /* NULL: the client is gone */
+    struct arena mem;
+    struct gw_account account;
+    struct share_ask *ask;
+    struct timer share_late;
+    struct outbound_call *call;
+};
+
+/* What the share holds; it may answer after nobody asks any more. */
+struct share_ask {
+    struct fetch *fetch;
+};
+
+static void fetch_start(struct slot *s, const struct gw_account *a);
+static void share_answered(void *ctx, struct str token, int64_t expires_wall_us);
+static void share_late(void *ctx);
+static void fetch_call(struct fetch *f);
+static void fetch_answered(void *ctx, const struct outbound_response *response);
+static void fetch_end(struct fetch *f, struct err err);
+static void turn_comes(void *ctx);
+
+/* ---- slots ---- */
+
+static void slot_drop(struct gw_client *c, struct slot *s)
+{
+    HASH_DEL(c->slots, s);
+    timer_off(c->loop, &s->turn);
+    secret_free(&s->token);
+    secret_free(&s->rejected);
+    free(s);
+}
+
+/* Makes room: the oldest account that is not at work goes, token and all. */
+static bool slots_room(struct gw_client *c)
+{
+    struct slot *s, *next;
+    if (HASH_COUNT(c->slots) < MAX_SLOTS)
+        return true;
+    HASH_ITER(hh, c->slots, s, next) {
+        if (s->users == 0 && s->fetch == NULL) {
+            slot_drop(c, s);
+            return true;
+        }
+    }
+    return false;
+}
+
+struct err slot_hold(struct gw_client *c, const struct gw_account *a, struct slot **out)
+{
+    char key[96];
+    struct slot *s;
+    int n = snprintf(key, sizeof key, "%s:%s", a->gateway->name, a->id);
+    ASSERT(n > 0 && (size_t)n < sizeof key);
+    HASH_FIND(hh, c->slots, key, (size_t)n, s);
+    if (s == NULL) {
+        if (!slots_room(c))
+            return ERR(OVERLOADED, "too many accounts at work");
+        s = calloc(1, sizeof *s);
+        if (s == NULL)
+            return ERR(NO_MEMORY, "account slot");
+        s->client = c;
+        s->no_token = a->gateway->token_build == NULL;
+        memcpy(s->key, key, sizeof key);
+        list_init(&s->want_token);
+        list_init(&s->want_turn[CHARGES]);
+        list_init(&s->want_turn[QUERIES]);
+        HASH_ADD_KEYPTR(hh, c->slots, s->key, (size_t)n, s);
+    }
+    s->step_us = a->rate_per_s > 0 ? US_PER_S / a->rate_per_s : 0;
+    s->users++;
+    *out = s;
+    return ERR_OK;
+}
+
+void slot_release(struct slot *s)
+{
+    ASSERT(s->users > 0);
+    s->users--;
+}
+
+void slots_free(struct gw_client *c)
+{
+    struct slot *s, *next;
+    HASH_ITER(hh, c->slots, s, next) {
+        struct fetch *f = s->fetch;
+        ASSERT(s->users == 0);
+        if (f != NULL) {
+            f->slot = NULL;
+            timer_off(c->loop, &f->share_late);
+            if (f->ask != NULL)
+                f->ask->fetch = NULL;
+            if (f->call != NULL) {
+                outbound_cancel(f->call); /* fetch_answered frees it */
+            } else {
+                arena_free(&f->mem);
+                free(f);
+            }
+        }
+        slot_drop(c, s);
+    }
+}
+
+void slot_leave(struct op *op)
+{
+    if (op->in != NULL)
+        list_remove(op->in, &op->waiting);
+    op->in = NULL;
+}
+
+static void slot_enter(struct op *op, struct list *in)
+{
+    op->in = in;
+    list_push(in, &op->waiting);
+}
+
+/* ---- tokens ---- */
+
+bool slot_token(const struct slot *s, struct str *token, unsigned *generation)
+{
+    *token = s->token.n > 0 ? secret_view(&s->token) : STR("");
+    *generation = s->generation;
+    return s->no_token || s->token.n > 0;
+}
+
+void slot_want_token(struct slot *s, struct op *op)
+{
+    if (s->no_token || (s->token.n > 0 && loop_wall_us(s->client->loop) < s->renew_us)) {
+        op_has_token(op);
+        return;
+    }
+    slot_enter(op, &s->want_token);
+    if (s->fetch == NULL)
+        fetch_start(s, &op->account);
+}
+
+void slot_token_rejected(struct slot *s, unsigned generation)
+{
+    if (generation != s->generation || s->token.n == 0)
+        return; /* there is a newer one already */
+    secret_free(&s->rejected);
+    s->rejected = s->token;
+    s->token = (struct secret){0};
+}
+
+static struct err slot_keep(struct slot *s, struct str token, int64_t life_us)
+{
+    int64_t now_us = loop_wall_us(s->client->loop);
+    struct secret fresh = {0};
+    TRY(secret_set(&fresh, token));
+    secret_free(&s->token);
+    s->token = fresh;
+    s->generation++;
+    s->expires_us = now_us + life_us;
+    s->renew_us = now_us + life_us / 10 * 9;
+    return ERR_OK;
+}
+
+static void fetch_start(struct slot *s, const struct gw_account *a)
+{
+    const struct gw_token_share *share = &s->client->share;
+    struct fetch *f = calloc(1, sizeof *f);
+    ASSERT(f != NULL);
+    f->slot = s;
+    s->fetch = f;
+    arena_init(&f->mem, FETCH_ARENA);
+    struct err err = account_copy(&f->mem, a, &f->account);
+    if (err_is(err)) {
+        fetch_end(f, err);
+        return;
+    }
+    f->ask = share->get != NULL ? calloc(1, sizeof *f->ask) : NULL;
+    if (f->ask == NULL) {
+        fetch_call(f);
+        return;
+    }
+    f->ask->fetch = f;
+    timer_set(s->client->loop, &f->share_late, SHARE_TIMEOUT_US, share_late, f);
+    share->get(share->ctx, s->key, share_answered, f->ask); /* `f` may be gone now */
+}
+
+static void share_answered(void *ctx, struct str token, int64_t expires_wall_us)
+{
+    struct share_ask *ask = ctx;
+    struct fetch *f = ask->fetch;
+    free(ask);
+    if (f == NULL)
+        return;
+    struct slot *s = f->slot;
+    f->ask = NULL;
+    timer_off(s->client->loop, &f->share_late);
+    int64_t left_us = expires_wall_us - loop_wall_us(s->client->loop);
+    bool news = token.n > 0 && left_us > 0 && !secret_eq(token, secret_view(&s->rejected)) &&
+                !secret_eq(token, secret_view(&s->token));
+    if (news && !err_is(slot_keep(s, token, left_us)))
+        fetch_end(f, ERR_OK);
+    else
+        fetch_call(f);
+}
+
+static void share_late(void *ctx)
+{
+    struct fetch *f = ctx;
+    f->ask->fetch = NULL;
+    f->ask = NULL;
+    fetch_call(f);
+}
+
+static void fetch_call(struct fetch *f)
+{
+    struct outbound_request request = {0};
+    struct err err = f->account.gateway->token_build(&f->account, &f->mem, &request);
+    if (request.timeout_us <= 0 || request.timeout_us > FETCH_TIMEOUT_US)
+        request.timeout_us = FETCH_TIMEOUT_US;
+    if (!err_is(err))
+        err = outbound_start(f->slot->client->out, &request, fetch_answered, f, &f->call);
+    if (err_is(err))
+        fetch_end(f, err);
+}
+
+/* The body is not logged and not stored: it is the token. */
+static void fetch_answered(void *ctx, const struct outbound_response *response)
+{
+    struct fetch *f = ctx;
+    struct str token = STR_NULL;
+    int64_t life_us = 0;
+    f->call = NULL;
+    if (f->slot == NULL) {
+        arena_free(&f->mem);
+        free(f);
+        return;
+    }
+    struct slot *s = f->slot;
+    const struct gw_token_share *share = &s->client->share;
+    struct err err = f->account.gateway->token_parse(response, &f->mem, &token, &life_us);
+    if (!err_is(err))
+        err = slot_keep(s, token, life_us);
+    if (!err_is(err) && share->put != NULL)
+        share->put(share->ctx, s->key, token, s->expires_us);
+    fetch_end(f, err);
+}
+
+static void fetch_end(struct fetch *f, struct err err)
+{
+    struct slot *s = f->slot;
+    int64_t now_us = loop_wall_us(s->client->loop);
+    s->fetch = NULL;
+    arena_free(&f->mem);
+    free(f);
+    bool go_on = !err_is(err);
+    if (err_is(err)) {
+        log_warn("gateway.token", F_C("account", s->key), F_ERR(err));
+        go_on = s->token.n > 0 && now_us < s->expires_us;
+        s->renew_us = now_us + RENEW_AGAIN_US;
+        if (!go_on)
+            secret_free(&s->token);
+    }
+    bool ours = err.code == ERR_CONFIG || err.code == ERR_INVALID;
+    for (size_t n = s->want_token.n; n > 0; n--) {
+        struct op *op = CONTAINER_OF(list_first(&s->want_token), struct op, waiting);
+        slot_leave(op);
+        if (go_on)
+            op_has_token(op);
+        else
+            op_fail(op, false, ours ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE, err.what);
+    }
+}
+
+/* ---- turns ---- */
+
+/* A bucket that holds one second's requests; queries leave half of it to charges. 0: go; else the time to
+ * wait. */
+static int64_t turn_wait_us(const struct slot *s, int kind, int64_t now_us)
+{
+    int64_t spare_us = US_PER_S - s->step_us;
+    if (kind == QUERIES)
+        spare_us /= 2;
+    int64_t wait_us = s->full_us - spare_us - now_us;
+    return wait_us > 0 ? wait_us : 0;
+}
+
+static void turn_take(struct slot *s, int64_t now_us)
+{
+    s->full_us = (s->full_us > now_us ? s->full_us : now_us) + s->step_us;
+}
+
+static void turns_arm(struct slot *s, int64_t now_us)
+{
+    int kind = list_is_empty(&s->want_turn[CHARGES]) ? QUERIES : CHARGES;
+    if (list_is_empty(&s->want_turn[kind]))
+        return;
+    timer_set(s->client->loop, &s->turn, turn_wait_us(s, kind, now_us), turn_comes, s);
+}
+
+void slot_want_turn(struct slot *s, struct op *op)
+{
+    int kind = op->kind == GW_OP_CHARGE ? CHARGES : QUERIES;
+    int64_t now_us = loop_mono_us(s->client->loop);
+    bool first = list_is_empty(&s->want_turn[CHARGES]) &&
+                 (kind == CHARGES || list_is_empty(&s->want_turn[QUERIES]));
+    if (s->step_us == 0 || (first && turn_wait_us(s, kind, now_us) == 0)) {
+        if (s->step_us > 0)
+            turn_take(s, now_us);
+        op_has_turn(op);
+        return;
+    }
+    slot_enter(op, &s->want_turn[kind]);
+    turns_arm(s, now_us);
+}
+
+static void turn_comes(void *ctx)
+{
+    struct slot *s = ctx;
+    int64_t now_us = loop_mono_us(s->client->loop);
+    for (int kind = CHARGES; kind <= QUERIES; kind++) {
+        while (!list_is_empty(&s->want_turn[kind]) && turn_wait_us(s, kind, now_us) == 0) {
+            struct op *op = CONTAINER_OF(list_first(&s->want_turn[kind]), struct op, waiting);
+            slot_leave(op);
+            turn_take(s, now_us);
+            op_has_turn(op);
+        }
+        if (!list_is_empty(&s->want_turn[kind]))
+            break;
+    }
+    turns_arm(s, now_us);
+}

@@ -1,0 +1,197 @@
+/* libcurl's sockets and its one timer, driven by libuv. libcurl must never be entered from its own
+ * callbacks: those only note what to watch, and ended transfers are collected after each entry. */
+#include "gateways/outbound_multi.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+#include "core/base/log.h"
+#include "core/base/times.h"
+
+enum { KEPT_CONNECTIONS = 512 };
+
+struct multi {
+    struct loop *loop;
+    CURLM *curl;
+    struct timer alarm; /* what libcurl wants to be woken for */
+    struct later soon;  /* the same, at once */
+    bool inside;        /* libcurl is on the stack */
+    multi_fn *ended;
+    void *ctx;
+};
+
+/* A watched socket. libcurl owns the descriptor, and may close it as soon as it has said REMOVE. */
+struct sock {
+    uv_poll_t poll;
+    struct multi *m; /* NULL: no longer watched, closing */
+    curl_socket_t fd;
+    int events;
+};
+
+static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *sock);
+static int want_timer(CURLM *curl, long timeout_ms, void *ctx);
+static void wake(void *ctx);
+
+struct err multi_new(struct loop *l, long max_per_host, long max_total, multi_fn *ended, void *ctx,
+                     struct multi **out)
+{
+    struct multi *m = calloc(1, sizeof *m);
+    CURLM *curl = curl_multi_init();
+    if (m == NULL || curl == NULL) {
+        free(m);
+        curl_multi_cleanup(curl);
+        return ERR(NO_MEMORY, "curl multi");
+    }
+    *m = (struct multi){.loop = l, .curl = curl, .ended = ended, .ctx = ctx};
+    curl_multi_setopt(curl, CURLMOPT_SOCKETFUNCTION, want_socket);
+    curl_multi_setopt(curl, CURLMOPT_SOCKETDATA, m);
+    curl_multi_setopt(curl, CURLMOPT_TIMERFUNCTION, want_timer);
+    curl_multi_setopt(curl, CURLMOPT_TIMERDATA, m);
+    curl_multi_setopt(curl, CURLMOPT_MAX_HOST_CONNECTIONS, max_per_host);
+    curl_multi_setopt(curl, CURLMOPT_MAX_TOTAL_CONNECTIONS, max_total);
+    curl_multi_setopt(curl, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    curl_multi_setopt(curl, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    *out = m;
+    return ERR_OK;
+}
+
+void multi_free(struct multi *m)
+{
+    if (m == NULL)
+        return;
+    ASSERT(!m->inside);
+    curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, NULL);
+    curl_multi_cleanup(m->curl);
+    timer_off(m->loop, &m->alarm);
+    loop_later_off(m->loop, &m->soon);
+    free(m);
+}
+
+bool multi_add(struct multi *m, CURL *easy)
+{
+    ASSERT(!m->inside);
+    m->inside = true;
+    CURLMcode rc = curl_multi_add_handle(m->curl, easy);
+    m->inside = false;
+    return rc == CURLM_OK;
+}
+
+void multi_remove(struct multi *m, CURL *easy)
+{
+    ASSERT(!m->inside);
+    m->inside = true;
+    curl_multi_remove_handle(m->curl, easy);
+    m->inside = false;
+}
+
+static void collect(struct multi *m)
+{
+    CURLMsg *msg;
+    int left;
+    while ((msg = curl_multi_info_read(m->curl, &left)) != NULL)
+        if (msg->msg == CURLMSG_DONE)
+            m->ended(m->ctx, msg->easy_handle, msg->data.result); /* `msg` is gone after it */
+}
+
+static void act(struct multi *m, curl_socket_t fd, int events)
+{
+    int running;
+    m->inside = true;
+    CURLMcode rc = curl_multi_socket_action(m->curl, fd, events, &running);
+    m->inside = false;
+    if (rc != CURLM_OK)
+        log_error("outbound.curl", F_I64("code", rc), F_C("what", curl_multi_strerror(rc)));
+    collect(m);
+}
+
+/* ---- sockets ---- */
+
+static void sock_closed(uv_handle_t *h)
+{
+    free(h->data);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct sock *s = poll->data;
+    struct multi *m = s->m;
+    int what = (events & UV_READABLE ? CURL_CSELECT_IN : 0) |
+               (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+    /* libuv stops the handle after an error and does not say which: libcurl finds out when it reads. */
+    act(m, s->fd, status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : what);
+    if (status < 0 && s->m != NULL) /* freed by its close callback only: still there */
+        uv_poll_start(&s->poll, s->events, on_poll);
+}
+
+static struct sock *sock_new(struct multi *m, curl_socket_t fd)
+{
+    struct sock *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->m = m;
+    s->fd = fd;
+    if (uv_poll_init_socket(loop_uv(m->loop), &s->poll, fd) != 0) {
+        free(s);
+        return NULL;
+    }
+    s->poll.data = s;
+    return s;
+}
+
+static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *sock)
+{
+    struct multi *m = ctx;
+    struct sock *s = sock;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (s != NULL) {
+            s->m = NULL;
+            uv_poll_stop(&s->poll);
+            uv_close((uv_handle_t *)&s->poll, sock_closed);
+        }
+        return 0;
+    }
+    if (s == NULL) {
+        s = sock_new(m, fd);
+        if (s == NULL) { /* -1 would end every transfer: this one ends by its deadline */
+            log_error("outbound.socket", F_C("what", "cannot watch a socket"));
+            return 0;
+        }
+        curl_multi_assign(m->curl, fd, s);
+    }
+    s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    uv_poll_start(&s->poll, s->events, on_poll);
+    return 0;
+}
+
+/* ---- the timer ---- */
+
+static void arm(struct multi *m, long timeout_ms)
+{
+    timer_off(m->loop, &m->alarm);
+    loop_later_off(m->loop, &m->soon);
+    if (timeout_ms == 0)
+        loop_later(m->loop, &m->soon, wake, m);
+    else if (timeout_ms > 0)
+        timer_set(m->loop, &m->alarm, timeout_ms * US_PER_MS, wake, m);
+}
+
+static int want_timer(CURLM *curl, long timeout_ms, void *ctx)
+{
+    (void)curl;
+    arm(ctx, timeout_ms);
+    return 0;
+}
+
+/* libcurl announces a time once. Woken too early (the test clock was shifted) it would do nothing and say
+ * nothing, so it is asked again. */
+static void wake(void *ctx)
+{
+    struct multi *m = ctx;
+    long timeout_ms = -1;
+    act(m, CURL_SOCKET_TIMEOUT, 0);
+    if (timer_is_on(&m->alarm) || list_linked(&m->soon.link))
+        return;
+    curl_multi_timeout(m->curl, &timeout_ms);
+    arm(m, timeout_ms);
+}

@@ -1,0 +1,120 @@
+/* URLs are taken apart by the parser that will connect: two parsers that disagree are the classic way
+ * around an address check. */
+#include "gateways/outbound_url.h"
+
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "gateways/outbound.h"
+#include "gateways/outbound_addr.h"
+
+enum { URL_MAX = 2048, HOST_MAX = 253 };
+
+/* Ports that a merchant's endpoint may have. */
+static const int public_ports[] = {443, 8443};
+
+static bool plain_text(struct str url)
+{
+    size_t host = str_find_str(url, STR("://"));
+    if (url.n > URL_MAX || host == SIZE_MAX || host + 3 >= url.n)
+        return false;
+    if (url.p[host + 3] == '/') /* libcurl takes three slashes for two */
+        return false;
+    for (size_t i = 0; i < url.n; i++)
+        if (url.p[i] <= ' ' || url.p[i] > '~' || url.p[i] == '\\')
+            return false;
+    return true;
+}
+
+/* Letters, digits and ".-_", or what an IPv6 literal has, without a zone. */
+static bool plain_host(struct str host, bool *is_v6)
+{
+    *is_v6 = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    if (*is_v6)
+        host = str_n(host.p + 1, host.n - 2);
+    if (host.n == 0 || host.n > HOST_MAX)
+        return false;
+    for (size_t i = 0; i < host.n; i++) {
+        char c = host.p[i];
+        bool dotted = ascii_is_digit(c) || ascii_is_alpha(c) || c == '.' || c == '-' || c == '_';
+        if (*is_v6 ? !dotted && c != ':' : !dotted)
+            return false;
+    }
+    return true;
+}
+
+static bool part_is_absent(CURLU *u, CURLUPart part)
+{
+    char *text = NULL;
+    CURLUcode rc = curl_url_get(u, part, &text, 0);
+    curl_free(text);
+    return rc == CURLUE_NO_USER || rc == CURLUE_NO_PASSWORD || rc == CURLUE_NO_OPTIONS ||
+           rc == CURLUE_NO_FRAGMENT || rc == CURLUE_NO_ZONEID;
+}
+
+static struct err parts_take(CURLU *u, struct arena *mem, struct url_parts *out)
+{
+    char *scheme = NULL, *host = NULL, *port = NULL;
+    struct err err = ERR(INVALID, "URL: scheme, host or port");
+    int64_t number = 0;
+    bool v6 = false;
+    if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+        (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+        plain_host(str_c(host), &v6) && str_to_i64(str_c(port), &number) && number > 0 &&
+        number < 65536) {
+        struct str bare = str_c(host);
+        struct str copy = arena_dup(mem, v6 ? str_n(bare.p + 1, bare.n - 2) : bare);
+        for (size_t i = 0; i < copy.n; i++)
+            ((char *)(uintptr_t)copy.p)[i] = ascii_lower(copy.p[i]);
+        *out = (struct url_parts){strcmp(scheme, "https") == 0, (int)number, copy.p};
+        err = copy.p != NULL ? ERR_OK : ERR(NO_MEMORY, "arena");
+    }
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    return err;
+}
+
+struct err url_read(struct str url, struct arena *mem, struct url_parts *out)
+{
+    char text[URL_MAX + 1];
+    if (!plain_text(url))
+        return ERR(INVALID, "URL: empty, too long or not printable");
+    str_copy_c(text, sizeof text, url);
+    CURLU *u = curl_url();
+    if (u == NULL)
+        return ERR(NO_MEMORY, "curl_url");
+    struct err err = ERR_OK;
+    if (curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+        err = ERR(INVALID, "URL: syntax");
+    else if (!part_is_absent(u, CURLUPART_USER) || !part_is_absent(u, CURLUPART_PASSWORD) ||
+             !part_is_absent(u, CURLUPART_OPTIONS) || !part_is_absent(u, CURLUPART_FRAGMENT) ||
+             !part_is_absent(u, CURLUPART_ZONEID))
+        err = ERR(INVALID, "URL: user-info, fragment or zone");
+    else
+        err = parts_take(u, mem, out);
+    curl_url_cleanup(u);
+    return err;
+}
+
+bool outbound_url_ok(struct str url, bool allow_private)
+{
+    struct arena mem;
+    struct url_parts parts;
+    struct sockaddr_storage literal;
+    arena_init(&mem, 1024);
+    bool ok = !err_is(url_read(url, &mem, &parts));
+    if (ok && !allow_private) {
+        bool port_ok = false;
+        for (size_t i = 0; i < COUNT_OF(public_ports); i++)
+            port_ok |= parts.port == public_ports[i];
+        ok = parts.https && port_ok &&
+             (!address_parse(parts.host, parts.port, &literal) ||
+              address_is_public((const struct sockaddr *)&literal));
+    }
+    arena_free(&mem);
+    return ok;
+}

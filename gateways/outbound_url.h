@@ -1,0 +1,20 @@
+#ifndef RELI_GATEWAYS_OUTBOUND_URL_H
+#define RELI_GATEWAYS_OUTBOUND_URL_H
+
+#include <stdbool.h>
+
+#include "core/base/arena.h"
+#include "core/base/err.h"
+#include "core/base/str.h"
+
+/* A URL as libcurl's own parser reads it: what is checked is then what is connected to. */
+struct url_parts {
+    bool https;
+    int port;
+    const char *host; /* lower case, numeric forms made plain, IPv6 without brackets; in the arena */
+};
+
+/* http or https, absolute, printable ASCII, without user-info and fragment; ERR_INVALID. */
+struct err url_read(struct str url, struct arena *mem, struct url_parts *out) MUST_USE;
+
+#endif

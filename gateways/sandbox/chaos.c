@@ -1,0 +1,140 @@
+/* Settings by one table, so that reading, checking and showing them cannot drift apart. */
+#include "gateways/sandbox/chaos.h"
+
+enum setting_kind { SETTING_I64, SETTING_BOOL };
+
+struct setting {
+    const char *name;
+    size_t at;
+    enum setting_kind kind;
+    int64_t min, max, start;
+};
+
+enum { DAY_MS = 86400000, YEAR_S = 31536000 };
+
+/* clang-format off */
+#define NUMBER(name_, min_, max_, start_)                                                          \
+    {#name_, offsetof(struct chaos, name_), SETTING_I64, min_, max_, start_}
+#define SWITCH(name_) {#name_, offsetof(struct chaos, name_), SETTING_BOOL, 0, 1, 0}
+/* clang-format on */
+
+static const struct setting settings[] = {
+    NUMBER(fail_rate, 0, 1000, 0),
+    NUMBER(reset_rate, 0, 1000, 0),
+    NUMBER(drop_answer_rate, 0, 1000, 0),
+    NUMBER(callback_loss_rate, 0, 1000, 0),
+    NUMBER(callback_dup_rate, 0, 1000, 0),
+    SWITCH(down),
+    NUMBER(spike_limit_per_s, 0, 1000000, 0),
+    NUMBER(seed, 0, INT64_MAX, 1),
+    NUMBER(delay_ms, 0, DAY_MS, 1000),
+    NUMBER(timeout_delay_ms, 0, DAY_MS, 3000),
+    NUMBER(late_delay_s, 0, YEAR_S, 1200),
+    NUMBER(slow_answer_ms, 0, DAY_MS, 36000),
+    NUMBER(token_life_s, 1, YEAR_S, 3599),
+    SWITCH(token_single),
+    NUMBER(timestamp_tolerance_s, 0, YEAR_S, 300),
+};
+
+static const char answer_delay[] = "answer_delay_ms";
+
+static int64_t *number_of(struct chaos *c, const struct setting *s)
+{
+    return (int64_t *)(void *)((char *)c + s->at);
+}
+
+static bool *switch_of(struct chaos *c, const struct setting *s)
+{
+    return (bool *)((char *)c + s->at);
+}
+
+struct chaos chaos_default(void)
+{
+    struct chaos c = {0};
+    for (size_t i = 0; i < COUNT_OF(settings); i++)
+        if (settings[i].kind == SETTING_I64)
+            *number_of(&c, &settings[i]) = settings[i].start;
+    return c;
+}
+
+static void read_answer_delay(struct fields *f, struct chaos *c)
+{
+    static const char *const names[] = {"min", "max", NULL};
+    const struct json *range;
+    if (!fields_object(f, answer_delay, OPTIONAL, &range))
+        return;
+    struct fields inner = {range, "answer_delay_ms.", f->errors};
+    fields_only(&inner, names);
+    if (fields_i64(&inner, "min", REQUIRED, 0, DAY_MS, &c->answer_min_ms) &&
+        fields_i64(&inner, "max", REQUIRED, 0, DAY_MS, &c->answer_max_ms) &&
+        c->answer_min_ms > c->answer_max_ms)
+        fields_fault(&inner, "max", "range", "Must not be below min.");
+}
+
+void chaos_change(struct chaos *c, const struct json *obj, struct field_errors *errors)
+{
+    const char *names[COUNT_OF(settings) + 2];
+    struct fields f = {obj, "", errors};
+    struct chaos next = *c;
+    for (size_t i = 0; i < COUNT_OF(settings); i++)
+        names[i] = settings[i].name;
+    names[COUNT_OF(settings)] = answer_delay;
+    names[COUNT_OF(settings) + 1] = NULL;
+    fields_only(&f, names);
+    for (size_t i = 0; i < COUNT_OF(settings); i++) {
+        const struct setting *s = &settings[i];
+        const struct json *j = json_get(obj, s->name);
+        if (s->kind == SETTING_I64)
+            (void)fields_i64(&f, s->name, OPTIONAL, s->min, s->max, number_of(&next, s));
+        else if (j != NULL && !json_bool(j, switch_of(&next, s)))
+            fields_fault(&f, s->name, "type", "Must be true or false.");
+    }
+    read_answer_delay(&f, &next);
+    if (errors->n == 0)
+        *c = next;
+}
+
+void chaos_print(const struct chaos *c, struct jsonw *w)
+{
+    struct chaos copy = *c;
+    jw_open(w);
+    for (size_t i = 0; i < COUNT_OF(settings); i++) {
+        const struct setting *s = &settings[i];
+        if (s->kind == SETTING_I64)
+            jw_i64(w, s->name, *number_of(&copy, s));
+        else
+            jw_bool(w, s->name, *switch_of(&copy, s));
+    }
+    jw_key(w, answer_delay);
+    jw_open(w);
+    jw_i64(w, "min", c->answer_min_ms);
+    jw_i64(w, "max", c->answer_max_ms);
+    jw_close(w);
+    jw_close(w);
+}
+
+void dice_seed(struct dice *d, int64_t seed)
+{
+    d->state = (uint64_t)seed;
+}
+
+/* SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014. */
+static uint64_t dice_next(struct dice *d)
+{
+    uint64_t z = d->state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+bool dice_hit(struct dice *d, int64_t permille)
+{
+    if (permille <= 0 || permille >= 1000)
+        return permille > 0;
+    return (int64_t)(dice_next(d) % 1000) < permille;
+}
+
+int64_t dice_between(struct dice *d, int64_t min, int64_t max)
+{
+    return max > min ? min + (int64_t)(dice_next(d) % (uint64_t)(max - min + 1)) : min;
+}

@@ -1,0 +1,137 @@
+/* Who calls and what they may: before any handler runs. The permission matrix is the tag column of
+ * http/routes.c. */
+#include "http/api.h"
+
+#include "core/base/times.h"
+
+static struct str bearer(const struct http_exchange *x)
+{
+    struct str h = http_header(x, STR("authorization"));
+    if (h.n < 7 || !str_ieq(str_first(h, 7), STR("Bearer ")))
+        return STR_NULL;
+    return str_trim(str_from(h, 7));
+}
+
+static bool may(const struct http_exchange *x, const struct principal *who)
+{
+    unsigned needs = x->route->tag & SCOPE_ALL;
+    return (who->scopes & needs) == needs;
+}
+
+static void unauthenticated(struct http_exchange *x, const char *detail)
+{
+    http_set_header(x, STR("WWW-Authenticate"), STR("Bearer realm=\"reli\""));
+    http_problem(x, ERR(UNAUTHENTICATED, NULL), detail);
+}
+
+const struct principal *api_who(const struct http_exchange *x)
+{
+    return x->user;
+}
+
+static void known(void *ctx, struct err err, const struct principal *who)
+{
+    struct http_exchange *x = ctx;
+    if (err.code == ERR_UNAUTHENTICATED) {
+        unauthenticated(x, "Unknown, expired or revoked API key.");
+        return;
+    }
+    if (err_is(err)) {
+        http_problem(x, err, "");
+        return;
+    }
+    *(struct principal *)x->user = *who;
+    if (!may(x, who))
+        http_problem(x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
+    else
+        x->route->handler(x);
+}
+
+/* A client token stands for its merchant, and for nothing but its payment. */
+static bool client_may(struct http_exchange *x, struct str token, struct principal *who)
+{
+    struct api *api = api_of(x);
+    struct client_token t;
+    struct uuid id;
+    if ((x->route->tag & API_CLIENT_TOKEN) == 0 ||
+        !client_token_read(api->flow->vault, token, loop_wall_us(api->flow->loop), &t) ||
+        !uuid_parse(x->params[0], &id) || !uuid_eq(id, t.payment))
+        return false;
+    *who = (struct principal){.merchant = t.merchant, .live = t.live, .scopes = SCOPE_PAYMENTS_READ};
+    memcpy(who->actor, "client", sizeof "client");
+    return true;
+}
+
+bool api_before(struct http_exchange *x)
+{
+    struct api *api = api_of(x);
+    if ((x->route->tag & API_PUBLIC) != 0)
+        return true;
+    struct str token = bearer(x);
+    struct principal *who = ARENA_NEW(x->arena, struct principal);
+    x->user = who;
+    if (who == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "principal"), "");
+        return false;
+    }
+    if (str_starts(token, STR("rct_"))) {
+        if (client_may(x, token, who))
+            return true;
+        unauthenticated(x, "The client token is not good for this.");
+        return false;
+    }
+    if (!auth_key_ok(token)) {
+        unauthenticated(x, token.p == NULL ? "Send Authorization: Bearer with an API key."
+                                           : "This is no API key.");
+        return false;
+    }
+    if (auth_cached(api->flow, token, who)) {
+        if (may(x, who))
+            return true;
+        http_problem(x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
+        return false;
+    }
+    auth_start(api->flow, token, known, x);
+    return false;
+}
+
+struct json *api_body(struct http_exchange *x)
+{
+    struct json *j;
+    size_t where = 0;
+    struct str type = http_header(x, STR("content-type"));
+    struct str media = str_trim(str_first(type, str_find(type, ';', 0)));
+    if (!str_ieq(media, STR("application/json"))) {
+        http_problem(x, ERR(UNSUPPORTED_MEDIA_TYPE, NULL), "The body must be application/json.");
+        return NULL;
+    }
+    struct err err = json_parse(x->body, &j, &where);
+    if (err_is(err)) {
+        struct str detail = arena_fmt(x->arena, "Not valid JSON near byte %zu.", where);
+        http_problem(x, ERR(INVALID_JSON, NULL), detail.p != NULL ? detail.p : "Not valid JSON.");
+        return NULL;
+    }
+    if (json_kind(j) != JSON_OBJ) {
+        json_free(j);
+        http_problem(x, ERR(INVALID_JSON, NULL), "The body must be a JSON object.");
+        return NULL;
+    }
+    return j;
+}
+
+bool api_path_id(struct http_exchange *x, int param, struct uuid *id)
+{
+    if (uuid_parse(x->params[param], id))
+        return true;
+    http_problem(x, ERR(NOT_FOUND, NULL), "No such resource.");
+    return false;
+}
+
+void api_reply_buf(struct http_exchange *x, int status, struct buf *b)
+{
+    if (b->failed)
+        http_problem(x, ERR(NO_MEMORY, "answer"), "");
+    else
+        http_reply_json(x, status, buf_view(b));
+    buf_free(b);
+}

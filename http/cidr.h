@@ -1,0 +1,48 @@
+#ifndef RELI_HTTP_CIDR_H
+#define RELI_HTTP_CIDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/str.h"
+
+/* Internet addresses and lists of networks, by value. An IPv4 address is kept as its IPv4-mapped IPv6
+ * address, so that both spellings of one host are equal. */
+struct address {
+    uint8_t b[16];
+};
+
+enum { ADDRESS_TEXT = 46, CIDR_MAX = 64 };
+
+/* "192.0.2.7", "2001:db8::1". No port, no brackets, no zone. */
+bool address_parse(struct str text, struct address *out) MUST_USE;
+/* As proxies write it: also "192.0.2.7:443", "[2001:db8::1]" and "[2001:db8::1]:443". */
+bool address_parse_with_port(struct str text, struct address *out) MUST_USE;
+/* The shortest text; IPv4 in dots. */
+const char *address_text(const struct address *a, char out[ADDRESS_TEXT]);
+
+struct cidr {
+    struct address net;
+    uint8_t bits; /* of 128 */
+};
+
+/* "10.0.0.0/8", "2001:db8::/32"; an address alone is itself only. Bits behind the prefix must be zero:
+ * "10.1.2.3/8" is more often a mistake than a wish. */
+bool cidr_parse(struct str text, struct cidr *out) MUST_USE;
+bool cidr_has(const struct cidr *c, const struct address *a);
+
+struct cidr_list {
+    size_t n;
+    bool has_unix; /* the word "unix": peers of a Unix socket */
+    struct cidr item[CIDR_MAX];
+};
+
+/* Networks by commas, blanks around them ignored; an empty text is an empty list. ERR_CONFIG. */
+struct err cidr_list_parse(struct str text, struct cidr_list *out) MUST_USE;
+bool cidr_list_has(const struct cidr_list *l, const struct address *a);
+/* By the text of a struct peer: an address, or "unix". False for anything else. */
+bool cidr_list_has_text(const struct cidr_list *l, struct str peer);
+
+#endif

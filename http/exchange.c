@@ -1,0 +1,205 @@
+/* A request on its way to its handler, and what the handler may ask of it. */
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/crypto/random.h"
+#include "http/http_int.h"
+#include "http/percent.h"
+
+static void dispatch_without_route(struct exchange *ex);
+
+/* ---- life ---- */
+
+struct exchange *exchange_new(struct http_server *s)
+{
+    struct link *spare = list_pop(&s->pool);
+    struct exchange *ex = LIST_ITEM(spare, struct exchange, free_link);
+    if (ex == NULL) {
+        ex = calloc(1, sizeof *ex);
+        if (ex == NULL)
+            return NULL;
+        buf_init(&ex->body, s->o.max_body);
+    }
+    memset(ex, 0, offsetof(struct exchange, arena));
+    arena_init(&ex->arena, ARENA_LIMIT);
+    ex->s = s;
+    ex->pub.arena = &ex->arena;
+    ex->pub.app = s->o.app;
+    head_init(&ex->head, s->o.max_head);
+    return ex;
+}
+
+void exchange_release(struct exchange *ex)
+{
+    struct http_server *s = ex->s;
+    if (log_current_request() == ex->pub.request_id)
+        log_request(NULL);
+    arena_free(&ex->arena);
+    s->bodies -= ex->body.n;
+    if (ex->body.n > 0)
+        explicit_bzero(ex->body.p, ex->body.n);
+    buf_reset(&ex->body);
+    if (ex->working)
+        s->n_working--;
+    if (s->pool.n < MAX_POOL && !s->freed) {
+        if (ex->body.cap > SMALL_BODY)
+            buf_free(&ex->body);
+        list_push_front(&s->pool, &ex->free_link);
+    } else {
+        exchange_free(ex);
+    }
+    server_check(s);
+}
+
+void exchange_free(struct exchange *ex)
+{
+    buf_free(&ex->body);
+    free(ex);
+}
+
+void exchange_make_id(struct exchange *ex)
+{
+    _Static_assert((int)HTTP_REQUEST_ID_TEXT >= (int)UUID_TEXT, "a UUID fits");
+    uuid_text(random_uuid(loop_wall_us(ex->s->loop)), ex->pub.request_id);
+}
+
+bool exchange_keeps_alive(const struct exchange *ex)
+{
+    return ex->keep_alive && ex->phase == PHASE_READ && !ex->upgrade && !ex->s->draining;
+}
+
+void exchange_dispatch(struct exchange *ex)
+{
+    struct http_server *s = ex->s;
+    struct http_exchange *x = &ex->pub;
+    const char *before = log_current_request();
+    log_request(x->request_id);
+    ex->working = true;
+    s->n_working++;
+    ex->in_handler = true;
+    if (x->route == NULL) {
+        dispatch_without_route(ex);
+    } else if (s->o.before == NULL || s->o.before(x)) {
+        ASSERT(!ex->ended);
+        x->route->handler(x);
+    }
+    ex->in_handler = false;
+    log_request(before);
+    if (ex->ended)
+        exchange_release(ex);
+}
+
+void exchange_refuse(struct exchange *ex, struct err err)
+{
+    if (ex->pub.request_id[0] == '\0')
+        exchange_make_id(ex);
+    const char *before = log_current_request();
+    log_request(ex->pub.request_id);
+    ex->keep_alive = false;
+    http_problem(&ex->pub, err, err.what);
+    log_request(before);
+}
+
+/* ---- answers of the server's own ---- */
+
+bool http_origin_allowed(const struct exchange *ex)
+{
+    struct str origin = ex->head_bytes.p != NULL
+                            ? head_known(&ex->head, ex->head_bytes, HEAD_ORIGIN)
+                            : STR_NULL;
+    for (int i = 0; i < ex->s->n_origins; i++)
+        if (str_eq(origin, ex->s->origins[i]))
+            return true;
+    return false;
+}
+
+static void answer_options(struct exchange *ex)
+{
+    struct http_exchange *x = &ex->pub;
+    char allow[ALLOW_TEXT];
+    const unsigned all = (1u << (HTTP_OPTIONS_ + 1)) - 1;
+    struct str methods = str_c(allow_text(ex->allowed != 0 ? ex->allowed : all, allow));
+    http_set_header(x, STR("Allow"), methods);
+    if (http_origin_allowed(ex) &&
+        http_header(x, STR("access-control-request-method")).p != NULL) {
+        http_set_header(x, STR("Access-Control-Allow-Methods"), methods);
+        http_set_header(x, STR("Access-Control-Allow-Headers"),
+                        STR("Authorization, Content-Type, Idempotency-Key, Prefer, Reli-Mode, "
+                            "X-Request-Id"));
+        http_set_header(x, STR("Access-Control-Max-Age"), STR("600"));
+    }
+    http_reply(x, 204, STR_NULL, STR_NULL);
+}
+
+static void dispatch_without_route(struct exchange *ex)
+{
+    struct http_exchange *x = &ex->pub;
+    char allow[ALLOW_TEXT];
+    if (ex->bad_escape) {
+        http_problem(x, ERR(BAD_REQUEST, "escape"), "malformed percent-escape in the URL");
+    } else if (ex->head.method == HTTP_OPTIONS_ &&
+               (ex->allowed != 0 || str_eq(x->path, STR("*")))) {
+        answer_options(ex);
+    } else if (ex->allowed == 0) {
+        http_problem(x, ERR(NOT_FOUND, "no route"), "no such path");
+    } else {
+        http_set_header(x, STR("Allow"), str_c(allow_text(ex->allowed, allow)));
+        http_problem(x, ERR(METHOD_NOT_ALLOWED, "no route"), NULL);
+    }
+}
+
+/* ---- what a handler asks ---- */
+
+struct str http_header(const struct http_exchange *x, struct str lower_name)
+{
+    const struct exchange *ex = CONTAINER_OF(x, struct exchange, pub);
+    struct str found = STR_NULL;
+    if (ex->head_bytes.p == NULL)
+        return found;
+    for (unsigned i = 0; i < ex->head.n_fields; i++) {
+        const struct head_field *f = &ex->head.fields[i];
+        if (f->name.n != lower_name.n || !str_ieq(head_str(ex->head_bytes, f->name), lower_name))
+            continue;
+        struct str value = head_str(ex->head_bytes, f->value);
+        found = found.p == NULL
+                    ? value
+                    : arena_fmt(x->arena, "%.*s, %.*s", STR_ARG(found), STR_ARG(value));
+    }
+    return found;
+}
+
+bool http_query_next(struct http_exchange *x, size_t *at, struct str *name, struct str *value)
+{
+    while (*at < x->query.n) {
+        struct str rest = str_from(x->query, *at), pair;
+        if (!str_split(&rest, '&', &pair))
+            return false;
+        *at += pair.n + 1;
+        if (pair.n == 0)
+            continue;
+        size_t equals = str_find(pair, '=', 0);
+        struct str raw = equals == SIZE_MAX ? str_from(pair, pair.n) : str_from(pair, equals + 1);
+        /* That the escapes are sound was found before the handler ran. */
+        if (percent_decode(x->arena, equals == SIZE_MAX ? pair : str_first(pair, equals), true,
+                           name) &&
+            percent_decode(x->arena, raw, true, value))
+            return true;
+    }
+    return false;
+}
+
+struct str http_query(struct http_exchange *x, struct str name)
+{
+    size_t at = 0;
+    struct str found, value;
+    while (http_query_next(x, &at, &found, &value))
+        if (str_eq(found, name))
+            return value;
+    return STR_NULL;
+}
+
+bool http_client_gone(const struct http_exchange *x)
+{
+    const struct exchange *ex = CONTAINER_OF(x, struct exchange, pub);
+    return ex->conn == NULL || conn_eof(ex->conn);
+}

@@ -1,0 +1,226 @@
+/* What a merchant sends to take a payment. See payment_input.h. */
+#include "http/payment_input.h"
+
+#include "core/domain/phone.h"
+
+enum { METADATA_MAX = 16 * 1024 };
+
+static const char *const known_fields[] = {
+    "provider",  "payment_method", "amount",       "currency",   "customer",    "phone",    "email",
+    "name",      "reference",      "description",  "callback_url", "return_url", "metadata", NULL,
+};
+static const char *const customer_fields[] = {"id", "phone", "email", "name", NULL};
+
+struct reading {
+    struct http_exchange *x;
+    const struct principal *who;
+    struct fields f;
+    struct charge_input *in;
+};
+
+/* A provider named by the last word of the route's own pattern. */
+static struct str provider_of_route(const struct http_exchange *x)
+{
+    struct str rest = str_c(x->route->pattern), word = STR_NULL;
+    while (str_split(&rest, '/', &word))
+        continue;
+    return gateway_find(word) != NULL ? word : STR_NULL;
+}
+
+static void read_provider(struct reading *r)
+{
+    struct charge_input *in = r->in;
+    struct str provider = STR_NULL, method = STR_NULL;
+    if (!fields_text(&r->f, "provider", OPTIONAL, 1, 32, &provider))
+        provider = provider_of_route(r->x);
+    (void)fields_text(&r->f, "payment_method", OPTIONAL, 1, 32, &method);
+    if (provider.p == NULL && method.p == NULL) {
+        fields_fault(&r->f, "provider", "required", "Name a provider or a payment_method.");
+        return;
+    }
+    in->gateway = provider.p != NULL ? gateway_find(provider) : gateway_for_method(method);
+    if (in->gateway == NULL) {
+        fields_fault(&r->f, provider.p != NULL ? "provider" : "payment_method", "unknown",
+                     "No such provider or method; GET /api/v1/providers lists them.");
+        return;
+    }
+    if (method.p == NULL) {
+        struct str all = str_c(in->gateway->methods);
+        (void)str_split(&all, ',', &method);
+    } else if (!gateway_lists(in->gateway->methods, method)) {
+        fields_fault(&r->f, "payment_method", "unknown", "The provider does not offer this method.");
+    }
+    in->method = arena_dup(r->x->arena, method);
+}
+
+static void read_amount(struct reading *r)
+{
+    struct charge_input *in = r->in;
+    const struct gateway *g = in->gateway;
+    struct str code = STR_NULL;
+    uint16_t currency = 0;
+    if (fields_text(&r->f, "currency", REQUIRED, 3, 3, &code)) {
+        currency = currency_parse(code);
+        if (currency == 0)
+            fields_fault(&r->f, "currency", "unknown", "No such currency; send an ISO 4217 code.");
+        else if (g != NULL && !gateway_lists(g->currencies, code))
+            fields_fault(&r->f, "currency", "unsupported", "The provider does not take this currency.");
+    }
+    if (!fields_money(&r->f, "amount", REQUIRED, currency, &in->amount) || currency == 0 || g == NULL)
+        return;
+    int64_t unit = 1;
+    for (int i = 0; i < currency_exponent(currency); i++)
+        unit *= 10;
+    if (g->whole_units && in->amount.minor % unit != 0)
+        fields_fault(&r->f, "amount", "format", "The provider takes whole units of this currency only.");
+    else if (in->amount.minor < g->min_minor || (g->max_minor > 0 && in->amount.minor > g->max_minor))
+        fields_fault(&r->f, "amount", "range", "The provider does not take this amount.");
+}
+
+static void read_phone(struct reading *r, struct fields *f)
+{
+    char e164[PHONE_TEXT];
+    struct str typed;
+    if (!fields_text(f, "phone", OPTIONAL, 1, 40, &typed))
+        return;
+    if (r->in->phone.p != NULL)
+        fields_fault(f, "phone", "duplicate", "Given twice.");
+    else if (!phone_parse(typed, str_c(r->who->country), e164))
+        fields_fault(f, "phone", "format", "Not a phone number; send it as +254700000000.");
+    else
+        r->in->phone = arena_dup(r->x->arena, str_c(e164));
+}
+
+static void read_email(struct reading *r, struct fields *f)
+{
+    struct str email;
+    if (!fields_text(f, "email", OPTIONAL, 3, 254, &email))
+        return;
+    size_t at = str_find(email, '@', 0);
+    if (r->in->email.p != NULL)
+        fields_fault(f, "email", "duplicate", "Given twice.");
+    else if (at == 0 || at >= email.n - 1 || str_find(email, ' ', 0) != SIZE_MAX ||
+             str_find(email, '@', at + 1) != SIZE_MAX)
+        fields_fault(f, "email", "format", "Not an e-mail address.");
+    else
+        r->in->email = arena_dup(r->x->arena, email);
+}
+
+static void read_name(struct reading *r, struct fields *f)
+{
+    struct str name;
+    if (!fields_text(f, "name", OPTIONAL, 1, 128, &name))
+        return;
+    if (r->in->name.p != NULL)
+        fields_fault(f, "name", "duplicate", "Given twice.");
+    else
+        r->in->name = arena_dup(r->x->arena, name);
+}
+
+static void read_customer(struct reading *r)
+{
+    const struct json *customer;
+    if (fields_object(&r->f, "customer", OPTIONAL, &customer)) {
+        struct fields c = {customer, "customer.", r->f.errors};
+        struct str id;
+        fields_only(&c, customer_fields);
+        if (fields_text(&c, "id", OPTIONAL, 1, 128, &id))
+            r->in->customer_id = arena_dup(r->x->arena, id);
+        read_phone(r, &c);
+        read_email(r, &c);
+        read_name(r, &c);
+    }
+    read_phone(r, &r->f);
+    read_email(r, &r->f);
+    read_name(r, &r->f);
+    if (r->in->gateway != NULL && r->in->gateway->needs_phone && r->in->phone.p == NULL &&
+        r->f.errors->n == 0)
+        fields_fault(&r->f, "customer.phone", "required", "The provider needs the customer's phone number.");
+    if (r->in->phone.p != NULL && r->in->gateway != NULL && r->in->gateway->needs_phone &&
+        !gateway_lists(r->in->gateway->countries, phone_country(r->in->phone)))
+        fields_fault(&r->f, "customer.phone", "unsupported", "The provider does not serve this country.");
+}
+
+static void read_url(struct reading *r, const char *name, bool called, struct str *out)
+{
+    struct str url;
+    if (!fields_text(&r->f, name, OPTIONAL, 8, 2000, &url))
+        return;
+    bool allow = !called || api_of(r->x)->flow->settings.webhook_allow_private;
+    if (!outbound_url_ok(url, allow))
+        fields_fault(&r->f, name, "format", "Not a URL that may be used here; https is needed.");
+    else
+        *out = arena_dup(r->x->arena, url);
+}
+
+static void read_text(struct reading *r, const char *name, size_t max, struct str *out)
+{
+    struct str s;
+    if (fields_text(&r->f, name, OPTIONAL, 1, max, &s))
+        *out = arena_dup(r->x->arena, s);
+}
+
+/* Stored as the client's own bytes without white space. */
+static struct str read_metadata(struct reading *r, struct str *canonical)
+{
+    const struct json *j;
+    struct str kept = STR_NULL;
+    *canonical = STR_NULL;
+    if (!fields_object(&r->f, "metadata", OPTIONAL, &j))
+        return kept;
+    struct buf b;
+    buf_init(&b, METADATA_MAX);
+    json_compact(json_member_bytes(r->x->body, STR("metadata")), &b);
+    if (b.failed)
+        fields_fault(&r->f, "metadata", "length", "More than 16 KiB.");
+    else
+        kept = arena_dup(r->x->arena, buf_view(&b));
+    buf_reset(&b);
+    b.failed = false;
+    json_canonical(j, &b);
+    *canonical = b.failed ? STR_NULL : arena_dup(r->x->arena, buf_view(&b));
+    buf_free(&b);
+    return kept;
+}
+
+/* In the order that stored fingerprints have: new fields go to the end. */
+static void set_fingerprint(struct charge_input *in, struct arena *a, struct str canonical_metadata)
+{
+    char amount[MONEY_TEXT], currency[CURRENCY_TEXT];
+    struct str customer = arena_fmt(a, "%.*s\n%.*s\n%.*s\n%.*s", STR_ARG(in->customer_id),
+                                    STR_ARG(in->phone), STR_ARG(in->email), STR_ARG(in->name));
+    struct fingerprint_field fields[] = {
+        {"provider", str_c(in->gateway->name)},
+        {"payment_method", in->method},
+        {"amount", arena_dup(a, str_c(money_text(in->amount, amount)))},
+        {"currency", arena_dup(a, str_c(currency_text(in->amount.currency, currency)))},
+        {"customer", customer},
+        {"reference", in->reference},
+        {"description", in->description},
+        {"callback_url", in->callback_url},
+        {"return_url", in->return_url},
+        {"metadata", canonical_metadata},
+    };
+    _Static_assert(COUNT_OF(fields) <= FINGERPRINT_MAX_FIELDS, "room in the fingerprint");
+    in->n_fields = COUNT_OF(fields);
+    memcpy(in->fields, fields, sizeof fields);
+    in->route = STR("POST /api/v1/payments/initialize");
+}
+
+void payment_input_read(struct http_exchange *x, const struct json *body, const struct principal *who,
+                        struct field_errors *errors, struct charge_input *in)
+{
+    struct reading r = {.x = x, .who = who, .f = {body, "", errors}, .in = in};
+    struct str canonical;
+    fields_only(&r.f, known_fields);
+    read_provider(&r);
+    read_amount(&r);
+    read_customer(&r);
+    read_text(&r, "reference", 64, &in->reference);
+    read_text(&r, "description", 255, &in->description);
+    read_url(&r, "callback_url", true, &in->callback_url);
+    read_url(&r, "return_url", false, &in->return_url);
+    in->metadata = read_metadata(&r, &canonical);
+    if (errors->n == 0)
+        set_fingerprint(in, x->arena, canonical);
+}

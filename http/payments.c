@@ -1,0 +1,351 @@
+/* One payment: created, shown, confirmed, cancelled. */
+#include "http/api.h"
+
+#include "core/base/times.h"
+#include "core/flow/charge.h"
+#include "core/flow/move.h"
+#include "core/flow/record.h"
+#include "core/flow/render.h"
+#include "http/payment_input.h"
+
+enum { BODY_MAX = 2 * 1024 * 1024 };
+
+/* ---- create ---- */
+
+static void set_replay_headers(struct http_exchange *x, const struct charge_result *result)
+{
+    char at[TIME_TEXT];
+    if (result->replayed) {
+        http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
+        http_set_header(x, STR("Idempotency-Original-Date"), str_c(time_text(result->original_us, at)));
+    }
+    if (result->recovered)
+        http_set_header(x, STR("Idempotent-Recovered"), STR("true"));
+    if (result->current_status.n > 0)
+        http_set_header(x, STR("Reli-Current-Status"), result->current_status);
+    if (result->location.n > 0) {
+        struct str url = arena_fmt(x->arena, "/api/v1/payments/%.*s", STR_ARG(result->location));
+        http_set_header(x, STR("Location"), url);
+    }
+}
+
+static void charged(void *ctx, struct err err, const struct charge_result *result)
+{
+    struct http_exchange *x = ctx;
+    if (err_is(err)) {
+        struct str detail = arena_dup(x->arena, result->detail);
+        http_problem(x, err, detail.n > 0 ? detail.p : "");
+        return;
+    }
+    set_replay_headers(x, result);
+    http_reply(x, result->http_status,
+               result->is_problem ? STR("application/problem+json") : STR("application/json"),
+               result->body);
+}
+
+static struct str problem_text(void *ctx, struct err err, const char *detail)
+{
+    return http_problem_text(ctx, err, detail, NULL);
+}
+
+/* "Prefer: wait=10": at most ten seconds. */
+static int64_t preferred_wait(const struct http_exchange *x)
+{
+    struct str rest = http_header(x, STR("prefer")), part;
+    int64_t seconds;
+    while (str_split(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (str_starts(part, STR("wait=")) && str_to_i64(str_from(part, 5), &seconds) && seconds > 0)
+            return (seconds < 10 ? seconds : 10) * US_PER_S;
+    }
+    return 0;
+}
+
+/* False: answered. */
+static bool read_key(struct http_exchange *x, const struct principal *who, struct charge_input *in)
+{
+    struct str key = http_header(x, STR("idempotency-key"));
+    if (key.p == NULL) {
+        if (who->needs_idempotency_key)
+            http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
+        return !who->needs_idempotency_key;
+    }
+    if (!idempotency_key_ok(key)) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
+                     "An Idempotency-Key has 16 to 255 printable ASCII characters.");
+        return false;
+    }
+    in->idem_key = arena_dup(x->arena, key);
+    return true;
+}
+
+void payment_create(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    if (api_of(x)->maintenance) {
+        http_problem(x, ERR(MAINTENANCE, NULL), "No payments are taken at present.");
+        return;
+    }
+    struct charge_input in = {
+        .merchant = who->merchant,
+        .live = who->live,
+        .actor = str_c(who->actor),
+        .wait_us = preferred_wait(x),
+        .problem = problem_text,
+        .problem_ctx = x,
+    };
+    if (!read_key(x, who, &in))
+        return;
+    struct json *body = api_body(x);
+    if (body == NULL)
+        return;
+    struct field_errors errors = {.arena = x->arena};
+    payment_input_read(x, body, who, &errors, &in);
+    json_free(body);
+    if (errors.n > 0)
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    else
+        charge_start(api_of(x)->flow, &in, charged, x);
+}
+
+/* ---- show ---- */
+
+/* A payment with its trail: two reads side by side. */
+struct show {
+    struct http_exchange *x;
+    int waiting;
+    struct err err;
+    struct payment_record rec;
+    struct buf timeline;
+};
+
+static void put_attempts(struct jsonw *w, const struct payment_record *rec)
+{
+    jw_key(w, "attempts");
+    jw_open_list(w);
+    for (int i = 0; i < rec->p.n_attempts; i++) {
+        const struct attempt *a = &rec->p.attempts[i];
+        jw_open(w);
+        jw_uuid(w, "id", attempt_id(rec->id, a->n));
+        jw_i64(w, "n", a->n);
+        jw_c(w, "status", attempt_status_word(a->status));
+        jw_str(w, "provider", rec->provider);
+        jw_money(w, "amount", a->amount);
+        jw_str(w, "provider_transaction_id", a->provider_ref[0] ? str_c(a->provider_ref) : STR_NULL);
+        jw_str(w, "provider_receipt", a->receipt[0] ? str_c(a->receipt) : STR_NULL);
+        jw_str(w, "provider_code", a->provider_code[0] ? str_c(a->provider_code) : STR_NULL);
+        jw_str(w, "code", a->code != FAILURE_NONE ? str_c(failure_word(a->code)) : STR_NULL);
+        jw_time(w, "sent_at", a->sent_at_us);
+        jw_time(w, "answered_at", a->answered_at_us);
+        jw_close(w);
+    }
+    jw_close_list(w);
+}
+
+static void show_done(struct show *s)
+{
+    struct http_exchange *x = s->x;
+    struct str person = STR("");
+    if (--s->waiting > 0)
+        return;
+    if (!err_is(s->err) && s->rec.live != api_who(x)->live)
+        s->err = ERR(NOT_FOUND, NULL);
+    if (!err_is(s->err))
+        s->err = record_person(api_of(x)->flow, &s->rec, x->arena, &person);
+    if (err_is(s->err)) {
+        buf_free(&s->timeline);
+        http_problem(x, s->err, s->err.code == ERR_NOT_FOUND ? "No such payment." : "");
+        return;
+    }
+    struct buf b;
+    buf_init(&b, BODY_MAX);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    render_payment(&w, &s->rec, person);
+    put_attempts(&w, &s->rec);
+    jw_key(&w, "refunds");
+    jw_open_list(&w);
+    jw_close_list(&w);
+    jw_raw(&w, "timeline", buf_view(&s->timeline));
+    jw_close(&w);
+    buf_free(&s->timeline);
+    api_reply_buf(x, 200, &b);
+}
+
+static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct show *s = ctx;
+    if (!err_is(err))
+        err = payment_record_read(rows, s->x->arena, &s->rec);
+    if (err_is(err))
+        s->err = err;
+    show_done(s);
+}
+
+enum { L_ID, L_ACTION, L_ACTOR, L_BEFORE, L_AFTER, L_DETAIL, L_AT };
+
+static void trail_loaded(void *ctx, struct err err, const struct rows *r)
+{
+    struct show *s = ctx;
+    if (err_is(err)) {
+        s->err = err;
+    } else {
+        struct jsonw w = jw_into(&s->timeline);
+        jw_open_list(&w);
+        for (size_t i = 0; i < rows_n(r); i++) {
+            jw_open(&w);
+            jw_uuid(&w, "id", rows_uuid(r, i, L_ID));
+            jw_str(&w, "action", rows_str(r, i, L_ACTION));
+            jw_str(&w, "actor", rows_str(r, i, L_ACTOR));
+            jw_str(&w, "from", rows_str(r, i, L_BEFORE));
+            jw_str(&w, "to", rows_str(r, i, L_AFTER));
+            jw_str(&w, "detail", rows_str(r, i, L_DETAIL));
+            jw_time(&w, "at", rows_time(r, i, L_AT));
+            jw_close(&w);
+        }
+        jw_close_list(&w);
+    }
+    show_done(s);
+}
+
+static void show(struct http_exchange *x, struct uuid id)
+{
+    struct store *store = api_of(x)->flow->store;
+    struct show *s = ARENA_NEW(x->arena, struct show);
+    if (s == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "show"), "");
+        return;
+    }
+    s->x = x;
+    s->waiting = 2;
+    buf_init(&s->timeline, BODY_MAX);
+    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(id)};
+    store_read(store, Q_payment_get, params, COUNT_OF(params), payment_loaded, s);
+    store_read(store, Q_audit_list, params, COUNT_OF(params), trail_loaded, s);
+}
+
+void payment_show(struct http_exchange *x)
+{
+    struct uuid id;
+    if (api_path_id(x, 0, &id))
+        show(x, id);
+}
+
+static void owner_found(void *ctx, struct err err, const struct rows *r)
+{
+    struct http_exchange *x = ctx;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err))
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No payment has this reference." : "");
+    else
+        show(x, rows_uuid(r, 0, 0));
+}
+
+void payment_status_post(struct http_exchange *x)
+{
+    static const char *const names[] = {"reference", "reference_no", NULL};
+    const struct principal *who = api_who(x);
+    struct json *body = api_body(x);
+    if (body == NULL)
+        return;
+    struct field_errors errors = {.arena = x->arena};
+    struct fields f = {body, "", &errors};
+    struct str word = STR_NULL, number = STR_NULL;
+    fields_only(&f, names);
+    (void)fields_text(&f, "reference", OPTIONAL, 1, 64, &word);
+    (void)fields_text(&f, "reference_no", OPTIONAL, 1, 64, &number);
+    if (errors.n == 0 && (word.p == NULL) == (number.p == NULL))
+        fields_fault(&f, "reference", "required", "Send either reference or reference_no.");
+    word = arena_dup(x->arena, word.p != NULL ? word : number);
+    json_free(body);
+    if (errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+        return;
+    }
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(word)};
+    store_read(api_of(x)->flow->store, Q_reference_get, params, COUNT_OF(params), owner_found, x);
+}
+
+/* ---- confirm and cancel ---- */
+
+/* A merchant's move: looked at first, because the amount, the mode and the state decide what is said to the
+ * client. */
+struct change {
+    struct http_exchange *x;
+    enum payment_event_kind kind;
+    struct payment_record rec;
+};
+
+static void changed(void *ctx, struct err err, const struct move_result *result)
+{
+    struct change *c = ctx;
+    struct http_exchange *x = c->x;
+    struct str person = STR("");
+    if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
+        http_problem(x, ERR(INVALID_STATE, NULL), "Not possible in the payment's present state.");
+        return;
+    }
+    if (!err_is(err))
+        err = record_person(api_of(x)->flow, result->rec, x->arena, &person);
+    if (err_is(err)) {
+        http_problem(x, err, "");
+        return;
+    }
+    struct buf b;
+    buf_init(&b, BODY_MAX);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    render_payment(&w, result->rec, person);
+    jw_close(&w);
+    api_reply_buf(x, 200, &b);
+}
+
+static void change_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct change *c = ctx;
+    struct http_exchange *x = c->x;
+    const struct principal *who = api_who(x);
+    if (!err_is(err))
+        err = payment_record_read(rows, x->arena, &c->rec);
+    if (!err_is(err) && c->rec.live != who->live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
+        return;
+    }
+    struct move_request rq = {
+        .merchant = who->merchant,
+        .payment = c->rec.id,
+        .event = {.kind = c->kind, .source = SOURCE_API, .amount = c->rec.p.amount},
+        .actor = str_c(who->actor),
+        .known = &c->rec,
+    };
+    move_start(api_of(x)->flow, &rq, changed, c);
+}
+
+static void change(struct http_exchange *x, enum payment_event_kind kind)
+{
+    struct uuid id;
+    if (!api_path_id(x, 0, &id))
+        return;
+    struct change *c = ARENA_NEW(x->arena, struct change);
+    if (c == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "change"), "");
+        return;
+    }
+    c->x = x;
+    c->kind = kind;
+    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(id)};
+    store_read(api_of(x)->flow->store, Q_payment_get, params, COUNT_OF(params), change_loaded, c);
+}
+
+void payment_confirm(struct http_exchange *x)
+{
+    change(x, PAYMENT_EVENT_CONFIRM);
+}
+
+void payment_cancel(struct http_exchange *x)
+{
+    change(x, PAYMENT_EVENT_CANCEL);
+}

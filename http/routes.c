@@ -1,0 +1,66 @@
+/* Where a request enters: every route of the service, who may call it, and the handler that answers. Aliases are
+ * entries of their own on the same handlers. */
+#include "http/api.h"
+
+#define READ SCOPE_PAYMENTS_READ
+#define WRITE SCOPE_PAYMENTS_WRITE
+#define HOOKS SCOPE_WEBHOOKS_WRITE
+#define PUBLIC API_PUBLIC
+#define V1 "/api/v1"
+
+const struct route api_routes[] = {
+    /* payments */
+    {HTTP_POST_, V1 "/payments/initialize", payment_create, WRITE},
+    {HTTP_GET_, V1 "/payments", payment_index, READ},
+    {HTTP_GET_, V1 "/payments/{id}", payment_show, READ | API_CLIENT_TOKEN},
+    {HTTP_POST_, V1 "/payments/status", payment_status_post, READ},
+    {HTTP_POST_, V1 "/payments/{id}/confirm", payment_confirm, WRITE},
+    {HTTP_POST_, V1 "/payments/{id}/cancel", payment_cancel, WRITE},
+    /* older names of the same */
+    {HTTP_POST_, V1 "/payments/initiate", payment_create, WRITE},
+    {HTTP_GET_, V1 "/payments/transactions", payment_index, READ},
+    {HTTP_POST_, "/api/payments/create", payment_create, WRITE},
+    {HTTP_POST_, "/api/payments/mpesa", payment_create, WRITE},
+    {HTTP_GET_, "/api/payments/status/{id}", payment_show, READ | API_CLIENT_TOKEN},
+
+    /* callbacks from providers: the token in the path is the authentication */
+    {HTTP_POST_, V1 "/cb/{token}", callback_token_post, PUBLIC},
+    {HTTP_PUT_, V1 "/cb/{token}", callback_token_post, PUBLIC},
+    {HTTP_POST_, V1 "/webhooks/{provider}/{token}", callback_token_post, PUBLIC},
+    {HTTP_PUT_, V1 "/webhooks/{provider}/{token}", callback_token_post, PUBLIC},
+    {HTTP_POST_, V1 "/payments/mpesa/callback/{token}", callback_token_post, PUBLIC},
+
+    /* webhooks to merchants */
+    {HTTP_POST_, V1 "/webhook-endpoints", endpoint_create, HOOKS},
+    {HTTP_GET_, V1 "/webhook-endpoints", endpoint_index, HOOKS},
+    {HTTP_GET_, V1 "/webhook-endpoints/default", endpoint_default, HOOKS},
+    {HTTP_GET_, V1 "/webhook-endpoints/{id}", endpoint_show, HOOKS},
+    {HTTP_PATCH_, V1 "/webhook-endpoints/{id}", endpoint_change, HOOKS},
+    {HTTP_DELETE_, V1 "/webhook-endpoints/{id}", endpoint_remove, HOOKS},
+    {HTTP_POST_, V1 "/webhook-endpoints/{id}/rotate-secret", endpoint_rotate, HOOKS},
+    {HTTP_POST_, V1 "/webhook-endpoints/{id}/recover", endpoint_recover, HOOKS},
+    {HTTP_GET_, V1 "/webhook-deliveries", delivery_index, HOOKS},
+    {HTTP_POST_, V1 "/webhook-deliveries/{id}/replay", delivery_replay, HOOKS},
+
+    /* live events; they authenticate themselves, since browsers cannot send headers */
+    {HTTP_GET_, "/ws/transaction/{id}", socket_transaction, PUBLIC},
+    {HTTP_GET_, V1 "/ws/transaction/{id}", socket_transaction, PUBLIC},
+    {HTTP_POST_, V1 "/ws/tickets", socket_ticket, READ},
+
+    /* what can be used */
+    {HTTP_GET_, V1 "/providers", provider_index, READ},
+
+    /* the service itself */
+    {HTTP_GET_, "/livez", page_livez, PUBLIC},
+    {HTTP_GET_, "/readyz", page_readyz, PUBLIC},
+    {HTTP_GET_, "/health", page_health, PUBLIC},
+    {HTTP_GET_, V1 "/health", page_health, PUBLIC},
+    {HTTP_GET_, "/health/detailed", page_health_detailed, PUBLIC},
+    {HTTP_GET_, V1 "/health/detailed", page_health_detailed, PUBLIC},
+    {HTTP_GET_, "/metrics", page_metrics, PUBLIC},
+    {HTTP_GET_, "/openapi.json", page_openapi, PUBLIC},
+    {HTTP_GET_, "/docs", page_docs, PUBLIC},
+    {HTTP_GET_, "/docs/errors", page_errors, PUBLIC},
+    {HTTP_GET_, "/docs/{file}", page_docs_file, PUBLIC},
+    {0},
+};

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Every layer of tests, with a PostgreSQL and a Redis of its own that end with it.
+#   scripts/test.sh [debug | asan]
+# Layers: unit; store against real services; fuzz (debug only, FUZZ_SECONDS each, default 2); system. The
+# last line sums them all; a layer that does not build counts as one failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+variant=${1:-debug}
+build=${BUILD:-build}
+scripts/install.sh test
+
+dir=$(mktemp -d /tmp/reli-test-XXXXXX)
+finish() {
+    trap '' INT TERM
+    scripts/services.sh reset "$dir" || true
+    rm -rf "$dir"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+tally_open
+
+layer() { # layer TITLE COMMAND…: a command that fails has counted its failures, or is one
+    local title=$1 before
+    shift
+    printf '%s\n' "== $title"
+    before=$(wc -l <"$RELI_TALLY")
+    "$@" && return 0
+    if [ "$(wc -l <"$RELI_TALLY")" -eq "$before" ]; then
+        printf '  FAIL  %s\n' "$title"
+        tally 0 1
+    fi
+}
+
+built() { # built TARGET…
+    make_here "$@" >"$dir/build.log" 2>&1 </dev/null && return 0
+    tail_of "$dir/build.log" 60
+    return 1
+}
+
+# Each program has a database to itself, owned by its role.
+service_tests() {
+    local program name failed=0
+    # shellcheck source=/dev/null
+    . "$dir/services.env"
+    for program in $(make_here -s V="$variant" list-service-tests); do
+        name=t_$(basename "$program" | tr -c 'a-z0-9\n' _)
+        psql -X -q "$DATABASE_ADMIN_URL" -c "create database $name owner reli_owner" >&2 || return 1
+        DATABASE_URL=${DATABASE_MIGRATE_URL/\/reli\?/\/$name?} REDIS_URL=$REDIS_URL \
+            scripts/unit.sh "$program" >"$dir/program.log" 2>&1 || failed=1
+        grep -vE '^[0-9]+ passed, [0-9]+ failed$' "$dir/program.log" || true
+    done
+    return $failed
+}
+
+system_tests() {
+    local rc=0 passed failed
+    # shellcheck source=/dev/null
+    (set -a && . "$dir/services.env" && set +a &&
+        RELI_BIN=$PWD/$build/$variant/reli PYTHONDONTWRITEBYTECODE=1 \
+            timeout -k 30 "${SYSTEM_TIMEOUT:-2400}" /usr/bin/python3 -m pytest -q --tb=short \
+            -p no:cacheprovider --junitxml="$dir/system.xml" test/system </dev/null) || rc=$?
+    if [ ! -s "$dir/system.xml" ]; then return 1; fi
+    read -r passed failed < <(/usr/bin/python3 - "$dir/system.xml" <<'END'
+import sys
+import xml.etree.ElementTree as tree
+
+n = {word: 0 for word in ("tests", "failures", "errors", "skipped")}
+for suite in tree.parse(sys.argv[1]).getroot().iter("testsuite"):
+    for word in n:
+        n[word] += int(suite.get(word, 0))
+bad = n["failures"] + n["errors"]
+print(n["tests"] - bad - n["skipped"], bad)
+END
+    )
+    # Not one test, a time-out, an error of pytest itself: a failure that it does not count.
+    if [ $rc -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+    tally "$passed" "$failed"
+    return $rc
+}
+
+layer "build" built V="$variant" all unit-programs service-tests
+layer "unit" make_here -s V="$variant" unit
+layer "private PostgreSQL and Redis" scripts/services.sh start "$dir"
+layer "store, against them" service_tests
+if [ "$variant" = debug ]; then
+    layer "release build" built V=release all
+    FUZZ_SECONDS=${FUZZ_SECONDS:-2} layer "fuzz" make_here -s fuzz
+fi
+layer "system" system_tests
+tally_close

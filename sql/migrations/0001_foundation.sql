@@ -1,0 +1,437 @@
+-- The foundation: merchants and keys, payments with everything that a payment writes, jobs, callbacks in,
+-- webhooks out.
+--
+-- Rules of the schema:
+--   * every primary key and unique constraint starts with merchant_id (look-up tables excepted: they are
+--     keyed by what is looked up), so that the schema can be distributed by merchant;
+--   * ids are UUIDv7 and come from the program, like every time and random value: no sequences, no
+--     triggers, no volatile defaults;
+--   * tables that grow are range-partitioned by a UUIDv7, by month (reli.partitions_ensure);
+--   * amounts are minor units of the row's currency;
+--   * the nil UUID is the platform merchant.
+
+create table reli.merchant (
+    merchant_id uuid primary key,
+    name text not null,
+    country text not null,
+    status text not null check (status in ('onboarding', 'active', 'suspended', 'closed')),
+    kyc_level int2 not null default 0,
+    require_idempotency_key bool not null default false,
+    webhook_secret bytea not null, -- sealed; signs what goes to a payment's own callback_url
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1
+);
+
+-- HMAC and data keys of the installation, random, wrapped by RELI_MASTER_KEY.
+create table reli.installation_key (
+    merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
+    kind text not null check (kind in ('data', 'hmac')),
+    number int4 not null,
+    wrapped bytea not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, kind, number)
+);
+
+-- Live replicas: the id is the owner of leases.
+create table reli.replica (
+    merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
+    id uuid not null,
+    version text not null,
+    started_at timestamptz not null,
+    seen_at timestamptz not null,
+    primary key (merchant_id, id)
+);
+
+create table reli.api_key (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    prefix text not null, -- what may be shown
+    scopes text not null, -- by commas
+    status text not null check (status in ('active', 'rotating', 'revoked')),
+    expires_at timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, id)
+);
+
+-- Look-up by the key's HMAC.
+create table reli.api_key_lookup (
+    key_hash bytea primary key,
+    merchant_id uuid not null,
+    id uuid not null
+);
+
+create table reli.payment (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    status text not null check (status in ('pending', 'processing', 'requires_action',
+        'in_reconciliation', 'completed', 'failed', 'expired', 'cancelled', 'partially_refunded',
+        'refunded', 'reversed')),
+    version int4 not null,  -- seq of the last event
+    revision int4 not null, -- grows with every write: what compare-and-set compares
+    op_id uuid not null,    -- the last write's own id
+    reference text not null,
+    reference_no text not null,
+    pay_code text not null,
+    provider text not null,
+    payment_method text not null,
+    account_id uuid not null,
+    amount int8 not null check (amount > 0),
+    currency text not null,
+    received int8 not null default 0 check (received >= 0),
+    refunded int8 not null default 0 check (refunded >= 0),
+    refund_reserved int8 not null default 0 check (refund_reserved >= 0),
+    fee int8 not null default 0 check (fee >= 0),
+    customer_id text,
+    pii bytea,              -- sealed phone, e-mail, name: the only place on this side
+    description text,
+    return_url text,
+    callback_url text,
+    metadata json,
+    next_action json,
+    failure_code text,
+    failure_provider_code text,
+    failure_message text,
+    provider_ref text,
+    receipt text,
+    status_source text not null check (status_source in ('api', 'callback', 'poll', 'operator',
+        'statement')),
+    late bool not null default false,
+    recon_since timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    expires_at timestamptz not null,
+    completed_at timestamptz,
+    primary key (merchant_id, id),
+    check (refunded + refund_reserved <= received),
+    check (status not in ('completed', 'partially_refunded', 'refunded', 'reversed')
+           or (received > 0 and completed_at is not null)),
+    check (status in ('completed', 'partially_refunded', 'refunded', 'reversed') or received = 0)
+) partition by range (id);
+
+-- One request to a provider. Its public id is the payment's with the low four bits set to n.
+create table reli.attempt (
+    merchant_id uuid not null,
+    payment_id uuid not null,
+    n int2 not null check (n between 1 and 15),
+    mode text not null check (mode in ('test', 'live')),
+    status text not null check (status in ('created', 'sending', 'submitted', 'uncertain', 'rejected',
+        'succeeded', 'failed', 'expired', 'not_found')),
+    provider text not null,
+    account_id uuid not null,
+    amount int8 not null check (amount > 0),
+    currency text not null,
+    provider_ref text,
+    receipt text,
+    provider_code text,
+    code text,
+    sent_at timestamptz not null, -- write-ahead: committed before a byte leaves
+    answered_at timestamptz,
+    poll_n int2 not null default 0,
+    next_poll_at timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, payment_id, n)
+) partition by range (payment_id);
+
+-- What happened, in public words. data is the payment as it was, without personal data.
+create table reli.event (
+    merchant_id uuid not null,
+    subject_id uuid not null,
+    seq int4 not null check (seq > 0),
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    type text not null,
+    data text not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, subject_id, seq)
+) partition by range (subject_id);
+
+-- Who did what: one row per move, insert-only for the service's role.
+create table reli.audit_log (
+    merchant_id uuid not null,
+    subject_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    action text not null,
+    actor text not null,
+    before text,
+    after text,
+    detail text,
+    created_at timestamptz not null,
+    primary key (merchant_id, subject_id, id)
+) partition by range (subject_id);
+
+create table reli.ledger_account (
+    merchant_id uuid not null,
+    id uuid not null, -- a hash of what names it
+    mode text not null check (mode in ('test', 'live')),
+    type text not null,
+    owner text not null,
+    currency text not null,
+    status text not null check (status in ('open', 'closed')),
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, id)
+);
+
+-- One debit, one credit, one amount: no row can unbalance the books. Append-only.
+create table reli.ledger_transfer (
+    merchant_id uuid not null,
+    journal_id uuid not null, -- the payment, or the attempt for money that is not the payment's
+    step int2 not null,
+    mode text not null check (mode in ('test', 'live')),
+    kind text not null,
+    debit_id uuid not null,
+    credit_id uuid not null check (credit_id <> debit_id),
+    amount int8 not null check (amount > 0),
+    currency text not null,
+    state text not null check (state in ('pending', 'posted', 'voided', 'expired')),
+    payment_id uuid not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, journal_id, step)
+) partition by range (journal_id);
+
+-- Which payment a chosen or shown word names: reference, reference_no and pay_code share one space.
+create table reli.reference_owner (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    reference text not null,
+    payment_id uuid not null,
+    primary key (merchant_id, mode, reference)
+);
+
+-- A provider's proof of payment counts once.
+create table reli.receipt (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    provider text not null,
+    receipt text not null,
+    payment_id uuid not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, mode, provider, receipt)
+);
+
+-- Answers to requests that may come again. Four slots used in turn, one per period of
+-- RELI_IDEMPOTENCY_RETENTION; a slot is emptied whole two periods after its use.
+create table reli.idempotency (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    key text not null,
+    slot int2 not null,
+    period int4 not null,
+    fingerprint bytea not null,
+    payment_id uuid not null,
+    http_status int2,   -- null: in flight
+    seq int4,           -- the event whose snapshot is the answer's body
+    provider_ref text,  -- as shown in that answer
+    problem text,       -- the body of a cached refusal
+    lease_until timestamptz not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, mode, key, slot)
+) partition by list (slot);
+create table reli.idempotency_0 partition of reli.idempotency for values in (0);
+create table reli.idempotency_1 partition of reli.idempotency for values in (1);
+create table reli.idempotency_2 partition of reli.idempotency for values in (2);
+create table reli.idempotency_3 partition of reli.idempotency for values in (3);
+
+-- The next deadline of each machine. The key orders (kind, subject, n); bucket spreads replicas.
+create table reli.job (
+    merchant_id uuid not null,
+    kind text not null check (kind in ('payment', 'inbound', 'fanout', 'delivery', 'upkeep')),
+    subject uuid not null,
+    n int4 not null default 0,
+    bucket int2 not null,
+    run_at timestamptz not null,
+    lease_owner uuid,
+    lease_until timestamptz not null,
+    tries int2 not null default 0,
+    primary key (merchant_id, kind, subject, n)
+) with (fillfactor = 70);
+create index job_due on reli.job (bucket, run_at);
+
+-- Callbacks from providers, as they came. subject_id is the attempt (or account) that the URL named.
+create table reli.provider_event (
+    merchant_id uuid not null,
+    subject_id uuid not null,
+    dedupe_key bytea not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    provider text not null,
+    payment_id uuid not null,
+    attempt_n int2 not null,
+    state text not null check (state in ('received', 'verified', 'processed', 'ignored', 'retry', 'dead',
+        'rejected')),
+    reason text,
+    peer text not null,
+    ip_ok bool not null,
+    raw bytea not null, -- sealed
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, subject_id, dedupe_key)
+) partition by range (subject_id);
+
+-- What was said to a provider and what it answered, redacted and sealed.
+create table reli.provider_call (
+    merchant_id uuid not null,
+    payment_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    attempt_n int2 not null,
+    op text not null,
+    http_status int4 not null,
+    took_us int8 not null,
+    outcome text not null check (outcome in ('ok', 'refused', 'ambiguous')),
+    body bytea not null, -- sealed
+    created_at timestamptz not null,
+    primary key (merchant_id, payment_id, id)
+) partition by range (payment_id);
+
+-- The operators' one queue.
+create table reli.exception_item (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund', 'stuck',
+        'sig_forged', 'receipt_taken', 'callback_dead')),
+    subject_id uuid not null,
+    detail text,
+    status text not null check (status in ('open', 'assigned', 'resolved')),
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, id)
+);
+
+create table reli.webhook_endpoint (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    url text not null,
+    events text not null, -- types by commas, '*' for all
+    description text,
+    status text not null check (status in ('enabled', 'disabled')),
+    status_reason text,
+    secrets bytea not null, -- sealed: newest first
+    failing_since timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, id)
+);
+
+-- One event to one place. endpoint_id is the payment's id when it goes to the payment's callback_url.
+create table reli.webhook_delivery (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    payment_id uuid not null,
+    seq int4 not null,
+    event_id uuid not null,
+    event_type text not null,
+    endpoint_id uuid not null,
+    status text not null check (status in ('scheduled', 'sending', 'delivered', 'retry', 'dead',
+        'cancelled')),
+    revision int4 not null,
+    tries int2 not null default 0,
+    next_at timestamptz,
+    last_http int4,
+    last_error text,
+    last_took_us int8,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (merchant_id, id)
+) partition by range (id);
+
+-- Which deliveries an event has: one per endpoint, and one more per replay (n).
+create table reli.delivery_owner (
+    merchant_id uuid not null,
+    payment_id uuid not null,
+    seq int4 not null,
+    endpoint_id uuid not null,
+    n int2 not null,
+    delivery_id uuid not null,
+    primary key (merchant_id, payment_id, seq, endpoint_id, n)
+) partition by range (payment_id);
+
+-- Partitions for the month of p_from and the two after it, for every partitioned table whose key is a
+-- UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls it.
+create function reli.partitions_ensure(p_from timestamptz) returns int
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+    t text;
+    m timestamptz;
+    made int := 0;
+    lo text;
+    hi text;
+    part text;
+begin
+    foreach t in array array['payment', 'attempt', 'event', 'audit_log', 'ledger_transfer',
+            'provider_event', 'provider_call', 'webhook_delivery', 'delivery_owner'] loop
+        if to_regclass(format('reli.%I', t || '_default')) is null then
+            execute format('create table reli.%I partition of reli.%I default', t || '_default', t);
+            made := made + 1;
+        end if;
+        for i in 0..2 loop
+            m := date_trunc('month', p_from at time zone 'UTC') + make_interval(months => i);
+            part := t || '_' || to_char(m, 'YYYYMM');
+            if to_regclass(format('reli.%I', part)) is null then
+                lo := lpad(to_hex((extract(epoch from m at time zone 'UTC') * 1000)::int8), 12, '0');
+                hi := lpad(to_hex((extract(epoch from (m + interval '1 month') at time zone 'UTC')
+                                   * 1000)::int8), 12, '0');
+                execute format('create table reli.%I partition of reli.%I for values from (%L) to (%L)',
+                    part, t, overlay(lo placing '-' from 9 for 0) || '-0000-0000-000000000000',
+                    overlay(hi placing '-' from 9 for 0) || '-0000-0000-000000000000');
+                made := made + 1;
+            end if;
+        end loop;
+    end loop;
+    return made;
+end $$;
+
+-- Empties the idempotency slot that the period after the next will use, if rows of older periods are
+-- still in it.
+create function reli.idempotency_turn(p_period int4) returns bool
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+    s int := (p_period + 2) % 4;
+    old bool;
+begin
+    execute format('select exists (select from reli.%I where period < $1)', 'idempotency_' || s)
+        into old using p_period - 1;
+    if old then
+        execute format('truncate reli.%I', 'idempotency_' || s);
+    end if;
+    return old;
+end $$;
+
+-- What the service's role may do; called by `reli migrate` for that role.
+create function reli.grant_service(p_role text) returns void
+language plpgsql set search_path = pg_catalog as $$
+declare
+    t record;
+begin
+    execute format('grant usage on schema reli to %I', p_role);
+    -- Rights on a partitioned table cover its partitions, as long as these are not named themselves.
+    for t in select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = 'reli' and c.relkind in ('r', 'p') and not c.relispartition loop
+        execute format('grant select on reli.%I to %I', t.relname, p_role);
+        if t.relname in ('audit_log', 'event', 'ledger_transfer', 'provider_call') then
+            execute format('grant insert on reli.%I to %I', t.relname, p_role);
+        elsif t.relname not in ('schema_migration', 'schema_lock') then
+            execute format('grant insert, update, delete on reli.%I to %I', t.relname, p_role);
+        end if;
+    end loop;
+    execute format('grant execute on function reli.partitions_ensure(timestamptz),
+                    reli.idempotency_turn(int4) to %I', p_role);
+end $$;
+revoke execute on all functions in schema reli from public;
+
+select reli.partitions_ensure(now());

@@ -1,0 +1,155 @@
+-- Creates payments: one row of u per unit, with its attempts, events and audit rows.
+-- Gates, in this order: the idempotency key is new, reference_no and pay_code are free, the reference is
+-- free (or passes on from previous_owner). What fails a gate writes nothing behind it.
+-- Rows: ord int4, stage int4 (0 created, 1 key known, 2 reference_no or pay_code taken, 3 reference
+-- taken), fanout bool (jobs were made to notify somebody).
+-- Membership is asked as coalesce(x in (select …), false): a hashed subplan, where a join of CTEs
+-- would compare each row with each.
+with u as materialized (
+    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[], $7::uuid[],
+        $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],
+        $14::int8[], $15::text[], $16::text[], $17::bytea[], $18::text[], $19::text[],
+        $20::text[], $21::json[], $22::json[], $23::text[], $24::text[], $25::text[],
+        $26::timestamptz[], $27::timestamptz[], $28::uuid[], $29::text[], $30::int2[],
+        $31::int2[], $32::int2[], $33::int2[], $34::int4[], $35::bool[], $36::bytea[],
+        $37::timestamptz[], $38::int2[], $39::int4[], $40::timestamptz[], $41::int2[],
+        $42::uuid[], $43::timestamptz[])
+    as u(ord, merchant_id, id, mode, status, version, op_id, reference, reference_no,
+        pay_code, provider, payment_method, account_id, amount, currency, customer_id, pii,
+        description, return_url, callback_url, metadata, next_action, failure_code,
+        failure_message, status_source, created_at, expires_at, previous_owner, idem_key,
+        idem_slot, idem_slot_b, idem_look_a, idem_look_b, idem_period, idem_held,
+        idem_fingerprint, idem_lease, idem_http, idem_seq, job_run_at, job_bucket, job_owner,
+        job_lease)
+),
+a as materialized (
+    select * from unnest($44::int4[], $45::uuid[], $46::uuid[], $47::int2[], $48::text[], $49::text[],
+        $50::text[], $51::uuid[], $52::int8[], $53::text[], $54::text[], $55::text[],
+        $56::text[], $57::text[], $58::timestamptz[], $59::timestamptz[], $60::int2[],
+        $61::timestamptz[], $62::timestamptz[])
+    as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
+        currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
+        next_poll_at, at)
+),
+e as materialized (
+    select * from unnest($63::int4[], $64::uuid[], $65::uuid[], $66::int4[], $67::uuid[], $68::text[],
+        $69::text[], $70::text[], $71::timestamptz[], $72::int2[], $73::uuid[],
+        $74::timestamptz[])
+    as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
+),
+l as materialized (
+    select * from unnest($75::int4[], $76::uuid[], $77::uuid[], $78::uuid[], $79::text[], $80::text[],
+        $81::text[], $82::text[], $83::text[], $84::text[], $85::timestamptz[])
+    as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
+),
+idem as (
+    insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
+        http_status, seq, lease_until, created_at)
+    select u.merchant_id, u.mode, u.idem_key, s.slot, u.idem_period, u.idem_fingerprint, u.id,
+        nullif(u.idem_http, 0), nullif(u.idem_seq, 0), u.idem_lease, u.created_at
+    from u cross join lateral (values (u.idem_slot), (u.idem_slot_b)) as s(slot)
+    where u.idem_key is not null and not u.idem_held and s.slot >= 0
+      and not exists (select from reli.idempotency i
+                      where i.merchant_id = u.merchant_id and i.mode = u.mode and i.key = u.idem_key
+                        and i.slot in (u.idem_look_a, u.idem_look_b))
+    order by u.merchant_id, u.mode, u.idem_key, s.slot
+    on conflict do nothing
+    returning payment_id
+),
+keyed as (
+    select u.* from u
+    where u.idem_key is null or u.idem_held
+       or case when u.idem_slot_b < 0
+               then coalesce(u.id in (select payment_id from idem), false)
+               else coalesce(u.id in (select payment_id from idem group by payment_id
+                                      having count(*) = 2), false)
+          end
+),
+shown as (
+    insert into reli.reference_owner (merchant_id, mode, reference, payment_id)
+    select k.merchant_id, k.mode, w.word, k.id
+    from keyed k cross join lateral (values (k.reference_no), (k.pay_code)) as w(word)
+    order by k.merchant_id, k.mode, w.word
+    on conflict do nothing
+    returning payment_id
+),
+named as (
+    select k.* from keyed k
+    where coalesce(k.id in (select payment_id from shown group by payment_id having count(*) = 2),
+                   false)
+),
+taken as (
+    insert into reli.reference_owner (merchant_id, mode, reference, payment_id)
+    select k.merchant_id, k.mode, k.reference, k.id from named k
+    where k.reference <> k.reference_no and k.previous_owner is null
+    order by k.merchant_id, k.mode, k.reference
+    on conflict do nothing
+    returning payment_id
+),
+passed_on as (
+    update reli.reference_owner r set payment_id = k.id
+    from named k
+    where r.merchant_id = k.merchant_id and r.mode = k.mode and r.reference = k.reference
+      and r.payment_id = k.previous_owner
+    returning r.payment_id
+),
+pay as (
+    insert into reli.payment (merchant_id, id, mode, status, version, revision, op_id, reference,
+        reference_no, pay_code, provider, payment_method, account_id, amount, currency,
+        customer_id, pii, description, return_url, callback_url, metadata, next_action,
+        failure_code, failure_message, status_source, created_at, updated_at, expires_at)
+    select k.merchant_id, k.id, k.mode, k.status, k.version, 1, k.op_id, k.reference,
+        k.reference_no, k.pay_code, k.provider, k.payment_method, k.account_id, k.amount,
+        k.currency, k.customer_id, k.pii, k.description, k.return_url, k.callback_url, k.metadata,
+        k.next_action, k.failure_code, k.failure_message, k.status_source, k.created_at,
+        k.created_at, k.expires_at
+    from named k
+    where k.reference = k.reference_no
+       or coalesce(k.id in (select payment_id from taken), false)
+       or coalesce(k.id in (select payment_id from passed_on), false)
+    returning id
+),
+attempts as (
+    insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
+        provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at,
+        created_at, updated_at)
+    select a.merchant_id, a.payment_id, a.n, a.mode, a.status, a.provider, a.account_id, a.amount,
+        a.currency, a.provider_ref, a.receipt, a.provider_code, a.code, a.sent_at, a.answered_at,
+        a.poll_n, a.next_poll_at, a.at, a.at
+    from a where coalesce(a.payment_id in (select id from pay), false)
+),
+events as (
+    insert into reli.event (merchant_id, subject_id, seq, id, mode, type, data, created_at)
+    select e.merchant_id, e.subject_id, e.seq, e.id, e.mode, e.type, e.data, e.at
+    from e where coalesce(e.subject_id in (select id from pay), false)
+),
+audits as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, before, after,
+        detail, created_at)
+    select l.merchant_id, l.subject_id, l.id, l.mode, l.action, l.actor, l.before, l.after,
+        l.detail, l.at
+    from l where coalesce(l.subject_id in (select id from pay), false)
+),
+heard as (
+    select u.id from u
+    where u.callback_url is not null
+       or exists (select from reli.webhook_endpoint w
+                  where w.merchant_id = u.merchant_id and w.mode = u.mode and w.status = 'enabled')
+),
+jobs as (
+    insert into reli.job (merchant_id, kind, subject, n, bucket, run_at, lease_owner, lease_until)
+    select u.merchant_id, 'payment', u.id, 0, u.job_bucket, u.job_run_at, u.job_owner, u.job_lease
+    from u where u.job_run_at is not null and coalesce(u.id in (select id from pay), false)
+    union all
+    select e.merchant_id, 'fanout', e.subject_id, e.seq, e.bucket, e.at, e.owner, e.lease
+    from e where coalesce(e.subject_id in (select id from pay), false)
+             and coalesce(e.subject_id in (select id from heard), false)
+)
+select u.ord,
+    case when coalesce(u.id in (select id from pay), false) then 0
+         when coalesce(u.id in (select id from named), false) then 3
+         when coalesce(u.id in (select id from keyed), false) then 2
+         else 1
+    end as stage,
+    coalesce(u.id in (select id from heard), false) as fanout
+from u

@@ -1,0 +1,24 @@
+-- A page of payments, newest first, older than the cursor.
+-- $1 uuid merchant, $2 text mode; filters, null for none: $3 provider, $4 status, $5 customer_id,
+-- $6 payment_method, $7 currency, $8 int8 least amount, $9 int8 greatest amount, $10 uuid first id
+-- (date_from), $11 uuid id behind the last (date_to); $12 uuid cursor or null, $13 int8 limit,
+-- $14 int8 offset. Columns: payment_columns of store/rows.c.
+select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
+    p.reference_no, p.pay_code, p.provider, p.payment_method, p.account_id, p.amount, p.currency,
+    p.received, p.refunded, p.fee, p.customer_id, p.pii, p.description, p.return_url,
+    p.callback_url, p.metadata, p.next_action, p.failure_code, p.failure_provider_code,
+    p.failure_message, p.provider_ref, p.receipt, p.status_source, p.late, p.recon_since,
+    p.created_at, p.updated_at, p.expires_at, p.completed_at
+from reli.payment p
+where p.merchant_id = $1 and p.mode = $2
+  and ($3::text is null or p.provider = $3)
+  and ($4::text is null or p.status = $4)
+  and ($5::text is null or p.customer_id = $5)
+  and ($6::text is null or p.payment_method = $6)
+  and ($7::text is null or p.currency = $7)
+  and p.amount between $8 and $9
+  and p.id >= coalesce($10::uuid, '00000000-0000-0000-0000-000000000000')
+  and p.id < coalesce($11::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  and p.id < coalesce($12::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+order by p.id desc
+limit $13 offset $14

@@ -1,0 +1,256 @@
+/* The kinds of units: which rows go into which array parameters, and what a row of the answer means. */
+#include "store/kinds.h"
+
+/* FNV-1a: keys only keep units apart that might meet; a collision costs a batch, nothing else. */
+static uint64_t key_of(uint64_t h, const void *p, size_t n)
+{
+    const uint8_t *b = p;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * 0x100000001b3u;
+    return h;
+}
+
+enum { KEY_PAYMENT = 1, KEY_IDEMPOTENCY, KEY_REFERENCE, KEY_RECEIPT, KEY_INBOUND, KEY_DELIVERY, KEY_JOB };
+
+static uint64_t key_start(uint64_t space, struct uuid merchant)
+{
+    return key_of(0xcbf29ce484222325u + space, merchant.b, sizeof merchant.b);
+}
+
+static uint64_t key_uuid(uint64_t space, struct uuid merchant, struct uuid id)
+{
+    return key_of(key_start(space, merchant), id.b, sizeof id.b) | 1;
+}
+
+static uint64_t key_text(uint64_t space, struct uuid merchant, struct str mode, struct str text)
+{
+    uint64_t h = key_of(key_start(space, merchant), mode.p, mode.n);
+    return key_of(h, text.p, text.n) | 1;
+}
+
+static void set_table(struct unit *u, size_t i, const void *rows, size_t n)
+{
+    u->rows[i] = rows;
+    u->n_rows[i] = n;
+}
+
+static void set_unit(struct unit *u, const struct unit_kind *kind, struct uuid merchant, loop_fn *done,
+                     void *ctx)
+{
+    *u = (struct unit){.kind = kind, .merchant = merchant, .done = done, .ctx = ctx};
+}
+
+/* ---- create ---- */
+
+static void create_row(struct unit *unit, const struct rows *r, size_t row)
+{
+    struct create_unit *u = CONTAINER_OF(unit, struct create_unit, unit);
+    u->stage = (enum create_stage)rows_i64(r, row, 1);
+    u->fanout = rows_bool(r, row, 2);
+}
+
+static void create_reset(struct unit *unit)
+{
+    CONTAINER_OF(unit, struct create_unit, unit)->stage = CREATE_KEY_KNOWN;
+}
+
+static const struct unit_table create_tables[] = {
+    {payment_insert_columns, PAYMENT_INSERT_COLUMNS, sizeof(struct payment_insert_row)},
+    {attempt_columns, ATTEMPT_COLUMNS, sizeof(struct attempt_row)},
+    {event_columns, EVENT_COLUMNS, sizeof(struct event_row)},
+    {audit_columns, AUDIT_COLUMNS, sizeof(struct audit_row)},
+};
+
+static const struct unit_kind create_kind = {
+    Q_payment_create, 1, create_tables, COUNT_OF(create_tables), create_row, create_reset,
+};
+
+void create_unit_ready(struct create_unit *u, loop_fn *done, void *ctx)
+{
+    const struct payment_insert_row *row = &u->row;
+    set_unit(&u->unit, &create_kind, row->merchant_id, done, ctx);
+    u->unit.keys[0] = key_uuid(KEY_PAYMENT, row->merchant_id, row->id);
+    u->unit.keys[1] = key_text(KEY_REFERENCE, row->merchant_id, row->mode, row->reference);
+    if (row->idem_key.p != NULL)
+        u->unit.keys[2] = key_text(KEY_IDEMPOTENCY, row->merchant_id, row->mode, row->idem_key);
+    set_table(&u->unit, 0, row, 1);
+    set_table(&u->unit, 1, u->attempts, u->n_attempts);
+    set_table(&u->unit, 2, u->events, u->n_events);
+    set_table(&u->unit, 3, u->audits, u->n_audits);
+    create_reset(&u->unit);
+}
+
+/* ---- move ---- */
+
+static void move_row(struct unit *unit, const struct rows *r, size_t row)
+{
+    struct move_unit *u = CONTAINER_OF(unit, struct move_unit, unit);
+    u->stage = (enum move_stage)rows_i64(r, row, 1);
+    u->fanout = rows_bool(r, row, 2);
+}
+
+static void move_reset(struct unit *unit)
+{
+    CONTAINER_OF(unit, struct move_unit, unit)->stage = MOVE_LOST_RACE;
+}
+
+static const struct unit_table move_tables[] = {
+    {payment_update_columns, PAYMENT_UPDATE_COLUMNS, sizeof(struct payment_update_row)},
+    {attempt_columns, ATTEMPT_COLUMNS, sizeof(struct attempt_row)},
+    {event_columns, EVENT_COLUMNS, sizeof(struct event_row)},
+    {audit_columns, AUDIT_COLUMNS, sizeof(struct audit_row)},
+    {account_columns, ACCOUNT_COLUMNS, sizeof(struct account_row)},
+    {transfer_columns, TRANSFER_COLUMNS, sizeof(struct transfer_row)},
+    {exception_columns, EXCEPTION_COLUMNS, sizeof(struct exception_row)},
+    {call_columns, CALL_COLUMNS, sizeof(struct call_row)},
+};
+
+static const struct unit_kind move_kind = {
+    Q_payment_move, 2, move_tables, COUNT_OF(move_tables), move_row, move_reset,
+};
+
+void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
+{
+    const struct payment_update_row *row = &u->row;
+    set_unit(&u->unit, &move_kind, row->merchant_id, done, ctx);
+    u->unit.keys[0] = key_uuid(KEY_PAYMENT, row->merchant_id, row->id);
+    if (row->receipt_claim.p != NULL)
+        u->unit.keys[1] = key_text(KEY_RECEIPT, row->merchant_id, row->provider, row->receipt_claim);
+    if (row->inbound_key.p != NULL)
+        u->unit.keys[2] = key_uuid(KEY_INBOUND, row->merchant_id, row->inbound_subject);
+    set_table(&u->unit, 0, row, 1);
+    set_table(&u->unit, 1, u->attempts, u->n_attempts);
+    set_table(&u->unit, 2, u->events, u->n_events);
+    set_table(&u->unit, 3, u->audits, u->n_audits);
+    set_table(&u->unit, 4, u->accounts, u->n_accounts);
+    set_table(&u->unit, 5, u->transfers, u->n_transfers);
+    set_table(&u->unit, 6, u->exceptions, u->n_exceptions);
+    set_table(&u->unit, 7, u->calls, u->n_calls);
+    move_reset(&u->unit);
+}
+
+/* ---- callbacks ---- */
+
+static void inbound_row(struct unit *unit, const struct rows *r, size_t row)
+{
+    (void)r, (void)row;
+    CONTAINER_OF(unit, struct inbound_unit, unit)->is_new = true;
+}
+
+static void inbound_reset(struct unit *unit)
+{
+    CONTAINER_OF(unit, struct inbound_unit, unit)->is_new = false;
+}
+
+static const struct unit_table inbound_tables[] = {
+    {inbound_columns, INBOUND_COLUMNS, sizeof(struct inbound_row)},
+};
+
+static const struct unit_kind inbound_kind = {
+    Q_callback_store, 3, inbound_tables, COUNT_OF(inbound_tables), inbound_row, inbound_reset,
+};
+
+void inbound_unit_ready(struct inbound_unit *u, loop_fn *done, void *ctx)
+{
+    set_unit(&u->unit, &inbound_kind, u->row.merchant_id, done, ctx);
+    u->unit.keys[0] = key_uuid(KEY_INBOUND, u->row.merchant_id, u->row.subject_id);
+    set_table(&u->unit, 0, &u->row, 1);
+    inbound_reset(&u->unit);
+}
+
+/* ---- deliveries ---- */
+
+static void fanout_row(struct unit *unit, const struct rows *r, size_t row)
+{
+    struct fanout_unit *u = CONTAINER_OF(unit, struct fanout_unit, unit);
+    struct uuid id = rows_uuid(r, row, 1);
+    for (size_t i = 0; i < u->n_deliveries; i++)
+        if (uuid_eq(u->deliveries[i].id, id))
+            u->is_new[i] = true;
+}
+
+static void fanout_reset(struct unit *unit)
+{
+    struct fanout_unit *u = CONTAINER_OF(unit, struct fanout_unit, unit);
+    memset(u->is_new, 0, sizeof u->is_new);
+}
+
+static const struct unit_table fanout_tables[] = {
+    {fanout_columns, FANOUT_COLUMNS, sizeof(struct fanout_row)},
+    {delivery_columns, DELIVERY_COLUMNS, sizeof(struct delivery_row)},
+};
+
+static const struct unit_kind fanout_kind = {
+    Q_delivery_create, 4, fanout_tables, COUNT_OF(fanout_tables), fanout_row, fanout_reset,
+};
+
+void fanout_unit_ready(struct fanout_unit *u, loop_fn *done, void *ctx)
+{
+    set_unit(&u->unit, &fanout_kind, u->row.merchant_id, done, ctx);
+    u->unit.keys[0] = key_uuid(KEY_PAYMENT, u->row.merchant_id, u->row.payment_id);
+    set_table(&u->unit, 0, &u->row, 1);
+    set_table(&u->unit, 1, u->deliveries, u->n_deliveries);
+    fanout_reset(&u->unit);
+}
+
+static void delivery_row_(struct unit *unit, const struct rows *r, size_t row)
+{
+    (void)r, (void)row;
+    CONTAINER_OF(unit, struct delivery_unit, unit)->moved = true;
+}
+
+static void delivery_reset(struct unit *unit)
+{
+    CONTAINER_OF(unit, struct delivery_unit, unit)->moved = false;
+}
+
+static const struct unit_table delivery_tables[] = {
+    {delivery_update_columns, DELIVERY_UPDATE_COLUMNS, sizeof(struct delivery_update_row)},
+};
+
+static const struct unit_kind delivery_kind = {
+    Q_delivery_move, 5, delivery_tables, COUNT_OF(delivery_tables), delivery_row_, delivery_reset,
+};
+
+void delivery_unit_ready(struct delivery_unit *u, loop_fn *done, void *ctx)
+{
+    set_unit(&u->unit, &delivery_kind, u->row.merchant_id, done, ctx);
+    u->unit.keys[0] = key_uuid(KEY_DELIVERY, u->row.merchant_id, u->row.id);
+    set_table(&u->unit, 0, &u->row, 1);
+    delivery_reset(&u->unit);
+}
+
+/* ---- leases ---- */
+
+static void lease_row_(struct unit *unit, const struct rows *r, size_t row)
+{
+    struct lease_unit *u = CONTAINER_OF(unit, struct lease_unit, unit);
+    u->taken = true;
+    u->tries = (int)rows_i64(r, row, 1);
+}
+
+static void lease_reset(struct unit *unit)
+{
+    CONTAINER_OF(unit, struct lease_unit, unit)->taken = false;
+}
+
+static const struct unit_table lease_tables[] = {
+    {lease_columns, LEASE_COLUMNS, sizeof(struct lease_row)},
+};
+
+static const struct unit_kind lease_kind = {
+    Q_job_lease, 6, lease_tables, COUNT_OF(lease_tables), lease_row_, lease_reset,
+};
+
+void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)
+{
+    set_unit(&u->unit, &lease_kind, u->row.merchant_id, done, ctx);
+    uint64_t h = key_uuid(KEY_JOB, u->row.merchant_id, u->row.subject);
+    u->unit.keys[0] = key_of(key_of(h, u->row.kind.p, u->row.kind.n), &u->row.n, sizeof u->row.n) | 1;
+    set_table(&u->unit, 0, &u->row, 1);
+    lease_reset(&u->unit);
+}
+
+const struct unit_kind *const unit_kinds[] = {
+    &create_kind, &move_kind, &inbound_kind, &fanout_kind, &delivery_kind, &lease_kind, NULL,
+};

@@ -1,0 +1,96 @@
+#ifndef RELI_STORE_KINDS_H
+#define RELI_STORE_KINDS_H
+
+#include "store/rows.h"
+#include "store/store.h"
+
+/* The kinds of units: what the combiner writes, with room for their rows and their outcome. An owner embeds one,
+ * fills the rows and their counts, calls x_unit_ready, then store_write(store, &u->unit). */
+
+/* ---- a payment comes into being ---- */
+
+enum create_stage { CREATE_DONE, CREATE_KEY_KNOWN, CREATE_WORD_TAKEN, CREATE_REFERENCE_TAKEN };
+
+struct create_unit {
+    struct unit unit;
+    enum create_stage stage; /* after `done` without error */
+    bool fanout;             /* fan-out jobs were made for the events, held by the row's owner */
+    struct payment_insert_row row;
+    size_t n_attempts, n_events, n_audits;
+    struct attempt_row attempts[1];
+    struct event_row events[2];
+    struct audit_row audits[2];
+};
+
+/* Points the unit at its rows and sets its keys: no two units of one payment, idempotency key or reference travel
+ * in one batch. */
+void create_unit_ready(struct create_unit *u, loop_fn *done, void *ctx);
+
+/* ---- a payment moves ---- */
+
+enum move_stage { MOVE_DONE, MOVE_RECEIPT_TAKEN, MOVE_LOST_RACE };
+
+struct move_unit {
+    struct unit unit;
+    enum move_stage stage;
+    bool fanout;
+    struct payment_update_row row;
+    size_t n_attempts, n_events, n_audits, n_accounts, n_transfers, n_exceptions, n_calls;
+    struct attempt_row attempts[PAYMENT_MAX_ATTEMPTS];
+    struct event_row events[1];
+    struct audit_row audits[1];
+    struct account_row accounts[2];
+    struct transfer_row transfers[1];
+    struct exception_row exceptions[1];
+    struct call_row calls[1];
+};
+
+void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx);
+
+/* ---- a callback is kept ---- */
+
+struct inbound_unit {
+    struct unit unit;
+    bool is_new; /* false: the same bytes are known already */
+    struct inbound_row row;
+};
+
+void inbound_unit_ready(struct inbound_unit *u, loop_fn *done, void *ctx);
+
+/* ---- deliveries come into being and move ---- */
+
+enum { FANOUT_MAX = 20 };
+
+struct fanout_unit {
+    struct unit unit;
+    struct fanout_row row;
+    size_t n_deliveries;
+    struct delivery_row deliveries[FANOUT_MAX];
+    bool is_new[FANOUT_MAX]; /* which of them did not exist */
+};
+
+void fanout_unit_ready(struct fanout_unit *u, loop_fn *done, void *ctx);
+
+struct delivery_unit {
+    struct unit unit;
+    bool moved; /* false: another one was faster */
+    struct delivery_update_row row;
+};
+
+void delivery_unit_ready(struct delivery_unit *u, loop_fn *done, void *ctx);
+
+/* ---- a job is taken ---- */
+
+struct lease_unit {
+    struct unit unit;
+    bool taken;
+    int tries;
+    struct lease_row row;
+};
+
+void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx);
+
+/* All kinds, NULL at the end; for the tests. */
+extern const struct unit_kind *const unit_kinds[];
+
+#endif

@@ -1,0 +1,678 @@
+/* The gateway client against a scripted M-Pesa: tokens are fetched once for all, renewed, shared and
+ * replaced once when they are rejected; rates, deadlines and ends. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/crypto/mac.h"
+#include "gateways/client.h"
+#include "test/gateways/peer.h"
+
+enum { MANY = 50 };
+#define REF "ws_CO_14032025101503711223344"
+#define ACCEPTED                                                                                   \
+    "{\"CheckoutRequestID\":\"" REF "\",\"ResponseCode\":\"0\",\"ResponseDescription\":\"ok\"}"
+#define REJECTED                                                                                   \
+    "{\"requestId\":\"1\",\"errorCode\":\"404.001.03\",\"errorMessage\":\"Invalid Access Token\"}"
+
+struct seen {
+    struct fixture *f;
+    int n_done;
+    enum gw_verdict verdict;
+    enum failure_code code;
+    bool retry_later, sent;
+    int http_status;
+    char ref[64], request[1024], response[1024];
+    int order;
+};
+
+struct fixture {
+    struct loop *loop;
+    struct outbound *out;
+    struct gw_client *client;
+    struct test_peer peer;
+    struct timer watchdog;
+    struct gw_account account;
+    char base[64];
+    int left, n_ended;
+    /* what the script does */
+    int n_tokens, n_pushes, n_queries;
+    int reject_pushes;       /* so many pushes answer 404.001.03 */
+    int token_status;        /* 0: 200 */
+    const char *token_body;  /* NULL: a token named after its number */
+    const char *expires_in;
+    bool token_silent, push_silent;
+    const char *push_status, *push_body, *query_body;
+    char authorization[16][64]; /* of the pushes */
+};
+
+static void too_long(void *ctx)
+{
+    (void)ctx;
+    fail_msg("the test hangs");
+}
+
+static void note_authorization(struct fixture *f, struct str request)
+{
+    size_t at = str_find_str(request, STR("Authorization: "));
+    struct str rest = str_from(request, at + 15), value;
+    if (at != SIZE_MAX && str_split(&rest, '\r', &value))
+        str_copy_c(f->authorization[f->n_pushes % 16], 64, value);
+}
+
+static void token_answer(struct fixture *f, struct peer_conn *c)
+{
+    char body[128];
+    f->n_tokens++;
+    if (f->token_silent)
+        return;
+    snprintf(body, sizeof body, "{\"access_token\":\"token-%d\",\"expires_in\":\"%s\"}", f->n_tokens,
+             f->expires_in);
+    peer_answer(c, f->token_status == 0 ? "200 OK" : f->token_status == 400 ? "400 Bad" : "503 Busy",
+                f->token_body != NULL ? f->token_body : body);
+}
+
+static void daraja(struct peer_conn *c)
+{
+    struct fixture *f = c->peer->ctx;
+    if (str_starts(c->request, STR("GET /oauth/v1/generate?grant_type=client_credentials "))) {
+        token_answer(f, c);
+    } else if (str_starts(c->request, STR("POST /mpesa/stkpush/v1/processrequest "))) {
+        note_authorization(f, c->request);
+        f->n_pushes++;
+        if (f->push_silent)
+            return;
+        if (f->reject_pushes > 0) {
+            f->reject_pushes--;
+            peer_answer(c, "404 Not Found", REJECTED);
+        } else {
+            peer_answer(c, f->push_status, f->push_body);
+        }
+    } else if (str_starts(c->request, STR("POST /mpesa/stkpushquery/v1/query "))) {
+        f->n_queries++;
+        peer_answer(c, "200 OK", f->query_body);
+    } else {
+        fail_msg("unexpected: %.*s", STR_ARG(c->request));
+    }
+}
+
+static void set(struct gw_account *a, const char *name, const char *value)
+{
+    for (size_t i = 0; i < a->gateway->n_settings; i++)
+        if (strcmp(a->gateway->settings[i].name, name) == 0)
+            assert_false(err_is(secret_set(&a->settings[i], str_c(value))));
+}
+
+static void setup(struct fixture *f, const struct gw_token_share *share)
+{
+    memset(f, 0, sizeof *f);
+    f->expires_in = "3599";
+    f->push_status = "200 OK";
+    f->push_body = ACCEPTED;
+    f->query_body = "{\"ResponseCode\":\"0\",\"CheckoutRequestID\":\"" REF
+                    "\",\"ResultCode\":\"0\",\"ResultDesc\":\"ok\"}";
+    assert_false(err_is(loop_new(&f->loop)));
+    assert_false(err_is(outbound_new(f->loop, &(struct outbound_options){0}, &f->out)));
+    assert_false(err_is(gw_client_new(f->loop, f->out, share, &f->client)));
+    peer_start(&f->peer, f->loop, daraja, f);
+    snprintf(f->base, sizeof f->base, "http://127.0.0.1:%d", f->peer.port);
+    f->account = (struct gw_account){.gateway = gateway_find(STR("mpesa")),
+                                     .id = "acc-1",
+                                     .base_url = str_c(f->base),
+                                     .timeout_us = 10 * US_PER_S};
+    set(&f->account, "consumer_key", "key");
+    set(&f->account, "consumer_secret", "secret");
+    set(&f->account, "shortcode", "522533");
+    set(&f->account, "passkey", "test-passkey");
+}
+
+static void teardown(struct fixture *f)
+{
+    gw_client_free(f->client);
+    outbound_free(f->out);
+    peer_stop(&f->peer);
+    loop_run(f->loop);
+    loop_free(f->loop);
+    for (size_t i = 0; i < GW_MAX_SETTINGS; i++)
+        secret_free(&f->account.settings[i]);
+}
+
+static void run(struct fixture *f)
+{
+    timer_set(f->loop, &f->watchdog, 20 * US_PER_S, too_long, NULL);
+    loop_run(f->loop);
+    timer_off(f->loop, &f->watchdog);
+}
+
+static void done(void *ctx, const struct gw_result *r, const struct gw_exchange *x)
+{
+    struct seen *s = ctx;
+    s->n_done++;
+    s->verdict = r->verdict;
+    s->code = r->code;
+    s->retry_later = r->retry_later;
+    s->sent = x->sent;
+    s->http_status = x->http_status;
+    s->order = ++s->f->n_ended;
+    str_copy_c(s->ref, sizeof s->ref, r->provider_ref);
+    str_copy_c(s->request, sizeof s->request, x->request);
+    str_copy_c(s->response, sizeof s->response, x->response);
+    assert_true((r->verdict == GW_UNKNOWN) <= (r->why != NULL));
+    if (--s->f->left == 0)
+        loop_stop(s->f->loop);
+}
+
+static struct gw_charge charge(const struct fixture *f)
+{
+    return (struct gw_charge){.amount = {125000, CURRENCY('K', 'E', 'S')},
+                              .phone = STR("+254711223344"),
+                              .pay_code = STR("RL0K7Q2ZD913"),
+                              .description = STR("Order"),
+                              .callback_url = STR("http://127.0.0.1/cb/00ff"),
+                              .now_us = loop_wall_us(f->loop)};
+}
+
+static void push(struct fixture *f, struct seen *s)
+{
+    struct gw_charge c = charge(f);
+    *s = (struct seen){.f = f};
+    f->left++;
+    assert_false(err_is(gw_charge_start(f->client, &f->account, &c, done, s)));
+    assert_int_equal(s->n_done, 0);
+}
+
+static void ask(struct fixture *f, struct seen *s)
+{
+    *s = (struct seen){.f = f};
+    f->left++;
+    assert_false(err_is(gw_query_start(f->client, &f->account, STR(REF), done, s)));
+    assert_int_equal(s->n_done, 0);
+}
+
+/* ---- tokens ---- */
+
+static void one_token_for_all(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s[MANY], later;
+    setup(&f, NULL);
+    for (int i = 0; i < MANY; i++)
+        push(&f, &s[i]);
+    run(&f);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(s[i].n_done, 1);
+        assert_int_equal(s[i].verdict, GW_ACCEPTED);
+        assert_string_equal(s[i].ref, REF);
+    }
+    push(&f, &later);
+    run(&f);
+    assert_int_equal(later.verdict, GW_ACCEPTED);
+    assert_int_equal(f.n_tokens, 1);
+    assert_int_equal(f.n_pushes, MANY + 1);
+    assert_string_equal(f.authorization[0], "Bearer token-1");
+    teardown(&f);
+}
+
+static void another_account_another_token(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s[2];
+    setup(&f, NULL);
+    push(&f, &s[0]);
+    strcpy(f.account.id, "acc-2");
+    push(&f, &s[1]);
+    run(&f);
+    assert_int_equal(f.n_tokens, 2);
+    teardown(&f);
+}
+
+static void record(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, NULL);
+    push(&f, &s);
+    run(&f);
+    assert_true(s.sent);
+    assert_int_equal(s.http_status, 200);
+    assert_true(strstr(s.request, "\"PhoneNumber\":\"25471*****44\"") != NULL);
+    assert_true(strstr(s.request, "\"Password\":\"***\"") != NULL);
+    assert_string_equal(s.response, ACCEPTED);
+    teardown(&f);
+}
+
+static void rejected_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, NULL);
+    f.reject_pushes = 1;
+    push(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_ACCEPTED);
+    assert_int_equal(f.n_tokens, 2);
+    assert_int_equal(f.n_pushes, 2);
+    assert_string_equal(f.authorization[0], "Bearer token-1");
+    assert_string_equal(f.authorization[1], "Bearer token-2");
+    teardown(&f);
+}
+
+/* All had the dead token; one new one is fetched for all of them. */
+static void rejected_for_many(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s[MANY];
+    setup(&f, NULL);
+    f.reject_pushes = MANY;
+    for (int i = 0; i < MANY; i++)
+        push(&f, &s[i]);
+    run(&f);
+    int taken = 0;
+    for (int i = 0; i < MANY; i++)
+        taken += s[i].verdict == GW_ACCEPTED;
+    assert_int_equal(f.n_tokens, 2);
+    assert_true(f.n_pushes <= 2 * MANY);
+    /* A push that was resent before the last rejection may be rejected twice. */
+    assert_int_equal(taken + (2 * MANY - f.n_pushes), MANY);
+    teardown(&f);
+}
+
+static void rejected_twice(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, NULL);
+    f.reject_pushes = 1000;
+    push(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_REFUSED);
+    assert_int_equal(s.code, FAILURE_CONFIGURATION);
+    assert_false(s.retry_later);
+    assert_int_equal(f.n_tokens, 2);
+    assert_int_equal(f.n_pushes, 2);
+    teardown(&f);
+}
+
+static void token_failures(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *body;
+        enum failure_code code;
+        bool retry_later;
+    } cases[] = {
+        {400, "{\"errorCode\":\"400.008.01\",\"errorMessage\":\"Invalid\"}", FAILURE_CONFIGURATION, false},
+        {400, "{\"errorCode\":\"400.008.02\",\"errorMessage\":\"grant\"}", FAILURE_CONFIGURATION, false},
+        {503, "<html>", FAILURE_PROVIDER_UNAVAILABLE, true},
+        {0, "{}", FAILURE_PROVIDER_UNAVAILABLE, true},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct fixture f;
+        struct seen s[3], q;
+        setup(&f, NULL);
+        f.token_status = cases[i].status;
+        f.token_body = cases[i].body;
+        for (int k = 0; k < 3; k++)
+            push(&f, &s[k]);
+        ask(&f, &q);
+        run(&f);
+        for (int k = 0; k < 3; k++) {
+            assert_int_equal(s[k].verdict, GW_REFUSED);
+            assert_int_equal(s[k].code, cases[i].code);
+            assert_int_equal(s[k].retry_later, cases[i].retry_later);
+            assert_false(s[k].sent);
+        }
+        assert_int_equal(q.verdict, GW_UNKNOWN);
+        assert_int_equal(f.n_tokens, 1);
+        assert_int_equal(f.n_pushes + f.n_queries, 0);
+        f.token_status = 0; /* the next one tries anew */
+        f.token_body = NULL;
+        push(&f, &s[0]);
+        run(&f);
+        assert_int_equal(s[0].verdict, GW_ACCEPTED);
+        teardown(&f);
+    }
+}
+
+static void no_token_in_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, NULL);
+    f.token_silent = true;
+    f.account.timeout_us = 50 * US_PER_MS;
+    push(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_REFUSED);
+    assert_int_equal(s.code, FAILURE_PROVIDER_UNAVAILABLE);
+    assert_true(s.retry_later);
+    assert_int_equal(f.n_pushes, 0);
+    teardown(&f);
+}
+
+/* 90 % of ten seconds, on the shifted clock: kept before, renewed after. */
+static void renewed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    char path[] = "/tmp/reli_client_clock_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    FILE *file = fdopen(fd, "w");
+    setup(&f, NULL);
+    fprintf(file, "0s\n");
+    fflush(file);
+    assert_false(err_is(loop_test_clock(f.loop, path)));
+    f.expires_in = "1000";
+    push(&f, &s);
+    run(&f);
+    static const struct {
+        int shift_s, tokens;
+    } steps[] = {{890, 1}, {910, 2}, {1700, 2}, {2200, 3}, {9000, 4}};
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        int64_t from_us = loop_wall_us(f.loop);
+        (void)from_us;
+        rewind(file);
+        fprintf(file, "%ds      \n", steps[i].shift_s);
+        fflush(file);
+        assert_false(err_is(loop_test_clock(f.loop, path)));
+        push(&f, &s);
+        run(&f);
+        assert_int_equal(s.verdict, GW_ACCEPTED);
+        assert_int_equal(f.n_tokens, steps[i].tokens);
+    }
+    fclose(file);
+    remove(path);
+    teardown(&f);
+}
+
+/* ---- the share ---- */
+
+struct share {
+    const char *token; /* what get answers; NULL: none */
+    int64_t left_us;
+    int n_get, n_put;
+    char put[64];
+    bool silent;
+    struct loop *loop;
+    struct later later;
+    void (*done)(void *, struct str, int64_t);
+    void *done_ctx;
+};
+
+static void share_tell(void *ctx)
+{
+    struct share *s = ctx;
+    s->done(s->done_ctx, s->token != NULL ? str_c(s->token) : STR_NULL,
+            loop_wall_us(s->loop) + s->left_us);
+}
+
+static void share_get(void *ctx, const char *key, void (*told)(void *, struct str, int64_t),
+                      void *done_ctx)
+{
+    struct share *s = ctx;
+    assert_string_equal(key, "mpesa:acc-1");
+    s->n_get++;
+    s->done = told;
+    s->done_ctx = done_ctx;
+    if (s->silent)
+        return;
+    if (s->n_get % 2 == 0)
+        share_tell(s); /* at once is allowed as well */
+    else
+        loop_later(s->loop, &s->later, share_tell, s);
+}
+
+static void share_put(void *ctx, const char *key, struct str token, int64_t expires_wall_us)
+{
+    struct share *s = ctx;
+    assert_string_equal(key, "mpesa:acc-1");
+    assert_true(expires_wall_us > loop_wall_us(s->loop));
+    s->n_put++;
+    str_copy_c(s->put, sizeof s->put, token);
+}
+
+static void shared_tokens(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s[4];
+    struct share share = {.left_us = 1000 * US_PER_S};
+    struct gw_token_share vt = {&share, share_get, share_put};
+    /* nobody has one: fetched, and given to the others */
+    setup(&f, &vt);
+    share.loop = f.loop;
+    for (int i = 0; i < 4; i++)
+        push(&f, &s[i]);
+    run(&f);
+    assert_int_equal(share.n_get, 1);
+    assert_int_equal(f.n_tokens, 1);
+    assert_string_equal(share.put, "token-1");
+    /* the provider rejects it, another replica has a newer one */
+    share.token = "from-others";
+    f.reject_pushes = 1;
+    push(&f, &s[0]);
+    run(&f);
+    assert_int_equal(s[0].verdict, GW_ACCEPTED);
+    assert_int_equal(f.n_tokens, 1);
+    assert_string_equal(f.authorization[5], "Bearer from-others");
+    /* that one is rejected too, and the share still has it: fetched */
+    f.reject_pushes = 1;
+    push(&f, &s[0]);
+    run(&f);
+    assert_int_equal(s[0].verdict, GW_ACCEPTED);
+    assert_int_equal(f.n_tokens, 2);
+    assert_int_equal(share.n_put, 2);
+    teardown(&f);
+    /* one that has ended is not taken */
+    share = (struct share){.token = "old", .left_us = -1};
+    setup(&f, &vt);
+    share.loop = f.loop;
+    push(&f, &s[0]);
+    run(&f);
+    assert_string_equal(f.authorization[0], "Bearer token-1");
+    teardown(&f);
+}
+
+static void silent_share(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    struct share share = {.silent = true, .token = "late", .left_us = 1000 * US_PER_S};
+    struct gw_token_share vt = {&share, share_get, share_put};
+    setup(&f, &vt);
+    share.loop = f.loop;
+    push(&f, &s);
+    run(&f); /* a second later it is fetched */
+    assert_int_equal(s.verdict, GW_ACCEPTED);
+    share_tell(&share); /* too late, for nobody */
+    strcpy(f.account.id, "acc-1");
+    teardown(&f);
+}
+
+/* ---- ends ---- */
+
+static void queries(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, NULL);
+    ask(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_SUCCEEDED);
+    /* the answer is about somebody else's payment */
+    f.query_body = "{\"ResponseCode\":\"0\",\"CheckoutRequestID\":\"ws_CO_other\","
+                   "\"ResultCode\":\"0\",\"ResultDesc\":\"ok\"}";
+    ask(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_UNKNOWN);
+    teardown(&f);
+}
+
+static void push_ends(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, NULL);
+    f.push_status = "500 Oops";
+    f.push_body = "{\"errorCode\":\"500.003.02\",\"errorMessage\":\"Spike Arrest\"}";
+    push(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_REFUSED);
+    assert_int_equal(s.code, FAILURE_PROVIDER_BUSY);
+    assert_true(s.retry_later && s.sent);
+    /* no answer: never sent again */
+    f.push_silent = true;
+    f.account.timeout_us = 60 * US_PER_MS;
+    int before = f.n_pushes;
+    push(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_UNKNOWN);
+    assert_true(s.sent);
+    assert_int_equal(f.n_pushes, before + 1);
+    teardown(&f);
+}
+
+static void nobody_listens(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, NULL);
+    push(&f, &s);
+    run(&f); /* a token is there now */
+    peer_stop(&f.peer);
+    loop_run(f.loop);
+    push(&f, &s);
+    run(&f);
+    assert_int_equal(s.verdict, GW_REFUSED);
+    assert_int_equal(s.code, FAILURE_PROVIDER_UNAVAILABLE);
+    assert_true(s.retry_later);
+    assert_false(s.sent);
+    teardown(&f);
+}
+
+static void not_built(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s = {.f = &f};
+    setup(&f, NULL);
+    struct gw_charge c = charge(&f);
+    c.amount.minor = 150;
+    assert_int_equal(gw_charge_start(f.client, &f.account, &c, done, &s).code, ERR_INVALID);
+    f.account.gateway = gateway_find(STR("cash"));
+    assert_int_equal(gw_charge_start(f.client, &f.account, &c, done, &s).code, ERR_INVALID);
+    f.account.gateway = gateway_find(STR("mpesa"));
+    teardown(&f);
+    assert_int_equal(s.n_done + f.n_tokens, 0);
+}
+
+/* Two a second: the third waits, and a charge that came later goes before a query. */
+static void rate(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s[3], q, late;
+    setup(&f, NULL);
+    push(&f, &s[0]);
+    run(&f);
+    f.account.rate_per_s = 20;
+    f.account.timeout_us = 5 * US_PER_S;
+    struct seen burst[20];
+    for (int i = 0; i < 20; i++)
+        push(&f, &burst[i]);
+    ask(&f, &q);
+    push(&f, &late);
+    f.n_ended = 0;
+    run(&f);
+    assert_int_equal(f.n_pushes, 22);
+    assert_true(late.order < q.order);
+    assert_int_equal(late.verdict, GW_ACCEPTED);
+    assert_int_equal(q.verdict, GW_SUCCEEDED);
+    /* no turn within the deadline: refused, not sent */
+    f.account.rate_per_s = 1;
+    f.account.timeout_us = 50 * US_PER_MS;
+    push(&f, &s[1]);
+    push(&f, &s[2]);
+    run(&f);
+    assert_int_equal(s[2].verdict, GW_REFUSED);
+    assert_int_equal(s[2].code, FAILURE_PROVIDER_BUSY);
+    assert_true(s[2].retry_later);
+    assert_false(s[2].sent);
+    teardown(&f);
+}
+
+static void stop_on_push(struct peer_conn *c)
+{
+    struct fixture *f = c->peer->ctx;
+    daraja(c);
+    if (f->n_pushes > 0)
+        loop_stop(f->loop);
+}
+
+static void free_in_flight(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen sent, waiting;
+    setup(&f, NULL);
+    f.push_silent = true;
+    f.peer.script = stop_on_push;
+    push(&f, &sent);
+    run(&f);
+    strcpy(f.account.id, "acc-2");
+    push(&f, &waiting); /* for a token */
+    f.left++;           /* gw_client_free must not stop the loop */
+    teardown(&f);
+    assert_int_equal(sent.n_done, 1);
+    assert_int_equal(sent.verdict, GW_UNKNOWN);
+    assert_int_equal(waiting.n_done, 1);
+    assert_int_equal(waiting.verdict, GW_REFUSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_token_for_all),
+        cmocka_unit_test(another_account_another_token),
+        cmocka_unit_test(record),
+        cmocka_unit_test(rejected_once),
+        cmocka_unit_test(rejected_for_many),
+        cmocka_unit_test(rejected_twice),
+        cmocka_unit_test(token_failures),
+        cmocka_unit_test(no_token_in_time),
+        cmocka_unit_test(renewed),
+        cmocka_unit_test(shared_tokens),
+        cmocka_unit_test(silent_share),
+        cmocka_unit_test(queries),
+        cmocka_unit_test(push_ends),
+        cmocka_unit_test(nobody_listens),
+        cmocka_unit_test(not_built),
+        cmocka_unit_test(rate),
+        cmocka_unit_test(free_in_flight),
+    };
+    log_open(2, LOG_OFF);
+    if (err_is(crypto_open()))
+        return 1;
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    crypto_close();
+    return rc;
+}
