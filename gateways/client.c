@@ -6,9 +6,9 @@
  *          token rejected, the first time: drop it, back to TOKEN
  *   DONE
  *
- * How it can fail: no token or no turn within the account's timeout (refused: nothing was sent), a second
- * rejected token (refused: settings), anything from outbound.h (NOT_SENT refused, UNKNOWN unknown).
- * client_token.c keeps the tokens and the rates. */
+ * How it can fail: no token or no turn within the account's timeout (refused: nothing was sent), a
+ * second rejected token (refused: settings), anything from outbound.h (NOT_SENT refused, UNKNOWN
+ * unknown). client_token.c keeps the tokens and the rates. */
 #include "gateways/client.h"
 
 #include <stdlib.h>
@@ -61,6 +61,7 @@ void gw_client_free(struct gw_client *c)
     struct link *k;
     if (c == NULL)
         return;
+    c->closing = true;
     while ((k = list_first(&c->ops)) != NULL) {
         struct op *op = CONTAINER_OF(k, struct op, link);
         if (op->state != OP_DONE)
@@ -72,8 +73,8 @@ void gw_client_free(struct gw_client *c)
     free(c);
 }
 
-struct err gw_charge_start(struct gw_client *c, const struct gw_account *a, const struct gw_charge *in,
-                           gw_done_fn *done, void *ctx)
+struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
+                           const struct gw_charge *in, gw_done_fn *done, void *ctx)
 {
     struct op *op;
     TRY(op_new(c, a, GW_OP_CHARGE, done, ctx, &op));
@@ -88,9 +89,9 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a, cons
     }
     /* What cannot be built is told before a token is fetched for it. */
     struct outbound_request request;
-    struct err err = whole ? a->gateway->charge_build(&op->account, &op->charge, STR("none"), &op->mem,
-                                                      &request)
-                           : ERR(NO_MEMORY, "charge");
+    struct err err =
+        whole ? a->gateway->charge_build(&op->account, &op->charge, STR("none"), &op->mem, &request)
+              : ERR(NO_MEMORY, "charge");
     if (err_is(err)) {
         op_free(op);
         return err;
@@ -135,6 +136,8 @@ static struct err op_new(struct gw_client *c, const struct gw_account *a, enum g
     const struct gateway *g = a->gateway;
     if (g->manual || (kind == GW_OP_CHARGE ? g->charge_build == NULL : g->query_build == NULL))
         return ERR(INVALID, "the gateway has no such operation");
+    if (c->closing)
+        return ERR(CANCELED, "shutting down");
     if (c->ops.n >= MAX_OPS)
         return ERR(OVERLOADED, "too many provider requests");
     struct op *op = calloc(1, sizeof *op);
@@ -179,9 +182,12 @@ static void op_late(void *ctx)
             turn ? "no turn in time" : "no access token in time");
 }
 
+/* All waiting, also for a second token, ends one timeout after the start. */
 void op_begin(struct op *op)
 {
-    timer_set(op->client->loop, &op->deadline, op->account.timeout_us, op_late, op);
+    struct loop *l = op->client->loop;
+    int64_t left_us = op->started_us + op->account.timeout_us - loop_mono_us(l);
+    timer_set(l, &op->deadline, left_us, op_late, op);
     slot_want_token(op->slot, op);
 }
 
@@ -279,7 +285,8 @@ static void op_answered(void *ctx, const struct outbound_response *response)
     bool ours = charge || op->result.provider_ref.n == 0 ||
                 str_eq(op->result.provider_ref, op->provider_ref);
     if (!ours)
-        op->result = (struct gw_result){.verdict = GW_UNKNOWN, .why = "an answer about another attempt"};
+        op->result =
+            (struct gw_result){.verdict = GW_UNKNOWN, .why = "an answer about another attempt"};
     op_end(op);
 }
 

@@ -3,17 +3,18 @@
 
 #include "gateways/gateway.h"
 
-/* Carries a gateway's requests: access tokens (one per account, fetched once for all who wait, renewed
- * before they end, shared between replicas through `token_share`), the one retry after a rejected token,
- * and the classification of what came back. */
+/* Carries a gateway's requests: access tokens (one per account, fetched once for all who wait,
+ * renewed before they end, shared between replicas through `token_share`), the one retry after a
+ * rejected token, and the classification of what came back. */
 struct gw_client;
 
-/* How replicas share tokens; both may be NULL. get answers on a later turn or at once, with STR_NULL
- * if there is none; put is best effort. `key` names the account. */
+/* How replicas share tokens; both may be NULL. get answers on a later turn or at once, with
+ * STR_NULL if there is none; put is best effort. `key` names the account. */
 struct gw_token_share {
     void *ctx;
-    void (*get)(void *ctx, const char *key, void (*done)(void *done_ctx, struct str token,
-                int64_t expires_wall_us), void *done_ctx);
+    void (*get)(void *ctx, const char *key,
+                void (*done)(void *done_ctx, struct str token, int64_t expires_wall_us),
+                void *done_ctx);
     void (*put)(void *ctx, const char *key, struct str token, int64_t expires_wall_us);
 };
 
@@ -32,16 +33,19 @@ struct gw_exchange {
     bool sent; /* false: certainly nothing reached the provider */
 };
 
-typedef void gw_done_fn(void *ctx, const struct gw_result *result, const struct gw_exchange *exchange);
+typedef void gw_done_fn(void *ctx, const struct gw_result *result,
+                        const struct gw_exchange *exchange);
 
-/* `done` fires exactly once on a later turn; result and exchange live during the call. Never resends an
- * operation, except after GW_TOKEN_REJECTED, once. A charge that was never sent (no token, connect
- * failure) is GW_REFUSED with FAILURE_PROVIDER_UNAVAILABLE and retry_later, or with
- * FAILURE_CONFIGURATION when the provider does not take the account's keys; a charge whose fate is open,
- * and every query that failed, is GW_UNKNOWN. The account, the charge's strings and `provider_ref` are
- * copied. ERR_INVALID (what = words) if no request can be built: nothing was or will be sent. */
-struct err gw_charge_start(struct gw_client *c, const struct gw_account *a, const struct gw_charge *in,
-                           gw_done_fn *done, void *ctx) MUST_USE;
+/* `done` fires exactly once on a later turn; result and exchange live during the call. Never
+ * resends an operation, except after GW_TOKEN_REJECTED, once. A charge that was never sent (no
+ * token, connect failure) is GW_REFUSED with FAILURE_PROVIDER_UNAVAILABLE and retry_later, or with
+ * FAILURE_CONFIGURATION when the provider does not take the account's keys; a charge whose fate is
+ * open, and every query that failed, is GW_UNKNOWN. The account, the charge's strings and
+ * `provider_ref` are copied. ERR_INVALID (what = words) if no request can be built: nothing was or
+ * will be sent. An operation takes at most twice the account's timeout: one for all waiting, one
+ * for the last call. */
+struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
+                           const struct gw_charge *in, gw_done_fn *done, void *ctx) MUST_USE;
 struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
                           gw_done_fn *done, void *ctx) MUST_USE;
 

@@ -14,6 +14,7 @@ struct gw_client {
     struct outbound *out;
     struct gw_token_share share;
     struct list ops;
+    bool closing;
     struct slot *slots; /* a hash table, oldest first */
 };
 

@@ -1,12 +1,12 @@
-/* Per account: the access token (kept until 90 % of its life, shared between replicas, fetched once for
- * all who wait) and the rate at which the provider takes requests.
+/* Per account: the access token (kept until 90 % of its life, shared between replicas, fetched once
+ * for all who wait) and the rate at which the provider takes requests.
  *
  *   want a token → kept: go on
  *                | ask the share → a newer one: keep it, all go on
  *                | fetch → keep it, give it to the share, all go on
  *
- * A fetch that fails while the old token still lives is tried again a little later; without a token all
- * who wait are told. */
+ * A fetch that fails while the old token still lives is tried again a little later; without a token
+ * all who wait are told. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@
 #include "core/crypto/mac.h"
 #include "gateways/client_int.h"
 
-#define HASH_FUNCTION(keyptr, keylen, hashv)                                                       \
+#define HASH_FUNCTION(keyptr, keylen, hashv) \
     ((hashv) = (unsigned)short_hash(str_n((const char *)(keyptr), (keylen))))
 #define uthash_fatal(msg) assert_failed((msg), __FILE__, __LINE__)
 #include <uthash.h>
@@ -82,10 +82,9 @@ static void slot_drop(struct gw_client *c, struct slot *s)
 /* Makes room: the oldest account that is not at work goes, token and all. */
 static bool slots_room(struct gw_client *c)
 {
-    struct slot *s, *next;
     if (HASH_COUNT(c->slots) < MAX_SLOTS)
         return true;
-    HASH_ITER(hh, c->slots, s, next) {
+    for (struct slot *s = c->slots; s != NULL; s = s->hh.next) {
         if (s->users == 0 && s->fetch == NULL) {
             slot_drop(c, s);
             return true;
@@ -129,8 +128,8 @@ void slot_release(struct slot *s)
 
 void slots_free(struct gw_client *c)
 {
-    struct slot *s, *next;
-    HASH_ITER(hh, c->slots, s, next) {
+    for (struct slot *s = c->slots, *next; s != NULL; s = next) {
+        next = s->hh.next;
         struct fetch *f = s->fetch;
         ASSERT(s->users == 0);
         if (f != NULL) {
@@ -310,14 +309,15 @@ static void fetch_end(struct fetch *f, struct err err)
         if (go_on)
             op_has_token(op);
         else
-            op_fail(op, false, ours ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE, err.what);
+            op_fail(op, false, ours ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE,
+                    err.what);
     }
 }
 
 /* ---- turns ---- */
 
-/* A bucket that holds one second's requests; queries leave half of it to charges. 0: go; else the time to
- * wait. */
+/* A bucket that holds one second's requests; queries leave half of it to charges. 0: go; else the
+ * time to wait. */
 static int64_t turn_wait_us(const struct slot *s, int kind, int64_t now_us)
 {
     int64_t spare_us = US_PER_S - s->step_us;

@@ -12,25 +12,25 @@
 #include "core/domain/failure.h"
 #include "gateways/outbound.h"
 
-/* What a provider is to the rest of reli: capabilities as data, and pure functions that build requests and
- * read answers. gateways/client.c sends them; no gateway does I/O. To add one: write name.c with a
- * `const struct gateway`, name it in registry.c, describe it in name.md. */
+/* What a provider is to the rest of reli: capabilities as data, and pure functions that build
+ * requests and read answers. gateways/client.c sends them; no gateway does I/O. To add one: write
+ * name.c with a `const struct gateway`, name it in registry.c, describe it in name.md. */
 
 /* The longest provider_ref and receipt that reli stores; a longer one is not believed. */
 enum { GW_REF_MAX = 128 };
 
 struct gw_setting {
-    const char *name; /* environment variable without the provider's prefix, lower case: "shortcode" */
+    const char *name; /* environment variable without the provider's prefix, lower case */
     bool secret;
     bool required;
 };
 
-/* One of a merchant's accounts with a provider: settings by name, in the order of gateway.settings. */
+/* One of a merchant's accounts with a provider: settings in the order of gateway.settings. */
 enum { GW_MAX_SETTINGS = 16 };
 struct gw_account {
     const struct gateway *gateway;
-    char id[40];          /* for the caches: token, limits */
-    struct str base_url;  /* without a trailing slash */
+    char id[40];         /* for the caches: token, limits */
+    struct str base_url; /* without a trailing slash */
     struct secret settings[GW_MAX_SETTINGS];
     int64_t timeout_us;
     int rate_per_s; /* requests a second that the provider takes from this account; 0 no limit */
@@ -41,8 +41,8 @@ struct str gw_setting(const struct gw_account *account, const char *name);
 /* A payment to be asked for. */
 struct gw_charge {
     struct money amount;
-    struct str phone;        /* E.164, "" if none */
-    struct str pay_code;     /* what people see and type: 12 letters and digits */
+    struct str phone;    /* E.164, "" if none */
+    struct str pay_code; /* what people see and type: 12 letters and digits */
     struct str description;
     struct str callback_url; /* carries the attempt's token */
     int64_t now_us;          /* wall */
@@ -50,29 +50,30 @@ struct gw_charge {
 
 /* The provider's word on an attempt, from the answer to the request, a query or a callback. */
 enum gw_verdict {
-    GW_ACCEPTED,   /* taken, outcome to come; provider_ref set */
-    GW_REFUSED,    /* the request itself was definitely not taken */
-    GW_UNKNOWN,    /* nothing certain is said: may or may not have been taken (request); ask again (query);
-                      ask by query (callback) */
-    GW_PENDING,    /* query or callback: not decided yet */
-    GW_SUCCEEDED,  /* money has moved */
-    GW_FAILED,     /* it ended without money */
-    GW_NOT_FOUND,  /* query: the provider knows no such attempt */
-    GW_TOKEN_REJECTED, /* the access token was refused before anything was done: client.c fetches anew, once */
+    GW_ACCEPTED,  /* taken, outcome to come; provider_ref set */
+    GW_REFUSED,   /* the request itself was definitely not taken */
+    GW_UNKNOWN,   /* nothing certain is said: may or may not have been taken (request); ask again
+                     (query); ask by query (callback) */
+    GW_PENDING,   /* query or callback: not decided yet */
+    GW_SUCCEEDED, /* money has moved */
+    GW_FAILED,    /* it ended without money */
+    GW_NOT_FOUND, /* query: the provider knows no such attempt */
+    GW_TOKEN_REJECTED, /* the access token was refused before anything was done: client.c fetches
+                          anew, once */
 };
 
 struct gw_result {
     enum gw_verdict verdict;
-    bool sure;                 /* GW_FAILED: believed even before the customer's time is up */
-    bool retry_later;          /* GW_REFUSED or query: not accepted for lack of capacity */
-    enum failure_code code;    /* REFUSED, FAILED */
-    struct str provider_code;  /* the provider's own code, as text */
-    struct str message;        /* the provider's words, cut to 200 bytes, valid UTF-8 */
+    bool sure;                /* GW_FAILED: believed even before the customer's time is up */
+    bool retry_later;         /* GW_REFUSED or query: not accepted for lack of capacity */
+    enum failure_code code;   /* REFUSED, FAILED */
+    struct str provider_code; /* the provider's own code, as text */
+    struct str message;       /* the provider's words, cut to 200 bytes, valid UTF-8 */
     struct str provider_ref;
     struct str receipt;
-    struct money amount;       /* what the provider says was paid; currency 0 when it does not say */
-    struct str phone;          /* E.164 as reported, "" if not */
-    const char *why;           /* GW_UNKNOWN: static words for the log */
+    struct money amount; /* what the provider says was paid; currency 0 when it does not say */
+    struct str phone;    /* E.164 as reported, "" if not */
+    const char *why;     /* GW_UNKNOWN: static words for the log */
 };
 
 /* A callback that came to an attempt's URL. */
@@ -82,22 +83,22 @@ struct gw_callback {
 };
 
 struct gateway {
-    const char *name;            /* "cash" */
-    const char *title;           /* "Cash on delivery" */
-    const char *env_prefix;      /* "CASH_" of the environment variables; NULL without settings */
+    const char *name;       /* "cash" */
+    const char *title;      /* "Cash on delivery" */
+    const char *env_prefix; /* "CASH_" of the environment variables; NULL without settings */
     const char *default_base_url;
-    const char *methods;         /* "cash" by commas; the first is the default */
-    const char *currencies;      /* "KES" by commas; "" any */
-    const char *countries;       /* "KE" by commas; "" any */
+    const char *methods;          /* "cash" by commas; the first is the default */
+    const char *currencies;       /* "KES" by commas; "" any */
+    const char *countries;        /* "KE" by commas; "" any */
     int64_t min_minor, max_minor; /* of its currency; 0 none */
-    bool manual;                 /* no outbound call: a person collects and confirms */
+    bool manual;                  /* no outbound call: a person collects and confirms */
     bool needs_phone;
-    bool whole_units;            /* no cents */
-    bool not_found_is_final;     /* domain.md 2.2 */
-    bool may_resend;             /* the provider de-duplicates by our id */
-    const char *action;          /* next_action.type after acceptance: "approve_on_phone", "collect_cash" */
-    int64_t prompt_window_us;    /* the customer's time; before it ends only sure failures count */
-    int64_t expiry_us;           /* default life of a payment */
+    bool whole_units;        /* no cents */
+    bool not_found_is_final; /* domain.md 2.2 */
+    bool may_resend;         /* the provider de-duplicates by our id */
+    const char *action; /* next_action.type after acceptance: "approve_on_phone", "collect_cash" */
+    int64_t prompt_window_us; /* the customer's time; before it ends only sure failures count */
+    int64_t expiry_us;        /* default life of a payment */
 
     const struct gw_setting *settings;
     size_t n_settings;
@@ -105,23 +106,24 @@ struct gateway {
     /* Access token (OAuth client credentials); NULL without. parse gives the token and its life. */
     struct err (*token_build)(const struct gw_account *a, struct arena *mem,
                               struct outbound_request *out);
-    struct err (*token_parse)(const struct outbound_response *in, struct arena *mem, struct str *token,
-                              int64_t *life_us);
+    struct err (*token_parse)(const struct outbound_response *in, struct arena *mem,
+                              struct str *token, int64_t *life_us);
 
-    /* ERR_INVALID (what = static words) if the request cannot be built: the payment then fails before
-     * anything is sent. `token` is empty when token_build is NULL. */
-    struct err (*charge_build)(const struct gw_account *a, const struct gw_charge *in, struct str token,
-                               struct arena *mem, struct outbound_request *out);
-    void (*charge_parse)(const struct gw_account *a, const struct outbound_response *in, struct arena *mem,
-                         struct gw_result *out);
+    /* ERR_INVALID (what = static words) if the request cannot be built: the payment then fails
+     * before anything is sent. `token` is empty when token_build is NULL. */
+    struct err (*charge_build)(const struct gw_account *a, const struct gw_charge *in,
+                               struct str token, struct arena *mem, struct outbound_request *out);
+    void (*charge_parse)(const struct gw_account *a, const struct outbound_response *in,
+                         struct arena *mem, struct gw_result *out);
 
     struct err (*query_build)(const struct gw_account *a, struct str provider_ref, int64_t now_us,
                               struct str token, struct arena *mem, struct outbound_request *out);
-    void (*query_parse)(const struct gw_account *a, const struct outbound_response *in, struct arena *mem,
-                        struct gw_result *out);
+    void (*query_parse)(const struct gw_account *a, const struct outbound_response *in,
+                        struct arena *mem, struct gw_result *out);
 
     /* Reads a callback; ERR_PARSE if it is not one of this provider's. */
-    struct err (*callback_parse)(const struct gw_callback *in, struct arena *mem, struct gw_result *out);
+    struct err (*callback_parse)(const struct gw_callback *in, struct arena *mem,
+                                 struct gw_result *out);
     /* The provider's own words of thanks. */
     const char *callback_ack_type, *callback_ack;
     /* A status that needs a 200 although the body was not understood: same. */

@@ -1,5 +1,5 @@
-/* M-Pesa Kenya (Safaricom Daraja), STK push: the requests. What comes back is read in mpesa_answer.c;
- * mpesa.md tells both in words. */
+/* M-Pesa Kenya (Safaricom Daraja), STK push: the requests. What comes back is read in
+ * mpesa_answer.c; mpesa.md tells both in words. */
 #include "gateways/mpesa.h"
 
 #include "core/base/times.h"
@@ -18,8 +18,8 @@ enum {
     BODY_MAX = 4096,
 };
 
-/* Amounts: whole shillings, 1 to 250 000. Source: mpesa.md 1.4 (Central Bank of Kenya, 15 Aug 2023).
- * Seen: sandbox yes, live no. */
+/* Amounts: whole shillings, 1 to 250 000. Source: mpesa.md 1.4 (Central Bank of Kenya, 15 Aug
+ * 2023). Seen: sandbox yes, live no. */
 #define MIN_MINOR INT64_C(100)
 #define MAX_MINOR INT64_C(25000000)
 #define EAT_OFFSET_US (3 * US_PER_HOUR)
@@ -54,8 +54,9 @@ static struct err merchant_read(const struct gw_account *a, struct merchant *m)
         return ERR(INVALID, "the short code is not 5 to 7 digits");
     if (m->passkey.n == 0 || m->passkey.n > 512)
         return ERR(INVALID, "the pass key is missing or too long");
-    /* TransactionType and PartyB: a till's own number is PartyB, BusinessShortCode is its store number; the
-     * wrong pair ends in 2028 or SFC_IC0003. Source: mpesa.md 2.1 and 8.6. Seen: sandbox yes, live no. */
+    /* TransactionType and PartyB: a till's own number is PartyB, BusinessShortCode is its store
+     * number; the wrong pair ends in 2028 or SFC_IC0003. Source: mpesa.md 2.1 and 8.6. Seen:
+     * sandbox yes, live no. */
     struct str type = gw_setting(a, "type");
     if (type.n == 0 || str_eq(type, STR("paybill"))) {
         m->transaction_type = "CustomerPayBillOnline";
@@ -76,7 +77,8 @@ static struct err merchant_read(const struct gw_account *a, struct merchant *m)
     return ERR_OK;
 }
 
-/* YYYYMMDDHHmmss in East Africa Time, UTC+3 all year. Source: mpesa.md 1.4. Seen: sandbox yes, live no. */
+/* YYYYMMDDHHmmss in East Africa Time, UTC+3 all year. Source: mpesa.md 1.4. Seen: sandbox yes, live
+ * no. */
 static void timestamp_text(int64_t now_us, char out[TIMESTAMP_TEXT])
 {
     struct date d = date_of(now_us + EAT_OFFSET_US);
@@ -91,8 +93,8 @@ static void timestamp_text(int64_t now_us, char out[TIMESTAMP_TEXT])
     *p = '\0';
 }
 
-/* A number as the document shows it; one with a leading zero only survives as a string, which Daraja takes
- * as well. Source: mpesa.md 1.4, 2.1. Seen: sandbox yes, live no. */
+/* A number as the document shows it; one with a leading zero only survives as a string, which
+ * Daraja takes as well. Source: mpesa.md 1.4, 2.1. Seen: sandbox yes, live no. */
 static void put_digits(struct jsonw *w, const char *name, struct str digits)
 {
     if (digits.p[0] == '0')
@@ -101,14 +103,15 @@ static void put_digits(struct jsonw *w, const char *name, struct str digits)
         jw_raw(w, name, digits);
 }
 
-/* Timestamp is made once and used twice: a second later the two would differ and Daraja answers "Wrong
- * credentials". Source: mpesa.md 8.1. */
+/* Timestamp is made once and used twice: a second later the two would differ and Daraja answers
+ * "Wrong credentials". Source: mpesa.md 8.1. */
 static struct err put_password(struct jsonw *w, const struct merchant *m, int64_t now_us,
                                struct arena *mem)
 {
     char stamp[TIMESTAMP_TEXT];
     timestamp_text(now_us, stamp);
-    struct str plain = arena_fmt(mem, "%.*s%.*s%s", STR_ARG(m->shortcode), STR_ARG(m->passkey), stamp);
+    struct str plain =
+        arena_fmt(mem, "%.*s%.*s%s", STR_ARG(m->shortcode), STR_ARG(m->passkey), stamp);
     struct str password = plain.p != NULL ? base64_text(mem, plain) : STR_NULL;
     if (password.p == NULL)
         return ERR(NO_MEMORY, "arena");
@@ -131,13 +134,13 @@ static struct err request_finish(const struct gw_account *a, const char *path, s
     buf_free(body);
     if (!whole || url.p == NULL || auth.p == NULL || copy.p == NULL)
         return ERR(NO_MEMORY, "request too large");
-    *out = (struct outbound_request){.method = "POST",
-                                     .url = url.p,
-                                     .n_headers = 3,
-                                     .headers = {auth.p, "Content-Type: application/json",
-                                                 "Accept: application/json"},
-                                     .body = copy,
-                                     .timeout_us = a->timeout_us};
+    *out = (struct outbound_request){
+        .method = "POST",
+        .url = url.p,
+        .n_headers = 3,
+        .headers = {auth.p, "Content-Type: application/json", "Accept: application/json"},
+        .body = copy,
+        .timeout_us = a->timeout_us};
     return ERR_OK;
 }
 
@@ -163,11 +166,12 @@ static struct err token_build(const struct gw_account *a, struct arena *mem,
     return ERR_OK;
 }
 
-/* Words that Daraja does not take in a callback URL, in any case. Source: mpesa.md 1.4. Seen: sandbox
- * yes, live no. */
+/* Words that Daraja does not take in a callback URL, in any case. Source: mpesa.md 1.4. Seen:
+ * sandbox yes, live no. */
 static bool callback_url_ok(const struct gw_account *a, struct str url)
 {
-    static const char *const forbidden[] = {"mpesa", "safaricom", "exe", "exec", "cmd", "sql", "query"};
+    static const char *const forbidden[] = {"mpesa", "safaricom", "exe",  "exec",
+                                            "cmd",   "sql",       "query"};
     bool live = str_icontains(a->base_url, STR("//api.safaricom.co.ke"));
     if (!str_is_printable_ascii(url) || url.n > 1024)
         return false;
@@ -193,9 +197,9 @@ static bool is_kenyan_mobile(struct str e164)
            (str_starts(e164, STR("+2547")) || str_starts(e164, STR("+2541")));
 }
 
-/* TransactionDesc: 1 to 13 characters, always sent: without it the answer is "Invalid Remarks". Letters,
- * digits and single blanks remain of what the merchant wrote. Source: mpesa.md 2.1. Seen: sandbox yes,
- * live no. */
+/* TransactionDesc: 1 to 13 characters, always sent: without it the answer is "Invalid Remarks".
+ * Letters, digits and single blanks remain of what the merchant wrote. Source: mpesa.md 2.1. Seen:
+ * sandbox yes, live no. */
 static size_t description_text(struct str in, char out[DESCRIPTION_MAX])
 {
     size_t n = 0;
@@ -231,8 +235,9 @@ static struct err charge_check(const struct gw_account *a, const struct gw_charg
         return ERR(INVALID, "the amount is outside M-Pesa's limits");
     if (!is_kenyan_mobile(in->phone))
         return ERR(INVALID, "not a Kenyan mobile number");
-    /* AccountReference is refused rather than cut when it is too long: half a code names nobody's payment. An
-     * over-long prompt ends in 1025. Source: mpesa.md 2.1. Seen: sandbox yes, live no. */
+    /* AccountReference is refused rather than cut when it is too long: half a code names nobody's
+     * payment. An over-long prompt ends in 1025. Source: mpesa.md 2.1. Seen: sandbox yes, live no.
+     */
     if (!is_alphanumeric(in->pay_code) || (int64_t)in->pay_code.n > m->reference_max)
         return ERR(INVALID, "the account reference is too long or not alphanumeric");
     if (!callback_url_ok(a, in->callback_url))
@@ -260,7 +265,8 @@ static struct err charge_build(const struct gw_account *a, const struct gw_charg
     put_digits(&w, "PhoneNumber", phone);
     jw_str(&w, "CallBackURL", in->callback_url);
     jw_str(&w, "AccountReference", in->pay_code);
-    jw_str(&w, "TransactionDesc", str_n(description, description_text(in->description, description)));
+    jw_str(&w, "TransactionDesc",
+           str_n(description, description_text(in->description, description)));
     jw_close(&w);
     if (err_is(err)) {
         buf_free(&body);

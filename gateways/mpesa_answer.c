@@ -1,11 +1,13 @@
-/* What Daraja's words mean: answers to the token call, the push and the query, and the callback. Two
- * tables decide, error codes and result codes; whatever is in neither is never taken for an end. */
+/* What Daraja's words mean: answers to the token call, the push and the query, and the callback.
+ * Two tables decide, error codes and result codes; whatever is in neither is never taken for an
+ * end. */
 #include "gateways/mpesa.h"
 
 #include "core/base/times.h"
 #include "core/codec/json.h"
 
 enum { CODE_MAX = 32, MESSAGE_MAX = 200, RECEIPT_MAX = 32, TOKEN_MAX = 4096 };
+#define LIFE_MAX_S (366 * INT64_C(86400))
 
 /* ---- the tables ---- */
 
@@ -17,9 +19,9 @@ enum envelope_kind {
     ENVELOPE_OPEN,        /* says nothing certain */
 };
 
-/* Error envelopes. The first line that fits wins: code equal, and `message` (if any) contained, case
- * ignored. "" fits every code.
- * Source: mpesa.md 1.2 (official portal pages, SDKs; read 2026-11). Seen: sandbox yes, live no. */
+/* Error envelopes. The first line that fits wins: code equal, and `message` (if any) contained,
+ * case ignored. "" fits every code. Source: mpesa.md 1.2 (official portal pages, SDKs; read
+ * 2026-11). Seen: sandbox yes, live no. */
 static const struct envelope_rule {
     const char *code, *message;
     enum envelope_kind kind;
@@ -45,8 +47,8 @@ static const struct envelope_rule {
     {"404.003.01", NULL, ENVELOPE_REFUSED, FAILURE_CONFIGURATION},
     {"404.001.04", NULL, ENVELOPE_REFUSED, FAILURE_CONFIGURATION},
     {"405.001", NULL, ENVELOPE_REFUSED, FAILURE_CONFIGURATION},
-    /* The overloaded code: only the message tells. "Internal Server Error" and words that nobody has
-     * documented leave a push open. */
+    /* The overloaded code: only the message tells. "Internal Server Error" and words that nobody
+     * has documented leave a push open. */
     {"500.001.1001", "merchant does not exist", ENVELOPE_REFUSED, FAILURE_CONFIGURATION},
     {"500.001.1001", "wrong credentials", ENVELOPE_REFUSED, FAILURE_CONFIGURATION},
     {"500.001.1001", "unable to lock subscriber", ENVELOPE_BUSY, FAILURE_PROVIDER_BUSY},
@@ -63,32 +65,24 @@ static const struct envelope_rule {
     {"", "system is busy", ENVELOPE_BUSY, FAILURE_PROVIDER_BUSY},
 };
 
-/* Result codes of the callback and the query; text, since some are no numbers. 4999 is a query's "pending"
- * and, like every code that is not here, no end.
- * Source: mpesa.md 2.3 (official portal pages, daraja-error-codes; read 2026-11). Seen: sandbox yes,
- * live no. Final: yes, but 1037 and 1019 have been followed by late money: only `sure` ones count before
- * the customer's time is up. */
+/* Result codes of the callback and the query; text, since some are no numbers. 4999 is a query's
+ * "pending" and, like every code that is not here, no end. Source: mpesa.md 2.3 (official portal
+ * pages, daraja-error-codes; read 2026-11). Seen: sandbox yes, live no. Final: yes, but 1037 and
+ * 1019 have been followed by late money: only `sure` ones count before the customer's time is up.
+ */
 static const struct result_rule {
     const char *code;
     enum failure_code failure;
     bool sure;
 } result_rules[] = {
-    {"1", FAILURE_INSUFFICIENT_FUNDS, false},
-    {"2", FAILURE_LIMIT_EXCEEDED, false},
-    {"3", FAILURE_LIMIT_EXCEEDED, false},
-    {"4", FAILURE_LIMIT_EXCEEDED, false},
-    {"8", FAILURE_LIMIT_EXCEEDED, false},
-    {"17", FAILURE_DUPLICATE, false},
-    {"26", FAILURE_PROVIDER_BUSY, false},
-    {"1001", FAILURE_PROVIDER_BUSY, false},
-    {"1019", FAILURE_CUSTOMER_TIMEOUT, false},
-    {"1025", FAILURE_PROVIDER_ERROR, false},
-    {"9999", FAILURE_PROVIDER_ERROR, false},
-    {"1032", FAILURE_CANCELLED_BY_CUSTOMER, true},
-    {"1037", FAILURE_CUSTOMER_UNREACHABLE, false},
-    {"2001", FAILURE_WRONG_PIN, true},
-    {"2028", FAILURE_CONFIGURATION, false},
-    {"8006", FAILURE_CUSTOMER_BLOCKED, false},
+    {"1", FAILURE_INSUFFICIENT_FUNDS, false},      {"2", FAILURE_LIMIT_EXCEEDED, false},
+    {"3", FAILURE_LIMIT_EXCEEDED, false},          {"4", FAILURE_LIMIT_EXCEEDED, false},
+    {"8", FAILURE_LIMIT_EXCEEDED, false},          {"17", FAILURE_DUPLICATE, false},
+    {"26", FAILURE_PROVIDER_BUSY, false},          {"1001", FAILURE_PROVIDER_BUSY, false},
+    {"1019", FAILURE_CUSTOMER_TIMEOUT, false},     {"1025", FAILURE_PROVIDER_ERROR, false},
+    {"9999", FAILURE_PROVIDER_ERROR, false},       {"1032", FAILURE_CANCELLED_BY_CUSTOMER, true},
+    {"1037", FAILURE_CUSTOMER_UNREACHABLE, false}, {"2001", FAILURE_WRONG_PIN, true},
+    {"2028", FAILURE_CONFIGURATION, false},        {"8006", FAILURE_CUSTOMER_BLOCKED, false},
     {"SFC_IC0003", FAILURE_CONFIGURATION, false},
 };
 
@@ -122,7 +116,8 @@ static struct str word_of(struct arena *mem, struct str s, size_t max)
     return arena_dup(mem, s);
 }
 
-/* The provider's words: cut to MESSAGE_MAX bytes at a character's border, without control characters. */
+/* The provider's words: cut to MESSAGE_MAX bytes at a character's border, without control
+ * characters. */
 static struct str message_of(struct arena *mem, struct str s)
 {
     size_t n = s.n;
@@ -182,8 +177,8 @@ static bool envelope_read(const struct json *root, struct arena *mem, struct gw_
 
 /* ---- token ---- */
 
-struct err mpesa_token_parse(const struct outbound_response *in, struct arena *mem, struct str *token,
-                             int64_t *life_us)
+struct err mpesa_token_parse(const struct outbound_response *in, struct arena *mem,
+                             struct str *token, int64_t *life_us)
 {
     struct json *root;
     char text[JSON_NUMBER_TEXT];
@@ -196,19 +191,20 @@ struct err mpesa_token_parse(const struct outbound_response *in, struct arena *m
     struct err err = ERR_OK;
     int64_t life_s = 0;
     if (in->status != 200) {
-        /* 400.008.01 wrong credentials, 400.008.02 wrong grant type. Source: mpesa.md 1.1. Seen: sandbox
-         * yes, live no. Final: yes. Retryable: no. */
+        /* 400.008.01 wrong credentials, 400.008.02 wrong grant type. Source: mpesa.md 1.1. Seen:
+         * sandbox yes, live no. Final: yes. Retryable: no. */
         bool ours = str_starts(json_str(json_get(root, "errorCode")), STR("400.008."));
         err = ours ? ERR_D(CONFIG, in->status, "the consumer key or secret is wrong")
                    : ERR_D(IO, in->status, "no token");
     } else {
-        /* expires_in: string in most captures, number in the documentation. Source: mpesa.md 1.1. Seen:
-         * sandbox yes, live no. */
+        /* expires_in: string in most captures, number in the documentation. Source: mpesa.md 1.1.
+         * Seen: sandbox yes, live no. */
         *token = word_of(mem, json_str(json_get(root, "access_token")), TOKEN_MAX);
-        if (token->n == 0 || !str_to_i64(json_number_text(json_get(root, "expires_in"), text), &life_s) ||
-            life_s < 1 || life_s > 366 * 86400)
+        struct str life = json_number_text(json_get(root, "expires_in"), text);
+        if (token->n == 0 || !str_to_i64(life, &life_s) || life_s < 1 || life_s > LIFE_MAX_S)
             err = ERR(PARSE, "no token or life in the token answer");
-        *life_us = life_s * US_PER_S;
+        else
+            *life_us = life_s * US_PER_S;
     }
     json_free(root);
     return err;
@@ -306,8 +302,8 @@ static void query_envelope(const struct json *root, struct arena *mem, struct gw
     } else if (is_envelope && rule != NULL && rule->kind == ENVELOPE_TOKEN) {
         out->verdict = GW_TOKEN_REJECTED;
     } else {
-        /* A query that failed says nothing about the payment, "not found" included: Daraja documents no
-         * final one. Source: mpesa.md 2.4, 8.3. */
+        /* A query that failed says nothing about the payment, "not found" included: Daraja
+         * documents no final one. Source: mpesa.md 2.4, 8.3. */
         out->retry_later = is_envelope && rule != NULL && rule->kind == ENVELOPE_BUSY;
         unknown(out, "the query failed");
     }
@@ -368,8 +364,8 @@ void mpesa_query_parse(const struct gw_account *a, const struct outbound_respons
 
 /* ---- callback ---- */
 
-/* The Value of the item with that Name, wherever it stands; NULL if it is missing. An item that comes twice
- * sets *twice. Source: mpesa.md 2.2. Seen: sandbox yes, live no. */
+/* The Value of the item with that Name, wherever it stands; NULL if it is missing. An item that
+ * comes twice sets *twice. Source: mpesa.md 2.2. Seen: sandbox yes, live no. */
 static const struct json *item(const struct json *items, struct str name, bool *twice)
 {
     const struct json *found = NULL;
@@ -385,7 +381,8 @@ static const struct json *item(const struct json *items, struct str name, bool *
     return found;
 }
 
-/* "+254711223344" of the number or string 254711223344; absent if it is no whole number (masked). */
+/* "+254711223344" of the number or string 254711223344; absent if it is no whole number (masked).
+ */
 static struct str phone_of(struct arena *mem, const struct json *j)
 {
     char text[JSON_NUMBER_TEXT];
@@ -406,9 +403,9 @@ static struct str receipt_of(struct arena *mem, const struct json *j)
     return word_of(mem, s, RECEIPT_MAX);
 }
 
-/* What a success must prove: receipt and amount. Amount is written 1250, 1250.0 or 1250.00, as a number or
- * a string; Balance often has no Value and is not read. Source: mpesa.md 2.2. Seen: sandbox yes,
- * live no. */
+/* What a success must prove: receipt and amount. Amount is written 1250, 1250.0 or 1250.00, as a
+ * number or a string; Balance often has no Value and is not read. Source: mpesa.md 2.2. Seen:
+ * sandbox yes, live no. */
 static void callback_paid(const struct json *items, struct arena *mem, struct gw_result *out)
 {
     char text[JSON_NUMBER_TEXT];
@@ -421,7 +418,8 @@ static void callback_paid(const struct json *items, struct arena *mem, struct gw
         unknown(out, "a callback that names an item twice");
     else if (out->receipt.n == 0)
         unknown(out, "a success without a receipt");
-    else if (err_is(money_parse(json_number_text(paid, text), CURRENCY('K', 'E', 'S'), &amount)))
+    else if (err_is(money_parse(json_number_text(paid, text), CURRENCY('K', 'E', 'S'), &amount)) ||
+             amount.minor == 0)
         unknown(out, "a success without a usable amount");
     else
         out->amount = amount;
@@ -431,7 +429,8 @@ static void callback_paid(const struct json *items, struct arena *mem, struct gw
     }
 }
 
-struct err mpesa_callback_parse(const struct gw_callback *in, struct arena *mem, struct gw_result *out)
+struct err mpesa_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                struct gw_result *out)
 {
     struct json *root;
     *out = (struct gw_result){.verdict = GW_UNKNOWN};

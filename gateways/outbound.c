@@ -1,12 +1,14 @@
 /* HTTP calls that leave the building, by libcurl's multi interface. The life of a call:
  *
- *   start → resolve (or a literal, or known) → check every address → transfer to the first, over a
- *   connection to exactly that address → (refused before a byte was sent: the next address) → end → done
+ *   start: resolve the name (or a literal, or known), check every address
+ *   transfer to the first, over a connection to exactly that address
+ *   no connection, before a byte was sent: the next address
+ *   end, done
  *
- * How it can fail: the name does not resolve, an address is refused, no connection or TLS (NOT_SENT);
- * deadline, reset, cut or oversized answer (UNKNOWN, or NOT_SENT if the request was never begun). The
- * question "did a byte of the request leave?" is answered by libcurl's pre-request callback, which comes
- * after connect and TLS and before the request. */
+ * How it can fail: the name does not resolve, an address is refused, no connection or TLS
+ * (NOT_SENT); deadline, reset, cut or oversized answer (UNKNOWN, or NOT_SENT if the request was
+ * never begun). The question "did a byte of the request leave?" is answered by libcurl's
+ * pre-request callback, which comes after connect and TLS and before the request. */
 #include "gateways/outbound.h"
 
 #include <stdlib.h>
@@ -22,7 +24,8 @@
 #include "gateways/outbound_url.h"
 
 enum {
-    SPARE_CALLS = 512,
+    SPARE_CALLS = 128,
+    READ_BUFFER = 4096,
     KEPT_BODY = 16 * 1024,
     HEAD_MAX = 64 * 1024,
     HEADER_MAX = 8 * 1024,
@@ -58,7 +61,8 @@ struct outbound_call {
     outbound_fn *done;
     void *ctx;
     struct timer deadline;
-    int64_t started_us, deadline_us; /* real: the test clock does not shift other people's servers */
+    int64_t started_us,
+        deadline_us; /* real: the test clock does not shift other people's servers */
     struct host_wait wait;
     struct addresses addresses;
     int at; /* the address in use */
@@ -69,23 +73,23 @@ struct outbound_call {
     size_t max_response;
 
     /* facts of the transfer */
-    bool sent;     /* the request was begun */
+    bool sent;      /* the request was begun */
     bool head_done; /* status line and blank line of a final response were seen */
-    bool refused;  /* by our address rules */
+    bool refused;   /* by our address rules */
     bool too_long;
     size_t head_bytes;
     struct buf body;
     struct outbound_response response;
 };
 
-static struct metric refused_total = METRIC_COUNTER(
-    "reli_outbound_refused_addresses_total", "", "Outbound calls refused by the address rules");
-static struct metric answered_total = METRIC_COUNTER(
-    "reli_outbound_calls_total", "outcome=\"answered\"", "Outbound HTTP calls");
-static struct metric not_sent_total = METRIC_COUNTER(
-    "reli_outbound_calls_total", "outcome=\"not_sent\"", "Outbound HTTP calls");
-static struct metric unknown_total = METRIC_COUNTER(
-    "reli_outbound_calls_total", "outcome=\"unknown\"", "Outbound HTTP calls");
+static struct metric refused_total = METRIC_COUNTER("reli_outbound_refused_addresses_total", "",
+                                                    "Outbound calls refused by the address rules");
+static struct metric answered_total =
+    METRIC_COUNTER("reli_outbound_calls_total", "outcome=\"answered\"", "Outbound HTTP calls");
+static struct metric not_sent_total =
+    METRIC_COUNTER("reli_outbound_calls_total", "outcome=\"not_sent\"", "Outbound HTTP calls");
+static struct metric unknown_total =
+    METRIC_COUNTER("reli_outbound_calls_total", "outcome=\"unknown\"", "Outbound HTTP calls");
 
 static struct err call_copy(struct outbound_call *c, const struct outbound_request *in);
 static struct outbound_call *call_take(struct outbound *o);
@@ -167,8 +171,8 @@ int outbound_in_flight(const struct outbound *o)
     return (int)(o->calls.n + o->ended.n);
 }
 
-struct err outbound_start(struct outbound *o, const struct outbound_request *request, outbound_fn *done,
-                          void *ctx, struct outbound_call **out)
+struct err outbound_start(struct outbound *o, const struct outbound_request *request,
+                          outbound_fn *done, void *ctx, struct outbound_call **out)
 {
     const struct addresses *found = NULL;
     struct addresses literal = {.n = 1};
@@ -183,7 +187,7 @@ struct err outbound_start(struct outbound *o, const struct outbound_request *req
     c->done = done;
     c->ctx = ctx;
     struct err err = call_copy(c, request);
-    if (!err_is(err) && address_parse(c->url.host, c->url.port, &literal.a[0]))
+    if (!err_is(err) && sockaddr_parse(c->url.host, c->url.port, &literal.a[0]))
         found = &literal;
     else if (!err_is(err))
         err = hosts_ask(o->hosts, str_c(c->url.host), &c->wait, call_resolved, c, &found);
@@ -217,15 +221,15 @@ static void call_resolved(void *ctx, struct err err, const struct addresses *fou
         call_addresses(c, found);
 }
 
-/* One address that is not public refuses the call: a name with a public and a private address is what an
- * attack looks like. */
+/* One address that is not public refuses the call: a name with a public and a private address is
+ * what an attack looks like. */
 static void call_addresses(struct outbound_call *c, const struct addresses *found)
 {
     c->addresses = *found;
     for (int i = 0; i < c->addresses.n; i++) {
         address_set_port(&c->addresses.a[i], c->url.port);
-        c->refused |= c->public_only &&
-                      !address_is_public((const struct sockaddr *)&c->addresses.a[i]);
+        c->refused |=
+            c->public_only && !address_is_public((const struct sockaddr *)&c->addresses.a[i]);
     }
     if (c->refused)
         call_end(c, OUTBOUND_NOT_SENT, "the address is not allowed");
@@ -238,14 +242,14 @@ static const struct sockaddr *pinned(const struct outbound_call *c)
     return (const struct sockaddr *)&c->addresses.a[c->at];
 }
 
-/* CONNECT_TO with a literal address: libcurl resolves nothing, keeps its connections per address, and
- * still takes Host, SNI and the certificate's name from the URL. */
+/* CONNECT_TO with a literal address: libcurl resolves nothing, keeps its connections per address,
+ * and still takes Host, SNI and the certificate's name from the URL. */
 static void call_transfer(struct outbound_call *c)
 {
     char address[ADDRESS_TEXT];
     c->state = CALL_TRANSFER;
     struct str to = STR_NULL;
-    if (address_text(pinned(c), address))
+    if (sockaddr_text(pinned(c), address))
         to = arena_fmt(&c->mem, "::%s:%d", address, c->url.port);
     c->connect_to = (struct curl_slist){.data = (char *)(uintptr_t)to.p};
     curl_easy_setopt(c->easy, CURLOPT_CONNECT_TO, &c->connect_to);
@@ -257,8 +261,8 @@ static void call_transfer(struct outbound_call *c)
 
 /* ---- ends ---- */
 
-/* libcurl said how it ended. A 2xx without a complete head is no success: 7.88 reports one when the peer
- * closes in the middle of the header block. */
+/* libcurl said how it ended. A 2xx without a complete head is no success: 7.88 reports one when the
+ * peer closes in the middle of the header block. */
 static void transfer_ended(void *ctx, CURL *easy, CURLcode code)
 {
     struct outbound_call *c = NULL;
@@ -373,7 +377,8 @@ static int64_t retry_after(const struct outbound_call *c, struct str value)
     return s < 0 ? 0 : s < RETRY_AFTER_MAX_S ? s : RETRY_AFTER_MAX_S;
 }
 
-/* One header line at a time. Interim responses (1xx) come before the final one, trailers after it. */
+/* One header line at a time. Interim responses (1xx) come before the final one, trailers after it.
+ */
 static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 {
     struct outbound_call *c = ctx;
@@ -410,8 +415,8 @@ static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sock
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
-/* The connection stands, new or kept, and the request is about to go. A second visit is libcurl sending
- * it again by itself, which a call with no_reuse must not do. */
+/* The connection stands, new or kept, and the request is about to go. A second visit is libcurl
+ * sending it again by itself, which a call with no_reuse must not do. */
 static int on_request(void *ctx, char *peer, char *local, int peer_port, int local_port)
 {
     struct outbound_call *c = ctx;
@@ -419,7 +424,7 @@ static int on_request(void *ctx, char *peer, char *local, int peer_port, int loc
     (void)local, (void)local_port;
     if (c->sent && c->no_reuse)
         return CURL_PREREQFUNC_ABORT;
-    if (!address_parse(peer, peer_port, &a) || !address_eq((struct sockaddr *)&a, pinned(c))) {
+    if (!sockaddr_parse(peer, peer_port, &a) || !address_eq((struct sockaddr *)&a, pinned(c))) {
         c->refused = !c->sent;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -439,8 +444,8 @@ static void easy_init(struct outbound_call *c, const struct outbound *o)
     curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)READ_BUFFER); /* stays with the handle */
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     /* Without a directory libcurl parses the CA file once, not per connection. */
     curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -509,8 +514,8 @@ static bool header_ok(const char *line)
     return true;
 }
 
-/* A chain of arena memory: libcurl reads it and does not free it. "Expect:" switches off the pause before
- * big bodies. */
+/* A chain of arena memory: libcurl reads it and does not free it. "Expect:" switches off the pause
+ * before big bodies. */
 static struct err headers_copy(struct outbound_call *c, const struct outbound_request *in,
                                struct curl_slist **out)
 {

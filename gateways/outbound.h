@@ -9,9 +9,9 @@
 #include "core/base/str.h"
 #include "core/loop/loop.h"
 
-/* HTTP calls that leave the building: the only place with libcurl. Names resolve on the thread pool, every
- * address is checked before it is used and pinned for the call, no redirects, no proxies from the
- * environment, kept connections per checked address, caps on everything. */
+/* HTTP calls that leave the building: the only place with libcurl. Names resolve on the thread
+ * pool, every address is checked before it is used and pinned for the call, no redirects, no
+ * proxies from the environment, kept connections per checked address, caps on everything. */
 struct outbound;
 
 struct outbound_options {
@@ -21,8 +21,10 @@ struct outbound_options {
     const char *user_agent;
 };
 
-struct err outbound_new(struct loop *l, const struct outbound_options *o, struct outbound **out) MUST_USE;
-/* Cancels what is in flight (their `done` fires with OUTBOUND_NOT_SENT or UNKNOWN during this call). */
+struct err outbound_new(struct loop *l, const struct outbound_options *o,
+                        struct outbound **out) MUST_USE;
+/* Cancels what is in flight (their `done` fires with OUTBOUND_NOT_SENT or UNKNOWN during this
+ * call). Not from within a `done`. */
 void outbound_free(struct outbound *o);
 int outbound_in_flight(const struct outbound *o);
 
@@ -37,10 +39,10 @@ struct outbound_request {
     int64_t timeout_us;  /* whole call, default 30 s */
     size_t max_response; /* body bytes kept and accepted, default 256 KiB */
     bool cut_response;   /* a longer body is cut, not an error */
-    bool no_reuse;       /* a connection of its own: on a kept one that has died meanwhile the request
-                            would be sent a second time, unasked. For calls that move money */
-    bool public_only;    /* refuse private, loopback, link-local and reserved addresses
-                            (providers/webhooks-out.md, section 6), and anything but https */
+    bool no_reuse;    /* a connection of its own: on a kept one that has died meanwhile the request
+                         would be sent a second time, unasked. For calls that move money */
+    bool public_only; /* refuse private, loopback, link-local and reserved addresses
+                         (providers/webhooks-out.md, section 6), and anything but https */
 };
 
 /* What is known about the request when a call ends. */
@@ -58,22 +60,23 @@ struct outbound_response {
     struct str content_type; /* "" if none */
     int64_t retry_after_s;   /* -1 if none; an HTTP date is turned into seconds from now */
     int64_t took_us;
-    const char *error;       /* static words for the log, NULL when answered */
-    bool address_refused;    /* NOT_SENT because of public_only */
+    const char *error;    /* static words for the log, NULL when answered */
+    bool address_refused; /* NOT_SENT because of public_only */
 };
 
 typedef void outbound_fn(void *ctx, const struct outbound_response *response);
 struct outbound_call;
 
-/* Copies all that it needs of `request`. `done` fires exactly once, on a later turn. Errors (bad URL,
- * full) leave no call behind: ERR_INVALID, ERR_OVERLOADED, ERR_NO_MEMORY. */
-struct err outbound_start(struct outbound *o, const struct outbound_request *request, outbound_fn *done,
-                          void *ctx, struct outbound_call **out) MUST_USE;
+/* Copies all that it needs of `request`. `done` fires exactly once, on a later turn. Errors (bad
+ * URL, full) leave no call behind: ERR_INVALID, ERR_OVERLOADED, ERR_NO_MEMORY. */
+struct err outbound_start(struct outbound *o, const struct outbound_request *request,
+                          outbound_fn *done, void *ctx, struct outbound_call **out) MUST_USE;
 /* A wish: `done` still arrives. */
 void outbound_cancel(struct outbound_call *call);
 
-/* Whether a merchant may register this URL: syntax rules of providers/webhooks-out.md, section 6 (1, 2). With
- * `allow_private` http and any port are fine. The host's addresses are checked at every call. */
+/* Whether a merchant may register this URL: syntax rules of providers/webhooks-out.md, section 6
+ * (1, 2). With `allow_private` http and any port are fine. The host's addresses are checked at
+ * every call. */
 bool outbound_url_ok(struct str url, bool allow_private);
 
 #endif

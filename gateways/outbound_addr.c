@@ -1,5 +1,6 @@
-/* The address rules against server-side request forgery: a merchant chooses the URL, we choose where our
- * packets go. Ranges: providers/webhooks-out.md, section 6.4 (IANA special-purpose registries, 2026-11). */
+/* The address rules against server-side request forgery: a merchant chooses the URL, we choose
+ * where our packets go. Ranges: providers/webhooks-out.md, section 6.4 (IANA special-purpose
+ * registries, 2026-11). */
 #include "gateways/outbound_addr.h"
 
 #include <arpa/inet.h>
@@ -16,26 +17,26 @@ struct range4 {
 };
 
 static const struct range4 closed4[] = {
-    {{0, 0, 0, 0}, 8},        /* this network */
-    {{10, 0, 0, 0}, 8},       /* private */
-    {{100, 64, 0, 0}, 10},    /* carrier NAT */
-    {{127, 0, 0, 0}, 8},      /* loopback */
-    {{169, 254, 0, 0}, 16},   /* link-local, cloud metadata */
-    {{172, 16, 0, 0}, 12},    /* private */
-    {{192, 0, 0, 0}, 24},     /* protocol assignments */
-    {{192, 0, 2, 0}, 24},     /* documentation */
-    {{192, 88, 99, 0}, 24},   /* 6to4 relay */
-    {{192, 168, 0, 0}, 16},   /* private */
-    {{198, 18, 0, 0}, 15},    /* benchmarks */
-    {{198, 51, 100, 0}, 24},  /* documentation */
-    {{203, 0, 113, 0}, 24},   /* documentation */
-    {{224, 0, 0, 0}, 4},      /* multicast */
-    {{240, 0, 0, 0}, 4},      /* reserved, broadcast */
+    {{0, 0, 0, 0}, 8},       /* this network */
+    {{10, 0, 0, 0}, 8},      /* private */
+    {{100, 64, 0, 0}, 10},   /* carrier NAT */
+    {{127, 0, 0, 0}, 8},     /* loopback */
+    {{169, 254, 0, 0}, 16},  /* link-local, cloud metadata */
+    {{172, 16, 0, 0}, 12},   /* private */
+    {{192, 0, 0, 0}, 24},    /* protocol assignments */
+    {{192, 0, 2, 0}, 24},    /* documentation */
+    {{192, 88, 99, 0}, 24},  /* 6to4 relay */
+    {{192, 168, 0, 0}, 16},  /* private */
+    {{198, 18, 0, 0}, 15},   /* benchmarks */
+    {{198, 51, 100, 0}, 24}, /* documentation */
+    {{203, 0, 113, 0}, 24},  /* documentation */
+    {{224, 0, 0, 0}, 4},     /* multicast */
+    {{240, 0, 0, 0}, 4},     /* reserved, broadcast */
 };
 
-/* IPv6: only global unicast is open, less what is carved out of it. That refuses ::, ::1, the compatible and
- * mapped forms, NAT64, 100::/64, fc00::/7, fe80::/10 and ff00::/8 without naming them; the forms that
- * carry an IPv4 address are refused whatever they carry. */
+/* IPv6: only global unicast is open, less what is carved out of it. That refuses ::, ::1, the
+ * compatible and mapped forms, NAT64, 100::/64, fc00::/7, fe80::/10 and ff00::/8 without naming
+ * them; the forms that carry an IPv4 address are refused whatever they carry. */
 struct range6 {
     uint8_t net[6];
     int bits;
@@ -44,10 +45,10 @@ struct range6 {
 static const struct range6 open6 = {{0x20}, 3};
 
 static const struct range6 closed6[] = {
-    {{0x20, 0x01, 0x00, 0x00}, 23},       /* protocol assignments: Teredo, ORCHID, benchmarks */
-    {{0x20, 0x01, 0x0d, 0xb8}, 32},       /* documentation */
-    {{0x20, 0x02}, 16},                   /* 6to4 */
-    {{0x3f, 0xff}, 20},                   /* documentation */
+    {{0x20, 0x01, 0x00, 0x00}, 23}, /* protocol assignments: Teredo, ORCHID, benchmarks */
+    {{0x20, 0x01, 0x0d, 0xb8}, 32}, /* documentation */
+    {{0x20, 0x02}, 16},             /* 6to4 */
+    {{0x3f, 0xff}, 20},             /* documentation */
 };
 
 static bool in_range(const uint8_t *address, const uint8_t *net, int bits)
@@ -95,7 +96,7 @@ bool address_eq(const struct sockaddr *a, const struct sockaddr *b)
     return false;
 }
 
-bool address_text(const struct sockaddr *a, char out[ADDRESS_TEXT])
+bool sockaddr_text(const struct sockaddr *a, char out[ADDRESS_TEXT])
 {
     if (a->sa_family == AF_INET)
         return inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, out,
@@ -110,7 +111,7 @@ bool address_text(const struct sockaddr *a, char out[ADDRESS_TEXT])
     return true;
 }
 
-bool address_parse(const char *text, int port, struct sockaddr_storage *out)
+bool sockaddr_parse(const char *text, int port, struct sockaddr_storage *out)
 {
     memset(out, 0, sizeof *out);
     struct sockaddr_in *in4 = (void *)out;

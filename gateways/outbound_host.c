@@ -1,5 +1,5 @@
-/* A bounded cache of resolved names. Its entries live a few seconds only: long enough that a burst of
- * deliveries does not queue up on the thread pool, short enough to follow a change of DNS.
+/* A bounded cache of resolved names. Its entries live a few seconds only: long enough that a burst
+ * of deliveries does not queue up on the thread pool, short enough to follow a change of DNS.
  *
  * ask → (known: answer) | (resolving: wait) | resolve_start → found → tell all who wait */
 #include "gateways/outbound_host.h"
@@ -10,7 +10,7 @@
 #include "core/crypto/mac.h"
 
 /* Merchants choose these names: the hash is keyed. */
-#define HASH_FUNCTION(keyptr, keylen, hashv)                                                       \
+#define HASH_FUNCTION(keyptr, keylen, hashv) \
     ((hashv) = (unsigned)short_hash(str_n((const char *)(keyptr), (keylen))))
 #define uthash_fatal(msg) assert_failed((msg), __FILE__, __LINE__)
 #include <uthash.h>
@@ -20,7 +20,7 @@ enum { MAX_HOSTS = 1024, NAME_MAX_LEN = 254 };
 
 struct host {
     UT_hash_handle hh;
-    struct hosts *hosts; /* NULL: the cache is gone, the look-up still under way */
+    struct hosts *hosts;     /* NULL: the cache is gone, the look-up still under way */
     struct resolve *resolve; /* NULL: known */
     struct addresses found;
     int64_t keep_until_us;
@@ -57,10 +57,10 @@ static void host_drop(struct hosts *h, struct host *host)
 
 void hosts_free(struct hosts *h)
 {
-    struct host *host, *next;
     if (h == NULL)
         return;
-    HASH_ITER(hh, h->table, host, next) {
+    for (struct host *host = h->table, *next; host != NULL; host = next) {
+        next = host->hh.next;
         ASSERT(list_is_empty(&host->waiting));
         host_drop(h, host);
     }
@@ -70,10 +70,9 @@ void hosts_free(struct hosts *h)
 /* Makes room: the oldest entry that nobody waits for goes. */
 static bool hosts_room(struct hosts *h)
 {
-    struct host *host, *next;
     if (HASH_COUNT(h->table) < MAX_HOSTS)
         return true;
-    HASH_ITER(hh, h->table, host, next) {
+    for (struct host *host = h->table; host != NULL; host = host->hh.next) {
         if (host->resolve == NULL) {
             host_drop(h, host);
             return true;

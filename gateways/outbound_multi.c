@@ -8,7 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/times.h"
 
-enum { KEPT_CONNECTIONS = 512 };
+enum { KEPT_CONNECTIONS = 256 };
 
 struct multi {
     struct loop *loop;
@@ -23,7 +23,8 @@ struct multi {
 /* A watched socket. libcurl owns the descriptor, and may close it as soon as it has said REMOVE. */
 struct sock {
     uv_poll_t poll;
-    struct multi *m; /* NULL: no longer watched, closing */
+    struct multi *m;
+    bool watched; /* false: closing */
     curl_socket_t fd;
     int events;
 };
@@ -117,9 +118,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     struct multi *m = s->m;
     int what = (events & UV_READABLE ? CURL_CSELECT_IN : 0) |
                (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
-    /* libuv stops the handle after an error and does not say which: libcurl finds out when it reads. */
+    /* libuv stops the handle after an error and does not say which: libcurl finds out when it
+     * reads. */
     act(m, s->fd, status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : what);
-    if (status < 0 && s->m != NULL) /* freed by its close callback only: still there */
+    if (status < 0 && s->watched) /* freed by its close callback only: still there */
         uv_poll_start(&s->poll, s->events, on_poll);
 }
 
@@ -129,6 +131,7 @@ static struct sock *sock_new(struct multi *m, curl_socket_t fd)
     if (s == NULL)
         return NULL;
     s->m = m;
+    s->watched = true;
     s->fd = fd;
     if (uv_poll_init_socket(loop_uv(m->loop), &s->poll, fd) != 0) {
         free(s);
@@ -145,7 +148,7 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *
     (void)easy;
     if (what == CURL_POLL_REMOVE) {
         if (s != NULL) {
-            s->m = NULL;
+            s->watched = false;
             uv_poll_stop(&s->poll);
             uv_close((uv_handle_t *)&s->poll, sock_closed);
         }
@@ -183,15 +186,8 @@ static int want_timer(CURLM *curl, long timeout_ms, void *ctx)
     return 0;
 }
 
-/* libcurl announces a time once. Woken too early (the test clock was shifted) it would do nothing and say
- * nothing, so it is asked again. */
+/* Woken too early (the test clock was shifted) libcurl asks again. */
 static void wake(void *ctx)
 {
-    struct multi *m = ctx;
-    long timeout_ms = -1;
-    act(m, CURL_SOCKET_TIMEOUT, 0);
-    if (timer_is_on(&m->alarm) || list_linked(&m->soon.link))
-        return;
-    curl_multi_timeout(m->curl, &timeout_ms);
-    arm(m, timeout_ms);
+    act(ctx, CURL_SOCKET_TIMEOUT, 0);
 }

@@ -10,8 +10,8 @@
 /* libcurl's multi interface on the loop. Private to the outbound files. */
 struct multi;
 
-/* A transfer has ended. Called outside of libcurl: handles may be added and removed; the ended one is
- * still in the multi and must be removed. */
+/* A transfer has ended. Called outside of libcurl: handles may be added and removed; the ended one
+ * is still in the multi and must be removed. */
 typedef void multi_fn(void *ctx, CURL *easy, CURLcode code);
 
 struct err multi_new(struct loop *l, long max_per_host, long max_total, multi_fn *ended, void *ctx,

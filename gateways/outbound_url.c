@@ -1,5 +1,5 @@
-/* URLs are taken apart by the parser that will connect: two parsers that disagree are the classic way
- * around an address check. */
+/* URLs are taken apart by the parser that will connect: two parsers that disagree are the classic
+ * way around an address check. */
 #include "gateways/outbound_url.h"
 
 #include <curl/curl.h>
@@ -112,7 +112,7 @@ bool outbound_url_ok(struct str url, bool allow_private)
         for (size_t i = 0; i < COUNT_OF(public_ports); i++)
             port_ok |= parts.port == public_ports[i];
         ok = parts.https && port_ok &&
-             (!address_parse(parts.host, parts.port, &literal) ||
+             (!sockaddr_parse(parts.host, parts.port, &literal) ||
               address_is_public((const struct sockaddr *)&literal));
     }
     arena_free(&mem);

@@ -11,7 +11,8 @@
 struct url_parts {
     bool https;
     int port;
-    const char *host; /* lower case, numeric forms made plain, IPv6 without brackets; in the arena */
+    const char
+        *host; /* lower case, numeric forms made plain, IPv6 without brackets; in the arena */
 };
 
 /* http or https, absolute, printable ASCII, without user-info and fragment; ERR_INVALID. */

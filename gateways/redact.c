@@ -1,5 +1,5 @@
-/* Masking of provider bodies by field list: what is stored for support must not leak keys, tokens or
- * whole phone numbers. */
+/* Masking of provider bodies by field list: what is stored for support must not leak keys, tokens
+ * or whole phone numbers. */
 #include "gateways/redact.h"
 
 #include "core/codec/json.h"

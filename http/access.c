@@ -65,6 +65,10 @@ static bool client_may(struct http_exchange *x, struct str token, struct princip
 bool api_before(struct http_exchange *x)
 {
     struct api *api = api_of(x);
+    if ((x->route->tag & API_ALWAYS) == 0 && !vault_ready(api->flow->vault)) {
+        http_problem(x, ERR(UNAVAILABLE, NULL), "The service is starting or its database is away.");
+        return false;
+    }
     if ((x->route->tag & API_PUBLIC) != 0)
         return true;
     struct str token = bearer(x);

@@ -1,5 +1,5 @@
-/* Answers. The head is written straight into the buffer that goes to the kernel; what is the same in
- * each answer was put together when the server was made. */
+/* Answers. The head is written straight into the buffer that goes to the kernel; what is the same
+ * in each answer was put together when the server was made. */
 #include <stdio.h>
 
 #include "core/base/log.h"
@@ -8,8 +8,14 @@
 #include "core/codec/jsonw.h"
 #include "http/http_int.h"
 
-#define LITERAL(text) {text, sizeof text - 1}
-#define DEFAULT(name, value) {LITERAL(name), LITERAL(name ": " value "\r\n")}
+#define LITERAL(text)         \
+    {                         \
+        text, sizeof text - 1 \
+    }
+#define DEFAULT(name, value)                           \
+    {                                                  \
+        LITERAL(name), LITERAL(name ": " value "\r\n") \
+    }
 
 /* Headers of every answer, unless the handler sets the same name. */
 static const struct {
@@ -28,8 +34,9 @@ static const struct str reserved[] = {
     LITERAL("transfer-encoding"), LITERAL("date"),           LITERAL("x-request-id"),
 };
 
-#define COUNTED(class_)                                                                            \
-    METRIC_COUNTER("reli_http_requests_total", "class=\"" class_ "\"", "HTTP answers by status class")
+#define COUNTED(class_)                                                \
+    METRIC_COUNTER("reli_http_requests_total", "class=\"" class_ "\"", \
+                   "HTTP answers by status class")
 static struct metric requests[] = {COUNTED("1xx"), COUNTED("2xx"), COUNTED("3xx"), COUNTED("4xx"),
                                    COUNTED("5xx")};
 static struct metric seconds =
@@ -127,7 +134,8 @@ static bool has_header(const struct exchange *ex, struct str name)
     return false;
 }
 
-/* A code that means nothing to a client is shown as what the client can do about it: try again, or not. */
+/* A code that means nothing to a client is shown as what the client can do about it: try again, or
+ * not. */
 static enum err_code shown_code(struct err err)
 {
     if (err_public(err.code))
@@ -220,8 +228,8 @@ static bool has_body(int status)
 
 static struct str status_line(int status)
 {
-#define LINE(status_, reason)                                                                      \
-    case status_:                                                                                  \
+#define LINE(status_, reason) \
+    case status_:             \
         return STR("HTTP/1.1 " #status_ " " reason "\r\n")
     switch (status) {
         LINE(200, "OK");
@@ -265,8 +273,8 @@ static struct str status_line(int status)
 /* "Sun, 06 Nov 1994 08:49:37 GMT", made once a second. */
 static struct str date_text(struct http_server *s)
 {
-    static const char days[] = "ThuFriSatSunMonTueWed", months[] =
-        "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[] = "ThuFriSatSunMonTueWed",
+                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     int64_t now_s = loop_wall_us(s->loop) / US_PER_S;
     if (now_s != s->date_s) {
         struct date d = date_of(now_s * US_PER_S);

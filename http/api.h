@@ -25,10 +25,13 @@ struct api {
 enum api_access {
     API_PUBLIC = 1 << 16,       /* anybody */
     API_CLIENT_TOKEN = 1 << 17, /* a client_token of the payment in the path will do as well */
+    API_ALWAYS = 1 << 18,       /* answered even while the installation's keys are not open yet */
 };
 
 /* The route table, http/routes.c. */
 extern const struct route api_routes[];
+/* What the listener of RELI_METRICS_LISTEN serves. */
+extern const struct route api_metrics_routes[];
 
 /* Server hook: authenticates and authorises by the route's tag, answers 401, 403 or 503 itself. */
 bool api_before(struct http_exchange *x);

@@ -7,9 +7,9 @@
 
 #include "core/base/str.h"
 
-/* The guard in front of llhttp for chunked bodies (RFC 9112, section 7.1): decides where the message
- * ends. Every line ends in CR LF, sizes have at most 8 hex digits, extensions and trailers are bounded
- * together. Pure. */
+/* The guard in front of llhttp for chunked bodies (RFC 9112, section 7.1): decides where the
+ * message ends. Every line ends in CR LF, sizes have at most 8 hex digits, extensions and trailers
+ * are bounded together. Pure. */
 enum chunk_state {
     CHUNK_SIZE_FIRST,
     CHUNK_SIZE_MORE,

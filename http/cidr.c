@@ -48,8 +48,8 @@ static bool is_mapped(const struct address *a)
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT])
 {
     bool four = is_mapped(a);
-    const char *text = inet_ntop(four ? AF_INET : AF_INET6, four ? a->b + sizeof mapped : a->b, out,
-                                 ADDRESS_TEXT);
+    const char *text =
+        inet_ntop(four ? AF_INET : AF_INET6, four ? a->b + sizeof mapped : a->b, out, ADDRESS_TEXT);
     ASSERT(text != NULL);
     return text;
 }

@@ -8,8 +8,8 @@
 #include "core/base/err.h"
 #include "core/base/str.h"
 
-/* Internet addresses and lists of networks, by value. An IPv4 address is kept as its IPv4-mapped IPv6
- * address, so that both spellings of one host are equal. */
+/* Internet addresses and lists of networks, by value. An IPv4 address is kept as its IPv4-mapped
+ * IPv6 address, so that both spellings of one host are equal. */
 struct address {
     uint8_t b[16];
 };
@@ -28,8 +28,8 @@ struct cidr {
     uint8_t bits; /* of 128 */
 };
 
-/* "10.0.0.0/8", "2001:db8::/32"; an address alone is itself only. Bits behind the prefix must be zero:
- * "10.1.2.3/8" is more often a mistake than a wish. */
+/* "10.0.0.0/8", "2001:db8::/32"; an address alone is itself only. Bits behind the prefix must be
+ * zero: "10.1.2.3/8" is more often a mistake than a wish. */
 bool cidr_parse(struct str text, struct cidr *out) MUST_USE;
 bool cidr_has(const struct cidr *c, const struct address *a);
 

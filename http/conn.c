@@ -6,16 +6,17 @@
  *     LEAVING  the last answer is on its way out; nothing is read any more
  *     GONE     the stream is closed or given away; freed when nobody is in conn_run
  *
- * After an answer: IDLE, or LEAVING when the client asked for it, when the server drains, or when bytes
- * of the request were left unread, since what follows could not be told from them.
+ * After an answer: IDLE, or LEAVING when the client asked for it, when the server drains, or when
+ * bytes of the request were left unread, since what follows could not be told from them.
  *
- * One timer serves all deadlines. It is never moved later: when it fires too early it is set again, so
- * that a busy connection costs no work on the timer heap. */
+ * One timer serves all deadlines. It is never moved later: when it fires too early it is set again,
+ * so that a busy connection costs no work on the timer heap. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/log.h"
 #include "core/base/times.h"
+#include "core/crypto/random.h"
 #include "http/http_int.h"
 
 enum { STARTS_PER_RUN = 64 };
@@ -23,9 +24,6 @@ enum { STARTS_PER_RUN = 64 };
 #define STALL_US (30 * US_PER_S)
 #define LINGER_US (2 * US_PER_S)
 #define EOF_LOOK_US (100 * US_PER_MS)
-#define REFUSAL                                                                                    \
-    "{\"type\":\"about:blank\",\"title\":\"The service is overloaded\",\"status\":503,"                    \
-    "\"detail\":\"too many connections\",\"code\":\"overloaded\"}"
 
 enum conn_state { CONN_IDLE, CONN_READING, CONN_BUSY, CONN_LEAVING, CONN_GONE };
 
@@ -55,7 +53,7 @@ static void conn_run(struct conn *c, struct str bytes, bool inside);
 static void conn_settle(struct conn *c);
 static void conn_arm(struct conn *c);
 static void conn_part(struct conn *c, int64_t linger_us);
-static void refuse_connection(struct stream *stream);
+static void refuse_connection(struct http_server *s, struct stream *stream);
 
 static const struct stream_events events = {conn_data, conn_end, conn_drained};
 
@@ -71,7 +69,7 @@ void conn_accept(void *server, struct stream *stream)
     if (s->conns.n < (size_t)s->o.max_connections && !s->draining)
         c = calloc(1, sizeof *c);
     if (c == NULL) {
-        refuse_connection(stream);
+        refuse_connection(s, stream);
         return;
     }
     c->s = s;
@@ -233,7 +231,8 @@ void conn_answered(struct conn *c, bool keep_alive)
     c->state = keep_alive ? CONN_IDLE : CONN_LEAVING;
     if (c->running)
         return;
-    if (c->state == CONN_IDLE && c->in.n > 0) /* later: the next handler must not run inside this one */
+    /* Later: the next handler must not run inside this one. */
+    if (c->state == CONN_IDLE && c->in.n > 0)
         loop_later(c->s->loop, &c->again, conn_again, c);
     conn_settle(c);
 }
@@ -460,17 +459,23 @@ void conns_close(struct http_server *s, bool cut)
     }
 }
 
-/* One more than we take. */
-static void refuse_connection(struct stream *stream)
+/* One more than we take, or no memory for it. */
+static void refuse_connection(struct http_server *s, struct stream *stream)
 {
-    static const struct str body = {REFUSAL, sizeof REFUSAL - 1};
-    char head[256];
-    int n = snprintf(head, sizeof head,
-                     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-                     "Content-Length: %zu\r\nX-Content-Type-Options: nosniff\r\n"
-                     "Cache-Control: no-store\r\nRetry-After: 1\r\nConnection: close\r\n\r\n",
-                     body.n);
-    struct str parts[] = {str_n(head, (size_t)n), body};
+    char head[512], body[256], id[UUID_TEXT];
+    uuid_text(random_uuid(loop_wall_us(s->loop)), id);
+    int n_body = snprintf(body, sizeof body,
+                          "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":503,\"detail\":"
+                          "\"too many connections\",\"code\":\"%s\",\"request_id\":\"%s\"}",
+                          err_title(ERR_OVERLOADED), err_word(ERR_OVERLOADED), id);
+    int n_head = snprintf(head, sizeof head,
+                          "HTTP/1.1 503 Service Unavailable\r\nContent-Type: "
+                          "application/problem+json\r\nContent-Length: %d\r\nX-Request-Id: %s\r\n"
+                          "Retry-After: 1\r\nConnection: close\r\n",
+                          n_body, id);
+    ASSERT(n_body < (int)sizeof body && n_head < (int)sizeof head);
+    struct str parts[] = {str_n(head, (size_t)n_head), s->constant_headers, STR("\r\n"),
+                          str_n(body, (size_t)n_body)};
     stream_write(stream, parts, COUNT_OF(parts));
     stream_close_gently(stream, LINGER_US);
 }

@@ -65,7 +65,7 @@ void exchange_make_id(struct exchange *ex)
 
 bool exchange_keeps_alive(const struct exchange *ex)
 {
-    return ex->keep_alive && ex->phase == PHASE_READ && !ex->upgrade && !ex->s->draining;
+    return ex->keep_alive && !ex->upgrade && !ex->s->draining;
 }
 
 void exchange_dispatch(struct exchange *ex)
@@ -104,9 +104,8 @@ void exchange_refuse(struct exchange *ex, struct err err)
 
 bool http_origin_allowed(const struct exchange *ex)
 {
-    struct str origin = ex->head_bytes.p != NULL
-                            ? head_known(&ex->head, ex->head_bytes, HEAD_ORIGIN)
-                            : STR_NULL;
+    struct str origin =
+        ex->head_bytes.p != NULL ? head_known(&ex->head, ex->head_bytes, HEAD_ORIGIN) : STR_NULL;
     for (int i = 0; i < ex->s->n_origins; i++)
         if (str_eq(origin, ex->s->origins[i]))
             return true;
@@ -120,8 +119,7 @@ static void answer_options(struct exchange *ex)
     const unsigned all = (1u << (HTTP_OPTIONS_ + 1)) - 1;
     struct str methods = str_c(allow_text(ex->allowed != 0 ? ex->allowed : all, allow));
     http_set_header(x, STR("Allow"), methods);
-    if (http_origin_allowed(ex) &&
-        http_header(x, STR("access-control-request-method")).p != NULL) {
+    if (http_origin_allowed(ex) && http_header(x, STR("access-control-request-method")).p != NULL) {
         http_set_header(x, STR("Access-Control-Allow-Methods"), methods);
         http_set_header(x, STR("Access-Control-Allow-Headers"),
                         STR("Authorization, Content-Type, Idempotency-Key, Prefer, Reli-Mode, "
@@ -161,9 +159,8 @@ struct str http_header(const struct http_exchange *x, struct str lower_name)
         if (f->name.n != lower_name.n || !str_ieq(head_str(ex->head_bytes, f->name), lower_name))
             continue;
         struct str value = head_str(ex->head_bytes, f->value);
-        found = found.p == NULL
-                    ? value
-                    : arena_fmt(x->arena, "%.*s, %.*s", STR_ARG(found), STR_ARG(value));
+        found = found.p == NULL ? value
+                                : arena_fmt(x->arena, "%.*s, %.*s", STR_ARG(found), STR_ARG(value));
     }
     return found;
 }

@@ -1,7 +1,7 @@
-/* The head guard. llhttp 8.1 takes a bare CR as the end of a header value (CVE-2023-30589), glues folded
- * lines, ends a head on CR LF CR and does not mind a second Host. A proxy in front of us may read such
- * a head otherwise, and that difference is request smuggling. So nothing reaches llhttp that has not
- * passed here; llhttp then has to agree on what was found. */
+/* The head guard. llhttp 8.1 takes a bare CR as the end of a header value (CVE-2023-30589), glues
+ * folded lines, ends a head on CR LF CR and does not mind a second Host. A proxy in front of us may
+ * read such a head otherwise, and that difference is request smuggling. So nothing reaches llhttp
+ * that has not passed here; llhttp then has to agree on what was found. */
 #include "http/head.h"
 
 enum { TOKEN = 1, VALUE = 2, TARGET = 4, HOST = 8 };
@@ -87,7 +87,7 @@ static void classes_make(void)
             class |= TARGET;
         if (alnum || (graphic && strchr(".-_~:[]%!$&'()*+;=", (int)c) != NULL))
             class |= HOST;
-        classes[c] = (uint8_t)class;
+        classes[c] = (uint8_t) class;
     }
 }
 
@@ -107,9 +107,8 @@ static enum head_status incomplete(struct head *h, struct str bytes)
     if (!h->has_request_line && bytes.n - h->line > HEAD_MAX_LINE)
         return refuse(h, ERR(URI_TOO_LONG, "the request line is too long"));
     if (bytes.n >= h->max)
-        return refuse(h, h->has_request_line
-                             ? ERR(HEADERS_TOO_LARGE, "the head is too large")
-                             : ERR(URI_TOO_LONG, "the request line is too long"));
+        return refuse(h, h->has_request_line ? ERR(HEADERS_TOO_LARGE, "the head is too large")
+                                             : ERR(URI_TOO_LONG, "the request line is too long"));
     h->scanned = bytes.n;
     return HEAD_MORE;
 }
@@ -205,8 +204,8 @@ static enum head_status field_line(struct head *h, struct str bytes, size_t at, 
     if (h->n_fields == HEAD_MAX_FIELDS)
         return refuse(h, ERR(HEADERS_TOO_LARGE, "too many header fields"));
     enum head_known kind = known_of(str_n(p + at, colon - at));
-    if (h->known[kind] != 0 && (kind == HEAD_HOST || kind == HEAD_CONTENT_LENGTH ||
-                                kind == HEAD_TRANSFER_ENCODING))
+    if (h->known[kind] != 0 &&
+        (kind == HEAD_HOST || kind == HEAD_CONTENT_LENGTH || kind == HEAD_TRANSFER_ENCODING))
         return refuse(h, ERR(BAD_REQUEST, "Host, Content-Length or Transfer-Encoding twice"));
     h->fields[h->n_fields++] = (struct head_field){span(at, colon), span(from, to)};
     if (kind != HEAD_NONE && h->known[kind] == 0)

@@ -3,9 +3,9 @@
 
 #include "http/server.h"
 
-/* The guard in front of llhttp: reads a request's head (request line and header lines) by the letter
- * of RFC 9112 and refuses whatever two servers could read in two ways. Pure: offsets into bytes that
- * the caller keeps, so that they may move while the head grows. */
+/* The guard in front of llhttp: reads a request's head (request line and header lines) by the
+ * letter of RFC 9112 and refuses whatever two servers could read in two ways. Pure: offsets into
+ * bytes that the caller keeps, so that they may move while the head grows. */
 enum {
     HEAD_MAX_FIELDS = 100,
     HEAD_MAX_LINE = 8192,  /* of the request line; beyond it 414 */
@@ -55,8 +55,8 @@ enum head_status { HEAD_MORE, HEAD_DONE, HEAD_BAD };
 
 void head_init(struct head *h, size_t max);
 /* `bytes` is all that has come since the head's first byte. HEAD_DONE: h->line is the length of the
- * head with its empty line, and what framing says is consistent. After HEAD_BAD the connection has to
- * be closed behind the answer. */
+ * head with its empty line, and what framing says is consistent. After HEAD_BAD the connection has
+ * to be closed behind the answer. */
 enum head_status head_feed(struct head *h, struct str bytes);
 
 /* The value of the first field of a kind; STR_NULL if absent. */

@@ -23,14 +23,14 @@ enum {
     MAX_LISTENERS = 8,
     MAX_ORIGINS = 32,
     MAX_ANSWER_HEADERS = 24,
-    MAX_POOL = 256,               /* exchanges kept for the next request */
-    ARENA_LIMIT = 8 << 20,        /* of one request, its body not counted */
-    BODIES_MAX = 256 << 20,       /* bytes of request bodies in memory, all connections together */
-    SMALL_BODY = 16 * 1024,       /* body memory that is kept with a pooled exchange */
-    PIPELINE_MAX = 16 * 1024,     /* bytes read ahead of the request in flight */
-    QUEUE_MAX = 256 * 1024,       /* unsent bytes above which no further request starts */
-    OUT_FLUSH = 64 * 1024,        /* answers of one turn gathered into one write */
-    COPY_MAX = 32 * 1024          /* larger bodies are written from where they lie */
+    MAX_POOL = 256,           /* exchanges kept for the next request */
+    ARENA_LIMIT = 8 << 20,    /* of one request, its body not counted */
+    BODIES_MAX = 256 << 20,   /* bytes of request bodies in memory, all connections together */
+    SMALL_BODY = 16 * 1024,   /* body memory that is kept with a pooled exchange */
+    PIPELINE_MAX = 16 * 1024, /* bytes read ahead of the request in flight */
+    QUEUE_MAX = 256 * 1024,   /* unsent bytes above which no further request starts */
+    OUT_FLUSH = 64 * 1024,    /* answers of one turn gathered into one write */
+    COPY_MAX = 32 * 1024      /* larger bodies are written from where they lie */
 };
 
 struct conn;
@@ -122,15 +122,16 @@ void conn_kill(struct conn *c);
 /* Closes it behind what is queued. */
 void conn_leave(struct conn *c);
 bool conn_eof(const struct conn *c);
-/* Takes the stream out of the connection, which ends. NULL if bytes that came could not be put back. */
+/* Takes the stream out of the connection, which ends. NULL if bytes that came could not be put
+ * back. */
 struct stream *conn_give_stream(struct conn *c);
 /* Closes idle connections, or with `cut` all. */
 void conns_close(struct http_server *s, bool cut);
 
 /* request.c */
 enum request_status { REQUEST_MORE, REQUEST_DONE, REQUEST_BAD };
-/* Takes from the front of `bytes`, which start with what it did not take last time. REQUEST_BAD: *err is
- * the answer, and the connection has to be closed behind it. */
+/* Takes from the front of `bytes`, which start with what it did not take last time. REQUEST_BAD:
+ * *err is the answer, and the connection has to be closed behind it. */
 enum request_status request_feed(struct exchange *ex, struct str bytes, size_t *used,
                                  struct err *err);
 

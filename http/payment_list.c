@@ -234,7 +234,7 @@ static void one_loaded(void *ctx, struct err err, const struct rows *r)
     if (err.code == ERR_NOT_FOUND)
         err = ERR_OK;
     else
-        l->n = l->total = 1;
+        l->total = (int64_t)(l->n = 1);
     if (err_is(err))
         http_problem(l->x, err, "");
     else

@@ -1,7 +1,6 @@
-/* Bytes become a request. The guards (head.c, chunk.c) decide where a message ends and refuse what is
- * ambiguous; llhttp parses the same bytes and has to come to the same end, else the answer is 400:
- * two readers that differ are how requests are smuggled. */
-#include "core/crypto/random.h"
+/* Bytes become a request. The guards (head.c, chunk.c) decide where a message ends and refuse what
+ * is ambiguous; llhttp parses the same bytes and has to come to the same end, else the answer is
+ * 400: two readers that differ are how requests are smuggled. */
 #include "http/http_int.h"
 #include "http/percent.h"
 
@@ -20,7 +19,8 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
-enum request_status request_feed(struct exchange *ex, struct str bytes, size_t *used, struct err *err)
+enum request_status request_feed(struct exchange *ex, struct str bytes, size_t *used,
+                                 struct err *err)
 {
     *used = 0;
     if (ex->phase == PHASE_HEAD) {
@@ -57,8 +57,9 @@ static int on_body(llhttp_t *p, const char *at, size_t n)
     struct exchange *ex = p->data;
     if (ex->pub.route == NULL || ex->pub.method == HTTP_GET_ || ex->pub.method == HTTP_HEAD_)
         return 0; /* nobody will look at it */
+    size_t had = ex->body.n;
     buf_add(&ex->body, at, n);
-    ex->s->bodies += n;
+    ex->s->bodies += ex->body.n - had;
     return 0;
 }
 
@@ -186,8 +187,8 @@ static void find_route(struct exchange *ex)
         ex->pub.route = m.route;
 }
 
-/* The client's address as the nearest proxy that we do not trust was seen by the ones that we do: from
- * the right, since whatever stands further left was written by the client. */
+/* The client's address as the nearest proxy that we do not trust was seen by the ones that we do:
+ * from the right, since whatever stands further left was written by the client. */
 static void find_peer(struct exchange *ex)
 {
     if (!ex->peer_trusted)
@@ -240,8 +241,8 @@ static enum request_status sized_feed(struct exchange *ex, struct str bytes, siz
 static enum request_status body_feed(struct exchange *ex, struct str bytes, size_t *used,
                                      struct err *err)
 {
-    enum request_status status = ex->head.chunked ? chunked_feed(ex, bytes, used, err)
-                                                  : sized_feed(ex, bytes, used, err);
+    enum request_status status =
+        ex->head.chunked ? chunked_feed(ex, bytes, used, err) : sized_feed(ex, bytes, used, err);
     if (status != REQUEST_BAD && (ex->body.failed || ex->s->bodies > BODIES_MAX)) {
         *err = ERR(OVERLOADED, "too many bodies in memory");
         return REQUEST_BAD;

@@ -1,5 +1,5 @@
-/* Which handler takes a path. A tree of segments, since a hundred patterns compared one after the other
- * would cost more than the answer; built once, read-only afterwards. */
+/* Which handler takes a path. A tree of segments, since a hundred patterns compared one after the
+ * other would cost more than the answer; built once, read-only afterwards. */
 #include "http/router.h"
 
 #include <stdlib.h>
@@ -20,7 +20,8 @@ struct router {
 };
 
 static struct err add_route(struct router *r, const struct route *route);
-static void find(const struct node *n, int method, struct str rest, int depth, struct router_match *m);
+static void find(const struct node *n, int method, struct str rest, int depth,
+                 struct router_match *m);
 
 struct err router_new(const struct route *routes, struct router **out)
 {
@@ -59,8 +60,8 @@ void router_find(const struct router *r, int method, struct str path, struct rou
 const char *http_method_text(enum http_method method)
 {
     static const char *const texts[N_METHODS] = {
-        [HTTP_GET_] = "GET",     [HTTP_HEAD_] = "HEAD",     [HTTP_POST_] = "POST",
-        [HTTP_PUT_] = "PUT",     [HTTP_PATCH_] = "PATCH",   [HTTP_DELETE_] = "DELETE",
+        [HTTP_GET_] = "GET",         [HTTP_HEAD_] = "HEAD",   [HTTP_POST_] = "POST",
+        [HTTP_PUT_] = "PUT",         [HTTP_PATCH_] = "PATCH", [HTTP_DELETE_] = "DELETE",
         [HTTP_OPTIONS_] = "OPTIONS",
     };
     return texts[method];
@@ -122,7 +123,8 @@ static void visit(const struct node *n, int method, int depth, struct router_mat
 }
 
 /* `depth` counts the parameters taken so far. */
-static void find(const struct node *n, int method, struct str rest, int depth, struct router_match *m)
+static void find(const struct node *n, int method, struct str rest, int depth,
+                 struct router_match *m)
 {
     if (rest.n == 0) {
         visit(n, method, depth, m);
@@ -181,7 +183,8 @@ static struct err add_route(struct router *r, const struct route *route)
     if (rest.n == 0)
         rest = STR_NULL;
     while (str_split(&rest, '/', &segment)) {
-        bool braces = str_find(segment, '{', 0) != SIZE_MAX || str_find(segment, '}', 0) != SIZE_MAX;
+        bool braces =
+            str_find(segment, '{', 0) != SIZE_MAX || str_find(segment, '}', 0) != SIZE_MAX;
         if (segment.n == 0 || (braces && !is_param(segment)))
             return ERR(CONFIG, "malformed segment in a route");
         if (braces && ++n_params > HTTP_MAX_PARAMS)

@@ -6,8 +6,8 @@
 /* Finds the route of a path: a tree of segments made once. Pure. */
 struct router;
 
-/* `routes` ends with a NULL pattern and must outlive the router. ERR_CONFIG on a malformed pattern, on
- * more than HTTP_MAX_PARAMS parameters, or when two routes are the same. */
+/* `routes` ends with a NULL pattern and must outlive the router. ERR_CONFIG on a malformed pattern,
+ * on more than HTTP_MAX_PARAMS parameters, or when two routes are the same. */
 struct err router_new(const struct route *routes, struct router **out) MUST_USE;
 /* Safe on NULL. */
 void router_free(struct router *r);
@@ -21,7 +21,8 @@ struct router_match {
     struct str params[HTTP_MAX_PARAMS]; /* as sent */
 };
 
-/* A literal segment wins over a parameter, unless it does not have the method. HEAD falls back to GET. */
+/* A literal segment wins over a parameter, unless it does not have the method. HEAD falls back to
+ * GET. */
 void router_find(const struct router *r, int method, struct str path, struct router_match *m);
 
 enum { ALLOW_TEXT = 64 };

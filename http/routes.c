@@ -6,6 +6,7 @@
 #define WRITE SCOPE_PAYMENTS_WRITE
 #define HOOKS SCOPE_WEBHOOKS_WRITE
 #define PUBLIC API_PUBLIC
+#define ALWAYS (API_PUBLIC | API_ALWAYS)
 #define V1 "/api/v1"
 
 const struct route api_routes[] = {
@@ -51,16 +52,23 @@ const struct route api_routes[] = {
     {HTTP_GET_, V1 "/providers", provider_index, READ},
 
     /* the service itself */
-    {HTTP_GET_, "/livez", page_livez, PUBLIC},
-    {HTTP_GET_, "/readyz", page_readyz, PUBLIC},
-    {HTTP_GET_, "/health", page_health, PUBLIC},
-    {HTTP_GET_, V1 "/health", page_health, PUBLIC},
-    {HTTP_GET_, "/health/detailed", page_health_detailed, PUBLIC},
-    {HTTP_GET_, V1 "/health/detailed", page_health_detailed, PUBLIC},
-    {HTTP_GET_, "/metrics", page_metrics, PUBLIC},
-    {HTTP_GET_, "/openapi.json", page_openapi, PUBLIC},
-    {HTTP_GET_, "/docs", page_docs, PUBLIC},
-    {HTTP_GET_, "/docs/errors", page_errors, PUBLIC},
-    {HTTP_GET_, "/docs/{file}", page_docs_file, PUBLIC},
+    {HTTP_GET_, "/livez", page_livez, ALWAYS},
+    {HTTP_GET_, "/readyz", page_readyz, ALWAYS},
+    {HTTP_GET_, "/health", page_health, ALWAYS},
+    {HTTP_GET_, V1 "/health", page_health, ALWAYS},
+    {HTTP_GET_, "/health/detailed", page_health_detailed, ALWAYS},
+    {HTTP_GET_, V1 "/health/detailed", page_health_detailed, ALWAYS},
+    {HTTP_GET_, "/metrics", page_metrics, ALWAYS},
+    {HTTP_GET_, "/openapi.json", page_openapi, ALWAYS},
+    {HTTP_GET_, "/docs", page_docs, ALWAYS},
+    {HTTP_GET_, "/docs/errors", page_errors, ALWAYS},
+    {HTTP_GET_, "/docs/{file}", page_docs_file, ALWAYS},
+    {0},
+};
+
+const struct route api_metrics_routes[] = {
+    {HTTP_GET_, "/metrics", page_metrics, ALWAYS},
+    {HTTP_GET_, "/livez", page_livez, ALWAYS},
+    {HTTP_GET_, "/readyz", page_readyz, ALWAYS},
     {0},
 };

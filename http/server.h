@@ -96,7 +96,8 @@ struct http_server_options {
     /* Runs before the handler. False: it has answered already, or it will call x->route->handler later
      * or answer itself. NULL if not wanted. */
     bool (*before)(struct http_exchange *x);
-    /* Runs when an answer has been made, with its status; for metrics. NULL if not wanted. */
+    /* Runs when an answer has been made, with its status (0: aborted); for metrics. Also for what the
+     * server has answered itself: x->route is NULL then. NULL if not wanted. */
     void (*after)(struct http_exchange *x, int status);
 };
 

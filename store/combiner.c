@@ -1,18 +1,19 @@
-/* The write combiner. A commit costs far more than a row, so units of work that come while a commit is
- * under way leave together in the next one:
+/* The write combiner. A commit costs far more than a row, so units of work that come while a commit
+ * is under way leave together in the next one:
  *
  *   store_write -> ready (or behind a unit with the same key) -> batch -> BEGIN, one statement over
  *   arrays per kind, COMMIT, Sync -> outcomes
  *
  * A writer that is idle takes all that is ready at the end of the turn; while all are busy units
- * gather: that is the combining, without a timer and without added delay. Nothing is told before the
- * Sync.
+ * gather: that is the combining, without a timer and without added delay. Nothing is told before
+ * the Sync.
  *
  * What goes wrong: contention runs the same batch again. Any other refusal halves it until the unit
  * whose fault it is stands alone and gets its own error. A timeout does so with short timeouts, so
  * that one locked row does not cost every half three seconds. A connection that is lost sends its
- * units back to the head of the queue; those whose COMMIT had gone are in doubt. From then on they can
- * only end in success or in ERR_AMBIGUOUS, since a refusal says nothing about the first commit. */
+ * units back to the head of the queue; those whose COMMIT had gone are in doubt. From then on they
+ * can only end in success or in ERR_AMBIGUOUS, since a refusal says nothing about the first commit.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -159,8 +160,8 @@ void writers_leave(struct store *s)
     }
 }
 
-/* Kinds in their order, and rows in the order of their keys: two batches that meet take row locks in
- * one order. */
+/* Kinds in their order, and rows in the order of their keys: two batches that meet take row locks
+ * in one order. */
 static int unit_order(const void *left, const void *right)
 {
     const struct unit *a = *(struct unit *const *)left, *b = *(struct unit *const *)right;
@@ -175,7 +176,8 @@ static int unit_order(const void *left, const void *right)
     return a->keys[0] < b->keys[0] ? -1 : a->keys[0] > b->keys[0];
 }
 
-/* What is ready and fits. No two ready units share a key: that is what the queues of keys are for. */
+/* What is ready and fits. No two ready units share a key: that is what the queues of keys are for.
+ */
 static size_t batch_take(struct store *s, struct unit **units)
 {
     struct unit *u = LIST_ITEM(list_first(&s->ready), struct unit, link);
@@ -223,14 +225,17 @@ static bool kind_encode(struct writer *w, size_t from, size_t to)
     for (size_t t = 0; t < kind->n_tables; t++) {
         const struct unit_table *table = &kind->tables[t];
         params_array_open(p, COL_I32);
-        for (size_t i = from; i < to; i++)
-            params_array_add(p, &(int32_t){(int32_t)(i - lo)}, 0, w->units[i]->n_rows[t]);
+        for (size_t i = from; i < to; i++) {
+            int32_t ord = (int32_t)(i - lo);
+            params_array_add(p, &ord, 0, w->units[i]->n_rows[t]);
+        }
         params_array_close(p);
         for (size_t c = 0; c < table->n_columns; c++) {
             params_array_open(p, table->columns[c].type);
             for (size_t i = from; i < to; i++)
                 if (w->units[i]->n_rows[t] > 0)
-                    params_array_add(p, (const char *)w->units[i]->rows[t] + table->columns[c].offset,
+                    params_array_add(p,
+                                     (const char *)w->units[i]->rows[t] + table->columns[c].offset,
                                      table->row_size, w->units[i]->n_rows[t]);
             params_array_close(p);
         }
@@ -292,7 +297,8 @@ static void take_rows(struct writer *w, const PGresult *result)
     for (size_t row = 0; row < rows_n(&r); row++) {
         int64_t ord = rows_null(&r, row, 0) ? -1 : rows_i64(&r, row, 0);
         if (ord < (int64_t)(from - span->lo) || ord >= (int64_t)(w->answer_at - span->lo)) {
-            log_error("store.row_of_nobody", F_C("statement", query_name(w->units[from]->kind->query)));
+            log_error("store.row_of_nobody",
+                      F_C("statement", query_name(w->units[from]->kind->query)));
             continue;
         }
         struct unit *u = w->units[span->lo + (size_t)ord];
@@ -351,7 +357,8 @@ static void writer_synced(void *ctx, const struct pg_failure *f)
     }
 }
 
-/* The running span is over for its units. The next one leaves first: it need not wait for owners. */
+/* The running span is over for its units. The next one leaves first: it need not wait for owners.
+ */
 static void span_end(struct writer *w, struct err err)
 {
     const struct span span = w->spans[--w->n_spans];
@@ -399,8 +406,8 @@ static void span_failed(struct writer *w, const struct pg_failure *f)
         return;
     }
     /* Time and resources are short for all alike: halving must end some time. */
-    bool late = store_clock_us() - w->started_us >=
-                s->o.statement_timeout_us + s->o.wait_timeout_us;
+    bool late =
+        store_clock_us() - w->started_us >= s->o.statement_timeout_us + s->o.wait_timeout_us;
     if (span->hi - span->lo == 1 || class == PG_EXHAUSTED || (class == PG_TIMED_OUT && late)) {
         pg_failure_log(f);
         span_end(w, pg_failure_err(f));
@@ -429,8 +436,9 @@ static void writer_lost(void *ctx, const struct pg_failure *f)
     if (state == WRITER_ASK) {
         struct ask *k = w->ask;
         w->ask = NULL;
-        ask_end(s, k, f != NULL ? ERR(UNAVAILABLE, "the connection to the database was lost")
-                                : ERR(AMBIGUOUS, "the connection was lost during the commit"));
+        ask_end(s, k,
+                f != NULL ? ERR(UNAVAILABLE, "the connection to the database was lost")
+                          : ERR(AMBIGUOUS, "the connection was lost during the commit"));
         return;
     }
     if (state != WRITER_BATCH && state != WRITER_PAUSE)
@@ -438,8 +446,8 @@ static void writer_lost(void *ctx, const struct pg_failure *f)
     const struct span running = w->spans[w->n_spans - 1];
     bool committed = state == WRITER_BATCH && w->committed;
     bool doubt = state == WRITER_BATCH && w->committing && f == NULL && !committed;
-    /* The spans lie side by side, the running one first; backwards, so that the front of the queue ends
-     * in their order. */
+    /* The spans lie side by side, the running one first; backwards, so that the front of the queue
+     * ends in their order. */
     for (size_t i = w->spans[0].hi; i > (committed ? running.hi : running.lo); i--) {
         struct unit *u = w->units[i - 1];
         if (doubt && i <= running.hi)

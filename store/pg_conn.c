@@ -2,14 +2,15 @@
  *
  *   WAIT -> DIAL -> SETUP -> UP
  *
- * Everything that goes wrong leads back to WAIT, with a pause of 100 ms that doubles up to 5 s; the way
- * from DIAL to UP has one deadline. While answers are outstanding something must arrive within
+ * Everything that goes wrong leads back to WAIT, with a pause of 100 ms that doubles up to 5 s; the
+ * way from DIAL to UP has one deadline. While answers are outstanding something must arrive within
  * statement_timeout and a little: a server that stopped in the middle, or a network that swallows
  * packets, counts as lost.
  *
  * libpq does not say which statement a result belongs to, so every statement and Sync that goes out
- * leaves an op in a ring, and each result belongs to the ring's head. An error skips the rest of its
- * group: those answer PGRES_PIPELINE_ABORTED, and what was prepared among them is not prepared. */
+ * leaves an op in a ring, and each result belongs to the ring's head. An error skips the rest of
+ * its group: those answer PGRES_PIPELINE_ABORTED, and what was prepared among them is not prepared.
+ */
 #include "store/pg_conn.h"
 
 #include <stdio.h>
@@ -62,7 +63,8 @@ struct pg_conn {
     unsigned attempt; /* picks host and address */
     int64_t pause_us, up_since_us, server_version;
     bool was_up, quiet; /* quiet: this outage is in the log already */
-    struct timer alarm; /* WAIT: try again; DIAL, SETUP: the deadline; UP: a look at `progress_us` */
+    struct timer
+        alarm; /* WAIT: try again; DIAL, SETUP: the deadline; UP: a look at `progress_us` */
     struct pg_dial *dial;
     PGconn *pg;
     uv_poll_t *poll;
@@ -183,8 +185,8 @@ static bool conn_run(struct pg_conn *c, enum op_kind kind, int stmt, const struc
     if (c->broken)
         return false;
     if (!c->prepared[stmt]) {
-        if (PQsendPrepare(c->pg, pg_stmt_name(stmt), stmt_text(stmt), n, p != NULL ? p->type : NULL) !=
-            1) {
+        if (PQsendPrepare(c->pg, pg_stmt_name(stmt), stmt_text(stmt), n,
+                          p != NULL ? p->type : NULL) != 1) {
             conn_break(c);
             return false;
         }
@@ -527,7 +529,8 @@ static bool conn_take(struct pg_conn *c, PGresult *res)
 
 /* ---- the end ---- */
 
-/* libpq refuses: tells the owner from a turn of its own, since it may be in the middle of sending. */
+/* libpq refuses: tells the owner from a turn of its own, since it may be in the middle of sending.
+ */
 static void conn_break(struct pg_conn *c)
 {
     c->broken = true;
@@ -579,8 +582,7 @@ static void conn_look(void *ctx)
     struct pg_conn *c = ctx;
     if (c->head == c->tail)
         return;
-    int64_t left =
-        c->progress_us + c->statement_timeout_us + STALL_GRACE_US - store_clock_us();
+    int64_t left = c->progress_us + c->statement_timeout_us + STALL_GRACE_US - store_clock_us();
     if (left > 0)
         timer_set(c->l, &c->alarm, left, conn_look, c);
     else

@@ -9,8 +9,8 @@
 #include "store/store.h"
 #include "store/value_int.h"
 
-/* One pipelined connection that comes back by itself for ever. Its owner sends groups: statements and
- * a Sync. Answers come in the order of sending. */
+/* One pipelined connection that comes back by itself for ever. Its owner sends groups: statements
+ * and a Sync. Answers come in the order of sending. */
 struct pg_conn;
 
 enum pg_role { PG_WRITER, PG_READER };
@@ -68,8 +68,9 @@ void pg_conn_free(struct pg_conn *c);
 bool pg_conn_is_up(const struct pg_conn *c);
 /* Whether `n` statements and a Sync may be sent now. */
 bool pg_conn_has_room(const struct pg_conn *c, size_t n);
-/* Hands a statement to libpq, prepared on its first use. `p` (ready; NULL for none) may be used anew
- * afterwards. False when the connection has just broken: the statement did not go, `lost` follows. */
+/* Hands a statement to libpq, prepared on its first use. `p` (ready; NULL for none) may be used
+ * anew afterwards. False when the connection has just broken: the statement did not go, `lost`
+ * follows. */
 bool pg_conn_send(struct pg_conn *c, int stmt, const struct params *p);
 /* Ends the group and sends. */
 void pg_conn_sync(struct pg_conn *c);

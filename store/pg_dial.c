@@ -3,10 +3,10 @@
  *   pick a host -> resolve it -> PQconnectStartParams -> PQconnectPoll until it is content
  *
  * libpq resolves names while connecting, which blocks; so every host that is no socket directory is
- * resolved here and handed over as hostaddr (host stays, for certificates and the password file). One
- * attempt tries one host and one address, the next attempt another: a name that does not resolve then
- * never reaches libpq beside one that does. libpq may change its socket at every step, even for one
- * of the same number, so the poll handle is made anew for each. */
+ * resolved here and handed over as hostaddr (host stays, for certificates and the password file).
+ * One attempt tries one host and one address, the next attempt another: a name that does not
+ * resolve then never reaches libpq beside one that does. libpq may change its socket at every step,
+ * even for one of the same number, so the poll handle is made anew for each. */
 #include "store/pg_dial.h"
 
 #include <netdb.h>
@@ -27,7 +27,7 @@ struct pg_dial {
     pg_dial_fn *done;
     void *ctx;
     char host[PART_TEXT], port[PART_TEXT], addr[PART_TEXT]; /* "" for libpq's default */
-    struct resolve *resolve; /* until its `done` */
+    struct resolve *resolve;                                /* until its `done` */
     struct later failed;
     struct err err;
     PGconn *pg;
@@ -151,7 +151,8 @@ static void host_resolved(void *ctx, struct err err, const struct resolved *foun
         return;
     }
     const struct sockaddr_storage *a = found->addr[d->attempt % (unsigned)found->n];
-    socklen_t len = a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    socklen_t len =
+        a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     if (getnameinfo((const struct sockaddr *)a, len, d->addr, sizeof d->addr, NULL, 0,
                     NI_NUMERICHOST) != 0) {
         d->err = ERR(IO, "the database's address has no text");

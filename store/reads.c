@@ -1,7 +1,7 @@
-/* Reads: statements that change nothing, on connections of their own, so that they never wait behind a
- * commit. What came in a turn leaves at its end, spread over the connections that have least to do;
- * many are in flight on each, every one with its own Sync, since each may fail alone. A read on a
- * connection that is lost is tried once more on another. */
+/* Reads: statements that change nothing, on connections of their own, so that they never wait
+ * behind a commit. What came in a turn leaves at its end, spread over the connections that have
+ * least to do; many are in flight on each, every one with its own Sync, since each may fail alone.
+ * A read on a connection that is lost is tried once more on another. */
 #include <stdlib.h>
 
 #include "core/base/log.h"
@@ -37,7 +37,8 @@ void store_exec(struct store *s, enum query query, const struct value *params, s
 
 static bool has_bytes(const struct value *v)
 {
-    return (v->type == COL_TEXT || v->type == COL_JSON || v->type == COL_BYTES) && v->u.str.p != NULL;
+    return (v->type == COL_TEXT || v->type == COL_JSON || v->type == COL_BYTES) &&
+           v->u.str.p != NULL;
 }
 
 static struct ask *ask_new(const struct value *params, size_t n_params)
@@ -77,7 +78,7 @@ void ask_add(struct store *s, struct list *queue, int stmt, const struct value *
     k->done = done;
     k->ctx = ctx;
     k->since_us = store_clock_us();
-    s->n_asks++;
+    s->n_asks += stmt < N_QUERIES; /* the store's own are nobody's business */
     if (stmt < N_QUERIES && store_is_full(s))
         ask_refuse(s, k, ERR(OVERLOADED, "too much work waits for the database"));
     else
@@ -102,7 +103,7 @@ bool ask_send(struct store *s, struct pg_conn *conn, struct ask *k)
 
 void ask_end(struct store *s, struct ask *k, struct err err)
 {
-    s->n_asks--;
+    s->n_asks -= k->stmt < N_QUERIES;
     struct rows r = {k->result};
     if (!err_is(err) && k->result == NULL)
         err = ERR(INTERNAL, "the database gave no result");

@@ -1,12 +1,13 @@
-/* Redis as one process sees it: commands on one connection, channels on another, since a connection that
- * listens takes no commands.
+/* Redis as one process sees it: commands on one connection, channels on another, since a connection
+ * that listens takes no commands.
  *
- * A command is sent, waits in `calls` and is answered in order. All have the same time to live, so the first
- * one is always the first to run out, and one timer is enough. When it runs out the connection is given up:
- * the replies behind the missing one would come late too, and nobody could tell whether ever.
+ * A command is sent, waits in `calls` and is answered in order. All have the same time to live, so
+ * the first one is always the first to run out, and one timer is enough. When it runs out the
+ * connection is given up: the replies behind the missing one would come late too, and nobody could
+ * tell whether ever.
  *
- * Both connections are asked now and then whether they still carry anything; a peer that vanished without
- * a word would otherwise be noticed by the first who needs it. */
+ * Both connections are asked now and then whether they still carry anything; a peer that vanished
+ * without a word would otherwise be noticed by the first who needs it. */
 #include "store/redis.h"
 
 #include <hiredis/hiredis.h>
@@ -69,7 +70,8 @@ static void listen_to(struct redis *r, const struct channel *ch);
 static void beat(void *ctx);
 
 static const struct redis_conn_events command_events = {commands_up, commands_down, commands_reply};
-static const struct redis_conn_events listen_events = {listening_up, listening_down, listening_reply};
+static const struct redis_conn_events listen_events = {listening_up, listening_down,
+                                                       listening_reply};
 
 struct err redis_new(struct loop *l, const char *url, struct redis **out)
 {
@@ -135,7 +137,8 @@ static int64_t real_us(void)
     return (int64_t)(uv_hrtime() / 1000);
 }
 
-void redis_command(struct redis *r, const struct str *args, size_t n_args, redis_fn *done, void *ctx)
+void redis_command(struct redis *r, const struct str *args, size_t n_args, redis_fn *done,
+                   void *ctx)
 {
     struct call *k = calloc(1, sizeof *k);
     ASSERT(k != NULL); /* `done` was promised */
@@ -313,7 +316,8 @@ static struct channel *find_channel(struct redis *r, struct str name)
     return NULL;
 }
 
-/* [word, channel, payload or number]: the connection lets nothing else pass, this looks all the same. */
+/* [word, channel, payload or number]: the connection lets nothing else pass, this looks all the
+ * same. */
 static void listening_reply(void *ctx, const struct redisReply *reply)
 {
     struct redis *r = ctx;
@@ -342,8 +346,8 @@ static void listening_reply(void *ctx, const struct redisReply *reply)
 
 /* ---- are they still there? ---- */
 
-/* A connection that listens takes no PING that hiredis could tell from a message; to subscribe once more
- * to what one has is answered too. */
+/* A connection that listens takes no PING that hiredis could tell from a message; to subscribe once
+ * more to what one has is answered too. */
 static void beat(void *ctx)
 {
     struct redis *r = ctx;

@@ -8,8 +8,8 @@
 #include "core/base/str.h"
 #include "core/loop/loop.h"
 
-/* Redis as a helper that may vanish at any moment: nothing here is ever the truth. One connection for
- * commands, one for subscriptions; both reconnect with back-off for ever. */
+/* Redis as a helper that may vanish at any moment: nothing here is ever the truth. One connection
+ * for commands, one for subscriptions; both reconnect with back-off for ever. */
 struct redis;
 
 /* `url`: redis://[user:password@]host[:port][/db] or unix://path[?db=n]. ERR_CONFIG for another. */
@@ -26,16 +26,17 @@ struct redis_reply {
     int64_t i64;
 };
 
-/* `done` fires once, never within this call (NULL: nobody cares). ERR_UNAVAILABLE while Redis is away or after
- * the timeout of 250 ms; ERR_FAILED for an error reply, whose text is then in reply->str ("NOSCRIPT …"), and
- * for an array; `reply` is NULL with all other errors. At most 10 000 are in flight, ERR_OVERLOADED beyond.
- * 1 to 64 arguments. */
+/* `done` fires once, never within this call (NULL: nobody cares). ERR_UNAVAILABLE while Redis is
+ * away or after the timeout of 250 ms; ERR_FAILED for an error reply, whose text is then in
+ * reply->str ("NOSCRIPT …"), and for an array; `reply` is NULL with all other errors.
+ * At most 10 000 are in flight, ERR_OVERLOADED beyond. 1 to 64 arguments. */
 typedef void redis_fn(void *ctx, struct err err, const struct redis_reply *reply);
-void redis_command(struct redis *r, const struct str *args, size_t n_args, redis_fn *done, void *ctx);
+void redis_command(struct redis *r, const struct str *args, size_t n_args, redis_fn *done,
+                   void *ctx);
 
-/* Messages of one channel (at most 16 channels, each subscribed once, for as long as `r` lives). The
- * subscription is made again after every reconnect, and `gap` is called whenever it begins, the first time
- * too: messages may have been missed. */
+/* Messages of one channel (at most 16 channels, each subscribed once, for as long as `r` lives).
+ * The subscription is made again after every reconnect, and `gap` is called whenever it begins, the
+ * first time too: messages may have been missed. */
 struct redis_subscriber {
     void (*message)(void *ctx, struct str payload);
     void (*gap)(void *ctx);

@@ -2,14 +2,15 @@
  *
  *   WAIT -> RESOLVE -> GREET (connect, AUTH, SELECT, PING) -> UP
  *
- * Everything that goes wrong leads back to WAIT, with a pause of 50 ms that doubles up to 2 s. RESOLVE and
- * GREET have a deadline.
+ * Everything that goes wrong leads back to WAIT, with a pause of 50 ms that doubles up to 2 s.
+ * RESOLVE and GREET have a deadline.
  *
- * hiredis 0.14 brings five traps. Its libuv adapter ignores a bad status, so the adapter is ours. It has no
- * timeouts. It resolves names while connecting, so it only gets literal addresses. Its context frees
- * itself when the connection breaks: `cleanup` is the one place that every end passes, and whoever has
- * called into it looks at the watcher afterwards, never at the context. And it asserts that replies make
- * sense, so a guard in the reply parser refuses those that do not before hiredis sees them. */
+ * hiredis 0.14 brings five traps. Its libuv adapter ignores a bad status, so the adapter is ours.
+ * It has no timeouts. It resolves names while connecting, so it only gets literal addresses. Its
+ * context frees itself when the connection breaks: `cleanup` is the one place that every end
+ * passes, and whoever has called into it looks at the watcher afterwards, never at the context. And
+ * it asserts that replies make sense, so a guard in the reply parser refuses those that do not
+ * before hiredis sees them. */
 #include "store/redis_conn.h"
 
 #include <fcntl.h>
@@ -45,8 +46,8 @@ struct watcher {
     redisAsyncContext *ac;   /* NULL once hiredis frees it */
     struct redis_conn *conn; /* NULL once we have given it up */
     int events;
-    int reply_parts;         /* of the reply that is being read */
-    bool refused;            /* by the guard */
+    int reply_parts; /* of the reply that is being read */
+    bool refused;    /* by the guard */
     const redisReplyObjectFunctions *build;
 };
 
@@ -78,7 +79,8 @@ static bool watcher_attach(struct redis_conn *c, redisAsyncContext *ac);
 static void on_reply(redisAsyncContext *ac, void *reply, void *unused);
 
 struct err redis_conn_new(struct loop *l, const struct redis_target *target, const char *role,
-                          const struct redis_conn_events *events, void *ctx, struct redis_conn **out)
+                          const struct redis_conn_events *events, void *ctx,
+                          struct redis_conn **out)
 {
     struct redis_conn *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -173,8 +175,8 @@ static void conn_connect(void *ctx)
         return;
     }
     c->state = CONN_RESOLVE;
-    struct err err = resolve_start(c->l, c->target->host, c->target->port, conn_resolved, c,
-                                   &c->resolving);
+    struct err err =
+        resolve_start(c->l, c->target->host, c->target->port, conn_resolved, c, &c->resolving);
     if (err_is(err)) {
         c->resolving = NULL;
         conn_lost(c, err.what);
@@ -195,8 +197,8 @@ static void conn_resolved(void *ctx, struct err err, const struct resolved *foun
     }
     const struct sockaddr_storage *sa = found->addr[c->tries++ % (unsigned)found->n];
     char ip[NI_MAXHOST], port[NI_MAXSERV];
-    socklen_t len = sa->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                              : sizeof(struct sockaddr_in);
+    socklen_t len =
+        sa->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
     if (getnameinfo((const struct sockaddr *)sa, len, ip, sizeof ip, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         conn_lost(c, "unprintable address");
@@ -272,7 +274,8 @@ static void conn_greeted(struct redis_conn *c, const redisReply *reply)
 
 /* ---- the way down ---- */
 
-/* Lets go of the context, without an event. From within a reply hiredis frees it when that returns. */
+/* Lets go of the context, without an event. From within a reply hiredis frees it when that returns.
+ */
 static void conn_cut(struct redis_conn *c)
 {
     struct watcher *w = c->watcher;
@@ -413,8 +416,8 @@ static bool expected_push(const redisReadTask *t, int type, const char *p, size_
     return type == REDIS_REPLY_STRING || (t->idx == 2 && type == REDIS_REPLY_INTEGER);
 }
 
-/* Whether a part of a reply may come here. Where nobody waits for one, hiredis can bear an error, or a push
- * when subscribed. Refusing makes it close the connection. */
+/* Whether a part of a reply may come here. Where nobody waits for one, hiredis can bear an error,
+ * or a push when subscribed. Refusing makes it close the connection. */
 static struct watcher *guard_ask(const redisReadTask *t, int type, const char *p, size_t n)
 {
     struct watcher *w = t->privdata;

@@ -15,14 +15,15 @@ struct redisReply;
 
 enum { REDIS_MAX_ARGS = 64 };
 
-/* None of them is called from within a redis_conn_* function but `down`, from redis_conn_drop. Each may
- * call any of them, redis_conn_free included. */
+/* None of them is called from within a redis_conn_* function but `down`, from redis_conn_drop. Each
+ * may call any of them, redis_conn_free included. */
 struct redis_conn_events {
     /* Logged in, the database is chosen, commands are taken. */
     void (*up)(void *ctx);
     /* Once after each `up`: what was sent and not answered never will be. */
     void (*down)(void *ctx);
-    /* A reply, in the order of the commands, or a message of a subscription; never nil. Borrowed. */
+    /* A reply, in the order of the commands, or a message of a subscription; never nil. Borrowed.
+     */
     void (*reply)(void *ctx, const struct redisReply *reply);
 };
 
@@ -35,11 +36,11 @@ void redis_conn_start(struct redis_conn *c);
 /* No event after this call. NULL is fine. */
 void redis_conn_free(struct redis_conn *c);
 bool redis_conn_is_up(const struct redis_conn *c);
-/* Queues a command; the bytes are copied. ERR_UNAVAILABLE when down, ERR_OVERLOADED when Redis does not
- * take what waits to be sent. */
+/* Queues a command; the bytes are copied. ERR_UNAVAILABLE when down, ERR_OVERLOADED when Redis does
+ * not take what waits to be sent. */
 struct err redis_conn_send(struct redis_conn *c, const struct str *args, size_t n_args) MUST_USE;
-/* Gives this connection up and makes another after the back-off; nothing happens unless up. `why` is
- * static text. */
+/* Gives this connection up and makes another after the back-off; nothing happens unless up. `why`
+ * is static text. */
 void redis_conn_drop(struct redis_conn *c, const char *why);
 
 #endif

@@ -1,5 +1,5 @@
-/* The address of Redis, as an operator writes it. Strict, because a misread address would show only as
- * a Redis that is never there. */
+/* The address of Redis, as an operator writes it. Strict, because a misread address would show only
+ * as a Redis that is never there. */
 #include "store/redis_url.h"
 
 #include <string.h>

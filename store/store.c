@@ -1,5 +1,5 @@
-/* The PostgreSQL store as a whole: options, the end of a turn, deadlines of what waits, readiness. The
- * work is done by the writers (combiner.c) and the readers (reads.c). */
+/* The PostgreSQL store as a whole: options, the end of a turn, deadlines of what waits, readiness.
+ * The work is done by the writers (combiner.c) and the readers (reads.c). */
 #include "store/store.h"
 
 #include <stdlib.h>
@@ -19,8 +19,8 @@
 
 enum { STATEMENT_MAX_BYTES = 64 * 1024 * 1024, BATCH_LIMIT = 4096, CONNECTIONS_LIMIT = 64 };
 
-static struct metric statements = METRIC_COUNTER(
-    "reli_store_statements_total", "", "Statements sent, apart from BEGIN and COMMIT");
+static struct metric statements = METRIC_COUNTER("reli_store_statements_total", "",
+                                                 "Statements sent, apart from BEGIN and COMMIT");
 static struct metric waiting =
     METRIC_GAUGE("reli_store_waiting", "", "Units and reads that wait for a connection");
 
@@ -254,8 +254,8 @@ static void clock_answered(void *ctx, struct err err, const struct rows *rows)
     }
     /* The server looked at its clock some time between question and answer. */
     int64_t theirs_us = rows_time(rows, 0, 0);
-    s->clock_good = theirs_us >= s->clock_asked_us - SKEW_MAX_US &&
-                    theirs_us <= real_wall_us() + SKEW_MAX_US;
+    s->clock_good =
+        theirs_us >= s->clock_asked_us - SKEW_MAX_US && theirs_us <= real_wall_us() + SKEW_MAX_US;
     if (rows_bool(rows, 0, 1) && !s->closing) {
         ask_add(s, &s->asks_read, STMT_SCHEMA, NULL, 0, schema_answered, s);
         return;

@@ -25,19 +25,20 @@ enum query {
 struct store;
 
 struct store_options {
-    const char *conninfo;     /* libpq URI or keywords */
-    int writers, readers;     /* defaults 2 and 4 */
-    int max_waiting;          /* units and reads that may wait; default 20 000, then ERR_OVERLOADED */
-    int max_batch;            /* units in one commit; default 128 */
-    bool by_merchant;         /* one merchant per batch (Citus) */
+    const char *conninfo; /* libpq URI or keywords */
+    int writers, readers; /* defaults 2 and 4 */
+    int max_waiting;      /* units and reads that may wait; default 20 000, then ERR_OVERLOADED */
+    int max_batch;        /* units in one commit; default 128 */
+    bool by_merchant;     /* one merchant per batch (Citus) */
     int64_t statement_timeout_us; /* default 10 s */
-    int64_t wait_timeout_us;  /* how long work waits for a connection; default 5 s, then ERR_UNAVAILABLE */
+    int64_t wait_timeout_us;      /* how long work waits for a connection; default 5 s, then
+                                     ERR_UNAVAILABLE */
 };
 
 /* Starts connecting; work waits for the first connection. */
 struct err store_new(struct loop *l, const struct store_options *o, struct store **out) MUST_USE;
-/* Closes. What is still waiting ends with ERR_CANCELED during this call, a write whose commit is under
- * way with ERR_AMBIGUOUS. Never from within a callback of this store. */
+/* Closes. What is still waiting ends with ERR_CANCELED during this call, a write whose commit is
+ * under way with ERR_AMBIGUOUS. Never from within a callback of this store. */
 void store_free(struct store *s);
 /* A writer and a reader are connected, the schema is the one of this binary and the clocks agree
  * within 2 s (RELI_TEST_CLOCK aside). `why` (may be NULL) gets static words when not. */
@@ -50,8 +51,9 @@ int store_busy(const struct store *s);
 /* `rows` is NULL when err is set. */
 typedef void store_rows_fn(void *ctx, struct err err, const struct rows *rows);
 
-/* Runs one statement on a reader. `done` fires once, on a later turn. ERR_UNAVAILABLE: no connection in
- * time or lost (a read is tried once more); ERR_OVERLOADED: too many wait. Parameters are copied. */
+/* Runs one statement on a reader. `done` fires once, on a later turn. ERR_UNAVAILABLE: no
+ * connection in time or lost (a read is tried once more); ERR_OVERLOADED: too many wait. Parameters
+ * are copied. */
 void store_read(struct store *s, enum query query, const struct value *params, size_t n_params,
                 store_rows_fn *done, void *ctx);
 
@@ -69,38 +71,41 @@ enum { UNIT_MAX_TABLES = 12, UNIT_MAX_KEYS = 4 };
 
 struct unit;
 
-/* A kind of unit: one statement over arrays. Its parameters are, for each table in order: an int4 array with
- * each row's unit (index in the batch, from 0), then one array per column. It returns rows whose first
- * column is that index (int4); on_row gets each of them. A unit without rows keeps the outcome it was
- * submitted with. Units of a batch are ordered by (keys[0]); kinds run in the order of `rank`. */
+/* A kind of unit: one statement over arrays. Its parameters are, for each table in order: an int4
+ * array with each row's unit (index in the batch, from 0), then one array per column. It returns
+ * rows whose first column is that index (int4); on_row gets each of them. A unit without rows keeps
+ * the outcome it was submitted with. Units of a kind are ordered by (merchant, keys[0]);
+ * kinds run in the order of `rank`. */
 struct unit_kind {
     enum query query;
     int rank;
     const struct unit_table *tables;
     size_t n_tables;
     void (*on_row)(struct unit *u, const struct rows *r, size_t row);
-    /* Before a unit is run again (rolled back batch, lost connection): puts back what on_row changed. */
+    /* Before a unit is run again (rolled back batch, lost connection): puts back what on_row
+     * changed. */
     void (*reset)(struct unit *u);
 };
 
-/* A unit of work, embedded in the operation that owns it; untouched by the owner from store_write to
- * `done`. What `rows` points at must live as long. */
+/* A unit of work, embedded in the operation that owns it; untouched by the owner from store_write
+ * to `done`. What `rows` points at must live as long. */
 struct unit {
     const struct unit_kind *kind;
     struct uuid merchant;
-    /* Two units that share a key never are in one batch: the second waits for the next. Hashes or ids
-     * of what is written; zero is none. */
+    /* Two units that share a key never are in one batch, nor in two at a time: they run in the order
+     * of store_write. Hashes or ids of what is written; zero is none. */
     uint64_t keys[UNIT_MAX_KEYS];
     const void *rows[UNIT_MAX_TABLES];
     size_t n_rows[UNIT_MAX_TABLES];
     loop_fn *done; /* fires once, on a later turn; u->err is then set */
     void *ctx;
     struct err err; /* ERR_OK: committed, the outcome is in the owner's own fields.
-                       UNAVAILABLE: certainly not committed; AMBIGUOUS: the connection was lost and time ran
-                       out before it could be run again; else the database's refusal of this very unit */
+                       UNAVAILABLE: certainly not committed; AMBIGUOUS: the connection was lost and
+                       time ran out before it could be run again; else the database's refusal of
+                       this very unit */
     /* the store's own */
-    struct link link; /* among those that may run now */
-    struct link age;  /* among all that wait, by since_us */
+    struct link link;                     /* among those that may run now */
+    struct link age;                      /* among all that wait, by since_us */
     struct unit *key_next[UNIT_MAX_KEYS]; /* who wants the same key next */
     int behind;                           /* how many of its keys others have before it */
     int64_t since_us;
@@ -112,17 +117,21 @@ struct unit {
  * (`u->doubt` is then set): conflicts with one's own rows are told apart by op_id or id. */
 void store_write(struct store *s, struct unit *u);
 
-/* One statement with scalar parameters in a transaction of its own on a writer; for what is rare. */
+/* One statement with scalar parameters in a transaction of its own on a writer; for what is rare.
+ * ERR_AMBIGUOUS: the connection was lost before its commit was answered. */
 void store_exec(struct store *s, enum query query, const struct value *params, size_t n_params,
                 store_rows_fn *done, void *ctx);
 
 /* ---- migrations: synchronous, for the command line ---- */
 
-/* Applies what is missing of embed_migrations, forward only; safe to run twice and from two replicas
- * at once (locked by a row). Then calls reli.grant_service for `service_role` when not empty.
- * `applied` counts. Errors are logged in words. */
+/* Applies what is missing of embed_migrations, forward only; safe to run twice and from two
+ * replicas at once (locked by a row). Then calls reli.grant_service for `service_role` when not
+ * empty. `applied` counts. Errors are logged in words. */
 struct err store_migrate(const char *conninfo, const char *service_role, int *applied) MUST_USE;
-/* Runs one embedded statement synchronously and hands its rows to `each`; for the command line. */
+/* The role that a connection string names, "" if none. ERR_CONFIG if it is no connection string. */
+struct err store_conninfo_user(const char *conninfo, char *out, size_t cap) MUST_USE;
+/* Runs one embedded statement synchronously and hands its rows to `done`, which is not called when
+ * an error is returned; for the command line. */
 struct err store_run_once(const char *conninfo, enum query query, const struct value *params,
                           size_t n_params, store_rows_fn *done, void *ctx) MUST_USE;
 

@@ -59,11 +59,11 @@ struct writer {
     enum writer_state state;
     struct unit **units; /* max_batch of them */
     struct span spans[SPANS_MAX];
-    size_t n_spans;      /* the last one runs */
-    size_t answer_at;    /* first unit of the kind whose answer comes next */
+    size_t n_spans;   /* the last one runs */
+    size_t answer_at; /* first unit of the kind whose answer comes next */
     int64_t sent_us, started_us;
-    bool committing;     /* COMMIT was handed to libpq */
-    bool committed;      /* COMMIT was answered with COMMIT */
+    bool committing; /* COMMIT was handed to libpq */
+    bool committed;  /* COMMIT was answered with COMMIT */
     bool too_large;
     struct timer pause;
     struct ask *ask;
@@ -80,21 +80,21 @@ struct store {
     struct reader *readers;
 
     struct unit_keys keys;
-    struct list ready;      /* units that may run, by link */
-    struct list age;        /* units that wait, by age */
-    struct list refused;    /* units that end with their err on the next turn, by link */
+    struct list ready;   /* units that may run, by link */
+    struct list age;     /* units that wait, by age */
+    struct list refused; /* units that end with their err on the next turn, by link */
     struct list asks_read, asks_exec, asks_refused;
     struct later tell_refused;
     int64_t n_units, n_asks; /* not finished */
     struct timer expiry;
-    int64_t expiry_us;       /* real time that `expiry` is set to */
+    int64_t expiry_us; /* real time that `expiry` is set to */
 
     struct timer check;
-    int64_t clock_asked_us;  /* wall time */
+    int64_t clock_asked_us; /* wall time */
     bool clock_good, schema_good, checked, checking;
     const char *schema_words;
     bool closing;
-    int calling;             /* owners' callbacks under way */
+    int calling; /* owners' callbacks under way */
 };
 
 /* ---- combiner.c ---- */

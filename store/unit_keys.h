@@ -3,9 +3,9 @@
 
 #include "store/store.h"
 
-/* Who may run: a queue per key. A unit stands in the queues of all its keys from store_write to its end
- * and may run when it is at the head of each. So no two units that share a key ever run at the same
- * time, in one batch or in two, and each key's units run in the order of their coming. */
+/* Who may run: a queue per key. A unit stands in the queues of all its keys from store_write to its
+ * end and may run when it is at the head of each. So no two units that share a key ever run at the
+ * same time, in one batch or in two, and each key's units run in the order of their coming. */
 struct key_queue {
     uint64_t key; /* 0: a free place */
     struct unit *first, *last;

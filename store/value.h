@@ -9,20 +9,21 @@
 #include "core/base/str.h"
 #include "core/base/uuid.h"
 
-/* How C values travel to and from PostgreSQL, in its binary format. Nobody above the store sees libpq. */
+/* How C values travel to and from PostgreSQL, in its binary format. Nobody above the store sees
+ * libpq. */
 
-/* C type behind each:             PostgreSQL type, NULL                                               */
+/* Behind each: the C type, the PostgreSQL type, and when it is NULL. */
 enum column_type {
-    COL_UUID,     /* struct uuid      uuid, never NULL (the nil UUID is the platform merchant)         */
-    COL_UUID_OPT, /* struct uuid      uuid, NULL when nil                                              */
-    COL_TEXT,     /* struct str       text, NULL when p is NULL                                        */
-    COL_JSON,     /* struct str       json (text of it), NULL when p is NULL                           */
-    COL_BYTES,    /* struct str       bytea, NULL when p is NULL                                       */
-    COL_I64,      /* int64_t          int8                                                             */
-    COL_I32,      /* int32_t          int4                                                             */
-    COL_I16,      /* int16_t          int2                                                             */
-    COL_BOOL,     /* bool             bool                                                             */
-    COL_TIME,     /* int64_t wall µs  timestamptz, NULL when 0 or TIME_NEVER (read back as 0)          */
+    COL_UUID,     /* struct uuid      uuid         never (the nil UUID is the platform merchant) */
+    COL_UUID_OPT, /* struct uuid      uuid         when nil */
+    COL_TEXT,     /* struct str       text         when p is NULL */
+    COL_JSON,     /* struct str       json         when p is NULL; the text of it */
+    COL_BYTES,    /* struct str       bytea        when p is NULL */
+    COL_I64,      /* int64_t          int8 */
+    COL_I32,      /* int32_t          int4 */
+    COL_I16,      /* int16_t          int2 */
+    COL_BOOL,     /* bool             bool */
+    COL_TIME,     /* int64_t wall µs  timestamptz  when 0 or TIME_NEVER (read back as 0) */
 };
 
 /* A column of a row struct. */
@@ -65,11 +66,11 @@ struct uuid rows_uuid(const struct rows *r, size_t row, int col); /* nil when NU
 struct str rows_str(const struct rows *r, size_t row, int col);   /* text, json, bytea; borrowed */
 int64_t rows_i64(const struct rows *r, size_t row, int col);      /* 0 when NULL */
 bool rows_bool(const struct rows *r, size_t row, int col);
-int64_t rows_time(const struct rows *r, size_t row, int col);     /* wall µs; 0 when NULL */
+int64_t rows_time(const struct rows *r, size_t row, int col); /* wall µs; 0 when NULL */
 
-/* Fills a struct from the columns `from_col …`, in the order of `columns`. Strings are copied to the arena;
- * false beyond its cap. */
-bool rows_read(const struct rows *r, size_t row, int from_col, const struct column *columns, size_t n,
-               void *out, struct arena *a) MUST_USE;
+/* Fills a struct from the columns `from_col …`, in the order of `columns`. Strings are copied to
+ * the arena; false beyond its cap. */
+bool rows_read(const struct rows *r, size_t row, int from_col, const struct column *columns,
+               size_t n, void *out, struct arena *a) MUST_USE;
 
 #endif

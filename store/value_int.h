@@ -38,7 +38,8 @@ void params_free(struct params *p);
 void params_reset(struct params *p);
 /* A scalar. */
 void params_value(struct params *p, const struct value *v);
-/* An array, item by item: fields of C type `type` that lie `stride` bytes apart; stride 0 repeats one. */
+/* An array, item by item: fields of C type `type` that lie `stride` bytes apart; stride 0 repeats
+ * one. */
 void params_array_open(struct params *p, enum column_type type);
 void params_array_add(struct params *p, const void *first, size_t stride, size_t n);
 void params_array_close(struct params *p);

@@ -1,5 +1,6 @@
-/* C values to PostgreSQL's binary format and back. Binary, because a batch carries thousands of numbers,
- * times and ids that neither side should print and parse, and because it has no quoting to get wrong. */
+/* C values to PostgreSQL's binary format and back. Binary, because a batch carries thousands of
+ * numbers, times and ids that neither side should print and parse, and because it has no quoting to
+ * get wrong. */
 #include "store/value_int.h"
 
 #include <endian.h>
@@ -28,11 +29,11 @@ enum {
 static const struct wire_type {
     Oid oid, array_oid;
 } wire_types[] = {
-    [COL_UUID] = {OID_UUID, 2951},  [COL_UUID_OPT] = {OID_UUID, 2951},
-    [COL_TEXT] = {OID_TEXT, 1009},  [COL_JSON] = {OID_JSON, 199},
+    [COL_UUID] = {OID_UUID, 2951},   [COL_UUID_OPT] = {OID_UUID, 2951},
+    [COL_TEXT] = {OID_TEXT, 1009},   [COL_JSON] = {OID_JSON, 199},
     [COL_BYTES] = {OID_BYTEA, 1001}, [COL_I64] = {OID_INT8, 1016},
-    [COL_I32] = {OID_INT4, 1007},   [COL_I16] = {OID_INT2, 1005},
-    [COL_BOOL] = {OID_BOOL, 1000},  [COL_TIME] = {OID_TIMESTAMPTZ, 1185},
+    [COL_I32] = {OID_INT4, 1007},    [COL_I16] = {OID_INT2, 1005},
+    [COL_BOOL] = {OID_BOOL, 1000},   [COL_TIME] = {OID_TIMESTAMPTZ, 1185},
 };
 
 enum { ARRAY_HEAD = 20, ARRAY_EMPTY_HEAD = 12 };
@@ -91,7 +92,8 @@ void params_value(struct params *p, const struct value *v)
         break;
     }
     if (there) {
-        /* put_field writes the length first, as an array's items have it; a scalar's is passed beside. */
+        /* put_field writes the length first, as an array's items have it; a scalar's is passed
+         * beside. */
         p->at[at] = start + 4;
         params_done(p, start + 4);
     } else {
@@ -367,8 +369,8 @@ static bool read_str(const struct rows *r, size_t row, int col, void *field, str
     return true;
 }
 
-bool rows_read(const struct rows *r, size_t row, int from_col, const struct column *columns, size_t n,
-               void *out, struct arena *a)
+bool rows_read(const struct rows *r, size_t row, int from_col, const struct column *columns,
+               size_t n, void *out, struct arena *a)
 {
     for (size_t i = 0; i < n; i++) {
         void *field = (char *)out + columns[i].offset;

@@ -86,7 +86,8 @@ void json_quote(struct buf *b, struct str s)
         }
         buf_add(b, esc, n);
     }
-    buf_add(b, s.p + from, s.n - from);
+    if (s.n > from)
+        buf_add(b, s.p + from, s.n - from);
     buf_char(b, '"');
 }
 

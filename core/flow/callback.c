@@ -169,7 +169,7 @@ struct process {
 
 static void enter(struct process *p, enum process_state to)
 {
-    fsm_enter(&process_fsm, &p->state, to);
+    fsm_enter(&process_fsm, &p->state, (int)to);
 }
 
 static void finish(struct process *p, struct err err)

@@ -91,7 +91,7 @@ static void record(void *ctx);
 
 static void enter(struct charge *c, enum charge_state to)
 {
-    fsm_enter(&charge_fsm, &c->state, to);
+    fsm_enter(&charge_fsm, &c->state, (int)to);
 }
 
 /* ---- the answer ---- */

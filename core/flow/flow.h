@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/times.h"
 #include "core/domain/delivery.h"
 #include "core/domain/payment.h"
 #include "core/flow/vault.h"

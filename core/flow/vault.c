@@ -22,14 +22,25 @@ struct vault {
     int32_t hmac_number;
 };
 
+/* What a sealed text says of the key: a number made of its id (FNV-1a). */
+static uint32_t master_number(struct str id)
+{
+    uint32_t h = 0x811c9dc5u;
+    for (size_t i = 0; i < id.n; i++)
+        h = (h ^ (uint8_t)id.p[i]) * 0x01000193u;
+    return h;
+}
+
 static struct err add_master(struct vault *v, struct str entry)
 {
     struct str id;
     struct str rest = entry;
-    int64_t number;
-    if (!str_split(&rest, ':', &id) || rest.p == NULL || !str_to_i64(id, &number) || number < 0 ||
-        number > 999999999)
-        return ERR(CONFIG, "RELI_MASTER_KEY: each key is number:base64");
+    if (!str_split(&rest, ':', &id) || rest.p == NULL || id.n == 0 || id.n > 32)
+        return ERR(CONFIG, "RELI_MASTER_KEY: each key is id:base64");
+    uint32_t number = master_number(id);
+    for (int i = 0; i < v->n_master; i++)
+        if (aead_key_number(v->master[i]) == number)
+            return ERR(CONFIG, "RELI_MASTER_KEY: two keys of one id");
     if (v->n_master == VAULT_MASTER_MAX)
         return ERR(CONFIG, "RELI_MASTER_KEY: too many keys");
     struct arena a;
@@ -37,7 +48,7 @@ static struct err add_master(struct vault *v, struct str entry)
     struct str key = base64_decode(&a, str_trim(rest));
     struct err err = ERR(CONFIG, "RELI_MASTER_KEY: a key is 32 bytes in base64");
     if (key.n == VAULT_KEY_LEN)
-        err = aead_key_new((uint32_t)number, (const uint8_t *)key.p, &v->master[v->n_master]);
+        err = aead_key_new(number, (const uint8_t *)key.p, &v->master[v->n_master]);
     if (!err_is(err))
         v->n_master++;
     if (key.n > 0)
@@ -249,15 +260,28 @@ bool callback_token_read(struct vault *v, const char *provider, struct str token
     return true;
 }
 
+static void put_seconds(uint8_t out[8], int64_t us)
+{
+    uint64_t seconds = (uint64_t)(us / US_PER_S);
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(seconds >> (56 - 8 * i));
+}
+
+static int64_t get_seconds(const uint8_t in[8])
+{
+    uint64_t seconds = 0;
+    for (int i = 0; i < 8; i++)
+        seconds = seconds << 8 | in[i];
+    return (int64_t)seconds * US_PER_S;
+}
+
 void client_token_make(struct vault *v, const struct client_token *t, char out[CLIENT_TOKEN_LEN + 1])
 {
     uint8_t b[CLIENT_BODY + MAC_IN_TOKEN];
     memcpy(b, t->payment.b, 16);
     memcpy(b + 16, t->merchant.b, 16);
     b[32] = t->live ? 1 : 0;
-    uint64_t seconds = (uint64_t)(t->expires_us / US_PER_S);
-    for (int i = 0; i < 8; i++)
-        b[33 + i] = (uint8_t)(seconds >> (56 - 8 * i));
+    put_seconds(b + 33, t->expires_us);
     add_mac(v, "client", "", b, CLIENT_BODY);
     memcpy(out, "rct_", 4);
     put_hex(out + 4, b, sizeof b);
@@ -270,12 +294,40 @@ bool client_token_read(struct vault *v, struct str token, int64_t now_us, struct
         !hex_decode(str_from(token, 4), true, b, sizeof b) ||
         !mac_fits(v, "client", "", b, CLIENT_BODY))
         return false;
-    uint64_t seconds = 0;
-    for (int i = 0; i < 8; i++)
-        seconds = seconds << 8 | b[33 + i];
     memcpy(out->payment.b, b, 16);
     memcpy(out->merchant.b, b + 16, 16);
     out->live = b[32] == 1;
-    out->expires_us = (int64_t)seconds * US_PER_S;
+    out->expires_us = get_seconds(b + 33);
+    return now_us < out->expires_us;
+}
+
+enum { TICKET_BODY = 16 + 16 + 16 + 1 + 8 };
+_Static_assert(4 + 2 * (TICKET_BODY + MAC_IN_TOKEN) == SIGNED_TICKET_LEN, "ticket");
+
+void signed_ticket_make(struct vault *v, const struct signed_ticket *t, char out[SIGNED_TICKET_LEN + 1])
+{
+    uint8_t b[TICKET_BODY + MAC_IN_TOKEN];
+    memcpy(b, t->id.b, 16);
+    memcpy(b + 16, t->payment.b, 16);
+    memcpy(b + 32, t->merchant.b, 16);
+    b[48] = t->live ? 1 : 0;
+    put_seconds(b + 49, t->expires_us);
+    add_mac(v, "ticket", "", b, TICKET_BODY);
+    memcpy(out, "wst_", 4);
+    put_hex(out + 4, b, sizeof b);
+}
+
+bool signed_ticket_read(struct vault *v, struct str token, int64_t now_us, struct signed_ticket *out)
+{
+    uint8_t b[TICKET_BODY + MAC_IN_TOKEN];
+    if (token.n != SIGNED_TICKET_LEN || !str_starts(token, STR("wst_")) ||
+        !hex_decode(str_from(token, 4), true, b, sizeof b) ||
+        !mac_fits(v, "ticket", "", b, TICKET_BODY))
+        return false;
+    memcpy(out->id.b, b, 16);
+    memcpy(out->payment.b, b + 16, 16);
+    memcpy(out->merchant.b, b + 32, 16);
+    out->live = b[48] == 1;
+    out->expires_us = get_seconds(b + 49);
     return now_us < out->expires_us;
 }

@@ -17,7 +17,7 @@ struct vault;
 
 enum { VAULT_MASTER_MAX = 4, VAULT_KEY_LEN = 32 };
 
-/* `master` is RELI_MASTER_KEY: "id:base64" by commas, ids are 1 to 9 digits; the first wraps, all unwrap.
+/* `master` is RELI_MASTER_KEY: "id:base64" by commas, ids of 1 to 32 characters; the first wraps, all unwrap.
  * ERR_CONFIG if it is not such a text. */
 struct err vault_new(struct str master, struct vault **out) MUST_USE;
 void vault_free(struct vault *v);
@@ -61,5 +61,17 @@ struct client_token {
 void client_token_make(struct vault *v, const struct client_token *t, char out[CLIENT_TOKEN_LEN + 1]);
 /* False if it is forged or expired at `now_us`. */
 bool client_token_read(struct vault *v, struct str token, int64_t now_us, struct client_token *out) MUST_USE;
+
+/* "wst_" and lower hex of id ‖ payment ‖ merchant ‖ mode ‖ expiry ‖ HMAC: opens one WebSocket. That it is used once is
+ * the database's matter. */
+enum { SIGNED_TICKET_LEN = 4 + 146 };
+struct signed_ticket {
+    struct uuid id, payment, merchant;
+    bool live;
+    int64_t expires_us; /* wall; kept in whole seconds */
+};
+void signed_ticket_make(struct vault *v, const struct signed_ticket *t, char out[SIGNED_TICKET_LEN + 1]);
+bool signed_ticket_read(struct vault *v, struct str token, int64_t now_us,
+                        struct signed_ticket *out) MUST_USE;
 
 #endif

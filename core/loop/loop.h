@@ -25,13 +25,13 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 struct uv_loop_s *loop_uv(struct loop *l);
 
-/* This turn's clocks, microseconds. Both are shifted by the test clock; monotonic never goes back.
- */
+/* This turn's clocks, microseconds: taken by the first look after the wait, fresh at each look
+ * outside loop_run. Both are shifted by the test clock; monotonic never goes back. */
 int64_t loop_wall_us(const struct loop *l);
 int64_t loop_mono_us(const struct loop *l);
 /* Both clocks are shifted by what the file says, read again every 20 ms: a duration ("90s", "-5m")
- * or whole seconds. Timers that the shift makes due fire. ERR_CONFIG if the file is unreadable now.
- */
+ * or whole seconds. Timers that the shift makes due fire. A shift back moves the wall clock only.
+ * ERR_CONFIG if the file is unreadable now. */
 struct err loop_test_clock(struct loop *l, const char *path) MUST_USE;
 
 typedef void loop_fn(void *ctx);

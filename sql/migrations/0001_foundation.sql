@@ -361,6 +361,13 @@ create table reli.delivery_owner (
     primary key (merchant_id, payment_id, seq, endpoint_id, n)
 ) partition by range (payment_id);
 
+-- Tickets for WebSockets that have been used; a row keeps one from being used again.
+create table reli.ticket_use (
+    merchant_id uuid not null,
+    id uuid not null, -- a UUIDv7: when the ticket was made
+    primary key (merchant_id, id)
+);
+
 -- Partitions for the month of p_from and the two after it, for every partitioned table whose key is a
 -- UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls it.
 create function reli.partitions_ensure(p_from timestamptz) returns int

@@ -1,6 +1,7 @@
-/* Everything between the socket and a handler, without the socket: guards, llhttp, router, query. The first
- * byte says into pieces of which size the rest is cut; requests and bodies must be the same as when it comes at
- * once, and a refusal must come behind the same request (for which of two faults may differ). */
+/* Everything between the socket and a handler, without the socket: guards, llhttp, router, query.
+ * The first byte says into pieces of which size the rest is cut; requests and bodies must be the
+ * same as when it comes at once, and a refusal must come behind the same request (for which of two
+ * faults may differ). */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,14 +15,14 @@ struct summary {
     bool refused;
 };
 
-static struct summary *now;
+static struct summary now;
 
 static void mix(struct str s)
 {
-    uint64_t h = now->hash ^ (s.n + (s.p == NULL ? 0 : 1));
+    uint64_t h = now.hash ^ (s.n + (s.p == NULL ? 0 : 1));
     for (size_t i = 0; i < s.n; i++)
         h = (h ^ (unsigned char)s.p[i]) * UINT64_C(1099511628211);
-    now->hash = h * UINT64_C(1099511628211);
+    now.hash = h * UINT64_C(1099511628211);
 }
 
 static void on_request(struct http_exchange *x)
@@ -49,17 +50,16 @@ static void on_request(struct http_exchange *x)
 }
 
 static const struct route routes[] = {
-    {HTTP_GET_, "/", on_request, 0},        {HTTP_POST_, "/", on_request, 0},
-    {HTTP_GET_, "/{a}", on_request, 0},     {HTTP_PUT_, "/a/{a}", on_request, 0},
+    {HTTP_GET_, "/", on_request, 0},          {HTTP_POST_, "/", on_request, 0},
+    {HTTP_GET_, "/{a}", on_request, 0},       {HTTP_PUT_, "/a/{a}", on_request, 0},
     {HTTP_PATCH_, "/{a}/{b}", on_request, 0}, {0, NULL, NULL, 0},
 };
 
 static struct summary run(struct http_server *s, struct str bytes, size_t piece)
 {
-    struct summary summary = {0};
     struct exchange *ex = NULL;
     size_t at = 0, end = 0; /* bytes taken; bytes that have come */
-    now = &summary;
+    now = (struct summary){0};
     while (end < bytes.n) {
         end = bytes.n - end > piece ? end + piece : bytes.n;
         enum request_status status = REQUEST_DONE;
@@ -76,21 +76,22 @@ static struct summary run(struct http_server *s, struct str bytes, size_t piece)
             if (status == REQUEST_MORE)
                 break;
             bool last = status == REQUEST_BAD || !ex->keep_alive || ex->upgrade;
-            summary.n_requests++;
-            ASSERT((status == REQUEST_BAD) == err_is(err) && (err.code == ERR_NONE || err_public(err.code)));
-            summary.refused = status == REQUEST_BAD;
+            now.n_requests++;
+            ASSERT((status == REQUEST_BAD) == err_is(err));
+            ASSERT(!err_is(err) || err_public(err.code));
+            now.refused = status == REQUEST_BAD;
             if (status == REQUEST_BAD)
                 exchange_refuse(ex, err);
             else
                 exchange_dispatch(ex);
             ex = NULL;
             if (last)
-                return summary;
+                return now;
         }
     }
     if (ex != NULL)
         exchange_release(ex);
-    return summary;
+    return now;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -98,7 +99,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct loop *loop;
     static struct http_server *server;
     if (server == NULL) {
-        struct http_server_options o = {.routes = routes, .max_body = 4096, .max_head = 2048,
+        struct http_server_options o = {.routes = routes,
+                                        .max_body = 4096,
+                                        .max_head = 2048,
                                         .trusted_proxies = STR("10.0.0.0/8"),
                                         .cors_origins = STR("https://a.b")};
         log_open(2, LOG_OFF);

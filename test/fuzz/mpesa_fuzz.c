@@ -1,5 +1,5 @@
-/* Whatever a provider, or somebody who plays one, sends: the readers and the masking must neither crash nor
- * give out what the rest relies on being sound. */
+/* Whatever a provider, or somebody who plays one, sends: the readers and the masking must neither
+ * crash nor give out what the rest relies on being sound. */
 #include <stdint.h>
 
 #include "gateways/gateway.h"
@@ -20,7 +20,7 @@ static void check(const struct gw_result *r)
     ASSERT(r->verdict != GW_UNKNOWN || r->why != NULL);
     ASSERT(!r->sure || r->verdict == GW_FAILED);
     if (r->amount.currency != 0)
-        ASSERT(r->amount.currency == CURRENCY('K', 'E', 'S') && r->amount.minor >= 0);
+        ASSERT(r->amount.currency == CURRENCY('K', 'E', 'S') && r->amount.minor > 0);
 }
 
 static const int statuses[] = {200, 400, 401, 404, 429, 500, 503, 201};

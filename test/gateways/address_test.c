@@ -1,8 +1,9 @@
 /* The address rules and the URL syntax of providers/webhooks-out.md, section 6. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <sys/socket.h>
 
@@ -16,8 +17,8 @@ static const struct sockaddr *sa(const struct sockaddr_storage *a)
     return (const struct sockaddr *)a;
 }
 
-/* The first and the last address of each range are closed, their neighbours outside are open (or belong to
- * the range beside). */
+/* The first and the last address of each range are closed, their neighbours outside are open (or
+ * belong to the range beside). */
 static void ranges(void **state)
 {
     (void)state;
@@ -25,40 +26,98 @@ static void ranges(void **state)
         const char *text;
         bool open;
     } cases[] = {
-        {"0.0.0.0", false},         {"0.255.255.255", false},   {"1.0.0.0", true},
-        {"9.255.255.255", true},    {"10.0.0.0", false},        {"10.255.255.255", false},
-        {"11.0.0.0", true},         {"100.63.255.255", true},   {"100.64.0.0", false},
-        {"100.127.255.255", false}, {"100.128.0.0", true},      {"126.255.255.255", true},
-        {"127.0.0.0", false},       {"127.0.0.1", false},       {"127.255.255.255", false},
-        {"128.0.0.0", true},        {"169.253.255.255", true},  {"169.254.0.0", false},
-        {"169.254.169.254", false}, {"169.254.255.255", false}, {"169.255.0.0", true},
-        {"172.15.255.255", true},   {"172.16.0.0", false},      {"172.31.255.255", false},
-        {"172.32.0.0", true},       {"191.255.255.255", true},  {"192.0.0.0", false},
-        {"192.0.0.255", false},     {"192.0.1.0", true},        {"192.0.1.255", true},
-        {"192.0.2.0", false},       {"192.0.2.255", false},     {"192.0.3.0", true},
-        {"192.88.98.255", true},    {"192.88.99.0", false},     {"192.88.99.255", false},
-        {"192.88.100.0", true},     {"192.167.255.255", true},  {"192.168.0.0", false},
-        {"192.168.255.255", false}, {"192.169.0.0", true},      {"198.17.255.255", true},
-        {"198.18.0.0", false},      {"198.19.255.255", false},  {"198.20.0.0", true},
-        {"198.51.99.255", true},    {"198.51.100.0", false},    {"198.51.100.255", false},
-        {"198.51.101.0", true},     {"203.0.112.255", true},    {"203.0.113.0", false},
-        {"203.0.113.255", false},   {"203.0.114.0", true},      {"223.255.255.255", true},
-        {"224.0.0.0", false},       {"239.255.255.255", false}, {"240.0.0.0", false},
-        {"255.255.255.255", false}, {"8.8.8.8", true},
-        {"::", false},              {"::1", false},             {"::8.8.8.8", false},
-        {"::ffff:8.8.8.8", false},  {"::ffff:127.0.0.1", false}, {"64:ff9b::808:808", false},
-        {"64:ff9b:1::1", false},    {"100::1", false},          {"1fff:ffff::1", false},
-        {"2001::1", false},         {"2001:1ff::1", false},     {"2001:200::1", true},
-        {"2001:db7::1", true},      {"2001:db8::1", false},     {"2001:db8:ffff::1", false},
-        {"2001:db9::1", true},      {"2001:4860:4860::8888", true}, {"2002:808:808::1", false},
-        {"2003::1", true},          {"2a00:1450::1", true},     {"3ffe::1", true},
-        {"3fff::1", false},         {"3fff:1000::1", true},     {"4000::1", false},
-        {"fc00::1", false},         {"fd00:ec2::254", false},   {"fe80::1", false},
-        {"fec0::1", false},         {"ff02::1", false},
+        {"0.0.0.0", false},
+        {"0.255.255.255", false},
+        {"1.0.0.0", true},
+        {"9.255.255.255", true},
+        {"10.0.0.0", false},
+        {"10.255.255.255", false},
+        {"11.0.0.0", true},
+        {"100.63.255.255", true},
+        {"100.64.0.0", false},
+        {"100.127.255.255", false},
+        {"100.128.0.0", true},
+        {"126.255.255.255", true},
+        {"127.0.0.0", false},
+        {"127.0.0.1", false},
+        {"127.255.255.255", false},
+        {"128.0.0.0", true},
+        {"169.253.255.255", true},
+        {"169.254.0.0", false},
+        {"169.254.169.254", false},
+        {"169.254.255.255", false},
+        {"169.255.0.0", true},
+        {"172.15.255.255", true},
+        {"172.16.0.0", false},
+        {"172.31.255.255", false},
+        {"172.32.0.0", true},
+        {"191.255.255.255", true},
+        {"192.0.0.0", false},
+        {"192.0.0.255", false},
+        {"192.0.1.0", true},
+        {"192.0.1.255", true},
+        {"192.0.2.0", false},
+        {"192.0.2.255", false},
+        {"192.0.3.0", true},
+        {"192.88.98.255", true},
+        {"192.88.99.0", false},
+        {"192.88.99.255", false},
+        {"192.88.100.0", true},
+        {"192.167.255.255", true},
+        {"192.168.0.0", false},
+        {"192.168.255.255", false},
+        {"192.169.0.0", true},
+        {"198.17.255.255", true},
+        {"198.18.0.0", false},
+        {"198.19.255.255", false},
+        {"198.20.0.0", true},
+        {"198.51.99.255", true},
+        {"198.51.100.0", false},
+        {"198.51.100.255", false},
+        {"198.51.101.0", true},
+        {"203.0.112.255", true},
+        {"203.0.113.0", false},
+        {"203.0.113.255", false},
+        {"203.0.114.0", true},
+        {"223.255.255.255", true},
+        {"224.0.0.0", false},
+        {"239.255.255.255", false},
+        {"240.0.0.0", false},
+        {"255.255.255.255", false},
+        {"8.8.8.8", true},
+        {"::", false},
+        {"::1", false},
+        {"::8.8.8.8", false},
+        {"::ffff:8.8.8.8", false},
+        {"::ffff:127.0.0.1", false},
+        {"64:ff9b::808:808", false},
+        {"64:ff9b:1::1", false},
+        {"100::1", false},
+        {"1fff:ffff::1", false},
+        {"2001::1", false},
+        {"2001:1ff::1", false},
+        {"2001:200::1", true},
+        {"2001:db7::1", true},
+        {"2001:db8::1", false},
+        {"2001:db8:ffff::1", false},
+        {"2001:db9::1", true},
+        {"2001:4860:4860::8888", true},
+        {"2002:808:808::1", false},
+        {"2003::1", true},
+        {"2a00:1450::1", true},
+        {"3ffe::1", true},
+        {"3fff::1", false},
+        {"3fff:1000::1", true},
+        {"4000::1", false},
+        {"fc00::1", false},
+        {"fd00:ec2::254", false},
+        {"fe80::1", false},
+        {"fec0::1", false},
+        {"ff02::1", false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct sockaddr_storage a;
-        assert_true(address_parse(cases[i].text, 443, &a));
+        assert_true(sockaddr_parse(cases[i].text, 443, &a));
         if (address_is_public(sa(&a)) != cases[i].open)
             fail_msg("%s", cases[i].text);
     }
@@ -71,17 +130,18 @@ static void texts(void **state)
     (void)state;
     struct sockaddr_storage a, b;
     char text[ADDRESS_TEXT];
-    assert_true(address_parse("1.2.3.4", 80, &a) && address_text(sa(&a), text));
+    assert_true(sockaddr_parse("1.2.3.4", 80, &a) && sockaddr_text(sa(&a), text));
     assert_string_equal(text, "1.2.3.4");
-    assert_true(address_parse("2001:4860::1", 80, &b) && address_text(sa(&b), text));
+    assert_true(sockaddr_parse("2001:4860::1", 80, &b) && sockaddr_text(sa(&b), text));
     assert_string_equal(text, "[2001:4860::1]");
     assert_false(address_eq(sa(&a), sa(&b)));
-    assert_true(address_parse("1.2.3.4", 80, &b) && address_eq(sa(&a), sa(&b)));
-    assert_true(address_parse("1.2.3.4", 81, &b) && !address_eq(sa(&a), sa(&b)));
-    assert_true(address_parse("1.2.3.5", 80, &b) && !address_eq(sa(&a), sa(&b)));
-    static const char *const bad[] = {"", "localhost", "1.2.3", "01.2.3.4", "[::1]", "fe80::1%eth0"};
+    assert_true(sockaddr_parse("1.2.3.4", 80, &b) && address_eq(sa(&a), sa(&b)));
+    assert_true(sockaddr_parse("1.2.3.4", 81, &b) && !address_eq(sa(&a), sa(&b)));
+    assert_true(sockaddr_parse("1.2.3.5", 80, &b) && !address_eq(sa(&a), sa(&b)));
+    static const char *const bad[] = {"",         "localhost", "1.2.3",
+                                      "01.2.3.4", "[::1]",     "fe80::1%eth0"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        assert_false(address_parse(bad[i], 80, &a));
+        assert_false(sockaddr_parse(bad[i], 80, &a));
 }
 
 static void urls(void **state)
@@ -119,7 +179,9 @@ static void urls(void **state)
         {"https://example.com\\@evil.example/", false, false},
         {"https://example.com/\x01", false, false},
         {"https://example.com/\n", false, false},
-        {"https://b\xc3\xbc" "cher.example/", false, false},
+        {"https://b\xc3\xbc"
+         "cher.example/",
+         false, false},
         {"https://exa%6dple.com/", true, true},
         {"https://127%2e0%2e0%2e1/", false, true},
         {"https://example.com%00.evil/", false, false},

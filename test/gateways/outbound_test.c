@@ -1,8 +1,9 @@
 /* Outbound calls against a scripted server: what is known about a request when its call ends. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,8 @@ static void no_script(struct peer_conn *c)
     fail_msg("unexpected request: %.*s", STR_ARG(c->request));
 }
 
-static void setup_with(struct fixture *f, struct outbound_options o, void (*script)(struct peer_conn *))
+static void setup_with(struct fixture *f, struct outbound_options o,
+                       void (*script)(struct peer_conn *))
 {
     memset(f, 0, sizeof *f);
     assert_false(err_is(loop_new(&f->loop)));
@@ -151,8 +153,8 @@ static void request_bytes(void **state)
         {"DELETE", "", "DELETE /path?q=1 HTTP/1.1\r\n", "X-One: 1\r\n\r\n"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct seen s = call_once(note_request, (struct outbound_request){
-                                                    .method = cases[i].method,
+        struct seen s = call_once(
+            note_request, (struct outbound_request){.method = cases[i].method,
                                                     .n_headers = 2,
                                                     .headers = {"Content-Type: text/x", "X-One: 1"},
                                                     .body = str_c(cases[i].body)});
@@ -197,39 +199,44 @@ static void wires(void **state)
 {
     (void)state;
     static const struct wire_case cases[] = {
-        {"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+        {"chunked",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
          KEEP, OUTBOUND_ANSWERED, 200, "abcde"},
-        {"trailers", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n",
-         KEEP, OUTBOUND_ANSWERED, 200, "a"},
-        {"until close", "HTTP/1.1 200 OK\r\n\r\nall of it", CLOSE, OUTBOUND_ANSWERED, 200, "all of it"},
+        {"trailers",
+         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: y\r\n\r\n", KEEP,
+         OUTBOUND_ANSWERED, 200, "a"},
+        {"until close", "HTTP/1.1 200 OK\r\n\r\nall of it", CLOSE, OUTBOUND_ANSWERED, 200,
+         "all of it"},
         {"no content", "HTTP/1.1 204 No Content\r\n\r\n", KEEP, OUTBOUND_ANSWERED, 204, ""},
-        {"error status", "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}", KEEP, OUTBOUND_ANSWERED, 500,
-         "{}"},
-        {"redirect stays", "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n", KEEP,
-         OUTBOUND_ANSWERED, 302, ""},
+        {"error status", "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}", KEEP,
+         OUTBOUND_ANSWERED, 500, "{}"},
+        {"redirect stays", "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n",
+         KEEP, OUTBOUND_ANSWERED, 302, ""},
         {"interim first",
-         "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nz", KEEP,
-         OUTBOUND_ANSWERED, 200, "z"},
-        {"interim only", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", CLOSE, OUTBOUND_UNKNOWN, 0, ""},
+         "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nz",
+         KEEP, OUTBOUND_ANSWERED, 200, "z"},
+        {"interim only", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", CLOSE, OUTBOUND_UNKNOWN, 0,
+         ""},
         {"nothing", "", CLOSE, OUTBOUND_UNKNOWN, 0, ""},
         {"nothing, reset", "", RESET, OUTBOUND_UNKNOWN, 0, ""},
         {"half a status line", "HTTP/1.1 20", CLOSE, OUTBOUND_UNKNOWN, 0, ""},
-        {"half the head", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", CLOSE, OUTBOUND_UNKNOWN,
-         0, ""},
+        {"half the head", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n", CLOSE,
+         OUTBOUND_UNKNOWN, 0, ""},
         {"half a header", "HTTP/1.1 200 OK\r\nContent-Le", CLOSE, OUTBOUND_UNKNOWN, 0, ""},
-        {"half the body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\"", CLOSE, OUTBOUND_UNKNOWN, 0,
-         ""},
+        {"half the body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\"", CLOSE,
+         OUTBOUND_UNKNOWN, 0, ""},
         {"half a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", CLOSE,
          OUTBOUND_UNKNOWN, 0, ""},
-        {"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", CLOSE,
+        {"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+         CLOSE, OUTBOUND_UNKNOWN, 0, ""},
+        {"body, then reset", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\"", RESET,
          OUTBOUND_UNKNOWN, 0, ""},
-        {"body, then reset", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\"", RESET, OUTBOUND_UNKNOWN,
-         0, ""},
         {"no HTTP", "SSH-2.0-OpenSSH\r\n\r\n", CLOSE, OUTBOUND_UNKNOWN, 0, ""},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         wire = &cases[i];
-        struct seen s = call_once(play, (struct outbound_request){.method = "POST", .body = STR("{}")});
+        struct seen s =
+            call_once(play, (struct outbound_request){.method = "POST", .body = STR("{}")});
         if (s.r.outcome != wire->outcome || s.r.status != wire->status ||
             strcmp(s.body, wire->body) != 0)
             fail_msg("%s: outcome %d, status %d, body '%s', error %s", wire->name, s.r.outcome,
@@ -256,7 +263,8 @@ static void retry_after(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char bytes[256];
         snprintf(bytes, sizeof bytes,
-                 "HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n", cases[i].value);
+                 "HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n",
+                 cases[i].value);
         struct wire_case c = {"retry", bytes, KEEP, OUTBOUND_ANSWERED, 503, ""};
         wire = &c;
         struct seen s = call_once(play, (struct outbound_request){0});
@@ -268,8 +276,10 @@ static void retry_after(void **state)
 static void oversize(void **state)
 {
     (void)state;
-    struct wire_case c = {"long", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234567890123456789", KEEP,
-                          OUTBOUND_UNKNOWN, 0, ""};
+    struct wire_case c = {
+        "long", "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n01234567890123456789",
+        KEEP,   OUTBOUND_UNKNOWN,
+        0,      ""};
     wire = &c;
     struct seen s = call_once(play, (struct outbound_request){.max_response = 20});
     assert_int_equal(s.r.outcome, OUTBOUND_ANSWERED);
@@ -336,7 +346,8 @@ static void refused_port(void **state)
 static void unknown_name(void **state)
 {
     (void)state;
-    struct seen s = call_once(no_script, (struct outbound_request){.url = "http://no-such-host.invalid/"});
+    struct seen s =
+        call_once(no_script, (struct outbound_request){.url = "http://no-such-host.invalid/"});
     assert_int_equal(s.r.outcome, OUTBOUND_NOT_SENT);
     assert_string_equal(s.r.error, "the name does not resolve");
 }
@@ -379,6 +390,52 @@ static void connect_timeout(void **state)
     teardown(&f);
 }
 
+/* A shifted clock rings all alarms too early, libcurl's as well: the call ends in its own time all
+ * the same, and other people's servers keep theirs. */
+static FILE *clock_file;
+static char clock_path[] = "/tmp/reli_outbound_clock_XXXXXX";
+
+static void shift_clock(struct peer_conn *c)
+{
+    rewind(clock_file);
+    fprintf(clock_file, "10s\n");
+    fflush(clock_file);
+    assert_false(err_is(loop_test_clock(c->peer->loop, clock_path)));
+}
+
+static void shifted_clock(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *scheme;
+        int64_t connect_us, timeout_us;
+        enum outbound_outcome outcome;
+        int64_t low_us;
+    } cases[] = {
+        {"https", 200 * US_PER_MS, 9 * US_PER_S, OUTBOUND_NOT_SENT, 190 * US_PER_MS},
+        {"http", 5 * US_PER_S, 300 * US_PER_MS, OUTBOUND_UNKNOWN, 300 * US_PER_MS},
+    };
+    int fd = mkstemp(clock_path);
+    assert_true(fd >= 0);
+    clock_file = fdopen(fd, "w");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct fixture f;
+        struct seen s;
+        char url[64];
+        setup_with(&f, (struct outbound_options){.connect_timeout_us = cases[i].connect_us},
+                   silence);
+        f.peer.accepted = shift_clock;
+        snprintf(url, sizeof url, "%s://127.0.0.1:%d/", cases[i].scheme, f.peer.port);
+        start(&f, (struct outbound_request){.url = url, .timeout_us = cases[i].timeout_us}, &s);
+        run(&f);
+        assert_int_equal(s.r.outcome, cases[i].outcome);
+        assert_true(s.r.took_us >= cases[i].low_us && s.r.took_us < 5 * US_PER_S);
+        teardown(&f);
+    }
+    fclose(clock_file);
+    remove(clock_path);
+}
+
 /* ---- addresses ---- */
 
 static void public_only(void **state)
@@ -389,7 +446,7 @@ static void public_only(void **state)
         "https://localhost:8443/x",
     };
     static const char *const bad[] = {
-        "https://127.0.0.1/", "https://[::1]/", "https://2130706433/", "https://0x7f.1/",
+        "https://127.0.0.1/", "https://[::1]/",      "https://2130706433/",     "https://0x7f.1/",
         "https://127.1/",     "http://example.com/", "https://example.com:22/", "https://10.1.2.3/",
     };
     for (size_t i = 0; i < COUNT_OF(urls); i++) {
@@ -471,8 +528,8 @@ static void reuse(void **state)
     }
 }
 
-/* A kept connection dies under the second request. libcurl sends it once more on a new one: fine for a
- * query, a double charge for a push, which therefore has a connection of its own. */
+/* A kept connection dies under the second request. libcurl sends it once more on a new one: fine
+ * for a query, a double charge for a push, which therefore has a connection of its own. */
 static void die_on_second(struct peer_conn *c)
 {
     if (c->n_requests == 1 && c->peer->n_conns == 1)
@@ -669,27 +726,17 @@ static void chain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(normal),
-        cmocka_unit_test(request_bytes),
-        cmocka_unit_test(wires),
-        cmocka_unit_test(retry_after),
-        cmocka_unit_test(oversize),
-        cmocka_unit_test(oversize_head),
-        cmocka_unit_test(timeout),
-        cmocka_unit_test(refused_port),
-        cmocka_unit_test(unknown_name),
-        cmocka_unit_test(tls_failure),
-        cmocka_unit_test(connect_timeout),
-        cmocka_unit_test(public_only),
-        cmocka_unit_test(invalid_requests),
-        cmocka_unit_test(by_name),
-        cmocka_unit_test(reuse),
-        cmocka_unit_test(dead_connection),
-        cmocka_unit_test(no_silent_resend),
-        cmocka_unit_test(limits),
-        cmocka_unit_test(queued_timeout),
-        cmocka_unit_test(cancel),
-        cmocka_unit_test(free_in_flight),
+        cmocka_unit_test(normal),          cmocka_unit_test(request_bytes),
+        cmocka_unit_test(wires),           cmocka_unit_test(retry_after),
+        cmocka_unit_test(oversize),        cmocka_unit_test(oversize_head),
+        cmocka_unit_test(timeout),         cmocka_unit_test(refused_port),
+        cmocka_unit_test(unknown_name),    cmocka_unit_test(tls_failure),
+        cmocka_unit_test(connect_timeout), cmocka_unit_test(shifted_clock),
+        cmocka_unit_test(public_only),     cmocka_unit_test(invalid_requests),
+        cmocka_unit_test(by_name),         cmocka_unit_test(reuse),
+        cmocka_unit_test(dead_connection), cmocka_unit_test(no_silent_resend),
+        cmocka_unit_test(limits),          cmocka_unit_test(queued_timeout),
+        cmocka_unit_test(cancel),          cmocka_unit_test(free_in_flight),
         cmocka_unit_test(chain),
     };
     log_open(2, LOG_OFF);

@@ -8,8 +8,8 @@
 #include "core/base/times.h"
 #include "core/loop/loop.h"
 
-/* The other end: a scripted HTTP server on the loop of the test. The script sees one complete request
- * at a time and says byte for byte what happens next. */
+/* The other end: a scripted HTTP server on the loop of the test. The script sees one complete
+ * request at a time and says byte for byte what happens next. */
 enum { PEER_IN = 32768 };
 
 struct peer_conn {
@@ -72,9 +72,10 @@ static inline void peer_say(struct peer_conn *c, struct str s)
 static inline void peer_answer(struct peer_conn *c, const char *status, const char *body)
 {
     char text[8192];
-    int n = snprintf(text, sizeof text,
-                     "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                     status, strlen(body), body);
+    int n =
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                 status, strlen(body), body);
     peer_say(c, str_n(text, (size_t)n));
 }
 
@@ -142,8 +143,8 @@ static inline void peer_accept_(uv_stream_t *s, int status)
         p->accepted(c);
 }
 
-static inline void peer_start(struct test_peer *p, struct loop *l, void (*script)(struct peer_conn *),
-                              void *ctx)
+static inline void peer_start(struct test_peer *p, struct loop *l,
+                              void (*script)(struct peer_conn *), void *ctx)
 {
     struct sockaddr_in a;
     struct sockaddr_storage got;

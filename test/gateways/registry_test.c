@@ -1,8 +1,9 @@
 /* The registry, and what must hold for every gateway in it. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "gateways/gateway.h"
@@ -16,7 +17,8 @@ static void finding(void **state)
         while (str_split(&rest, ',', &method))
             assert_ptr_equal(gateway_for_method(method), gateways[i]);
     }
-    static const char *const none[] = {"", "mpes", "mpesa_", "MPESA", "mpesa,mpesa_stk", ",", "cash "};
+    static const char *const none[] = {"",  "mpes", "mpesa_", "MPESA", "mpesa,mpesa_stk",
+                                       ",", "cash "};
     for (size_t i = 0; i < COUNT_OF(none); i++) {
         assert_null(gateway_find(str_c(none[i])));
         assert_null(gateway_for_method(str_c(none[i])));
@@ -32,9 +34,9 @@ static void lists(void **state)
         const char *list, *word;
         bool in;
     } cases[] = {
-        {"", "KES", true},     {"", "", true},         {"KES", "KES", true}, {"KES", "KE", false},
-        {"KES", "", false},    {"KES,UGX", "UGX", true}, {"KES,UGX", "ES", false},
-        {"KES,", "", false},   {"KES,UGX", "KES,UGX", false},
+        {"", "KES", true},        {"", "", true},      {"KES", "KES", true},
+        {"KES", "KE", false},     {"KES", "", false},  {"KES,UGX", "UGX", true},
+        {"KES,UGX", "ES", false}, {"KES,", "", false}, {"KES,UGX", "KES,UGX", false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         assert_int_equal(gateway_lists(cases[i].list, str_c(cases[i].word)), cases[i].in);
@@ -74,7 +76,8 @@ static void descriptions(void **state)
         }
         assert_true(g->charge_build != NULL && g->charge_parse != NULL);
         assert_true((g->query_build == NULL) == (g->query_parse == NULL));
-        assert_true(g->default_base_url[0] != '\0' && !str_ends(str_c(g->default_base_url), STR("/")));
+        assert_true(g->default_base_url[0] != '\0' &&
+                    !str_ends(str_c(g->default_base_url), STR("/")));
         assert_true(g->callback_parse == NULL || g->callback_ack != NULL);
     }
     assert_true(n >= 2);

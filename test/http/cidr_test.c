@@ -1,7 +1,7 @@
 /* Networks: texts, and membership against a count of equal bits. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -15,11 +15,22 @@ static void test_addresses(void **state)
     static const struct {
         const char *in, *out; /* NULL: refused */
     } cases[] = {
-        {"127.0.0.1", "127.0.0.1"}, {"::ffff:127.0.0.1", "127.0.0.1"}, {"::1", "::1"},
-        {"2001:DB8:0:0::1", "2001:db8::1"}, {"0.0.0.0", "0.0.0.0"}, {"::", "::"},
-        {"", NULL}, {"127.0.0", NULL}, {"127.0.0.256", NULL}, {"127.0.0.1 ", NULL},
-        {" 127.0.0.1", NULL}, {"127.0.0.01", NULL}, {"fe80::1%eth0", NULL}, {"[::1]", NULL},
-        {"unix", NULL}, {"1.2.3.4:80", NULL},
+        {"127.0.0.1", "127.0.0.1"},
+        {"::ffff:127.0.0.1", "127.0.0.1"},
+        {"::1", "::1"},
+        {"2001:DB8:0:0::1", "2001:db8::1"},
+        {"0.0.0.0", "0.0.0.0"},
+        {"::", "::"},
+        {"", NULL},
+        {"127.0.0", NULL},
+        {"127.0.0.256", NULL},
+        {"127.0.0.1 ", NULL},
+        {" 127.0.0.1", NULL},
+        {"127.0.0.01", NULL},
+        {"fe80::1%eth0", NULL},
+        {"[::1]", NULL},
+        {"unix", NULL},
+        {"1.2.3.4:80", NULL},
         {"0000:0000:0000:0000:0000:0000:0000:0000:0000", NULL},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -41,11 +52,25 @@ static void test_addresses_with_ports(void **state)
     static const struct {
         const char *in, *out;
     } cases[] = {
-        {"1.2.3.4", "1.2.3.4"}, {"1.2.3.4:80", "1.2.3.4"}, {"[::1]", "::1"}, {"[::1]:80", "::1"},
-        {"::1", "::1"}, {"2001:db8::5:443", "2001:db8::5:443"}, {"1.2.3.4:", NULL},
-        {"1.2.3.4:x", NULL}, {"1.2.3.4:123456", NULL}, {"[1.2.3.4]", NULL}, {"[::1", NULL},
-        {"[::1]x", NULL}, {"[::1]:", NULL}, {"[]", NULL}, {"[", NULL}, {"", NULL}, {":", NULL},
-        {"_hidden", NULL}, {"unknown", NULL},
+        {"1.2.3.4", "1.2.3.4"},
+        {"1.2.3.4:80", "1.2.3.4"},
+        {"[::1]", "::1"},
+        {"[::1]:80", "::1"},
+        {"::1", "::1"},
+        {"2001:db8::5:443", "2001:db8::5:443"},
+        {"1.2.3.4:", NULL},
+        {"1.2.3.4:x", NULL},
+        {"1.2.3.4:123456", NULL},
+        {"[1.2.3.4]", NULL},
+        {"[::1", NULL},
+        {"[::1]x", NULL},
+        {"[::1]:", NULL},
+        {"[]", NULL},
+        {"[", NULL},
+        {"", NULL},
+        {":", NULL},
+        {"_hidden", NULL},
+        {"unknown", NULL},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct address a;
@@ -65,11 +90,27 @@ static void test_networks(void **state)
         const char *in;
         int bits; /* -1: refused */
     } cases[] = {
-        {"10.0.0.0/8", 104}, {"0.0.0.0/0", 96}, {"1.2.3.4", 128}, {"1.2.3.4/32", 128},
-        {"::/0", 0}, {"2001:db8::/32", 32}, {"::1", 128}, {"::1/128", 128},
-        {"10.0.0.1/8", -1}, {"10.128.0.0/8", -1}, {"10.0.0.0/33", -1}, {"10.0.0.0/", -1},
-        {"10.0.0.0/-1", -1}, {"10.0.0.0/08", -1}, {"10.0.0.0/8/8", -1}, {"/8", -1}, {"", -1},
-        {"::/129", -1}, {"2001:db8::1/64", -1}, {"10.0.0.0/8x", -1}, {"::/0000", -1},
+        {"10.0.0.0/8", 104},
+        {"0.0.0.0/0", 96},
+        {"1.2.3.4", 128},
+        {"1.2.3.4/32", 128},
+        {"::/0", 0},
+        {"2001:db8::/32", 32},
+        {"::1", 128},
+        {"::1/128", 128},
+        {"10.0.0.1/8", -1},
+        {"10.128.0.0/8", -1},
+        {"10.0.0.0/33", -1},
+        {"10.0.0.0/", -1},
+        {"10.0.0.0/-1", -1},
+        {"10.0.0.0/08", -1},
+        {"10.0.0.0/8/8", -1},
+        {"/8", -1},
+        {"", -1},
+        {"::/129", -1},
+        {"2001:db8::1/64", -1},
+        {"10.0.0.0/8x", -1},
+        {"::/0000", -1},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct cidr c;
@@ -79,7 +120,8 @@ static void test_networks(void **state)
     }
 }
 
-/* For each prefix length, the address that differs in bit k is inside exactly if k is behind the prefix. */
+/* For each prefix length, the address that differs in bit k is inside exactly if k is behind the
+ * prefix. */
 static void test_membership_bit_by_bit(void **state)
 {
     (void)state;
@@ -88,7 +130,7 @@ static void test_membership_bit_by_bit(void **state)
     for (unsigned bits = 0; bits <= 128; bits++) {
         struct cidr c = {.net = base, .bits = (uint8_t)bits};
         for (unsigned i = bits; i < 128; i++)
-            c.net.b[i / 8] &= (uint8_t)~(1u << (7 - i % 8));
+            c.net.b[i / 8] &= (uint8_t) ~(1u << (7 - i % 8));
         assert_true(cidr_has(&c, &base));
         for (unsigned k = 0; k < 128; k++) {
             struct address other = base;
@@ -137,10 +179,8 @@ static void test_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_addresses_with_ports),
-        cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_membership_bit_by_bit),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_addresses_with_ports),
+        cmocka_unit_test(test_networks),  cmocka_unit_test(test_membership_bit_by_bit),
         cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

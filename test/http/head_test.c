@@ -1,8 +1,8 @@
-/* The head guard and the chunk guard: what they refuse, where they say that a message ends, and that the
- * way in which the bytes are cut into pieces makes no difference. */
+/* The head guard and the chunk guard: what they refuse, where they say that a message ends, and
+ * that the way in which the bytes are cut into pieces makes no difference. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -98,13 +98,18 @@ static const struct {
     {"POST / HTTP/1.1\r\n" H "Content-Length: 1 2\r\n\r\n", ERR_BAD_REQUEST},
     {"POST / HTTP/1.1\r\n" H "Content-Length:\r\n\r\n", ERR_BAD_REQUEST},
     {"POST / HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", ERR_BAD_REQUEST},
-    {"POST / HTTP/1.1\r\n" H "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_BAD_REQUEST},
-    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n", ERR_BAD_REQUEST},
-    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_BAD_REQUEST},
+    {"POST / HTTP/1.1\r\n" H "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+     ERR_BAD_REQUEST},
+    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+     ERR_BAD_REQUEST},
+    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+     ERR_BAD_REQUEST},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: gzip, chunked\r\n\r\n", ERR_BAD_REQUEST},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n", ERR_BAD_REQUEST},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n", ERR_BAD_REQUEST},
-    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0b" "chunked\r\n\r\n", ERR_BAD_REQUEST},
+    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0b"
+     "chunked\r\n\r\n",
+     ERR_BAD_REQUEST},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", ERR_BAD_REQUEST},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding : chunked\r\n\r\n", ERR_BAD_REQUEST},
     {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_BAD_REQUEST},
@@ -191,10 +196,17 @@ static void test_methods(void **state)
     static const struct {
         const char *text;
         int method;
-    } cases[] = {{"GET", HTTP_GET_},       {"HEAD", HTTP_HEAD_},   {"POST", HTTP_POST_},
-                 {"PUT", HTTP_PUT_},       {"PATCH", HTTP_PATCH_}, {"DELETE", HTTP_DELETE_},
-                 {"OPTIONS", HTTP_OPTIONS_}, {"get", -1},          {"TRACE", -1},
-                 {"PUR", -1},              {"GETS", -1}};
+    } cases[] = {{"GET", HTTP_GET_},
+                 {"HEAD", HTTP_HEAD_},
+                 {"POST", HTTP_POST_},
+                 {"PUT", HTTP_PUT_},
+                 {"PATCH", HTTP_PATCH_},
+                 {"DELETE", HTTP_DELETE_},
+                 {"OPTIONS", HTTP_OPTIONS_},
+                 {"get", -1},
+                 {"TRACE", -1},
+                 {"PUR", -1},
+                 {"GETS", -1}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char text[64];
         int n = snprintf(text, sizeof text, "%s / HTTP/1.0\r\n\r\n", cases[i].text);

@@ -1,7 +1,7 @@
 /* The router against a naive matcher, its refusals at construction, and percent-decoding. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -100,9 +100,9 @@ static void test_bad_tables(void **state)
 {
     (void)state;
     static const char *const patterns[][2] = {
-        {"", NULL},          {"a", NULL},      {"/a/", NULL},  {"/a//b", NULL}, {"/{}", NULL},
-        {"/a{b}", NULL},     {"/{a}b", NULL},  {"/{a", NULL},  {"/a}", NULL},   {"/a", "/a"},
-        {"/x/{a}", "/x/{b}"}, {"/{a}/{b}/{c}/{d}/{e}", NULL},
+        {"", NULL},    {"a", NULL},     {"/a/", NULL},        {"/a//b", NULL},
+        {"/{}", NULL}, {"/a{b}", NULL}, {"/{a}b", NULL},      {"/{a", NULL},
+        {"/a}", NULL}, {"/a", "/a"},    {"/x/{a}", "/x/{b}"}, {"/{a}/{b}/{c}/{d}/{e}", NULL},
     };
     for (size_t i = 0; i < COUNT_OF(patterns); i++) {
         struct route table[3] = {{HTTP_GET_, patterns[i][0], nothing, 0}};
@@ -182,14 +182,29 @@ static void test_percent(void **state)
         bool form;
         const char *out; /* NULL: refused */
     } escapes[] = {
-        {"", false, ""},          {"abc", false, "abc"},   {"a%20b", false, "a b"},
-        {"a+b", false, "a+b"},    {"a+b", true, "a b"},    {"%2B+", true, "+ "},
-        {"%41%6a%6A", false, "Ajj"}, {"%c3%a4", false, "\xc3\xa4"}, {"%2F", false, "/"},
-        {"%25", false, "%"},      {"%2525", false, "%25"}, {"%", false, NULL},
-        {"%4", false, NULL},      {"a%", false, NULL},     {"%zz", false, NULL},
-        {"%4g", false, NULL},     {"%00", false, NULL},    {"%c3", false, NULL},
-        {"%ff", false, NULL},     {"%c0%af", false, NULL}, {"%ed%a0%80", false, NULL},
-        {"%+1", true, NULL},      {"% 1", false, NULL},
+        {"", false, ""},
+        {"abc", false, "abc"},
+        {"a%20b", false, "a b"},
+        {"a+b", false, "a+b"},
+        {"a+b", true, "a b"},
+        {"%2B+", true, "+ "},
+        {"%41%6a%6A", false, "Ajj"},
+        {"%c3%a4", false, "\xc3\xa4"},
+        {"%2F", false, "/"},
+        {"%25", false, "%"},
+        {"%2525", false, "%25"},
+        {"%", false, NULL},
+        {"%4", false, NULL},
+        {"a%", false, NULL},
+        {"%zz", false, NULL},
+        {"%4g", false, NULL},
+        {"%00", false, NULL},
+        {"%c3", false, NULL},
+        {"%ff", false, NULL},
+        {"%c0%af", false, NULL},
+        {"%ed%a0%80", false, NULL},
+        {"%+1", true, NULL},
+        {"% 1", false, NULL},
     };
     for (size_t i = 0; i < COUNT_OF(escapes); i++) {
         struct arena a;
@@ -225,8 +240,10 @@ static void test_percent_every_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matches),          cmocka_unit_test(test_bad_tables),
-        cmocka_unit_test(test_against_model),    cmocka_unit_test(test_percent),
+        cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_bad_tables),
+        cmocka_unit_test(test_against_model),
+        cmocka_unit_test(test_percent),
         cmocka_unit_test(test_percent_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
-/* store/redis.c against real servers: the one of REDIS_URL for commands and channels, and servers of its own
- * that are stopped, killed and started again. Exit 77 without REDIS_URL. */
+/* store/redis.c against real servers: the one of REDIS_URL for commands and channels, and servers
+ * of its own that are stopped, killed and started again. Exit 77 without REDIS_URL. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -36,9 +36,7 @@ struct server {
 
 static const char *server_binary(void)
 {
-    const char *bin = getenv("RELI_REDIS_SERVER");
-    if (bin == NULL)
-        bin = getenv("REDIS_SERVER_BIN");
+    const char *bin = getenv("REDIS_SERVER_BIN");
     return bin != NULL ? bin : "redis-server";
 }
 
@@ -459,7 +457,8 @@ static void passwords_users_databases(void **state)
     server_start(s);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char url[256], text[4096];
-        snprintf(url, sizeof url, "redis://%s%s:%d/%zu", cases[i].login, cases[i].place, s->port, i);
+        snprintf(url, sizeof url, "redis://%s%s:%d/%zu", cases[i].login, cases[i].place, s->port,
+                 i);
         lines = tmpfile();
         assert_non_null(lines);
         log_open(fileno(lines), LOG_INFO);
@@ -531,7 +530,8 @@ int main(void)
     const struct CMUnitTest failing[] = {
         cmocka_unit_test_prestate_setup_teardown(killed_and_restarted, NULL, server_teardown, &s),
         cmocka_unit_test_prestate_setup_teardown(stalled_and_back, NULL, server_teardown, &s),
-        cmocka_unit_test_prestate_setup_teardown(passwords_users_databases, NULL, server_teardown, &s),
+        cmocka_unit_test_prestate_setup_teardown(passwords_users_databases, NULL, server_teardown,
+                                                 &s),
     };
     return failed + cmocka_run_group_tests(failing, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* store/redis_url.c: what an operator may write, and what is refused rather than guessed. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -53,13 +53,43 @@ static void bad(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "", "localhost", "redis:/h", "rediss://h", "REDIS://h", "http://h", "redis://", "redis:///1",
-        "redis://:1", "redis://h:", "redis://h:0", "redis://h:65536", "redis://h:99999999999",
-        "redis://h:-1", "redis://h:6379x", "redis://h/x", "redis://h/65536", "redis://h/-1",
-        "redis://h/1/2", "redis://h?db=1", "redis://secret@h", "redis://u:@h", "redis://u:%zz@h",
-        "redis://u:%4@h", "redis://u:%@h", "redis://u:a%00b@h", "redis://a b", "redis://h\n",
-        "redis://[::1", "redis://[::1]x", "redis://[]", "unix://", "unix://?db=1", "unix:///s?db=",
-        "unix:///s?x=1", "unix:///s?db=1&x", "unix:///a%00b",
+        "",
+        "localhost",
+        "redis:/h",
+        "rediss://h",
+        "REDIS://h",
+        "http://h",
+        "redis://",
+        "redis:///1",
+        "redis://:1",
+        "redis://h:",
+        "redis://h:0",
+        "redis://h:65536",
+        "redis://h:99999999999",
+        "redis://h:-1",
+        "redis://h:6379x",
+        "redis://h/x",
+        "redis://h/65536",
+        "redis://h/-1",
+        "redis://h/1/2",
+        "redis://h?db=1",
+        "redis://secret@h",
+        "redis://u:@h",
+        "redis://u:%zz@h",
+        "redis://u:%4@h",
+        "redis://u:%@h",
+        "redis://u:a%00b@h",
+        "redis://a b",
+        "redis://h\n",
+        "redis://[::1",
+        "redis://[::1]x",
+        "redis://[]",
+        "unix://",
+        "unix://?db=1",
+        "unix:///s?db=",
+        "unix:///s?x=1",
+        "unix:///s?db=1&x",
+        "unix:///a%00b",
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct redis_target t;
@@ -78,9 +108,12 @@ static void limits(void **state)
     struct redis_target t;
     for (int n = 1; n <= 260; n++) {
         snprintf(url, sizeof url, "redis://%.*s", n,
-                 "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh"
-                 "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh"
-                 "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh");
+                 "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh"
+                 "hhhhhhhhh"
+                 "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh"
+                 "hhhhhhhhh"
+                 "hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh"
+                 "hhhhhhhhh");
         assert_int_equal(err_is(redis_target_parse(url, &t)), n > 253);
         redis_target_free(&t);
         memset(url, 'p', sizeof url);

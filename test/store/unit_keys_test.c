@@ -1,8 +1,8 @@
-/* Queues of keys against a naive model: a unit may run when nobody who came before it and is still there
- * shares a key with it. */
+/* Queues of keys against a naive model: a unit may run when nobody who came before it and is still
+ * there shares a key with it. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -107,7 +107,7 @@ static void test_against_model(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++) {
-        play(seed, 3, 20);       /* everybody wants the same */
+        play(seed, 3, 20); /* everybody wants the same */
         play(seed, 40, 40);
         play(seed, 100000, 290); /* hardly ever; the table grows */
     }

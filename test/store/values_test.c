@@ -1,8 +1,8 @@
-/* Values to PostgreSQL's binary format and back. Expected bytes are those of the server's documented send
- * functions, written by hand. */
+/* Values to PostgreSQL's binary format and back. Expected bytes are those of the server's
+ * documented send functions, written by hand. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -101,9 +101,9 @@ struct sample {
 };
 
 static const struct column sample_columns[] = {
-    COLUMN(UUID, sample, id),    COLUMN(UUID_OPT, sample, id_opt), COLUMN(TEXT, sample, text),
-    COLUMN(JSON, sample, json),  COLUMN(BYTES, sample, bytes),     COLUMN(I64, sample, i64),
-    COLUMN(TIME, sample, time),  COLUMN(I32, sample, i32),         COLUMN(I16, sample, i16),
+    COLUMN(UUID, sample, id),   COLUMN(UUID_OPT, sample, id_opt), COLUMN(TEXT, sample, text),
+    COLUMN(JSON, sample, json), COLUMN(BYTES, sample, bytes),     COLUMN(I64, sample, i64),
+    COLUMN(TIME, sample, time), COLUMN(I32, sample, i32),         COLUMN(I16, sample, i16),
     COLUMN(BOOL, sample, flag),
 };
 
@@ -119,10 +119,23 @@ static void test_arrays(void **state)
 {
     (void)state;
     const struct sample rows[2] = {
-        {.id = id_of(ID_TEXT), .id_opt = UUID_NIL, .text = STR("ab"), .i64 = 1, .i32 = 2, .i16 = 3,
-         .time = INT64_C(946684801000000), .flag = true},
-        {.id = UUID_NIL, .id_opt = id_of(ID_TEXT), .json = STR("{}"), .bytes = STR("\x07"), .i64 = -1,
-         .i32 = -1, .i16 = -1, .time = 0, .flag = false},
+        {.id = id_of(ID_TEXT),
+         .id_opt = UUID_NIL,
+         .text = STR("ab"),
+         .i64 = 1,
+         .i32 = 2,
+         .i16 = 3,
+         .time = INT64_C(946684801000000),
+         .flag = true},
+        {.id = UUID_NIL,
+         .id_opt = id_of(ID_TEXT),
+         .json = STR("{}"),
+         .bytes = STR("\x07"),
+         .i64 = -1,
+         .i32 = -1,
+         .i16 = -1,
+         .time = 0,
+         .flag = false},
     };
     static const struct {
         Oid type;
@@ -133,7 +146,8 @@ static void test_arrays(void **state)
                      "\0\0\0\x10" ID_TEXT "\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")},
         {2951, BYTES("\0\0\0\1\0\0\0\1\0\0\x0b\x86\0\0\0\2\0\0\0\1"
                      "\xff\xff\xff\xff\0\0\0\x10" ID_TEXT)},
-        {1009, BYTES("\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2" "ab\xff\xff\xff\xff")},
+        {1009, BYTES("\0\0\0\1\0\0\0\1\0\0\0\x19\0\0\0\2\0\0\0\1\0\0\0\2"
+                     "ab\xff\xff\xff\xff")},
         {199, BYTES("\0\0\0\1\0\0\0\1\0\0\0\x72\0\0\0\2\0\0\0\1\xff\xff\xff\xff\0\0\0\2{}")},
         {1001, BYTES("\0\0\0\1\0\0\0\1\0\0\0\x11\0\0\0\2\0\0\0\1\xff\xff\xff\xff\0\0\0\1\x07")},
         {1016, BYTES("\0\0\0\1\0\0\0\0\0\0\0\x14\0\0\0\2\0\0\0\1\0\0\0\x08\0\0\0\0\0\0\0\1"
@@ -162,8 +176,9 @@ static void test_arrays(void **state)
     params_array_close(&p);
     assert_true(params_ready(&p));
     check_param(&p, 0, 1007, BYTES("\0\0\0\0\0\0\0\0\0\0\0\x17"));
-    check_param(&p, 1, 1007, BYTES("\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\3\0\0\0\1"
-                                   "\0\0\0\4\0\0\0\5\0\0\0\4\0\0\0\5\0\0\0\4\0\0\0\7"));
+    check_param(&p, 1, 1007,
+                BYTES("\0\0\0\1\0\0\0\0\0\0\0\x17\0\0\0\3\0\0\0\1"
+                      "\0\0\0\4\0\0\0\5\0\0\0\4\0\0\0\5\0\0\0\4\0\0\0\7"));
     params_free(&p);
 }
 
@@ -175,8 +190,8 @@ static void test_limit(void **state)
     for (size_t limit = 0; limit < 80; limit++) {
         struct params p;
         params_init(&p, limit);
-        params_value(&p, &V_I64(1)); /* 12 bytes */
-        add_column(&p, 2, &row, 1);  /* 34 */
+        params_value(&p, &V_I64(1));         /* 12 bytes */
+        add_column(&p, 2, &row, 1);          /* 34 */
         params_value(&p, &V_TEXT(STR_NULL)); /* its length, for a moment: 4 */
         assert_int_equal(params_ready(&p), limit >= 50);
         params_free(&p);
@@ -256,7 +271,8 @@ static void test_infinite_times(void **state)
     PGresult *res = result_new(1, types);
     put(res, 0, 0, BYTES("\x7f\xff\xff\xff\xff\xff\xff\xff"));
     put(res, 1, 0, BYTES("\x80\0\0\0\0\0\0\0"));
-    put(res, 2, 0, BYTES("\x7f\xff\xff\xff\xff\xff\xff\x00")); /* later than µs since 1970 can say */
+    put(res, 2, 0,
+        BYTES("\x7f\xff\xff\xff\xff\xff\xff\x00")); /* later than µs since 1970 can say */
     struct rows r = {res};
     assert_true(rows_time(&r, 0, 0) == TIME_NEVER);
     assert_true(rows_time(&r, 1, 0) == INT64_MIN);
@@ -269,8 +285,8 @@ static void test_rows_read(void **state)
     (void)state;
     static const Oid types[] = {23, 2950, 2950, 25, 114, 17, 20, 1184, 21, 21, 16};
     PGresult *res = result_new(11, types);
-    const char *row[11] = {"\0\0\0\1",          ID_TEXT,    NULL,     "ab", "{}", NULL,
-                           "\0\0\0\0\0\0\0\x2a", NULL,       "\0\x09", "\xff\xfd", "\1"};
+    const char *row[11] = {"\0\0\0\1",           ID_TEXT, NULL,     "ab",       "{}", NULL,
+                           "\0\0\0\0\0\0\0\x2a", NULL,    "\0\x09", "\xff\xfd", "\1"};
     const size_t n[11] = {4, 16, 0, 2, 2, 0, 8, 0, 2, 2, 1};
     for (int i = 0; i < 11; i++)
         put(res, 0, i, row[i], n[i]);

@@ -1,0 +1,225 @@
+/* From environment variables to checked values. See conf.h. */
+#include "core/conf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/times.h"
+
+enum { CONF_ARENA = 256 * 1024 };
+
+PRINTF_LIKE(2, 3) static void fault(struct conf *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("reli: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    c->n_faults++;
+}
+
+/* An empty variable counts as unset. */
+static const char *env(const char *name)
+{
+    const char *v = getenv(name);
+    return v != NULL && v[0] != '\0' ? v : NULL;
+}
+
+static const char *env_or(const char *name, const char *otherwise)
+{
+    const char *v = env(name);
+    return v != NULL ? v : otherwise;
+}
+
+static int64_t read_duration(struct conf *c, const char *name, const char *otherwise)
+{
+    int64_t us = 0;
+    if (!duration_parse(str_c(env_or(name, otherwise)), &us) || us <= 0)
+        fault(c, "%s is not a duration such as 30s, 15m or 24h", name);
+    return us;
+}
+
+static bool read_bool(struct conf *c, const char *name)
+{
+    struct str v = str_c(env_or(name, "off"));
+    if (str_ieq(v, STR("1")) || str_ieq(v, STR("on")) || str_ieq(v, STR("true")) || str_ieq(v, STR("yes")))
+        return true;
+    if (!str_ieq(v, STR("0")) && !str_ieq(v, STR("off")) && !str_ieq(v, STR("false")) &&
+        !str_ieq(v, STR("no")))
+        fault(c, "%s is neither on nor off", name);
+    return false;
+}
+
+static int read_int(struct conf *c, const char *name, int otherwise, int min, int max)
+{
+    const char *v = env(name);
+    int64_t n = otherwise;
+    if (v != NULL && (!str_to_i64(str_c(v), &n) || n < min || n > max)) {
+        fault(c, "%s is not a number from %d to %d", name, min, max);
+        n = otherwise;
+    }
+    return (int)n;
+}
+
+static void read_cidrs(struct conf *c, const char *name, const char *otherwise, struct cidr_list *out)
+{
+    if (err_is(cidr_list_parse(str_c(env_or(name, otherwise)), out)))
+        fault(c, "%s is not a list of networks such as 10.0.0.0/8,192.0.2.1", name);
+}
+
+static void read_log_level(struct conf *c)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error", "off"};
+    const char *v = env_or("RELI_LOG_LEVEL", "info");
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (strcmp(v, names[i]) == 0) {
+            c->log_level = (enum log_level)i;
+            return;
+        }
+    }
+    fault(c, "RELI_LOG_LEVEL is none of debug, info, warn, error, off");
+}
+
+/* "127.0.0.1:8080,unix:/run/reli.sock" → "http://127.0.0.1:8080". */
+static void set_public_url(struct conf *c)
+{
+    const char *v = env("RELI_PUBLIC_URL");
+    struct str rest = str_c(c->listen), first = STR_NULL;
+    (void)str_split(&rest, ',', &first);
+    c->public_url = v != NULL ? str_c(v) : arena_fmt(&c->arena, "http://%.*s", STR_ARG(first));
+    if (v == NULL && str_starts(first, STR("unix:")))
+        fault(c, "RELI_PUBLIC_URL is needed when the service listens on a Unix socket");
+    if (v != NULL && !str_starts(c->public_url, STR("http://")) &&
+        !str_starts(c->public_url, STR("https://")))
+        fault(c, "RELI_PUBLIC_URL does not begin with http:// or https://");
+    if (str_ends(c->public_url, STR("/")))
+        c->public_url.n--;
+}
+
+static void read_master_key(struct conf *c)
+{
+    const char *v = env("RELI_MASTER_KEY");
+    if (v == NULL)
+        fault(c, "RELI_MASTER_KEY is not set: 1:<base64 of 32 random bytes>, for example 1:$(openssl rand -base64 32)");
+    else
+        c->master_key = str_c(v);
+}
+
+static void read_providers(struct conf *c);
+
+static void read_service(struct conf *c)
+{
+    c->listen = env_or("RELI_LISTEN", "127.0.0.1:8080");
+    c->metrics_listen = env("RELI_METRICS_LISTEN");
+    set_public_url(c);
+    if (env("RELI_TLS_CERT") != NULL || env("RELI_TLS_KEY") != NULL)
+        fault(c, "RELI_TLS_CERT and RELI_TLS_KEY: this version does not end TLS itself; put a proxy in front");
+    c->redis_url = env("REDIS_URL");
+    c->pg_writers = read_int(c, "RELI_PG_WRITERS", 2, 1, 16);
+    c->pg_readers = read_int(c, "RELI_PG_READERS", 4, 1, 32);
+    c->trusted_proxies_text = str_c(env_or("RELI_TRUSTED_PROXIES", ""));
+    read_cidrs(c, "RELI_TRUSTED_PROXIES", "", &c->trusted_proxies);
+    read_cidrs(c, "RELI_METRICS_CIDRS", "127.0.0.0/8,::1,unix", &c->metrics_cidrs);
+    c->cors_origins = str_c(env_or("RELI_CORS_ORIGINS", ""));
+    if (!schedule_parse(str_c(env_or("RELI_WEBHOOK_SCHEDULE", "1m,5m,15m,1h,6h")), &c->webhook_schedule))
+        fault(c, "RELI_WEBHOOK_SCHEDULE is not a list of durations such as 1m,5m,1h");
+    c->has_poll_schedule = env("RELI_POLL_SCHEDULE") != NULL;
+    if (c->has_poll_schedule && !schedule_parse(str_c(env("RELI_POLL_SCHEDULE")), &c->poll_schedule))
+        fault(c, "RELI_POLL_SCHEDULE is not a list of durations such as 15s,30s,1m");
+    c->webhook_allow_private = read_bool(c, "RELI_WEBHOOK_ALLOW_PRIVATE");
+    c->payment_expiry_us = env("RELI_PAYMENT_EXPIRY") != NULL ? read_duration(c, "RELI_PAYMENT_EXPIRY", "") : 0;
+    c->provider_timeout_us = read_duration(c, "RELI_PROVIDER_TIMEOUT", "30s");
+    c->idempotency_retention_us = read_duration(c, "RELI_IDEMPOTENCY_RETENTION", "24h");
+    if (c->idempotency_retention_us > 0 && c->idempotency_retention_us < US_PER_DAY)
+        fault(c, "RELI_IDEMPOTENCY_RETENTION is less than 24h");
+    c->drain_timeout_us = read_duration(c, "RELI_DRAIN_TIMEOUT", "25s");
+    c->test_clock = env("RELI_TEST_CLOCK");
+    c->maintenance = read_bool(c, "RELI_MAINTENANCE");
+    const char *mode = env_or("RELI_PROVIDER_MODE", "test");
+    c->provider_live = strcmp(mode, "live") == 0;
+    if (!c->provider_live && strcmp(mode, "test") != 0)
+        fault(c, "RELI_PROVIDER_MODE is neither test nor live");
+    const char *jwt = env("JWT_SECRET_KEY");
+    if (jwt != NULL && strlen(jwt) < 32)
+        fault(c, "JWT_SECRET_KEY has less than 32 bytes");
+    read_providers(c);
+}
+
+/* ---- providers: <PREFIX>_<SETTING>, for every gateway that exists ---- */
+
+static const char *setting_env(struct conf *c, const struct gateway *g, const char *setting)
+{
+    struct str name = arena_fmt(&c->arena, "%s%s", g->env_prefix, setting);
+    for (size_t i = 0; i < name.n; i++)
+        ((char *)(uintptr_t)name.p)[i] = ascii_upper(name.p[i]);
+    return name.p;
+}
+
+static void read_account(struct conf *c, const struct gateway *g)
+{
+    struct gw_account *a = &c->accounts[c->n_accounts];
+    size_t n_set = 0, n_missing = 0;
+    *a = (struct gw_account){.gateway = g, .timeout_us = c->provider_timeout_us};
+    snprintf(a->id, sizeof a->id, "%s:%s", g->name, c->provider_live ? "live" : "test");
+    if (g->env_prefix == NULL) {
+        c->n_accounts++;
+        return;
+    }
+    for (size_t i = 0; i < g->n_settings; i++) {
+        const char *v = env(setting_env(c, g, g->settings[i].name));
+        if (v == NULL) {
+            n_missing += g->settings[i].required;
+            continue;
+        }
+        n_set++;
+        if (err_is(secret_set(&a->settings[i], str_c(v))))
+            fault(c, "out of memory");
+    }
+    if (n_set > 0 && n_missing > 0) {
+        for (size_t i = 0; i < g->n_settings; i++)
+            if (g->settings[i].required && a->settings[i].p == NULL)
+                fault(c, "%s is not set, but other settings of this provider are",
+                      setting_env(c, g, g->settings[i].name));
+    }
+    const char *base = env_or(setting_env(c, g, "base_url"), g->default_base_url);
+    a->base_url = base != NULL ? str_c(base) : STR("");
+    if (str_ends(a->base_url, STR("/")))
+        a->base_url.n--;
+    read_cidrs(c, setting_env(c, g, "callback_cidrs"), "", &c->callback_cidrs);
+    a->rate_per_s = read_int(c, setting_env(c, g, "rate_per_s"), 0, 0, 100000);
+    /* an incomplete account is kept until conf_free wipes it, but not used */
+    if (n_set > 0)
+        c->n_accounts++;
+}
+
+static void read_providers(struct conf *c)
+{
+    for (size_t i = 0; gateways[i] != NULL && c->n_accounts < CONF_MAX_ACCOUNTS; i++)
+        read_account(c, gateways[i]);
+}
+
+struct err conf_read(struct conf *c, unsigned need)
+{
+    *c = (struct conf){0};
+    arena_init(&c->arena, CONF_ARENA);
+    read_log_level(c);
+    c->database_url = env("DATABASE_URL");
+    c->migrate_url = env_or("DATABASE_MIGRATE_URL", c->database_url);
+    if ((need & (CONF_DATABASE | CONF_SERVE)) != 0 && c->database_url == NULL)
+        fault(c, "DATABASE_URL is not set: a libpq connection string");
+    if ((need & (CONF_KEYS | CONF_SERVE)) != 0)
+        read_master_key(c);
+    if ((need & CONF_SERVE) != 0)
+        read_service(c);
+    return c->n_faults > 0 ? ERR(CONFIG, "configuration") : ERR_OK;
+}
+
+void conf_free(struct conf *c)
+{
+    for (int i = 0; i < CONF_MAX_ACCOUNTS; i++)
+        for (int k = 0; k < GW_MAX_SETTINGS; k++)
+            secret_free(&c->accounts[i].settings[k]);
+    arena_free(&c->arena);
+}

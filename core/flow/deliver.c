@@ -1,0 +1,334 @@
+/* A webhook leaves: LOAD, SEND, RECORD. At least once: a crash between the merchant's answer and the record sends
+ * again, with the same webhook-id.
+ *
+ * Ways to fail: an endpoint that is gone (cancelled); an address that may not be called, a timeout or any answer
+ * but 2xx (retry by the schedule, then dead); the database away (the lease runs out and somebody sends again). */
+#include "core/flow/deliver.h"
+
+#include <stdlib.h>
+
+#include "core/base/crash.h"
+#include "core/base/log.h"
+#include "core/base/metric.h"
+#include "core/crypto/random.h"
+#include "core/flow/record.h"
+#include "core/flow/render.h"
+#include "core/flow/webhook_sign.h"
+#include "store/kinds.h"
+
+enum { DELIVER_ARENA = 4 * 1024 * 1024, DELIVER_BODY = 2 * 1024 * 1024, ANSWER_MAX = 4096 };
+#define DELIVER_TIMEOUT_US (15 * US_PER_S)
+
+static struct metric sent_ok = METRIC_COUNTER("reli_deliveries_total", "outcome=\"delivered\"",
+                                              "Webhook requests by outcome");
+static struct metric sent_bad = METRIC_COUNTER("reli_deliveries_total", "outcome=\"failed\"",
+                                               "Webhook requests by outcome");
+
+struct deliver {
+    struct flow *flow;
+    struct arena arena;
+    struct uuid merchant, id, endpoint;
+    int32_t revision;
+    struct delivery d;
+    struct str url;
+    struct str keys[WEBHOOK_SECRETS_MAX];
+    size_t n_keys;
+    struct delivery_unit unit;
+    loop_fn *done;
+    void *ctx;
+};
+
+bool deliver_wants(struct str filter, struct str type)
+{
+    struct str rest = filter, word;
+    while (str_split(&rest, ',', &word)) {
+        if (str_eq(word, STR("*")) || str_eq(word, type))
+            return true;
+        if (str_ends(word, STR(".*")) && str_starts(type, str_first(word, word.n - 1)))
+            return true;
+    }
+    return false;
+}
+
+static void finish(struct deliver *o, struct err err)
+{
+    if (err_is(err))
+        log_warn("delivery.failed", F_ID("delivery", o->id), F_ERR(err));
+    o->flow->busy--;
+    if (o->done != NULL)
+        o->done(o->ctx);
+    arena_free(&o->arena);
+    free(o);
+}
+
+static void recorded(void *ctx)
+{
+    struct deliver *o = ctx;
+    if (!err_is(o->unit.unit.err))
+        crash_point(CRASH_DELIVERY_RECORDED);
+    finish(o, o->unit.unit.err);
+}
+
+static void record(struct deliver *o, const struct delivery_outcome *outcome, const char *error,
+                   int64_t took_us)
+{
+    struct flow *f = o->flow;
+    struct delivery_effects fx = {0};
+    int64_t now = loop_wall_us(f->loop);
+    struct err err = delivery_done(&o->d, &f->settings.delivery, outcome, now, &fx);
+    if (err_is(err)) {
+        finish(o, err);
+        return;
+    }
+    metric_add(fx.succeeded ? &sent_ok : &sent_bad, 1);
+    log_info("delivery.sent", F_ID("delivery", o->id), F_C("status", delivery_status_word(o->d.status)),
+             F_I64("http", outcome->http_status), F_I64("try", o->d.tries), F_I64("ms", took_us / 1000),
+             F_C("error", error != NULL ? error : ""));
+    bool to_endpoint = !uuid_is_nil(o->endpoint);
+    o->unit.row = (struct delivery_update_row){
+        .merchant_id = o->merchant,
+        .id = o->id,
+        .revision = o->revision,
+        .status = str_c(delivery_status_word(o->d.status)),
+        .tries = (int16_t)o->d.tries,
+        .next_at = o->d.next_at_us,
+        .last_http = outcome->http_status,
+        .last_error = error != NULL ? str_c(error) : STR_NULL,
+        .last_took_us = took_us,
+        .at = now,
+        .job_bucket = job_bucket(o->id),
+        .job_lease = now,
+        .endpoint_id = o->endpoint,
+        .endpoint_state = !to_endpoint || outcome->endpoint_gone ? STR_NULL
+                          : fx.disable_endpoint                  ? STR("gone")
+                          : fx.succeeded                         ? STR("ok")
+                                                                 : STR("failing"),
+    };
+    delivery_unit_ready(&o->unit, recorded, o);
+    store_write(f->store, &o->unit.unit);
+}
+
+static void answered(void *ctx, const struct outbound_response *r)
+{
+    struct deliver *o = ctx;
+    crash_point(CRASH_DELIVERY_SENT);
+    struct delivery_outcome outcome = {
+        .http_status = r->outcome == OUTBOUND_ANSWERED ? r->status : 0,
+        .retry_after_s = r->retry_after_s,
+        .random = (uint32_t)random_u64(),
+    };
+    const char *error = r->address_refused ? "address not allowed" : r->error;
+    record(o, &outcome, error, r->took_us);
+}
+
+enum { D_STATUS, D_REVISION, D_TRIES, D_PAYMENT, D_SEQ, D_EVENT, D_TYPE, D_ENDPOINT, D_MODE, D_CREATED,
+       D_DATA, D_AT, D_PII, D_CALLBACK_URL, D_URL, D_ENDPOINT_STATUS, D_SECRETS, D_MERCHANT_SECRET };
+
+/* Secrets are kept as texts by blanks, newest first. */
+static struct err read_keys(struct deliver *o, struct str texts)
+{
+    struct str rest = texts, text;
+    while (str_split(&rest, ' ', &text) && o->n_keys < WEBHOOK_SECRETS_MAX)
+        TRY(webhook_secret_parse(text, &o->arena, &o->keys[o->n_keys++]));
+    return ERR_OK;
+}
+
+/* Where it goes and what signs it; false if the endpoint is gone. */
+static struct err find_target(struct deliver *o, const struct rows *r, bool *gone)
+{
+    struct flow *f = o->flow;
+    struct str secrets;
+    struct uuid endpoint = rows_uuid(r, 0, D_ENDPOINT), payment = rows_uuid(r, 0, D_PAYMENT);
+    *gone = false;
+    if (uuid_eq(endpoint, payment)) {
+        o->url = arena_dup(&o->arena, rows_str(r, 0, D_CALLBACK_URL));
+        TRY(vault_open(f->vault, "merchant.webhook_secret", o->merchant, o->merchant,
+                       rows_str(r, 0, D_MERCHANT_SECRET), &o->arena, &secrets));
+        return read_keys(o, secrets);
+    }
+    o->endpoint = endpoint;
+    if (rows_null(r, 0, D_URL) || !str_eq(rows_str(r, 0, D_ENDPOINT_STATUS), STR("enabled"))) {
+        *gone = true;
+        return ERR_OK;
+    }
+    o->url = arena_dup(&o->arena, rows_str(r, 0, D_URL));
+    TRY(vault_open(f->vault, "webhook_endpoint.secrets", o->merchant, endpoint, rows_str(r, 0, D_SECRETS),
+                   &o->arena, &secrets));
+    return read_keys(o, secrets);
+}
+
+static struct err make_body(struct deliver *o, const struct rows *r, struct buf *out)
+{
+    struct payment_record rec = {.merchant = o->merchant, .id = rows_uuid(r, 0, D_PAYMENT),
+                                 .pii = rows_null(r, 0, D_PII) ? STR_NULL : rows_str(r, 0, D_PII)};
+    struct str person;
+    TRY(record_person(o->flow, &rec, &o->arena, &person));
+    struct event_view e = {
+        .id = rows_uuid(r, 0, D_EVENT),
+        .payment = rec.id,
+        .type = rows_str(r, 0, D_TYPE),
+        .mode = rows_str(r, 0, D_MODE),
+        .snapshot = rows_str(r, 0, D_DATA),
+        .seq = (int32_t)rows_i64(r, 0, D_SEQ),
+        .at_us = rows_time(r, 0, D_AT),
+    };
+    render_event(out, &e, person);
+    return out->failed ? ERR(LIMIT, "event too large") : ERR_OK;
+}
+
+static struct err send(struct deliver *o, const struct rows *r)
+{
+    struct flow *f = o->flow;
+    char event[UUID_TEXT];
+    struct buf body, signature;
+    buf_init(&body, DELIVER_BODY);
+    buf_init(&signature, 1024);
+    int64_t seconds = loop_wall_us(f->loop) / US_PER_S;
+    uuid_text(rows_uuid(r, 0, D_EVENT), event);
+    struct err err = make_body(o, r, &body);
+    webhook_sign(str_c(event), seconds, buf_view(&body), o->keys, o->n_keys, &signature);
+    struct outbound_request rq = {
+        .method = "POST",
+        .url = o->url.p,
+        .n_headers = 4,
+        .headers = {"Content-Type: application/json",
+                    arena_fmt(&o->arena, "webhook-id: %s", event).p,
+                    arena_fmt(&o->arena, "webhook-timestamp: %lld", (long long)seconds).p,
+                    arena_fmt(&o->arena, "webhook-signature: %.*s", STR_ARG(buf_view(&signature))).p},
+        .body = buf_view(&body),
+        .timeout_us = DELIVER_TIMEOUT_US,
+        .max_response = ANSWER_MAX,
+        .cut_response = true,
+        .public_only = !f->settings.webhook_allow_private,
+    };
+    struct outbound_call *call;
+    if (!err_is(err))
+        err = outbound_start(f->outbound, &rq, answered, o, &call);
+    buf_free(&body);
+    buf_free(&signature);
+    return err;
+}
+
+static void loaded(void *ctx, struct err err, const struct rows *r)
+{
+    struct deliver *o = ctx;
+    struct flow *f = o->flow;
+    bool gone = false;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, "delivery");
+    if (!err_is(err) && !delivery_status_parse(rows_str(r, 0, D_STATUS), &o->d.status))
+        err = ERR(INTERNAL, "stored delivery not understood");
+    if (err_is(err) || delivery_status_final(o->d.status)) {
+        finish(o, err);
+        return;
+    }
+    o->revision = (int32_t)rows_i64(r, 0, D_REVISION);
+    o->d.tries = (int)rows_i64(r, 0, D_TRIES);
+    err = delivery_take(&o->d, &f->settings.delivery, loop_wall_us(f->loop));
+    if (!err_is(err))
+        err = find_target(o, r, &gone);
+    if (!err_is(err) && !gone)
+        err = send(o, r);
+    if (err.code == ERR_OVERLOADED) {
+        finish(o, err); /* the lease runs out and it is tried again */
+    } else if (err_is(err) || gone) {
+        struct delivery_outcome outcome = {.endpoint_gone = gone, .retry_after_s = -1,
+                                           .random = (uint32_t)random_u64()};
+        record(o, &outcome, gone ? "endpoint gone" : "cannot be sent", 0);
+    }
+}
+
+void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done, void *ctx)
+{
+    struct deliver *o = calloc(1, sizeof *o);
+    ASSERT(o != NULL);
+    o->flow = f;
+    o->merchant = merchant;
+    o->id = delivery;
+    o->done = done;
+    o->ctx = ctx;
+    arena_init(&o->arena, DELIVER_ARENA);
+    f->busy++;
+    struct value params[] = {V_UUID(merchant), V_UUID(delivery)};
+    store_read(f->store, Q_delivery_get, params, COUNT_OF(params), loaded, o);
+}
+
+/* ---- again ---- */
+
+struct again {
+    struct flow *flow;
+    struct arena arena;
+    struct fanout_unit unit;
+    deliver_again_fn *done;
+    void *ctx;
+};
+
+static void again_finish(struct again *o, struct err err)
+{
+    o->flow->busy--;
+    o->done(o->ctx, err, o->unit.deliveries[0].id);
+    arena_free(&o->arena);
+    free(o);
+}
+
+static void again_stored(void *ctx)
+{
+    struct again *o = ctx;
+    struct err err = o->unit.unit.err;
+    if (!err_is(err) && !o->unit.is_new[0])
+        err = ERR(CONFLICT, "replayed by somebody else at the same moment");
+    if (!err_is(err))
+        deliver_start(o->flow, o->unit.row.merchant_id, o->unit.deliveries[0].id, NULL, NULL);
+    again_finish(o, err);
+}
+
+enum { A_PAYMENT, A_SEQ, A_EVENT, A_TYPE, A_ENDPOINT, A_MODE, A_NEXT };
+
+static void again_loaded(void *ctx, struct err err, const struct rows *r)
+{
+    struct again *o = ctx;
+    struct flow *f = o->flow;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, "delivery");
+    if (err_is(err)) {
+        again_finish(o, err);
+        return;
+    }
+    int64_t now = loop_wall_us(f->loop);
+    struct uuid id = random_uuid(now);
+    o->unit.row.payment_id = rows_uuid(r, 0, A_PAYMENT);
+    o->unit.row.seq = (int32_t)rows_i64(r, 0, A_SEQ);
+    o->unit.n_deliveries = 1;
+    o->unit.deliveries[0] = (struct delivery_row){
+        .merchant_id = o->unit.row.merchant_id,
+        .id = id,
+        .mode = arena_dup(&o->arena, rows_str(r, 0, A_MODE)),
+        .payment_id = o->unit.row.payment_id,
+        .seq = o->unit.row.seq,
+        .event_id = rows_uuid(r, 0, A_EVENT),
+        .event_type = arena_dup(&o->arena, rows_str(r, 0, A_TYPE)),
+        .endpoint_id = rows_uuid(r, 0, A_ENDPOINT),
+        .n = (int16_t)rows_i64(r, 0, A_NEXT),
+        .at = now,
+        .job_bucket = job_bucket(id),
+        .job_owner = f->replica,
+        .job_lease = now + FLOW_LEASE_US,
+    };
+    fanout_unit_ready(&o->unit, again_stored, o);
+    store_write(f->store, &o->unit.unit);
+}
+
+void deliver_again(struct flow *f, struct uuid merchant, struct uuid delivery, bool live,
+                   deliver_again_fn *done, void *ctx)
+{
+    struct again *o = calloc(1, sizeof *o);
+    ASSERT(o != NULL);
+    o->flow = f;
+    o->done = done;
+    o->ctx = ctx;
+    o->unit.row.merchant_id = merchant;
+    arena_init(&o->arena, 64 * 1024);
+    f->busy++;
+    struct value params[] = {V_UUID(merchant), V_UUID(delivery), V_TEXT(mode_word(live))};
+    store_read(f->store, Q_delivery_replays, params, COUNT_OF(params), again_loaded, o);
+}

@@ -1,0 +1,218 @@
+/* The alarm clock is the database's: jobs are rows, a lease is a compare-and-set on one, and a process that dies
+ * leaves nothing but leases that run out. */
+#include "core/flow/jobs.h"
+
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/base/metric.h"
+#include "core/crypto/random.h"
+#include "core/flow/callback.h"
+#include "core/flow/deliver.h"
+#include "core/flow/fanout.h"
+#include "core/flow/tick.h"
+#include "store/kinds.h"
+
+enum { PER_BUCKET = 64 };
+#define BEAT_US (10 * US_PER_S)
+#define DEAD_US (60 * US_PER_S)
+#define UPKEEP_US (6 * US_PER_HOUR)
+
+static struct metric taken_total = METRIC_COUNTER("reli_jobs_total", "", "Jobs taken by lease");
+
+struct running {
+    struct jobs *jobs;
+    struct lease_unit unit;
+};
+
+struct jobs {
+    struct flow *flow;
+    struct jobs_options o;
+    struct timer scan_timer, beat_timer, upkeep_timer;
+    bool scanning, stopped;
+    int n_running;
+    int n_replicas;
+    int64_t started_us;
+};
+
+static void scan(void *ctx);
+
+static void work_done(void *ctx)
+{
+    struct running *r = ctx;
+    r->jobs->n_running--;
+    r->jobs->flow->busy--;
+    free(r);
+}
+
+static void work(struct running *r)
+{
+    struct flow *f = r->jobs->flow;
+    const struct lease_row *row = &r->unit.row;
+    metric_add(&taken_total, 1);
+    if (str_eq(row->kind, STR("payment")))
+        tick_start(f, row->merchant_id, row->subject, work_done, r);
+    else if (str_eq(row->kind, STR("inbound")))
+        callback_process(f, row->merchant_id, row->subject, row->n, r->unit.tries, work_done, r);
+    else if (str_eq(row->kind, STR("fanout")))
+        fanout_start(f, row->merchant_id, row->subject, row->n, work_done, r);
+    else if (str_eq(row->kind, STR("delivery")))
+        deliver_start(f, row->merchant_id, row->subject, work_done, r);
+    else
+        work_done(r);
+}
+
+static void leased(void *ctx)
+{
+    struct running *r = ctx;
+    if (err_is(r->unit.unit.err) || !r->unit.taken || r->jobs->flow->closing)
+        work_done(r);
+    else
+        work(r);
+}
+
+static struct str kind_word(struct str kind)
+{
+    static const struct str words[] = {{"payment", 7}, {"inbound", 7}, {"fanout", 6}, {"delivery", 8}};
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (str_eq(kind, words[i]))
+            return words[i];
+    return STR_NULL;
+}
+
+enum { J_MERCHANT, J_KIND, J_SUBJECT, J_N };
+
+static void take(struct jobs *j, const struct rows *rows, size_t i)
+{
+    struct flow *f = j->flow;
+    struct str kind = kind_word(rows_str(rows, i, J_KIND));
+    struct running *r = kind.p != NULL ? calloc(1, sizeof *r) : NULL;
+    if (r == NULL)
+        return;
+    int64_t now = loop_wall_us(f->loop);
+    r->jobs = j;
+    r->unit.row = (struct lease_row){
+        .merchant_id = rows_uuid(rows, i, J_MERCHANT),
+        .kind = kind,
+        .subject = rows_uuid(rows, i, J_SUBJECT),
+        .n = (int32_t)rows_i64(rows, i, J_N),
+        .owner = f->replica,
+        .until = now + FLOW_LEASE_US,
+        .now = now,
+    };
+    j->n_running++;
+    f->busy++;
+    lease_unit_ready(&r->unit, leased, r);
+    store_write(f->store, &r->unit.unit);
+}
+
+static void scanned(void *ctx, struct err err, const struct rows *rows)
+{
+    struct jobs *j = ctx;
+    size_t n = err_is(err) ? 0 : rows_n(rows);
+    j->scanning = false;
+    j->flow->busy--;
+    if (j->stopped)
+        return;
+    for (size_t i = 0; i < n && j->n_running < j->o.max_running; i++)
+        take(j, rows, i);
+    /* many at once: look again soon */
+    timer_set(j->flow->loop, &j->scan_timer, n >= PER_BUCKET ? 20 * US_PER_MS : j->o.scan_us, scan, j);
+}
+
+static void scan(void *ctx)
+{
+    struct jobs *j = ctx;
+    struct flow *f = j->flow;
+    if (j->n_running >= j->o.max_running) {
+        timer_set(f->loop, &j->scan_timer, 20 * US_PER_MS, scan, j);
+        return;
+    }
+    j->scanning = true;
+    f->busy++;
+    struct value params[] = {V_TIME(loop_wall_us(f->loop)), V_I64(PER_BUCKET)};
+    store_read(f->store, Q_job_due, params, COUNT_OF(params), scanned, j);
+}
+
+static void beaten(void *ctx, struct err err, const struct rows *rows)
+{
+    struct jobs *j = ctx;
+    j->flow->busy--;
+    if (!err_is(err) && rows_n(rows) == 1)
+        j->n_replicas = (int)rows_i64(rows, 0, 0);
+}
+
+static void beat(void *ctx)
+{
+    struct jobs *j = ctx;
+    struct flow *f = j->flow;
+    int64_t now = loop_wall_us(f->loop);
+    struct value params[] = {V_UUID(f->replica), V_TEXT(str_c(j->o.version)), V_TIME(j->started_us),
+                             V_TIME(now), V_TIME(now - DEAD_US)};
+    f->busy++;
+    store_exec(f->store, Q_replica_beat, params, COUNT_OF(params), beaten, j);
+    timer_set(f->loop, &j->beat_timer, BEAT_US, beat, j);
+}
+
+static void kept_up(void *ctx, struct err err, const struct rows *rows)
+{
+    struct jobs *j = ctx;
+    j->flow->busy--;
+    if (err_is(err))
+        log_warn("upkeep.failed", F_ERR(err));
+    else
+        log_info("upkeep.done", F_I64("partitions", rows_i64(rows, 0, 0)),
+                 F_BOOL("idempotency_slot_emptied", rows_bool(rows, 0, 1)));
+}
+
+/* Partitions ahead of time and the next idempotency slot. Cheap and harmless when all replicas do it. */
+static void upkeep(void *ctx)
+{
+    struct jobs *j = ctx;
+    struct flow *f = j->flow;
+    int64_t now = loop_wall_us(f->loop);
+    int64_t retention = f->settings.idempotency_retention_us;
+    struct value params[] = {V_TIME(now), V_I32((int32_t)(now / retention))};
+    f->busy++;
+    store_exec(f->store, Q_upkeep, params, COUNT_OF(params), kept_up, j);
+    int64_t next = UPKEEP_US < retention / 2 ? UPKEEP_US : retention / 2;
+    timer_set(f->loop, &j->upkeep_timer, next, upkeep, j);
+}
+
+struct err jobs_new(struct flow *f, const struct jobs_options *o, struct jobs **out)
+{
+    struct jobs *j = calloc(1, sizeof *j);
+    if (j == NULL)
+        return ERR(NO_MEMORY, "jobs");
+    j->flow = f;
+    j->o = *o;
+    if (j->o.scan_us == 0)
+        j->o.scan_us = US_PER_S;
+    if (j->o.max_running == 0)
+        j->o.max_running = 512;
+    j->n_replicas = 1;
+    j->started_us = loop_wall_us(f->loop);
+    timer_set(f->loop, &j->scan_timer, 0, scan, j);
+    timer_set(f->loop, &j->beat_timer, 0, beat, j);
+    timer_set(f->loop, &j->upkeep_timer, 5 * US_PER_S, upkeep, j);
+    *out = j;
+    return ERR_OK;
+}
+
+void jobs_stop(struct jobs *j)
+{
+    j->stopped = true;
+    timer_off(j->flow->loop, &j->scan_timer);
+    timer_off(j->flow->loop, &j->beat_timer);
+    timer_off(j->flow->loop, &j->upkeep_timer);
+}
+
+void jobs_free(struct jobs *j)
+{
+    free(j);
+}
+
+int jobs_n_replicas(const struct jobs *j)
+{
+    return j->n_replicas;
+}

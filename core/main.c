@@ -1,0 +1,90 @@
+/* The command line: finds the subcommand and gives it the rest. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/app.h"
+#include "core/base/arena.h"
+#include "core/codec/json.h"
+#include "core/commands.h"
+#include "core/crypto/random.h"
+
+static int command_serve(int argc, char **argv)
+{
+    struct conf conf;
+    (void)argv;
+    if (argc != 0) {
+        fputs("usage: reli serve\n", stderr);
+        return 2;
+    }
+    int code = 2;
+    if (!err_is(conf_read(&conf, CONF_SERVE))) {
+        log_open(STDERR_FILENO, conf.log_level);
+        code = app_serve(&conf);
+    }
+    conf_free(&conf);
+    return code;
+}
+
+static int command_sandbox(int argc, char **argv)
+{
+    (void)argv;
+    if (argc != 0) {
+        fputs("usage: reli sandbox\n", stderr);
+        return 2;
+    }
+    log_open(STDERR_FILENO, LOG_INFO);
+    return app_sandbox();
+}
+
+static int command_help(int argc, char **argv);
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *usage;
+    const char *help;
+} commands[] = {
+    {"serve", command_serve, "serve", "the gateway: REST, WebSocket, callbacks, timers, deliveries"},
+    {"sandbox", command_sandbox, "sandbox", "every provider simulated over real HTTP"},
+    {"migrate", command_migrate, "migrate", "brings the database to this version's schema; safe to run twice"},
+    {"merchant", command_merchant, "merchant create --name NAME [--country KE]", "prints the merchant's id"},
+    {"keys", command_keys, "keys create --merchant ID --mode test|live [--scopes …]", "prints an API key, once"},
+    {"doctor", command_doctor, "doctor", "checks configuration and database; says what to mend"},
+    {"health", command_health, "health", "exit code 0 if the service on RELI_LISTEN is ready"},
+    {"version", command_version, "version", "which build this is"},
+    {"help", command_help, "help [COMMAND]", "this list"},
+};
+
+static int command_help(int argc, char **argv)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (argc == 0 || strcmp(argv[0], commands[i].name) == 0)
+            printf("  reli %-52s %s\n", commands[i].usage, commands[i].help);
+    if (argc == 0)
+        puts("\nConfiguration is read from the environment; README.md lists the variables.\n"
+             "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "help";
+    int code = 2;
+    /* DNS is the thread pool's main work: more threads than libuv's four */
+    (void)setenv("UV_THREADPOOL_SIZE", "8", 0);
+    (void)signal(SIGPIPE, SIG_IGN);
+    json_seed((uint32_t)random_u64());
+    size_t i = 0;
+    while (i < COUNT_OF(commands) && strcmp(commands[i].name, name) != 0)
+        i++;
+    if (i < COUNT_OF(commands))
+        code = commands[i].run(argc > 2 ? argc - 2 : 0, argv + 2);
+    else
+        fprintf(stderr, "reli: no command '%s'; try reli help\n", name);
+    arena_trim();
+    log_close();
+    return code;
+}

@@ -1,0 +1,25 @@
+/* Options of the sandbox from the environment. */
+#include "gateways/sandbox/env.h"
+
+#include <stdlib.h>
+
+static struct str text(const char *name)
+{
+    const char *v = getenv(name);
+    return v != NULL ? str_c(v) : STR("");
+}
+
+struct sandbox_options sandbox_options_env(void)
+{
+    return (struct sandbox_options){
+        .listen = text("RELI_SANDBOX_LISTEN"),
+        .settings = text("RELI_SANDBOX_SETTINGS"),
+        .mpesa_consumer_key = getenv("SANDBOX_MPESA_CONSUMER_KEY"),
+        .mpesa_consumer_secret = getenv("SANDBOX_MPESA_CONSUMER_SECRET"),
+        .mpesa_shortcode = getenv("SANDBOX_MPESA_SHORTCODE"),
+        .mpesa_passkey = getenv("SANDBOX_MPESA_PASSKEY"),
+        .mpesa_till_store = getenv("SANDBOX_MPESA_TILL_STORE"),
+        .mpesa_till = getenv("SANDBOX_MPESA_TILL"),
+        .mpesa_till_passkey = getenv("SANDBOX_MPESA_TILL_PASSKEY"),
+    };
+}

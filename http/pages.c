@@ -1,0 +1,219 @@
+/* The service about itself: health, metrics, documentation, providers. */
+#include "http/api.h"
+
+#include "core/base/embed.h"
+#include "core/base/metric.h"
+#include "core/base/times.h"
+#include "core/codec/jsonw.h"
+
+enum { METRICS_MAX = 1 << 20, PAGE_MAX = 1 << 20 };
+
+static const struct embed_file *static_file(struct str name)
+{
+    for (const struct embed_file *f = embed_static; f->name != NULL; f++)
+        if (str_eq(str_c(f->name), name))
+            return f;
+    return NULL;
+}
+
+/* ---- health ---- */
+
+void page_livez(struct http_exchange *x)
+{
+    http_reply(x, 200, STR("text/plain; charset=utf-8"), STR("ok\n"));
+}
+
+static bool ready(struct http_exchange *x, const char **why)
+{
+    struct api *api = api_of(x);
+    if (api->draining) {
+        *why = "draining";
+        return false;
+    }
+    if (!vault_ready(api->flow->vault)) {
+        *why = "the installation's keys are not open";
+        return false;
+    }
+    return store_ready(api->flow->store, why);
+}
+
+void page_readyz(struct http_exchange *x)
+{
+    const char *why = "";
+    if (ready(x, &why)) {
+        http_reply(x, 200, STR("text/plain; charset=utf-8"), STR("ready\n"));
+        return;
+    }
+    http_set_header(x, STR("Retry-After"), STR("1"));
+    struct str body = arena_fmt(x->arena, "%s\n", why);
+    http_reply(x, 503, STR("text/plain; charset=utf-8"), body);
+}
+
+/* As load balancers ask it thousands of times: nothing is looked up. */
+void page_health(struct http_exchange *x)
+{
+    http_reply_json(x, 200, STR("{\"status\":\"ok\"}"));
+}
+
+void page_health_detailed(struct http_exchange *x)
+{
+    struct api *api = api_of(x);
+    const char *why = "";
+    struct buf b;
+    buf_init(&b, 16384);
+    struct jsonw w = jw_into(&b);
+    bool ok = ready(x, &why);
+    jw_open(&w);
+    jw_c(&w, "status", ok ? "ok" : "unavailable");
+    jw_str(&w, "detail", ok ? STR_NULL : str_c(why));
+    jw_c(&w, "version", api->version);
+    jw_time(&w, "started_at", api->started_wall_us);
+    jw_time(&w, "time", loop_wall_us(api->flow->loop));
+    jw_bool(&w, "maintenance", api->maintenance);
+    jw_key(&w, "components");
+    jw_open(&w);
+    jw_c(&w, "postgresql", store_ready(api->flow->store, NULL) ? "ok" : "unavailable");
+    jw_c(&w, "redis", api->flow->redis == NULL ? "not_configured"
+                      : redis_up(api->flow->redis) ? "ok"
+                                                   : "unavailable");
+    jw_close(&w);
+    jw_close(&w);
+    api_reply_buf(x, 200, &b);
+}
+
+void page_metrics(struct http_exchange *x)
+{
+    struct api *api = api_of(x);
+    struct buf b;
+    if (!cidr_list_has_text(&api->metrics_cidrs, str_c(x->peer.text))) {
+        http_problem(x, ERR(FORBIDDEN, NULL), "Metrics are for loopback and allow-listed addresses.");
+        return;
+    }
+    buf_init(&b, METRICS_MAX);
+    metric_print(&b);
+    if (b.failed)
+        http_problem(x, ERR(NO_MEMORY, "metrics"), "");
+    else
+        http_reply(x, 200, STR("text/plain; version=0.0.4; charset=utf-8"), buf_view(&b));
+    buf_free(&b);
+}
+
+/* ---- documentation ---- */
+
+#define DOCS_CSP                                                                                   \
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " \
+    "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+static struct str type_of(struct str name)
+{
+    static const struct {
+        const char *end;
+        const char *type;
+    } types[] = {
+        {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},   {".json", "application/json"},
+        {".svg", "image/svg+xml"},
+    };
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        if (str_ends(name, str_c(types[i].end)))
+            return str_c(types[i].type);
+    return STR("application/octet-stream");
+}
+
+static void serve(struct http_exchange *x, struct str name)
+{
+    bool gzip = str_icontains(http_header(x, STR("accept-encoding")), STR("gzip"));
+    struct str packed_name = arena_fmt(x->arena, "%.*s.gz", STR_ARG(name));
+    const struct embed_file *packed = gzip ? static_file(packed_name) : NULL;
+    const struct embed_file *plain = packed == NULL ? static_file(name) : packed;
+    if (plain == NULL || str_ends(name, STR(".gz"))) {
+        http_problem(x, ERR(NOT_FOUND, NULL), "No such page.");
+        return;
+    }
+    if (packed != NULL)
+        http_set_header(x, STR("Content-Encoding"), STR("gzip"));
+    http_set_header(x, STR("Vary"), STR("Accept-Encoding"));
+    http_set_header(x, STR("Cache-Control"), STR("public, max-age=300"));
+    http_set_header(x, STR("Content-Security-Policy"), STR(DOCS_CSP));
+    http_reply(x, 200, type_of(name), embed_text(plain));
+}
+
+void page_openapi(struct http_exchange *x)
+{
+    http_set_header(x, STR("Access-Control-Allow-Origin"), STR("*"));
+    serve(x, STR("openapi.json"));
+}
+
+void page_docs(struct http_exchange *x)
+{
+    serve(x, STR("docs.html"));
+}
+
+void page_docs_file(struct http_exchange *x)
+{
+    serve(x, x->params[0]);
+}
+
+/* What `type` of a problem points to: the catalogue itself. */
+void page_errors(struct http_exchange *x)
+{
+    struct buf b;
+    buf_init(&b, PAGE_MAX);
+    buf_c(&b, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>reli: errors</title>\n"
+              "<h1>Errors</h1>\n<p>Every error is <code>application/problem+json</code> (RFC 9457) with one of "
+              "these codes.</p>\n<table><tr><th>code</th><th>status</th><th>meaning</th>"
+              "<th>the same request may be sent again</th></tr>\n");
+    for (int i = 1; i < ERR_N_CODES; i++) {
+        enum err_code code = (enum err_code)i;
+        if (err_public(code))
+            buf_fmt(&b, "<tr id=\"%s\"><td><code>%s</code></td><td>%d</td><td>%s</td><td>%s</td></tr>\n",
+                    err_word(code), err_word(code), err_http(code), err_title(code),
+                    err_retryable(code) ? "yes" : "no");
+    }
+    buf_c(&b, "</table></html>\n");
+    http_reply(x, 200, STR("text/html; charset=utf-8"), buf_view(&b));
+    buf_free(&b);
+}
+
+/* ---- providers ---- */
+
+static void put_words(struct jsonw *w, const char *name, const char *words)
+{
+    struct str rest = str_c(words), word;
+    jw_key(w, name);
+    jw_open_list(w);
+    while (rest.n > 0 && str_split(&rest, ',', &word))
+        jw_str(w, NULL, word);
+    jw_close_list(w);
+}
+
+void provider_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct buf b;
+    buf_init(&b, PAGE_MAX);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    jw_c(&w, "object", "list");
+    jw_key(&w, "data");
+    jw_open_list(&w);
+    for (size_t i = 0; gateways[i] != NULL; i++) {
+        const struct gateway *g = gateways[i];
+        bool active = flow_account(api_of(x)->flow, str_c(g->name), who->live) != NULL;
+        jw_open(&w);
+        jw_c(&w, "object", "provider");
+        jw_c(&w, "name", g->name);
+        jw_c(&w, "title", g->title);
+        jw_str(&w, "mode", mode_word(who->live));
+        jw_bool(&w, "active", active);
+        put_words(&w, "methods", g->methods);
+        put_words(&w, "currencies", g->currencies);
+        put_words(&w, "countries", g->countries);
+        jw_close(&w);
+    }
+    jw_close_list(&w);
+    jw_bool(&w, "has_more", false);
+    jw_null(&w, "next");
+    jw_close(&w);
+    api_reply_buf(x, 200, &b);
+}

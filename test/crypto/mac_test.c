@@ -1,0 +1,113 @@
+/* Digests against published vectors: FIPS 180-2 (B.1, B.2) and RFC 4231. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "core/crypto/mac.h"
+#include "core/crypto/text.h"
+
+static void assert_digest(const uint8_t got[SHA256_LEN], const char *want)
+{
+    struct buf b;
+    buf_init(&b, 64);
+    hex_add(&b, str_n((const char *)got, SHA256_LEN));
+    assert_true(str_eq(buf_view(&b), str_c(want)));
+    buf_free(&b);
+}
+
+static void sha256_vectors(void **state)
+{
+    (void)state;
+    uint8_t out[SHA256_LEN];
+    sha256_one(STR("abc"), out);
+    assert_digest(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    sha256_one(STR_NULL, out);
+    assert_digest(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    struct str parts[] = {STR("abcdbcdecdefdefgefgh"), STR(""), STR_NULL,
+                          STR("fghighijhijkijkljklmklmnlmnomnopnopq")};
+    sha256(parts, COUNT_OF(parts), out);
+    assert_digest(out, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    sha256(NULL, 0, out);
+    assert_digest(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+static void hmac_vectors(void **state)
+{
+    (void)state;
+    char aa[131], cd[50], k4[25];
+    memset(aa, 0xaa, sizeof aa);
+    memset(cd, 0xcd, sizeof cd);
+    for (int i = 0; i < 25; i++)
+        k4[i] = (char)(i + 1);
+    const struct {
+        struct str key, data;
+        const char *want;
+    } cases[] = {
+        {STR("\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b\x0b"),
+         STR("Hi There"), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+        {STR("Jefe"), STR("what do ya want for nothing?"),
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {str_n(aa, 20),
+         STR("\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd"
+             "\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd"
+             "\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd\xdd"),
+         "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
+        {str_n(k4, 25), str_n(cd, 50),
+         "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
+        {str_n(aa, 131), STR("Test Using Larger Than Block-Size Key - Hash Key First"),
+         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+        {str_n(aa, 131),
+         STR("This is a test using a larger than block-size key and a larger than block-size "
+             "data. The key needs to be hashed before being used by the HMAC algorithm."),
+         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"},
+        {STR(""), STR(""), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
+        {STR_NULL, STR_NULL, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint8_t out[SHA256_LEN];
+        hmac_sha256_one(cases[i].key, cases[i].data, out);
+        assert_digest(out, cases[i].want);
+        for (size_t cut = 0; cut <= cases[i].data.n && cut < 20;
+             cut++) { /* in parts it is the same */
+            struct str parts[] = {str_first(cases[i].data, cut), str_from(cases[i].data, cut)};
+            hmac_sha256(cases[i].key, parts, 2, out);
+            assert_digest(out, cases[i].want);
+        }
+    }
+}
+
+static void short_hashes(void **state)
+{
+    (void)state;
+    assert_true(short_hash(STR("a")) == short_hash(STR("a")));
+    assert_true(short_hash(STR("a")) != short_hash(STR("b")));
+    (void)short_hash(STR_NULL);
+}
+
+static int open_crypto(void **state)
+{
+    (void)state;
+    return err_is(crypto_open()) || err_is(crypto_open());
+}
+
+static int close_crypto(void **state)
+{
+    (void)state;
+    crypto_close();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sha256_vectors),
+        cmocka_unit_test(hmac_vectors),
+        cmocka_unit_test(short_hashes),
+    };
+    return cmocka_run_group_tests(tests, open_crypto, close_crypto);
+}

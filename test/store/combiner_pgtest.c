@@ -1,0 +1,308 @@
+/* Batches of the write combiner against a real PostgreSQL: what travels together, and what is
+ * refused alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "test/store/pg_fixture.h"
+
+/* ---- batches ---- */
+
+static void test_one_turn_few_commits(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(N, &put_kind);
+    int64_t commits = metric("reli_store_commits_total"), units = metric("reli_store_units_total");
+    write_all(items, N);
+    assert_int_equal(store_busy(s), N);
+    run_idle();
+    count_items(items, N, ERR_NONE, N);
+    assert_int_equal(metric("reli_store_commits_total") - commits, 8); /* 1000 / 128 */
+    assert_int_equal(metric("reli_store_units_total") - units, N);
+    assert_int_equal(metric("reli_store_waiting"), 0);
+    assert_int_equal(ask("select count(*) from put_row"), N);
+    assert_int_equal(ask("select count(distinct tx) from put_row"), 8);
+    for (int i = 0; i < N; i++)
+        assert_true(items[i].ours && items[i].n_resets == 0);
+    free(items);
+    finish();
+}
+
+static void test_duplicate_fails_alone(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(N, &put_kind);
+    write_all(items, 1);
+    run_idle();
+    items[7].row.id = items[0].row.id;
+    int64_t commits = metric("reli_store_commits_total");
+    write_all(items + 1, N - 1);
+    run_idle();
+    count_items(items, N, ERR_NONE, N);
+    assert_int_equal(metric("reli_store_commits_total") - commits, 1);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(items[i].ours, i != 7);
+    free(items);
+    finish();
+}
+
+static void test_poison_fails_alone(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    static const int poison[] = {0, 31, 64, 99};
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(N, &put_kind);
+    for (size_t i = 0; i < COUNT_OF(poison); i++)
+        items[poison[i]].row.v = -1;
+    write_all(items, N);
+    run_idle();
+    count_items(items, N, ERR_CONFLICT, COUNT_OF(poison));
+    count_items(items, N, ERR_NONE, N - COUNT_OF(poison));
+    for (size_t i = 0; i < COUNT_OF(poison); i++) {
+        assert_int_equal(items[poison[i]].unit.err.code, ERR_CONFLICT);
+        assert_int_equal(items[poison[i]].unit.err.detail, 3505720); /* 23514 to base 36 */
+    }
+    assert_int_equal(ask("select count(*) from put_row"), N - (int)COUNT_OF(poison));
+    free(items);
+    finish();
+}
+
+static void test_one_key_keeps_order(void **state)
+{
+    (void)state;
+    enum { N = 40, CHAINS = 3 };
+    start((struct store_options){.writers = 3});
+    run_ready();
+    struct item *items = items_new(N * CHAINS, &chain_kind);
+    for (int c = 0; c < CHAINS; c++) {
+        for (int i = 0; i < N; i++) {
+            struct item *it = &items[i * CHAINS + c];
+            it->row.id = items[c].row.id;
+            it->row.v = i;
+            it->unit.keys[i % UNIT_MAX_KEYS] = (uint64_t)(1000 + c);
+            it->unit.keys[(i + 1) % UNIT_MAX_KEYS] = 0;
+        }
+        char text[UUID_TEXT], insert[128];
+        snprintf(insert, sizeof insert, "insert into chain values ('%s', 0)",
+                 uuid_text(items[c].row.id, text));
+        sql(insert);
+    }
+    write_all(items, N * CHAINS);
+    run_idle();
+    count_items(items, N * CHAINS, ERR_NONE, N * CHAINS);
+    for (int i = CHAINS; i < N * CHAINS; i++) {
+        assert_true(items[i].ours);
+        assert_true(items[i].order > items[i - CHAINS].order);
+        assert_true(items[i].tx > items[i - CHAINS].tx);
+    }
+    assert_int_equal(ask("select min(v) from chain"), N);
+    free(items);
+    finish();
+}
+
+static void test_kinds_and_merchants(void **state)
+{
+    (void)state;
+    enum { N = 30 };
+    for (int by_merchant = 0; by_merchant < 2; by_merchant++) {
+        sql("truncate put_row");
+        start((struct store_options){.writers = 1, .by_merchant = by_merchant != 0});
+        run_ready();
+        struct item *puts = items_new(N, &put_kind), *griefs = items_new(N, &grief_kind);
+        for (int i = 0; i < N; i++)
+            puts[i].unit.merchant.b[0] = griefs[i].unit.merchant.b[0] = (uint8_t)(i % 3);
+        int64_t commits = metric("reli_store_commits_total");
+        write_all(griefs, N);
+        write_all(puts, N);
+        run_idle();
+        count_items(puts, N, ERR_NONE, N);
+        count_items(griefs, N, ERR_NONE, N);
+        assert_int_equal(metric("reli_store_commits_total") - commits, by_merchant ? 3 : 1);
+        assert_int_equal(ask("select count(distinct tx) from put_row"), by_merchant ? 3 : 1);
+        for (int i = 0; i < N; i++)
+            assert_int_equal(puts[i].tx, griefs[i].tx); /* one transaction for all kinds */
+        free(puts);
+        free(griefs);
+        finish();
+    }
+}
+
+static void test_too_many_wait(void **state)
+{
+    (void)state;
+    enum { N = 15, ROOM = 10 };
+    start((struct store_options){.max_waiting = ROOM});
+    run_ready();
+    struct item *items = items_new(N, &put_kind);
+    write_all(items, N);
+    run_idle();
+    count_items(items, N, ERR_OVERLOADED, N - ROOM);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(items[i].unit.err.code, i < ROOM ? ERR_NONE : ERR_OVERLOADED);
+    assert_int_equal(ask("select count(*) from put_row"), ROOM);
+    free(items);
+    finish();
+}
+
+/* ---- refusals of a batch ---- */
+
+static void test_serialization_failure_runs_again(void **state)
+{
+    (void)state;
+    enum { N = 10 };
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(N, &put_kind), *grief = items_new(1, &grief_kind);
+    grief->row.v = 1; /* the first four runs fail */
+    write_all(grief, 1);
+    write_all(items, N);
+    run_idle();
+    count_items(items, N, ERR_NONE, N);
+    count_items(grief, 1, ERR_NONE, 1);
+    assert_int_equal(grief->n_resets, 4);
+    assert_int_equal(ask("select count(distinct tx) from put_row"), 1); /* not halved */
+    free(items);
+    free(grief);
+    finish();
+}
+
+static void test_endless_contention_ends(void **state)
+{
+    (void)state;
+    enum { N = 4 };
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(N, &put_kind), *grief = items_new(1, &grief_kind);
+    grief->row.v = 2;
+    write_all(grief, 1);
+    write_all(items, N);
+    run_idle();
+    count_items(items, N, ERR_NONE, N);
+    count_items(grief, 1, ERR_CONFLICT, 1);
+    free(items);
+    free(grief);
+    finish();
+}
+
+static bool one_waits_for_a_lock(void *ctx)
+{
+    (void)ctx;
+    return ask("select count(*) from pg_locks where not granted") == 1;
+}
+
+static void test_deadlock_runs_again(void **state)
+{
+    (void)state;
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(1, &both_kind);
+    PGconn *other = PQconnectdb(getenv("DATABASE_URL"));
+    PQclear(PQexec(other, "begin; update lock_row set v = v + 100 where id = 1"));
+    write_all(items, 1);
+    struct timer tick = {0}; /* a turn now and then, so that somebody looks at the locks */
+    do
+        timer_set(l, &tick, 2 * US_PER_MS, until_late, NULL);
+    while (loop_run(l), !one_waits_for_a_lock(NULL));
+    /* The unit has waited longer than the other one: it is the unit that finds the deadlock. */
+    assert_int_equal(PQsendQuery(other, "update lock_row set v = v + 100 where id = 2; commit"), 1);
+    run_idle();
+    PGresult *res;
+    while ((res = PQgetResult(other)) != NULL) {
+        assert_int_equal(PQresultStatus(res), PGRES_COMMAND_OK);
+        PQclear(res);
+    }
+    PQfinish(other);
+    count_items(items, 1, ERR_NONE, 1);
+    assert_int_equal(items->n_resets, 1);
+    assert_int_equal(ask("select sum(v) from lock_row"), 202);
+    free(items);
+    finish();
+}
+
+static void test_statement_timeout_fails_alone(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+    start((struct store_options){.statement_timeout_us = 150 * US_PER_MS});
+    run_ready();
+    struct item *items = items_new(N, &put_kind), *grief = items_new(1, &grief_kind);
+    grief->row.v = 3; /* sleeps */
+    write_all(items, N);
+    write_all(grief, 1);
+    run_idle();
+    count_items(items, N, ERR_NONE, N);
+    count_items(grief, 1, ERR_TIMEOUT, 1);
+    free(items);
+    free(grief);
+    finish();
+}
+
+/* One row that somebody else holds costs its own unit three seconds, and the others not much more.
+ */
+static void test_locked_row_fails_alone(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(N, &put_kind), *grief = items_new(1, &grief_kind);
+    grief->row.v = 4;
+    sql("begin; update lock_row set v = 0 where id = 1");
+    write_all(items, N);
+    write_all(grief, 1);
+    int64_t from = store_clock_us();
+    run_idle();
+    int64_t took = store_clock_us() - from;
+    sql("rollback");
+    count_items(items, N, ERR_NONE, N);
+    count_items(grief, 1, ERR_TIMEOUT, 1);
+    assert_true(took >= 3 * US_PER_S && took < 5 * US_PER_S);
+    free(items);
+    free(grief);
+    finish();
+}
+
+static void test_exhausted_server(void **state)
+{
+    (void)state;
+    enum { N = 8 };
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(N, &grief_kind);
+    items[3].row.v = 5;
+    write_all(items, N);
+    run_idle();
+    count_items(items, N, ERR_OVERLOADED, N);
+    free(items);
+    finish();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PG_TEST(test_one_turn_few_commits),
+        PG_TEST(test_duplicate_fails_alone),
+        PG_TEST(test_poison_fails_alone),
+        PG_TEST(test_one_key_keeps_order),
+        PG_TEST(test_kinds_and_merchants),
+        PG_TEST(test_too_many_wait),
+        PG_TEST(test_serialization_failure_runs_again),
+        PG_TEST(test_endless_contention_ends),
+        PG_TEST(test_deadlock_runs_again),
+        PG_TEST(test_statement_timeout_fails_alone),
+        PG_TEST(test_locked_row_fails_alone),
+        PG_TEST(test_exhausted_server),
+    };
+    PG_RUN(tests);
+}

@@ -1,0 +1,315 @@
+"""The processes behind the tests: services, databases, replicas, and how they end."""
+
+import base64
+import itertools
+import os
+import pathlib
+import subprocess
+
+import helpers
+import psycopg2
+import psycopg2.extras
+import pytest
+from helpers import ROOT, SANITIZER, Replica, Sandbox, Shop, wait_until
+
+
+def binary():
+    build = os.environ.get("BUILD", "build")
+    return os.path.abspath(os.environ.get("RELI_BIN", ROOT / build / "debug" / "reli"))
+
+
+class Services:
+    """PostgreSQL and Redis by scripts/services.sh in a directory of their own, or somebody else's."""
+
+    def __init__(self, folder=None):
+        self.folder = folder
+        if folder is not None:
+            self.script("start")
+        self.read()
+
+    def script(self, what):
+        subprocess.run([ROOT / "scripts/services.sh", what, self.folder], check=True, timeout=120,
+                       stdin=subprocess.DEVNULL)
+
+    def read(self):
+        found = dict(os.environ)
+        if self.folder is not None:
+            for line in pathlib.Path(self.folder, "services.env").read_text().splitlines():
+                name, _, value = line.partition("=")
+                found[name] = value.strip("'")
+        self.admin_url = found["DATABASE_ADMIN_URL"]
+        self.redis_url = found["REDIS_URL"]
+
+    def url(self, role, database):
+        """The same server, another role and database."""
+        address = self.admin_url.partition("?")[2]
+        return f"postgresql://{role}@/{database}?{address}"
+
+    def admin(self, statement, database="postgres"):
+        c = psycopg2.connect(self.url("postgres", database))
+        try:
+            c.autocommit = True
+            with c.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            c.close()
+
+
+class Database:
+    """A migrated database, for looking only."""
+
+    def __init__(self, services, name):
+        self.services, self.name = services, name
+        self.service_url = services.url("reli_service", name)
+        self.owner_url = services.url("reli_owner", name)
+        self.conn = None
+
+    def rows(self, statement, *params):
+        if self.conn is None or self.conn.closed:
+            self.conn = psycopg2.connect(self.owner_url, cursor_factory=psycopg2.extras.RealDictCursor)
+            self.conn.autocommit = True
+        with self.conn.cursor() as c:
+            c.execute(statement, params)
+            return [dict(r) for r in c.fetchall()] if c.description else None
+
+    def one(self, statement, *params):
+        (row,) = self.rows(statement, *params)
+        return row
+
+    def value(self, statement, *params):
+        (value,) = self.one(statement, *params).values()
+        return value
+
+    def transfers(self, payment):
+        """The ledger's transfers of a payment: (debit type, credit type, minor units, currency)."""
+        return [(r["debit"], r["credit"], r["amount"], r["currency"]) for r in self.rows("""
+            select d.type as debit, c.type as credit, t.amount, t.currency
+            from reli.ledger_transfer t
+            join reli.ledger_account d on d.merchant_id = t.merchant_id and d.id = t.debit_id
+            join reli.ledger_account c on c.merchant_id = t.merchant_id and c.id = t.credit_id
+            where t.payment_id = %s order by t.journal_id, t.step""", payment)]
+
+    def events(self, payment):
+        return self.rows("select seq, type from reli.event where subject_id = %s order by seq", payment)
+
+    def due(self, now):
+        """Jobs whose time has come, whoever holds them."""
+        return self.rows("select kind, subject, n from reli.job where run_at <= to_timestamp(%s)", now)
+
+    def close(self):
+        if self.conn is not None:
+            self.conn.close()
+            self.conn = None
+
+
+class Stack:
+    """What one run of the tests shares."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.binary = binary()
+        if not os.access(self.binary, os.X_OK):
+            pytest.exit(f"{self.binary} is missing: make V=debug, or set RELI_BIN", 2)
+        self.numbers = itertools.count(1)
+        self.tag = f"sys{os.getpid()}"
+        given = "DATABASE_ADMIN_URL" in os.environ and "REDIS_URL" in os.environ
+        self.services = Services(None if given else str(self.folder / "services"))
+        self.sandbox = None
+        self.leaving = []   # told to stop, not yet looked at
+        self.databases = []  # (database, its processes)
+        self.template = f"{self.tag}_template"
+        self.services.admin(f"create database {self.template} owner reli_owner")
+        template = Database(self.services, self.template)
+        done = self.cli(template, "migrate")
+        assert done.returncode == 0, done.stderr
+        self.sandbox = self.new_sandbox()
+
+    def new_sandbox(self):
+        port = helpers.free_port()
+        env = self.base_env() | {"RELI_SANDBOX_LISTEN": f"127.0.0.1:{port}"}
+        log = self.folder / f"sandbox-{next(self.numbers)}.log"
+        sandbox = Sandbox(self.binary, env, log, port).ready()
+        sandbox.reset()
+        return sandbox
+
+    def base_env(self):
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith(("RELI_", "MPESA_", "DATABASE_", "REDIS_", "JWT_", "PG"))}
+        env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
+        env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        return env
+
+    def env(self, database, **extra):
+        """The environment of a program of the service; a value of None takes a variable away."""
+        env = self.base_env() | {
+            "DATABASE_URL": database.service_url,
+            "DATABASE_MIGRATE_URL": database.owner_url,
+            "REDIS_URL": self.services.redis_url,
+            "RELI_MASTER_KEY": "1:" + base64.b64encode(b"reli-system-tests-master-key-32b").decode(),
+            "JWT_SECRET_KEY": "jwt-secret-of-the-system-tests-0123456789",
+            "RELI_PROVIDER_MODE": "test",
+            "RELI_WEBHOOK_ALLOW_PRIVATE": "1",
+            "RELI_DRAIN_TIMEOUT": "8s",
+            "MPESA_CONSUMER_KEY": "sandbox_consumer_key",
+            "MPESA_CONSUMER_SECRET": "sandbox_consumer_secret",
+            "MPESA_SHORTCODE": "174379",
+            "MPESA_PASSKEY": helpers.PASSKEY,
+        }
+        if self.sandbox is not None:
+            env["MPESA_BASE_URL"] = self.sandbox.url + "/mpesa"
+        env.update({k: v for k, v in extra.items() if v is not None})
+        return {k: v for k, v in env.items() if k not in extra or extra[k] is not None}
+
+    def cli(self, database, *args, **extra):
+        """Runs a command to its end."""
+        return subprocess.run([self.binary, *args], env=self.env(database, **extra), text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+
+    def database(self):
+        self.look_after()
+        name = f"{self.tag}_{next(self.numbers)}"
+        self.services.admin(f"create database {name} template {self.template} owner reli_owner")
+        # Rights on a database are not copied.
+        self.services.admin(f"grant connect on database {name} to reli_service")
+        database = Database(self.services, name)
+        self.databases.append((database, []))
+        return database
+
+    def serve(self, database, port=None, clock=None, **extra):
+        port = port or helpers.free_port()
+        if clock is not None:
+            extra["RELI_TEST_CLOCK"] = str(clock.path)
+        extra.setdefault("RELI_LISTEN", f"127.0.0.1:{port}")
+        extra.setdefault("RELI_PUBLIC_URL", f"http://127.0.0.1:{port}")
+        log = self.folder / f"serve-{next(self.numbers)}.log"
+        replica = Replica(self.binary, self.env(database, **extra), log, port, clock)
+        replica.database = database
+        for known, processes in self.databases:
+            if known is database:
+                processes.append(replica)
+        return replica
+
+    def shop(self, replica, country="KE", mode="test"):
+        """A new merchant with a key."""
+        made = self.cli(replica.database, "merchant", "create", "--name", "A shop", "--country", country)
+        assert made.returncode == 0, made.stderr
+        words = dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
+        return Shop(replica, words["merchant_id"], words["webhook_secret"],
+                    self.api_key(replica, words["merchant_id"], mode))
+
+    def api_key(self, replica, merchant, mode="test", *more):
+        made = self.cli(replica.database, "keys", "create", "--merchant", merchant, "--mode", mode, *more)
+        assert made.returncode == 0, made.stderr
+        words = dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
+        return words["api_key"]
+
+    def leave(self, replica):
+        """Tells a replica to stop; how it ended is looked at later, since a drain takes seconds."""
+        if replica.clock is not None and replica in replica.clock.replicas:
+            replica.clock.replicas.remove(replica)
+        replica.term()
+        self.leaving.append(replica)
+
+    def look_after(self, to_the_end=False):
+        """Those that have ended must have ended well; their databases go."""
+        for replica in list(self.leaving):
+            if to_the_end:
+                replica.wait()
+            elif replica.running():
+                continue
+            self.leaving.remove(replica)
+            self.check_end(replica)
+        for database, processes in list(self.databases):
+            if processes and not any(p.running() or p in self.leaving for p in processes):
+                database.close()
+                self.services.admin(f"drop database if exists {database.name} with (force)")
+                self.databases.remove((database, processes))
+
+    def check_end(self, process):
+        text = process.log.read_bytes()
+        assert not SANITIZER.search(text), f"{process.log}:\n{process.tail(6000)}"
+        if not process.killed:
+            assert process.p.returncode == 0, f"ended with {process.p.returncode}:\n{process.tail()}"
+
+    def close(self):
+        try:
+            self.look_after(to_the_end=True)
+            self.sandbox.term()
+            self.sandbox.wait()
+            self.check_end(self.sandbox)
+        finally:
+            for _, processes in self.databases:
+                for process in processes:
+                    process.kill()
+            for database, _ in self.databases:
+                database.close()
+                self.services.admin(f"drop database if exists {database.name} with (force)")
+            self.sandbox.kill()
+            self.services.admin(f"drop database if exists {self.template} with (force)")
+            if self.services.folder is not None:
+                self.services.script("reset")
+
+
+class Launcher:
+    """Starts replicas for one test; they share a database of their own."""
+
+    def __init__(self, stack, clock, sandbox=None):
+        self.stack, self.clock = stack, clock
+        self.sandbox = sandbox or stack.sandbox
+        self._database = None
+        self.replicas = []
+
+    @property
+    def database(self):
+        if self._database is None:
+            self._database = self.stack.database()
+        return self._database
+
+    def __call__(self, n=1, clock=True, ready=True, **extra):
+        extra.setdefault("MPESA_BASE_URL", self.sandbox.url + "/mpesa")
+        started = [self.stack.serve(self.database, clock=self.clock if clock else None, **extra)
+                   for _ in range(n)]
+        self.replicas += started
+        if ready:
+            for r in started:
+                r.ready()
+        return started
+
+    def one(self, **kw):
+        return self(1, **kw)[0]
+
+    def again(self, replica, **extra):
+        """A new process in the place of one that has gone: same address, same environment."""
+        env = {k: v for k, v in (replica.env | extra).items() if v is not None}
+        new = Replica(replica.binary, env, self.stack.folder / f"serve-{next(self.stack.numbers)}.log",
+                      replica.port, replica.clock)
+        new.database = replica.database
+        for known, processes in self.stack.databases:
+            if known is replica.database:
+                processes.append(new)
+        self.replicas.append(new)
+        return new.ready()
+
+    def shop(self, replica=None, **kw):
+        return self.stack.shop(replica or self.replicas[0], **kw)
+
+    def settle(self):
+        """Waits until no job is due by the test clock and the provider is asked nothing more."""
+        seen = []
+
+        def quiet():
+            if self.database.due(self.clock.now()):
+                seen.clear()
+                return False
+            seen.append(self.sandbox.get("/_sandbox/calls?limit=0").json["received"])
+            return len(seen) >= 3 and seen[-1] == seen[-3]
+
+        wait_until(quiet, 20, "no job is due", every=0.05)
+
+    def close(self):
+        for replica in self.replicas:
+            if replica.running():
+                self.stack.leave(replica)
+            elif replica not in self.stack.leaving:
+                self.stack.check_end(replica)

@@ -1,0 +1,41 @@
+#ifndef RELI_WS_SOCKET_H
+#define RELI_WS_SOCKET_H
+
+#include "core/base/blob.h"
+#include "core/base/list.h"
+#include "core/loop/stream.h"
+
+/* One WebSocket connection (RFC 6455), server side, after the handshake: frames out, pings, closing. What clients send
+ * is only looked at as far as the protocol asks; messages are ignored. */
+struct socket;
+
+struct socket_owner {
+    /* The connection has ended; the socket is gone when this returns. */
+    void (*gone)(void *ctx, struct socket *s);
+    void *ctx;
+};
+
+/* Takes the stream. NULL without memory (the stream is closed then). */
+struct socket *socket_new(struct loop *l, struct stream *stream, const struct socket_owner *owner);
+/* Sends a text frame that was made by socket_frame. A client that cannot keep up is closed with 1013. */
+void socket_send(struct socket *s, struct blob *frame);
+/* Says goodbye with this status code and ends when the client has answered, or after five seconds. */
+void socket_close(struct socket *s, int code);
+/* Cuts it; `gone` is not called. */
+void socket_free(struct socket *s);
+
+/* A text frame around `text`, to be shared by all who get it. NULL without memory. */
+struct blob *socket_frame(struct str text);
+/* The value of Sec-WebSocket-Accept for a key, or false if the key is not 16 bytes in base64. */
+bool socket_accept_key(struct str key, char out[29]);
+
+/* The hub's own, per connection. */
+struct socket_seat {
+    struct link link;
+    void *channel;
+    int32_t seq; /* the last event that was sent */
+};
+struct socket_seat *socket_seat(struct socket *s);
+struct socket *socket_of_seat(struct socket_seat *seat);
+
+#endif

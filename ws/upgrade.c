@@ -1,0 +1,242 @@
+/* The way to a WebSocket: who may watch, the handshake, hello and what is missing, then live. */
+#include "http/api.h"
+
+#include "core/base/times.h"
+#include "core/codec/jsonw.h"
+#include "core/crypto/random.h"
+#include "core/flow/record.h"
+#include "ws/hub.h"
+
+enum { REPLAY_MAX = 1000 };
+
+struct opening {
+    struct http_exchange *x;
+    struct uuid merchant, payment;
+    bool live;
+    int32_t after;
+    struct payment_record rec;
+};
+
+static void refuse(struct http_exchange *x)
+{
+    http_set_header(x, STR("WWW-Authenticate"), STR("Bearer realm=\"reli\""));
+    http_problem(x, ERR(UNAUTHENTICATED, NULL), "Send an API key, a ticket or a client token.");
+}
+
+/* ---- the socket ---- */
+
+static void hello(struct socket *s, struct uuid payment, int32_t seq)
+{
+    struct buf b;
+    char id[UUID_TEXT];
+    buf_init(&b, 512);
+    buf_fmt(&b, "{\"type\":\"hello\",\"channel\":\"transaction/%s\",\"seq\":%d}", uuid_text(payment, id),
+            (int)seq);
+    struct blob *frame = socket_frame(buf_view(&b));
+    buf_free(&b);
+    if (frame != NULL)
+        socket_send(s, frame);
+    blob_unref(frame);
+}
+
+static void events_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct opening *o = ctx;
+    struct http_exchange *x = o->x;
+    struct api *api = api_of(x);
+    struct str person = STR("");
+    char accept[29];
+    if (!err_is(err))
+        err = record_person(api->flow, &o->rec, x->arena, &person);
+    if (err_is(err)) {
+        http_problem(x, err, "");
+        return;
+    }
+    struct uuid merchant = o->merchant, payment = o->payment;
+    int32_t seq = o->after;
+    if (!socket_accept_key(http_header(x, STR("sec-websocket-key")), accept)) {
+        http_problem(x, ERR(BAD_REQUEST, NULL), "Sec-WebSocket-Key is missing or wrong.");
+        return;
+    }
+    http_set_header(x, STR("Upgrade"), STR("websocket"));
+    http_set_header(x, STR("Sec-WebSocket-Accept"), str_c(accept));
+    size_t n = rows_n(r);
+    int32_t last = n > 0 ? (int32_t)rows_i64(r, n - 1, 0) : o->rec.p.version;
+    struct blob *kept[REPLAY_MAX];
+    for (size_t i = 0; i < n; i++)
+        kept[i] = hub_event_frame(payment, r, i, person);
+    if (n > 0)
+        seq = last;
+    struct stream *stream = http_upgrade(x); /* x is gone */
+    struct socket *s = stream != NULL ? hub_join(api->hub, stream, merchant, payment, seq) : NULL;
+    if (s != NULL)
+        hello(s, payment, last);
+    for (size_t i = 0; i < n; i++) {
+        if (s != NULL && kept[i] != NULL)
+            socket_send(s, kept[i]);
+        blob_unref(kept[i]);
+    }
+}
+
+static void payment_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct opening *o = ctx;
+    struct http_exchange *x = o->x;
+    if (!err_is(err))
+        err = payment_record_read(r, x->arena, &o->rec);
+    if (!err_is(err) && o->rec.live != o->live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
+        return;
+    }
+    struct value params[] = {V_UUID(o->merchant), V_UUID(o->payment), V_I32(o->after), V_I64(REPLAY_MAX)};
+    store_read(api_of(x)->flow->store, Q_event_list, params, COUNT_OF(params), events_read, o);
+}
+
+static void open_for(struct opening *o, struct uuid merchant, bool live)
+{
+    o->merchant = merchant;
+    o->live = live;
+    struct value params[] = {V_UUID(merchant), V_UUID(o->payment)};
+    store_read(api_of(o->x)->flow->store, Q_payment_get, params, COUNT_OF(params), payment_read, o);
+}
+
+/* ---- tickets: "wst_" and hex, good for one channel, once, for a minute ---- */
+
+static void ticket_used(void *ctx, struct err err, const struct rows *r)
+{
+    struct opening *o = ctx;
+    if (err_is(err))
+        http_problem(o->x, err, "");
+    else if (rows_n(r) == 0)
+        refuse(o->x);
+    else
+        open_for(o, o->merchant, o->live);
+}
+
+static void use_ticket(struct opening *o, struct str text)
+{
+    struct flow *f = api_of(o->x)->flow;
+    struct signed_ticket t;
+    int64_t now = loop_wall_us(f->loop);
+    if (!signed_ticket_read(f->vault, text, now, &t) || !uuid_eq(t.payment, o->payment)) {
+        refuse(o->x);
+        return;
+    }
+    o->merchant = t.merchant;
+    o->live = t.live;
+    struct value params[] = {V_UUID(t.merchant), V_UUID(t.id),
+                             V_UUID(uuid_v7_floor((now - US_PER_HOUR) / US_PER_MS))};
+    store_exec(f->store, Q_ticket_use, params, COUNT_OF(params), ticket_used, o);
+}
+
+void socket_ticket(struct http_exchange *x)
+{
+    static const char *const names[] = {"channel", NULL};
+    const struct principal *who = api_who(x);
+    struct flow *f = api_of(x)->flow;
+    struct json *body = api_body(x);
+    if (body == NULL)
+        return;
+    struct field_errors errors = {.arena = x->arena};
+    struct fields fl = {body, "", &errors};
+    struct str channel;
+    int64_t now = loop_wall_us(f->loop);
+    struct signed_ticket t = {.merchant = who->merchant, .live = who->live, .id = random_uuid(now),
+                              .expires_us = now + US_PER_MIN};
+    fields_only(&fl, names);
+    if (fields_text(&fl, "channel", REQUIRED, 1, 128, &channel) &&
+        (!str_starts(channel, STR("transaction/")) ||
+         !uuid_parse(str_from(channel, sizeof "transaction/" - 1), &t.payment)))
+        fields_fault(&fl, "channel", "format", "Must be transaction/{payment id}.");
+    json_free(body);
+    if (errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+        return;
+    }
+    char text[SIGNED_TICKET_LEN + 1];
+    struct buf b;
+    signed_ticket_make(f->vault, &t, text);
+    buf_init(&b, 1024);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    jw_c(&w, "ticket", text);
+    jw_time(&w, "expires_at", t.expires_us);
+    jw_close(&w);
+    api_reply_buf(x, 201, &b);
+}
+
+/* ---- who asks ---- */
+
+static void key_known(void *ctx, struct err err, const struct principal *who)
+{
+    struct opening *o = ctx;
+    if (err.code == ERR_UNAUTHENTICATED)
+        refuse(o->x);
+    else if (err_is(err))
+        http_problem(o->x, err, "");
+    else if ((who->scopes & SCOPE_PAYMENTS_READ) == 0)
+        http_problem(o->x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
+    else
+        open_for(o, who->merchant, who->live);
+}
+
+/* Browsers say where a page comes from; programs do not. */
+static bool origin_ok(const struct http_exchange *x)
+{
+    struct str origin = http_header(x, STR("origin")), rest = api_of(x)->cors_origins, one;
+    if (origin.p == NULL)
+        return true;
+    while (str_split(&rest, ',', &one))
+        if (str_eq(str_trim(one), origin))
+            return true;
+    return false;
+}
+
+static void authenticate(struct opening *o)
+{
+    struct http_exchange *x = o->x;
+    struct flow *f = api_of(x)->flow;
+    struct str ticket = http_query(x, STR("ticket")), key = http_header(x, STR("authorization"));
+    struct client_token t;
+    if (str_starts(ticket, STR("wst_"))) {
+        use_ticket(o, ticket);
+    } else if (ticket.p != NULL) {
+        if (client_token_read(f->vault, ticket, loop_wall_us(f->loop), &t) &&
+            uuid_eq(t.payment, o->payment))
+            open_for(o, t.merchant, t.live);
+        else
+            refuse(x);
+    } else if (str_ieq(str_first(key, 7), STR("Bearer ")) && auth_key_ok(str_trim(str_from(key, 7)))) {
+        auth_start(f, str_trim(str_from(key, 7)), key_known, o);
+    } else {
+        refuse(x);
+    }
+}
+
+void socket_transaction(struct http_exchange *x)
+{
+    struct opening *o = ARENA_NEW(x->arena, struct opening);
+    struct str after = http_query(x, STR("after"));
+    int64_t seq = 0;
+    if (o == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "websocket"), "");
+        return;
+    }
+    o->x = x;
+    if (!api_path_id(x, 0, &o->payment))
+        return;
+    if (!str_ieq(http_header(x, STR("upgrade")), STR("websocket")) ||
+        !str_eq(http_header(x, STR("sec-websocket-version")), STR("13"))) {
+        http_set_header(x, STR("Sec-WebSocket-Version"), STR("13"));
+        http_problem(x, ERR(BAD_REQUEST, NULL), "This is a WebSocket of version 13; ask for an upgrade.");
+    } else if (!origin_ok(x)) {
+        http_problem(x, ERR(FORBIDDEN, NULL), "The origin is not allowed.");
+    } else if (after.p != NULL && (!str_to_i64(after, &seq) || seq < 0 || seq > INT32_MAX)) {
+        http_problem(x, ERR(BAD_REQUEST, NULL), "after is the seq of an event.");
+    } else {
+        o->after = (int32_t)seq;
+        authenticate(o);
+    }
+}
