@@ -1,5 +1,6 @@
-/* Wiring: alone in knowing everything. Builds the service from its parts, opens the installation's keys, and takes it
- * down again: /readyz says no, the listener closes, what is in flight ends, watchers are told, and nothing is left. */
+/* Wiring: alone in knowing everything. Builds the service from its parts, opens the installation's
+ * keys, and takes it down again: /readyz says no, the listener closes, what is in flight ends,
+ * watchers are told, and nothing is left. */
 #include "core/app.h"
 
 #include <stdlib.h>
@@ -84,7 +85,8 @@ static void step_down(void *ctx)
     bool late = now >= a->deadline_us;
     if (a->phase == APP_UNREADY) {
         start_drain(a);
-    } else if (a->phase == APP_DRAIN && ((a->http_done && a->hub_done && a->metrics_done && quiet) || late)) {
+    } else if (a->phase == APP_DRAIN &&
+               ((a->http_done && a->hub_done && a->metrics_done && quiet) || late)) {
         /* what is still out is cut off; its jobs and leases bring it back */
         outbound_free(a->flow.outbound);
         a->flow.outbound = NULL;
@@ -182,8 +184,8 @@ static struct err open_parts(struct app *a)
 {
     const struct conf *c = a->conf;
     struct flow *f = &a->flow;
-    struct store_options store = {.conninfo = c->database_url, .writers = c->pg_writers,
-                                  .readers = c->pg_readers};
+    struct store_options store = {
+        .conninfo = c->database_url, .writers = c->pg_writers, .readers = c->pg_readers};
     struct outbound_options outbound = {.user_agent = "reli/1", .max_in_flight = 4096};
     struct gw_token_share share = token_share(f);
     TRY(vault_new(c->master_key, &f->vault));

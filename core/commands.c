@@ -1,10 +1,11 @@
-/* Commands for whoever hosts reli. They talk to PostgreSQL synchronously: nothing else waits for them. */
+/* Commands for whoever hosts reli. They talk to PostgreSQL synchronously: nothing else waits for
+ * them. */
 #include "core/commands.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -69,7 +70,8 @@ static void take_key(void *ctx, struct err err, const struct rows *r)
     struct tool *t = ctx;
     t->err = err;
     for (size_t i = 0; !err_is(t->err) && i < rows_n(r); i++)
-        t->err = vault_add(t->vault, rows_str(r, i, 0), (int32_t)rows_i64(r, i, 1), rows_str(r, i, 2));
+        t->err =
+            vault_add(t->vault, rows_str(r, i, 0), (int32_t)rows_i64(r, i, 1), rows_str(r, i, 2));
 }
 
 static void ignore_rows(void *ctx, struct err err, const struct rows *r)
@@ -78,7 +80,8 @@ static void ignore_rows(void *ctx, struct err err, const struct rows *r)
     ((struct tool *)ctx)->err = err;
 }
 
-static struct err run(struct tool *t, enum query q, const struct value *params, size_t n, store_rows_fn *done)
+static struct err run(struct tool *t, enum query q, const struct value *params, size_t n,
+                      store_rows_fn *done)
 {
     t->err = ERR_OK;
     TRY(store_run_once(t->conf.database_url, q, params, n, done, t));
@@ -90,7 +93,8 @@ static struct err make_key(struct tool *t, const char *kind)
     struct buf wrapped;
     buf_init(&wrapped, 256);
     struct err err = vault_make_wrapped(t->vault, &wrapped);
-    struct value params[] = {V_TEXT(str_c(kind)), V_I32(1), V_BYTES(buf_view(&wrapped)), V_TIME(t->now_us)};
+    struct value params[] = {V_TEXT(str_c(kind)), V_I32(1), V_BYTES(buf_view(&wrapped)),
+                             V_TIME(t->now_us)};
     if (!err_is(err))
         err = run(t, Q_installation_key_insert, params, COUNT_OF(params), ignore_rows);
     buf_free(&wrapped);
@@ -181,7 +185,8 @@ int command_merchant(int argc, char **argv)
         return usage("merchant create --name NAME [--country KE]");
     if (country == NULL)
         country = "KE";
-    if (strlen(country) != 2 || country[0] < 'A' || country[0] > 'Z' || country[1] < 'A' || country[1] > 'Z')
+    if (strlen(country) != 2 || country[0] < 'A' || country[0] > 'Z' || country[1] < 'A' ||
+        country[1] > 'Z')
         return usage("merchant create --name NAME [--country KE]  (two capital letters)");
     struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
     if (!err_is(err))
@@ -205,14 +210,20 @@ static struct err create_key(struct tool *t, struct uuid merchant, bool live, co
     auth_key_make(live, key);
     vault_hash(t->vault, "api_key", str_c(key), hash);
     struct value params[] = {
-        V_UUID(merchant), V_UUID(random_uuid(t->now_us)), V_TEXT(live ? STR("live") : STR("test")),
-        V_TEXT(str_n(key, AUTH_KEY_SHOWN)), V_TEXT(str_c(scopes)), V_BYTES(str_n((char *)hash, sizeof hash)),
+        V_UUID(merchant),
+        V_UUID(random_uuid(t->now_us)),
+        V_TEXT(live ? STR("live") : STR("test")),
+        V_TEXT(str_n(key, AUTH_KEY_SHOWN)),
+        V_TEXT(str_c(scopes)),
+        V_BYTES(str_n((char *)hash, sizeof hash)),
         V_TIME(t->now_us),
     };
     TRY(run(t, Q_api_key_insert, params, COUNT_OF(params), see_row));
     if (!t->found)
-        return ERR(NOT_FOUND, live ? "no such active merchant, or its papers are not approved: live keys need that"
-                                   : "no such active merchant");
+        return ERR(
+            NOT_FOUND,
+            live ? "no such active merchant, or its papers are not approved: live keys need that"
+                 : "no such active merchant");
     printf("api_key=%s\n", key);
     explicit_bzero(key, sizeof key);
     return ERR_OK;
@@ -220,7 +231,8 @@ static struct err create_key(struct tool *t, struct uuid merchant, bool live, co
 
 int command_keys(int argc, char **argv)
 {
-    static const char text[] = "keys create --merchant ID --mode test|live [--scopes payments:read,…]";
+    static const char text[] =
+        "keys create --merchant ID --mode test|live [--scopes payments:read,…]";
     struct tool t;
     struct uuid merchant;
     unsigned scopes;
@@ -251,18 +263,22 @@ static int examine(struct tool *t)
     int faults = 0;
     struct err err = run(t, Q_live_keys, NULL, 0, see_row);
     bool database = !err_is(err) && t->found;
-    say(database, "PostgreSQL answers and has the schema", "check DATABASE_URL, then run reli migrate");
+    say(database, "PostgreSQL answers and has the schema",
+        "check DATABASE_URL, then run reli migrate");
     faults += !database;
     if (database) {
         err = open_keys(t);
-        say(!err_is(err), "the installation's keys open", "RELI_MASTER_KEY must contain the key they were wrapped with");
+        say(!err_is(err), "the installation's keys open",
+            "RELI_MASTER_KEY must contain the key they were wrapped with");
         faults += err_is(err);
     }
-    say(t->conf.redis_url != NULL, "Redis is configured", "set REDIS_URL, or live with slower events and tokens");
+    say(t->conf.redis_url != NULL, "Redis is configured",
+        "set REDIS_URL, or live with slower events and tokens");
     bool provider = false;
     for (int i = 0; i < t->conf.n_accounts; i++)
         provider |= !t->conf.accounts[i].gateway->manual;
-    say(provider, "a provider is configured", "set a provider's variables; only manual methods work now");
+    say(provider, "a provider is configured",
+        "set a provider's variables; only manual methods work now");
     return faults;
 }
 
@@ -296,7 +312,8 @@ static int connect_to(struct str address)
     size_t colon = str_find(address, ':', 0);
     char text[64];
     host = str_first(address, colon);
-    if (colon == SIZE_MAX || !str_to_i64(str_from(address, colon + 1), &port) || port < 1 || port > 65535)
+    if (colon == SIZE_MAX || !str_to_i64(str_from(address, colon + 1), &port) || port < 1 ||
+        port > 65535)
         return -1;
     str_copy_c(text, sizeof text, str_eq(host, STR("0.0.0.0")) ? STR("127.0.0.1") : host);
     in.sin_port = htons((uint16_t)port);
@@ -308,13 +325,15 @@ static int connect_to(struct str address)
 
 int command_health(int argc, char **argv)
 {
-    static const char request[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    static const char request[] =
+        "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     char answer[64] = "";
     (void)argv;
     if (argc != 0)
         return usage("health");
     const char *listen = getenv("RELI_LISTEN");
-    struct str rest = str_c(listen != NULL && listen[0] != '\0' ? listen : "127.0.0.1:8080"), first = STR_NULL;
+    struct str rest = str_c(listen != NULL && listen[0] != '\0' ? listen : "127.0.0.1:8080"),
+               first = STR_NULL;
     (void)str_split(&rest, ',', &first);
     alarm(3);
     int fd = connect_to(first);

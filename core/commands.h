@@ -1,8 +1,8 @@
 #ifndef RELI_COMMANDS_H
 #define RELI_COMMANDS_H
 
-/* The command line's programs that do one thing and end. Each takes the arguments behind its name and returns the exit
- * code: 0 done, 1 failed, 2 wrong usage or configuration. */
+/* The command line's programs that do one thing and end. Each takes the arguments behind its name
+ * and returns the exit code: 0 done, 1 failed, 2 wrong usage or configuration. */
 int command_migrate(int argc, char **argv);
 int command_merchant(int argc, char **argv);
 int command_keys(int argc, char **argv);

@@ -44,7 +44,8 @@ static int64_t read_duration(struct conf *c, const char *name, const char *other
 static bool read_bool(struct conf *c, const char *name)
 {
     struct str v = str_c(env_or(name, "off"));
-    if (str_ieq(v, STR("1")) || str_ieq(v, STR("on")) || str_ieq(v, STR("true")) || str_ieq(v, STR("yes")))
+    if (str_ieq(v, STR("1")) || str_ieq(v, STR("on")) || str_ieq(v, STR("true")) ||
+        str_ieq(v, STR("yes")))
         return true;
     if (!str_ieq(v, STR("0")) && !str_ieq(v, STR("off")) && !str_ieq(v, STR("false")) &&
         !str_ieq(v, STR("no")))
@@ -63,7 +64,8 @@ static int read_int(struct conf *c, const char *name, int otherwise, int min, in
     return (int)n;
 }
 
-static void read_cidrs(struct conf *c, const char *name, const char *otherwise, struct cidr_list *out)
+static void read_cidrs(struct conf *c, const char *name, const char *otherwise,
+                       struct cidr_list *out)
 {
     if (err_is(cidr_list_parse(str_c(env_or(name, otherwise)), out)))
         fault(c, "%s is not a list of networks such as 10.0.0.0/8,192.0.2.1", name);
@@ -102,7 +104,8 @@ static void read_master_key(struct conf *c)
 {
     const char *v = env("RELI_MASTER_KEY");
     if (v == NULL)
-        fault(c, "RELI_MASTER_KEY is not set: 1:<base64 of 32 random bytes>, for example 1:$(openssl rand -base64 32)");
+        fault(c, "RELI_MASTER_KEY is not set: 1:<base64 of 32 random bytes>, for example "
+                 "1:$(openssl rand -base64 32)");
     else
         c->master_key = str_c(v);
 }
@@ -115,7 +118,8 @@ static void read_service(struct conf *c)
     c->metrics_listen = env("RELI_METRICS_LISTEN");
     set_public_url(c);
     if (env("RELI_TLS_CERT") != NULL || env("RELI_TLS_KEY") != NULL)
-        fault(c, "RELI_TLS_CERT and RELI_TLS_KEY: this version does not end TLS itself; put a proxy in front");
+        fault(c, "RELI_TLS_CERT and RELI_TLS_KEY: this version does not end TLS itself; put a "
+                 "proxy in front");
     c->redis_url = env("REDIS_URL");
     c->pg_writers = read_int(c, "RELI_PG_WRITERS", 2, 1, 16);
     c->pg_readers = read_int(c, "RELI_PG_READERS", 4, 1, 32);
@@ -123,13 +127,16 @@ static void read_service(struct conf *c)
     read_cidrs(c, "RELI_TRUSTED_PROXIES", "", &c->trusted_proxies);
     read_cidrs(c, "RELI_METRICS_CIDRS", "127.0.0.0/8,::1,unix", &c->metrics_cidrs);
     c->cors_origins = str_c(env_or("RELI_CORS_ORIGINS", ""));
-    if (!schedule_parse(str_c(env_or("RELI_WEBHOOK_SCHEDULE", "1m,5m,15m,1h,6h")), &c->webhook_schedule))
+    if (!schedule_parse(str_c(env_or("RELI_WEBHOOK_SCHEDULE", "1m,5m,15m,1h,6h")),
+                        &c->webhook_schedule))
         fault(c, "RELI_WEBHOOK_SCHEDULE is not a list of durations such as 1m,5m,1h");
     c->has_poll_schedule = env("RELI_POLL_SCHEDULE") != NULL;
-    if (c->has_poll_schedule && !schedule_parse(str_c(env("RELI_POLL_SCHEDULE")), &c->poll_schedule))
+    if (c->has_poll_schedule &&
+        !schedule_parse(str_c(env("RELI_POLL_SCHEDULE")), &c->poll_schedule))
         fault(c, "RELI_POLL_SCHEDULE is not a list of durations such as 15s,30s,1m");
     c->webhook_allow_private = read_bool(c, "RELI_WEBHOOK_ALLOW_PRIVATE");
-    c->payment_expiry_us = env("RELI_PAYMENT_EXPIRY") != NULL ? read_duration(c, "RELI_PAYMENT_EXPIRY", "") : 0;
+    c->payment_expiry_us =
+        env("RELI_PAYMENT_EXPIRY") != NULL ? read_duration(c, "RELI_PAYMENT_EXPIRY", "") : 0;
     c->provider_timeout_us = read_duration(c, "RELI_PROVIDER_TIMEOUT", "30s");
     c->idempotency_retention_us = read_duration(c, "RELI_IDEMPOTENCY_RETENTION", "24h");
     if (c->idempotency_retention_us > 0 && c->idempotency_retention_us < US_PER_DAY)

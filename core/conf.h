@@ -11,7 +11,8 @@
 #include "gateways/gateway.h"
 #include "http/cidr.h"
 
-/* The configuration: environment only (contract.md, section 2). Read once; every fault is told in one go. */
+/* The configuration: environment only (contract.md, section 2). Read once; every fault is told in
+ * one go. */
 
 enum conf_need {
     CONF_DATABASE = 1, /* DATABASE_URL */
@@ -39,12 +40,13 @@ struct conf {
     bool provider_live;
     enum log_level log_level;
     int n_accounts;
-    struct gw_account accounts[CONF_MAX_ACCOUNTS]; /* providers whose settings are complete, and manual ones */
+    struct gw_account
+        accounts[CONF_MAX_ACCOUNTS]; /* providers whose settings are complete, and manual ones */
     int n_faults;
 };
 
-/* Reads and checks what `need` (enum conf_need) asks for; prints each fault on standard error. ERR_CONFIG if
- * there was one. conf_free in any case. */
+/* Reads and checks what `need` (enum conf_need) asks for; prints each fault on standard error.
+ * ERR_CONFIG if there was one. conf_free in any case. */
 struct err conf_read(struct conf *c, unsigned need) MUST_USE;
 void conf_free(struct conf *c);
 

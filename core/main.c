@@ -47,11 +47,15 @@ static const struct {
     const char *usage;
     const char *help;
 } commands[] = {
-    {"serve", command_serve, "serve", "the gateway: REST, WebSocket, callbacks, timers, deliveries"},
+    {"serve", command_serve, "serve",
+     "the gateway: REST, WebSocket, callbacks, timers, deliveries"},
     {"sandbox", command_sandbox, "sandbox", "every provider simulated over real HTTP"},
-    {"migrate", command_migrate, "migrate", "brings the database to this version's schema; safe to run twice"},
-    {"merchant", command_merchant, "merchant create --name NAME [--country KE]", "prints the merchant's id"},
-    {"keys", command_keys, "keys create --merchant ID --mode test|live [--scopes …]", "prints an API key, once"},
+    {"migrate", command_migrate, "migrate",
+     "brings the database to this version's schema; safe to run twice"},
+    {"merchant", command_merchant, "merchant create --name NAME [--country KE]",
+     "prints the merchant's id"},
+    {"keys", command_keys, "keys create --merchant ID --mode test|live [--scopes …]",
+     "prints an API key, once"},
     {"doctor", command_doctor, "doctor", "checks configuration and database; says what to mend"},
     {"health", command_health, "health", "exit code 0 if the service on RELI_LISTEN is ready"},
     {"version", command_version, "version", "which build this is"},

@@ -57,7 +57,8 @@ static bool client_may(struct http_exchange *x, struct str token, struct princip
         !client_token_read(api->flow->vault, token, loop_wall_us(api->flow->loop), &t) ||
         !uuid_parse(x->params[0], &id) || !uuid_eq(id, t.payment))
         return false;
-    *who = (struct principal){.merchant = t.merchant, .live = t.live, .scopes = SCOPE_PAYMENTS_READ};
+    *who =
+        (struct principal){.merchant = t.merchant, .live = t.live, .scopes = SCOPE_PAYMENTS_READ};
     memcpy(who->actor, "client", sizeof "client");
     return true;
 }

@@ -11,11 +11,11 @@ struct hub;
 
 struct api {
     struct flow *flow;
-    struct hub *hub;              /* WebSocket subscriptions */
+    struct hub *hub;                 /* WebSocket subscriptions */
     struct cidr_list callback_cidrs; /* addresses that providers call from; empty: any */
     struct cidr_list metrics_cidrs;  /* who may read /metrics */
     struct str cors_origins;         /* who may open a WebSocket from a browser */
-    bool draining;                /* /readyz answers 503 */
+    bool draining;                   /* /readyz answers 503 */
     bool maintenance;
     int64_t started_wall_us;
     const char *version;
@@ -42,8 +42,8 @@ static inline struct api *api_of(const struct http_exchange *x)
     return x->app;
 }
 
-/* Parses the body as one JSON object; answers 400 or 415 and gives NULL if it is none. The tree is freed with
- * json_free by the caller. */
+/* Parses the body as one JSON object; answers 400 or 415 and gives NULL if it is none. The tree is
+ * freed with json_free by the caller. */
 struct json *api_body(struct http_exchange *x);
 /* The id in the path; answers 404 and gives false if it is none. */
 bool api_path_id(struct http_exchange *x, int param, struct uuid *id);
@@ -52,12 +52,13 @@ void api_reply_buf(struct http_exchange *x, int status, struct buf *b);
 
 /* Handlers, by file. */
 http_handler_fn payment_create, payment_show, payment_index, payment_status_post, payment_confirm,
-    payment_cancel;                                                   /* payments.c, payment_list.c */
-http_handler_fn callback_token_post;                                  /* callbacks.c */
+    payment_cancel;                  /* payments.c, payment_list.c */
+http_handler_fn callback_token_post; /* callbacks.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
-    endpoint_rotate, endpoint_recover, endpoint_default, delivery_index, delivery_replay; /* webhooks.c */
-http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics, page_openapi,
-    page_docs, page_docs_file, page_errors, provider_index;           /* pages.c */
-http_handler_fn socket_transaction, socket_ticket;                    /* ws/upgrade.c */
+    endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
+    delivery_replay; /* webhooks.c */
+http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
+    page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
+http_handler_fn socket_transaction, socket_ticket;                        /* ws/upgrade.c */
 
 #endif

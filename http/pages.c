@@ -73,9 +73,10 @@ void page_health_detailed(struct http_exchange *x)
     jw_key(&w, "components");
     jw_open(&w);
     jw_c(&w, "postgresql", store_ready(api->flow->store, NULL) ? "ok" : "unavailable");
-    jw_c(&w, "redis", api->flow->redis == NULL ? "not_configured"
-                      : redis_up(api->flow->redis) ? "ok"
-                                                   : "unavailable");
+    jw_c(&w, "redis",
+         api->flow->redis == NULL     ? "not_configured"
+         : redis_up(api->flow->redis) ? "ok"
+                                      : "unavailable");
     jw_close(&w);
     jw_close(&w);
     api_reply_buf(x, 200, &b);
@@ -86,7 +87,8 @@ void page_metrics(struct http_exchange *x)
     struct api *api = api_of(x);
     struct buf b;
     if (!cidr_list_has_text(&api->metrics_cidrs, str_c(x->peer.text))) {
-        http_problem(x, ERR(FORBIDDEN, NULL), "Metrics are for loopback and allow-listed addresses.");
+        http_problem(x, ERR(FORBIDDEN, NULL),
+                     "Metrics are for loopback and allow-listed addresses.");
         return;
     }
     buf_init(&b, METRICS_MAX);
@@ -100,8 +102,9 @@ void page_metrics(struct http_exchange *x)
 
 /* ---- documentation ---- */
 
-#define DOCS_CSP                                                                                   \
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " \
+#define DOCS_CSP                                                                               \
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' " \
+    "data:; "                                                                                  \
     "connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 static struct str type_of(struct str name)
@@ -110,8 +113,10 @@ static struct str type_of(struct str name)
         const char *end;
         const char *type;
     } types[] = {
-        {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
-        {".css", "text/css; charset=utf-8"},   {".json", "application/json"},
+        {".html", "text/html; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".json", "application/json"},
         {".svg", "image/svg+xml"},
     };
     for (size_t i = 0; i < COUNT_OF(types); i++)
@@ -159,16 +164,20 @@ void page_errors(struct http_exchange *x)
 {
     struct buf b;
     buf_init(&b, PAGE_MAX);
-    buf_c(&b, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>reli: errors</title>\n"
-              "<h1>Errors</h1>\n<p>Every error is <code>application/problem+json</code> (RFC 9457) with one of "
-              "these codes.</p>\n<table><tr><th>code</th><th>status</th><th>meaning</th>"
-              "<th>the same request may be sent again</th></tr>\n");
+    buf_c(&b,
+          "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>reli: errors</title>\n"
+          "<h1>Errors</h1>\n<p>Every error is <code>application/problem+json</code> (RFC 9457) "
+          "with one of "
+          "these codes.</p>\n<table><tr><th>code</th><th>status</th><th>meaning</th>"
+          "<th>the same request may be sent again</th></tr>\n");
     for (int i = 1; i < ERR_N_CODES; i++) {
         enum err_code code = (enum err_code)i;
         if (err_public(code))
-            buf_fmt(&b, "<tr id=\"%s\"><td><code>%s</code></td><td>%d</td><td>%s</td><td>%s</td></tr>\n",
-                    err_word(code), err_word(code), err_http(code), err_title(code),
-                    err_retryable(code) ? "yes" : "no");
+            buf_fmt(
+                &b,
+                "<tr id=\"%s\"><td><code>%s</code></td><td>%d</td><td>%s</td><td>%s</td></tr>\n",
+                err_word(code), err_word(code), err_http(code), err_title(code),
+                err_retryable(code) ? "yes" : "no");
     }
     buf_c(&b, "</table></html>\n");
     http_reply(x, 200, STR("text/html; charset=utf-8"), buf_view(&b));

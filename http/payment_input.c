@@ -6,8 +6,8 @@
 enum { METADATA_MAX = 16 * 1024 };
 
 static const char *const known_fields[] = {
-    "provider",  "payment_method", "amount",       "currency",   "customer",    "phone",    "email",
-    "name",      "reference",      "description",  "callback_url", "return_url", "metadata", NULL,
+    "provider", "payment_method", "amount",      "currency",     "customer",   "phone",    "email",
+    "name",     "reference",      "description", "callback_url", "return_url", "metadata", NULL,
 };
 static const char *const customer_fields[] = {"id", "phone", "email", "name", NULL};
 
@@ -48,7 +48,8 @@ static void read_provider(struct reading *r)
         struct str all = str_c(in->gateway->methods);
         (void)str_split(&all, ',', &method);
     } else if (!gateway_lists(in->gateway->methods, method)) {
-        fields_fault(&r->f, "payment_method", "unknown", "The provider does not offer this method.");
+        fields_fault(&r->f, "payment_method", "unknown",
+                     "The provider does not offer this method.");
     }
     in->method = arena_dup(r->x->arena, method);
 }
@@ -64,16 +65,20 @@ static void read_amount(struct reading *r)
         if (currency == 0)
             fields_fault(&r->f, "currency", "unknown", "No such currency; send an ISO 4217 code.");
         else if (g != NULL && !gateway_lists(g->currencies, code))
-            fields_fault(&r->f, "currency", "unsupported", "The provider does not take this currency.");
+            fields_fault(&r->f, "currency", "unsupported",
+                         "The provider does not take this currency.");
     }
-    if (!fields_money(&r->f, "amount", REQUIRED, currency, &in->amount) || currency == 0 || g == NULL)
+    if (!fields_money(&r->f, "amount", REQUIRED, currency, &in->amount) || currency == 0 ||
+        g == NULL)
         return;
     int64_t unit = 1;
     for (int i = 0; i < currency_exponent(currency); i++)
         unit *= 10;
     if (g->whole_units && in->amount.minor % unit != 0)
-        fields_fault(&r->f, "amount", "format", "The provider takes whole units of this currency only.");
-    else if (in->amount.minor < g->min_minor || (g->max_minor > 0 && in->amount.minor > g->max_minor))
+        fields_fault(&r->f, "amount", "format",
+                     "The provider takes whole units of this currency only.");
+    else if (in->amount.minor < g->min_minor ||
+             (g->max_minor > 0 && in->amount.minor > g->max_minor))
         fields_fault(&r->f, "amount", "range", "The provider does not take this amount.");
 }
 
@@ -135,10 +140,12 @@ static void read_customer(struct reading *r)
     read_name(r, &r->f);
     if (r->in->gateway != NULL && r->in->gateway->needs_phone && r->in->phone.p == NULL &&
         r->f.errors->n == 0)
-        fields_fault(&r->f, "customer.phone", "required", "The provider needs the customer's phone number.");
+        fields_fault(&r->f, "customer.phone", "required",
+                     "The provider needs the customer's phone number.");
     if (r->in->phone.p != NULL && r->in->gateway != NULL && r->in->gateway->needs_phone &&
         !gateway_lists(r->in->gateway->countries, phone_country(r->in->phone)))
-        fields_fault(&r->f, "customer.phone", "unsupported", "The provider does not serve this country.");
+        fields_fault(&r->f, "customer.phone", "unsupported",
+                     "The provider does not serve this country.");
 }
 
 static void read_url(struct reading *r, const char *name, bool called, struct str *out)
@@ -207,8 +214,9 @@ static void set_fingerprint(struct charge_input *in, struct arena *a, struct str
     in->route = STR("POST /api/v1/payments/initialize");
 }
 
-void payment_input_read(struct http_exchange *x, const struct json *body, const struct principal *who,
-                        struct field_errors *errors, struct charge_input *in)
+void payment_input_read(struct http_exchange *x, const struct json *body,
+                        const struct principal *who, struct field_errors *errors,
+                        struct charge_input *in)
 {
     struct reading r = {.x = x, .who = who, .f = {body, "", errors}, .in = in};
     struct str canonical;

@@ -5,7 +5,13 @@
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 
-enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100, TOTAL_MAX = 10000, PAGE_MAX = 1000000, LIST_MAX = 8 << 20 };
+enum {
+    LIMIT_DEFAULT = 20,
+    LIMIT_MAX = 100,
+    TOTAL_MAX = 10000,
+    PAGE_MAX = 1000000,
+    LIST_MAX = 8 << 20
+};
 
 struct listing {
     struct http_exchange *x;
@@ -45,10 +51,11 @@ static void read_one(struct listing *l, struct str name, struct str value)
         const char *name;
         struct str *out;
     } texts[] = {
-        {"provider", &l->provider},   {"status", &l->status},       {"customer_id", &l->customer},
-        {"payment_method", &l->method}, {"currency", &l->currency}, {"reference", &l->reference},
-        {"date_from", &l->date_from}, {"date_to", &l->date_to},     {"min_amount", &l->least_text},
-        {"max_amount", &l->greatest_text},
+        {"provider", &l->provider},     {"status", &l->status},
+        {"customer_id", &l->customer},  {"payment_method", &l->method},
+        {"currency", &l->currency},     {"reference", &l->reference},
+        {"date_from", &l->date_from},   {"date_to", &l->date_to},
+        {"min_amount", &l->least_text}, {"max_amount", &l->greatest_text},
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         if (str_eq(name, str_c(texts[i].name))) {
@@ -87,7 +94,8 @@ static void read_amount(struct listing *l, const char *param, struct str text, i
         *out = m.minor;
 }
 
-static void read_date(struct listing *l, const char *param, struct str text, bool end, struct value *out)
+static void read_date(struct listing *l, const char *param, struct str text, bool end,
+                      struct value *out)
 {
     int64_t us = 0;
     *out = V_UUID_OPT(UUID_NIL);
@@ -279,6 +287,7 @@ void payment_index(struct http_exchange *x)
         query(l);
         return;
     }
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(l->reference)};
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
+                             V_TEXT(l->reference)};
     store_read(api_of(x)->flow->store, Q_reference_get, params, COUNT_OF(params), owner_found, l);
 }

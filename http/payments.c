@@ -17,7 +17,8 @@ static void set_replay_headers(struct http_exchange *x, const struct charge_resu
     char at[TIME_TEXT];
     if (result->replayed) {
         http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
-        http_set_header(x, STR("Idempotency-Original-Date"), str_c(time_text(result->original_us, at)));
+        http_set_header(x, STR("Idempotency-Original-Date"),
+                        str_c(time_text(result->original_us, at)));
     }
     if (result->recovered)
         http_set_header(x, STR("Idempotent-Recovered"), STR("true"));
@@ -55,7 +56,8 @@ static int64_t preferred_wait(const struct http_exchange *x)
     int64_t seconds;
     while (str_split(&rest, ',', &part)) {
         part = str_trim(part);
-        if (str_starts(part, STR("wait=")) && str_to_i64(str_from(part, 5), &seconds) && seconds > 0)
+        if (str_starts(part, STR("wait=")) && str_to_i64(str_from(part, 5), &seconds) &&
+            seconds > 0)
             return (seconds < 10 ? seconds : 10) * US_PER_S;
     }
     return 0;
@@ -131,7 +133,8 @@ static void put_attempts(struct jsonw *w, const struct payment_record *rec)
         jw_c(w, "status", attempt_status_word(a->status));
         jw_str(w, "provider", rec->provider);
         jw_money(w, "amount", a->amount);
-        jw_str(w, "provider_transaction_id", a->provider_ref[0] ? str_c(a->provider_ref) : STR_NULL);
+        jw_str(w, "provider_transaction_id",
+               a->provider_ref[0] ? str_c(a->provider_ref) : STR_NULL);
         jw_str(w, "provider_receipt", a->receipt[0] ? str_c(a->receipt) : STR_NULL);
         jw_str(w, "provider_code", a->provider_code[0] ? str_c(a->provider_code) : STR_NULL);
         jw_str(w, "code", a->code != FAILURE_NONE ? str_c(failure_word(a->code)) : STR_NULL);
@@ -269,8 +272,8 @@ void payment_status_post(struct http_exchange *x)
 
 /* ---- confirm and cancel ---- */
 
-/* A merchant's move: looked at first, because the amount, the mode and the state decide what is said to the
- * client. */
+/* A merchant's move: looked at first, because the amount, the mode and the state decide what is
+ * said to the client. */
 struct change {
     struct http_exchange *x;
     enum payment_event_kind kind;

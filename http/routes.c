@@ -1,5 +1,5 @@
-/* Where a request enters: every route of the service, who may call it, and the handler that answers. Aliases are
- * entries of their own on the same handlers. */
+/* Where a request enters: every route of the service, who may call it, and the handler that
+ * answers. Aliases are entries of their own on the same handlers. */
 #include "http/api.h"
 
 #define READ SCOPE_PAYMENTS_READ

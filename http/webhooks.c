@@ -15,11 +15,11 @@ struct endpoint_op {
     struct http_exchange *x;
     struct uuid id;
     struct str url, events, description, status; /* p == NULL: as it is */
-    struct str secret;                            /* shown in this answer only */
-    struct str secrets;                           /* all of them, newest first, by blanks */
+    struct str secret;                           /* shown in this answer only */
+    struct str secrets;                          /* all of them, newest first, by blanks */
     int status_code;
     const char *action;
-    int left, started;                            /* recover */
+    int left, started; /* recover */
     struct err err;
 };
 
@@ -91,7 +91,8 @@ static bool read_body(struct http_exchange *x, struct endpoint_op *op, bool whol
     fields_only(&f, whole ? create_names : change_names);
     if (fields_text(&f, "url", whole ? REQUIRED : OPTIONAL, 8, URL_MAX, &s)) {
         if (!outbound_url_ok(s, api_of(x)->flow->settings.webhook_allow_private))
-            fields_fault(&f, "url", "format", "Must be an https URL of a public host, without credentials.");
+            fields_fault(&f, "url", "format",
+                         "Must be an https URL of a public host, without credentials.");
         op->url = arena_dup(x->arena, s);
     }
     read_events(&f, op);
@@ -110,7 +111,18 @@ static bool read_body(struct http_exchange *x, struct endpoint_op *op, bool whol
 
 /* ---- writing ---- */
 
-enum { C_ID, C_MODE, C_URL, C_EVENTS, C_DESCRIPTION, C_STATUS, C_REASON, C_SECRETS, C_CREATED, C_UPDATED };
+enum {
+    C_ID,
+    C_MODE,
+    C_URL,
+    C_EVENTS,
+    C_DESCRIPTION,
+    C_STATUS,
+    C_REASON,
+    C_SECRETS,
+    C_CREATED,
+    C_UPDATED
+};
 
 static void put_words(struct jsonw *w, const char *name, struct str words)
 {
@@ -130,7 +142,8 @@ static void put_endpoint(struct jsonw *w, const struct rows *r, size_t i, struct
     jw_str(w, "mode", rows_str(r, i, C_MODE));
     jw_str(w, "url", rows_str(r, i, C_URL));
     put_words(w, "events", rows_str(r, i, C_EVENTS));
-    jw_str(w, "description", rows_null(r, i, C_DESCRIPTION) ? STR_NULL : rows_str(r, i, C_DESCRIPTION));
+    jw_str(w, "description",
+           rows_null(r, i, C_DESCRIPTION) ? STR_NULL : rows_str(r, i, C_DESCRIPTION));
     jw_str(w, "status", rows_str(r, i, C_STATUS));
     jw_str(w, "status_reason", rows_null(r, i, C_REASON) ? STR_NULL : rows_str(r, i, C_REASON));
     if (secret.n > 0)
@@ -182,9 +195,10 @@ static void audit(struct endpoint_op *op)
     const struct principal *who = api_who(op->x);
     struct flow *f = api_of(op->x)->flow;
     int64_t now = loop_wall_us(f->loop);
-    struct value params[] = {V_UUID(who->merchant), V_UUID(op->id), V_UUID(random_uuid(now)),
-                             V_TEXT(mode_word(who->live)), V_TEXT(str_c(op->action)),
-                             V_TEXT(str_c(who->actor)), V_TEXT(STR_NULL), V_TIME(now)};
+    struct value params[] = {V_UUID(who->merchant),     V_UUID(op->id),
+                             V_UUID(random_uuid(now)),  V_TEXT(mode_word(who->live)),
+                             V_TEXT(str_c(op->action)), V_TEXT(str_c(who->actor)),
+                             V_TEXT(STR_NULL),          V_TIME(now)};
     store_exec(f->store, Q_audit_insert, params, COUNT_OF(params), audited, op);
 }
 
@@ -206,8 +220,8 @@ static struct err seal_secrets(struct endpoint_op *op, struct str *sealed)
     struct flow *f = api_of(op->x)->flow;
     struct buf b;
     buf_init(&b, 4096);
-    struct err err = vault_seal(f->vault, "webhook_endpoint.secrets", api_who(op->x)->merchant, op->id,
-                                op->secrets, &b);
+    struct err err = vault_seal(f->vault, "webhook_endpoint.secrets", api_who(op->x)->merchant,
+                                op->id, op->secrets, &b);
     *sealed = arena_dup(op->x->arena, buf_view(&b));
     buf_free(&b);
     return sealed->p == NULL && !err_is(err) ? ERR(NO_MEMORY, "secrets") : err;
@@ -231,9 +245,14 @@ void endpoint_create(struct http_exchange *x)
         fail(x, err);
         return;
     }
-    struct value params[] = {V_UUID(who->merchant), V_UUID(op->id), V_TEXT(mode_word(who->live)),
-                             V_TEXT(op->url), V_TEXT(op->events.p != NULL ? op->events : STR("*")),
-                             V_TEXT(op->description), V_BYTES(sealed), V_TIME(now)};
+    struct value params[] = {V_UUID(who->merchant),
+                             V_UUID(op->id),
+                             V_TEXT(mode_word(who->live)),
+                             V_TEXT(op->url),
+                             V_TEXT(op->events.p != NULL ? op->events : STR("*")),
+                             V_TEXT(op->description),
+                             V_BYTES(sealed),
+                             V_TIME(now)};
     store_exec(f->store, Q_endpoint_insert, params, COUNT_OF(params), written, op);
 }
 
@@ -241,9 +260,10 @@ static void update(struct endpoint_op *op, struct str sealed)
 {
     const struct principal *who = api_who(op->x);
     struct flow *f = api_of(op->x)->flow;
-    struct value params[] = {V_UUID(who->merchant), V_UUID(op->id), V_TEXT(mode_word(who->live)),
-                             V_TEXT(op->url), V_TEXT(op->events), V_TEXT(op->description),
-                             V_TEXT(op->status), V_BYTES(sealed), V_TIME(loop_wall_us(f->loop))};
+    struct value params[] = {
+        V_UUID(who->merchant), V_UUID(op->id),     V_TEXT(mode_word(who->live)),
+        V_TEXT(op->url),       V_TEXT(op->events), V_TEXT(op->description),
+        V_TEXT(op->status),    V_BYTES(sealed),    V_TIME(loop_wall_us(f->loop))};
     op->status_code = 200;
     store_exec(f->store, Q_endpoint_update, params, COUNT_OF(params), written, op);
 }
@@ -267,10 +287,11 @@ static void to_rotate(void *ctx, struct err err, const struct rows *r)
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, NULL);
     if (!err_is(err))
-        err = vault_open(api_of(x)->flow->vault, "webhook_endpoint.secrets", api_who(x)->merchant, op->id,
-                         rows_str(r, 0, C_SECRETS), x->arena, &old);
+        err = vault_open(api_of(x)->flow->vault, "webhook_endpoint.secrets", api_who(x)->merchant,
+                         op->id, rows_str(r, 0, C_SECRETS), x->arena, &old);
     if (!err_is(err)) {
-        struct str second = str_first(old, str_find(old, ' ', 0)); /* the newest of the former ones */
+        struct str second =
+            str_first(old, str_find(old, ' ', 0)); /* the newest of the former ones */
         op->secret = webhook_secret_make(x->arena);
         op->secrets = arena_fmt(x->arena, "%.*s %.*s", STR_ARG(op->secret), STR_ARG(second));
         err = seal_secrets(op, &sealed);
@@ -351,7 +372,8 @@ void endpoint_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live))};
-    store_read(api_of(x)->flow->store, Q_endpoint_list, params, COUNT_OF(params), endpoints_listed, x);
+    store_read(api_of(x)->flow->store, Q_endpoint_list, params, COUNT_OF(params), endpoints_listed,
+               x);
 }
 
 /* ---- the merchant's default secret, which signs for callback_url ---- */
@@ -390,9 +412,14 @@ static void merchant_loaded(void *ctx, struct err err, const struct rows *r)
         return;
     }
     int64_t now = loop_wall_us(f->loop);
-    struct value params[] = {V_UUID(who->merchant), V_UUID(who->merchant), V_UUID(random_uuid(now)),
-                             V_TEXT(mode_word(who->live)), V_TEXT(STR("webhook_secret.shown")),
-                             V_TEXT(str_c(who->actor)), V_TEXT(STR_NULL), V_TIME(now)};
+    struct value params[] = {V_UUID(who->merchant),
+                             V_UUID(who->merchant),
+                             V_UUID(random_uuid(now)),
+                             V_TEXT(mode_word(who->live)),
+                             V_TEXT(STR("webhook_secret.shown")),
+                             V_TEXT(str_c(who->actor)),
+                             V_TEXT(STR_NULL),
+                             V_TIME(now)};
     store_exec(f->store, Q_audit_insert, params, COUNT_OF(params), default_audited, op);
 }
 
@@ -402,13 +429,27 @@ void endpoint_default(struct http_exchange *x)
     if (op == NULL)
         return;
     struct value params[] = {V_UUID(api_who(x)->merchant)};
-    store_read(api_of(x)->flow->store, Q_merchant_get, params, COUNT_OF(params), merchant_loaded, op);
+    store_read(api_of(x)->flow->store, Q_merchant_get, params, COUNT_OF(params), merchant_loaded,
+               op);
 }
 
 /* ---- deliveries ---- */
 
-enum { W_ID, W_PAYMENT, W_SEQ, W_EVENT, W_TYPE, W_ENDPOINT, W_STATUS, W_TRIES, W_NEXT, W_HTTP, W_ERROR,
-       W_CREATED, W_UPDATED };
+enum {
+    W_ID,
+    W_PAYMENT,
+    W_SEQ,
+    W_EVENT,
+    W_TYPE,
+    W_ENDPOINT,
+    W_STATUS,
+    W_TRIES,
+    W_NEXT,
+    W_HTTP,
+    W_ERROR,
+    W_CREATED,
+    W_UPDATED
+};
 
 static void put_delivery(struct jsonw *w, const struct rows *r, size_t i)
 {
@@ -490,7 +531,8 @@ void delivery_index(struct http_exchange *x)
     }
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
                              V_UUID_OPT(cursor), V_I64(l->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_delivery_list, params, COUNT_OF(params), deliveries_listed, l);
+    store_read(api_of(x)->flow->store, Q_delivery_list, params, COUNT_OF(params), deliveries_listed,
+               l);
 }
 
 static void replayed(void *ctx, struct err err, struct uuid delivery)
@@ -555,7 +597,8 @@ static void dead_found(void *ctx, struct err err, const struct rows *r)
     if (op->left == 0)
         recover_answer(op);
     for (size_t i = 0, n = rows_n(r); i < n; i++)
-        deliver_again(api_of(op->x)->flow, who->merchant, rows_uuid(r, i, 0), who->live, recovered_one, op);
+        deliver_again(api_of(op->x)->flow, who->merchant, rows_uuid(r, i, 0), who->live,
+                      recovered_one, op);
 }
 
 void endpoint_recover(struct http_exchange *x)

@@ -1,4 +1,5 @@
-/* The kinds of units: which rows go into which array parameters, and what a row of the answer means. */
+/* The kinds of units: which rows go into which array parameters, and what a row of the answer
+ * means. */
 #include "store/kinds.h"
 
 /* FNV-1a: keys only keep units apart that might meet; a collision costs a batch, nothing else. */
@@ -10,7 +11,15 @@ static uint64_t key_of(uint64_t h, const void *p, size_t n)
     return h;
 }
 
-enum { KEY_PAYMENT = 1, KEY_IDEMPOTENCY, KEY_REFERENCE, KEY_RECEIPT, KEY_INBOUND, KEY_DELIVERY, KEY_JOB };
+enum {
+    KEY_PAYMENT = 1,
+    KEY_IDEMPOTENCY,
+    KEY_REFERENCE,
+    KEY_RECEIPT,
+    KEY_INBOUND,
+    KEY_DELIVERY,
+    KEY_JOB
+};
 
 static uint64_t key_start(uint64_t space, struct uuid merchant)
 {
@@ -34,8 +43,8 @@ static void set_table(struct unit *u, size_t i, const void *rows, size_t n)
     u->n_rows[i] = n;
 }
 
-static void set_unit(struct unit *u, const struct unit_kind *kind, struct uuid merchant, loop_fn *done,
-                     void *ctx)
+static void set_unit(struct unit *u, const struct unit_kind *kind, struct uuid merchant,
+                     loop_fn *done, void *ctx)
 {
     *u = (struct unit){.kind = kind, .merchant = merchant, .done = done, .ctx = ctx};
 }
@@ -115,7 +124,8 @@ void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
     set_unit(&u->unit, &move_kind, row->merchant_id, done, ctx);
     u->unit.keys[0] = key_uuid(KEY_PAYMENT, row->merchant_id, row->id);
     if (row->receipt_claim.p != NULL)
-        u->unit.keys[1] = key_text(KEY_RECEIPT, row->merchant_id, row->provider, row->receipt_claim);
+        u->unit.keys[1] =
+            key_text(KEY_RECEIPT, row->merchant_id, row->provider, row->receipt_claim);
     if (row->inbound_key.p != NULL)
         u->unit.keys[2] = key_uuid(KEY_INBOUND, row->merchant_id, row->inbound_subject);
     set_table(&u->unit, 0, row, 1);
@@ -246,7 +256,8 @@ void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)
 {
     set_unit(&u->unit, &lease_kind, u->row.merchant_id, done, ctx);
     uint64_t h = key_uuid(KEY_JOB, u->row.merchant_id, u->row.subject);
-    u->unit.keys[0] = key_of(key_of(h, u->row.kind.p, u->row.kind.n), &u->row.n, sizeof u->row.n) | 1;
+    u->unit.keys[0] =
+        key_of(key_of(h, u->row.kind.p, u->row.kind.n), &u->row.n, sizeof u->row.n) | 1;
     set_table(&u->unit, 0, &u->row, 1);
     lease_reset(&u->unit);
 }

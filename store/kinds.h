@@ -4,8 +4,9 @@
 #include "store/rows.h"
 #include "store/store.h"
 
-/* The kinds of units: what the combiner writes, with room for their rows and their outcome. An owner embeds one,
- * fills the rows and their counts, calls x_unit_ready, then store_write(store, &u->unit). */
+/* The kinds of units: what the combiner writes, with room for their rows and their outcome. An
+ * owner embeds one, fills the rows and their counts, calls x_unit_ready, then store_write(store,
+ * &u->unit). */
 
 /* ---- a payment comes into being ---- */
 
@@ -22,8 +23,8 @@ struct create_unit {
     struct audit_row audits[2];
 };
 
-/* Points the unit at its rows and sets its keys: no two units of one payment, idempotency key or reference travel
- * in one batch. */
+/* Points the unit at its rows and sets its keys: no two units of one payment, idempotency key or
+ * reference travel in one batch. */
 void create_unit_ready(struct create_unit *u, loop_fn *done, void *ctx);
 
 /* ---- a payment moves ---- */

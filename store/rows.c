@@ -1,5 +1,6 @@
-/* Which member of a row struct is which column, and payments between rows and the machine's form. The order of
- * each table is the order of the parameters in sql/query (test/store/rows_test.c compares them). */
+/* Which member of a row struct is which column, and payments between rows and the machine's form.
+ * The order of each table is the order of the parameters in sql/query (test/store/rows_test.c
+ * compares them). */
 #include "store/rows.h"
 
 #include "core/base/times.h"
@@ -110,98 +111,63 @@ const struct column attempt_columns[ATTEMPT_COLUMNS] = {
 };
 
 const struct column event_columns[EVENT_COLUMNS] = {
-    COLUMN(UUID, event_row, merchant_id),
-    COLUMN(UUID, event_row, subject_id),
-    COLUMN(I32, event_row, seq),
-    COLUMN(UUID, event_row, id),
-    COLUMN(TEXT, event_row, mode),
-    COLUMN(TEXT, event_row, type),
-    COLUMN(TEXT, event_row, data),
-    COLUMN(TIME, event_row, at),
-    COLUMN(I16, event_row, bucket),
-    COLUMN(UUID_OPT, event_row, owner),
+    COLUMN(UUID, event_row, merchant_id), COLUMN(UUID, event_row, subject_id),
+    COLUMN(I32, event_row, seq),          COLUMN(UUID, event_row, id),
+    COLUMN(TEXT, event_row, mode),        COLUMN(TEXT, event_row, type),
+    COLUMN(TEXT, event_row, data),        COLUMN(TIME, event_row, at),
+    COLUMN(I16, event_row, bucket),       COLUMN(UUID_OPT, event_row, owner),
     COLUMN(TIME, event_row, lease),
 };
 
 const struct column audit_columns[AUDIT_COLUMNS] = {
-    COLUMN(UUID, audit_row, merchant_id),
-    COLUMN(UUID, audit_row, subject_id),
-    COLUMN(UUID, audit_row, id),
-    COLUMN(TEXT, audit_row, mode),
-    COLUMN(TEXT, audit_row, action),
-    COLUMN(TEXT, audit_row, actor),
-    COLUMN(TEXT, audit_row, before),
-    COLUMN(TEXT, audit_row, after),
-    COLUMN(TEXT, audit_row, detail),
-    COLUMN(TIME, audit_row, at),
+    COLUMN(UUID, audit_row, merchant_id), COLUMN(UUID, audit_row, subject_id),
+    COLUMN(UUID, audit_row, id),          COLUMN(TEXT, audit_row, mode),
+    COLUMN(TEXT, audit_row, action),      COLUMN(TEXT, audit_row, actor),
+    COLUMN(TEXT, audit_row, before),      COLUMN(TEXT, audit_row, after),
+    COLUMN(TEXT, audit_row, detail),      COLUMN(TIME, audit_row, at),
 };
 
 const struct column account_columns[ACCOUNT_COLUMNS] = {
-    COLUMN(UUID, account_row, merchant_id),
-    COLUMN(UUID, account_row, payment_id),
-    COLUMN(UUID, account_row, id),
-    COLUMN(TEXT, account_row, mode),
-    COLUMN(TEXT, account_row, type),
-    COLUMN(TEXT, account_row, owner),
-    COLUMN(TEXT, account_row, currency),
-    COLUMN(TIME, account_row, at),
+    COLUMN(UUID, account_row, merchant_id), COLUMN(UUID, account_row, payment_id),
+    COLUMN(UUID, account_row, id),          COLUMN(TEXT, account_row, mode),
+    COLUMN(TEXT, account_row, type),        COLUMN(TEXT, account_row, owner),
+    COLUMN(TEXT, account_row, currency),    COLUMN(TIME, account_row, at),
 };
 
 const struct column transfer_columns[TRANSFER_COLUMNS] = {
-    COLUMN(UUID, transfer_row, merchant_id),
-    COLUMN(UUID, transfer_row, payment_id),
-    COLUMN(UUID, transfer_row, journal_id),
-    COLUMN(I16, transfer_row, step),
-    COLUMN(TEXT, transfer_row, mode),
-    COLUMN(TEXT, transfer_row, kind),
-    COLUMN(UUID, transfer_row, debit_id),
-    COLUMN(UUID, transfer_row, credit_id),
-    COLUMN(I64, transfer_row, amount),
-    COLUMN(TEXT, transfer_row, currency),
+    COLUMN(UUID, transfer_row, merchant_id), COLUMN(UUID, transfer_row, payment_id),
+    COLUMN(UUID, transfer_row, journal_id),  COLUMN(I16, transfer_row, step),
+    COLUMN(TEXT, transfer_row, mode),        COLUMN(TEXT, transfer_row, kind),
+    COLUMN(UUID, transfer_row, debit_id),    COLUMN(UUID, transfer_row, credit_id),
+    COLUMN(I64, transfer_row, amount),       COLUMN(TEXT, transfer_row, currency),
     COLUMN(TIME, transfer_row, at),
 };
 
 const struct column exception_columns[EXCEPTION_COLUMNS] = {
-    COLUMN(UUID, exception_row, merchant_id),
-    COLUMN(UUID, exception_row, payment_id),
-    COLUMN(UUID, exception_row, id),
-    COLUMN(TEXT, exception_row, mode),
-    COLUMN(TEXT, exception_row, kind),
-    COLUMN(TEXT, exception_row, detail),
+    COLUMN(UUID, exception_row, merchant_id), COLUMN(UUID, exception_row, payment_id),
+    COLUMN(UUID, exception_row, id),          COLUMN(TEXT, exception_row, mode),
+    COLUMN(TEXT, exception_row, kind),        COLUMN(TEXT, exception_row, detail),
     COLUMN(TIME, exception_row, at),
 };
 
 const struct column call_columns[CALL_COLUMNS] = {
-    COLUMN(UUID, call_row, merchant_id),
-    COLUMN(UUID, call_row, payment_id),
-    COLUMN(UUID, call_row, id),
-    COLUMN(TEXT, call_row, mode),
-    COLUMN(I16, call_row, attempt_n),
-    COLUMN(TEXT, call_row, op),
-    COLUMN(I32, call_row, http_status),
-    COLUMN(I64, call_row, took_us),
-    COLUMN(TEXT, call_row, outcome),
-    COLUMN(BYTES, call_row, body),
+    COLUMN(UUID, call_row, merchant_id), COLUMN(UUID, call_row, payment_id),
+    COLUMN(UUID, call_row, id),          COLUMN(TEXT, call_row, mode),
+    COLUMN(I16, call_row, attempt_n),    COLUMN(TEXT, call_row, op),
+    COLUMN(I32, call_row, http_status),  COLUMN(I64, call_row, took_us),
+    COLUMN(TEXT, call_row, outcome),     COLUMN(BYTES, call_row, body),
     COLUMN(TIME, call_row, at),
 };
 
 const struct column inbound_columns[INBOUND_COLUMNS] = {
-    COLUMN(UUID, inbound_row, merchant_id),
-    COLUMN(UUID, inbound_row, subject_id),
-    COLUMN(BYTES, inbound_row, dedupe_key),
-    COLUMN(UUID, inbound_row, id),
-    COLUMN(TEXT, inbound_row, mode),
-    COLUMN(TEXT, inbound_row, provider),
-    COLUMN(UUID, inbound_row, payment_id),
-    COLUMN(I16, inbound_row, attempt_n),
-    COLUMN(TEXT, inbound_row, peer),
-    COLUMN(BOOL, inbound_row, ip_ok),
-    COLUMN(BYTES, inbound_row, raw),
-    COLUMN(TIME, inbound_row, at),
-    COLUMN(I32, inbound_row, job_n),
-    COLUMN(I16, inbound_row, job_bucket),
-    COLUMN(UUID_OPT, inbound_row, job_owner),
-    COLUMN(TIME, inbound_row, job_lease),
+    COLUMN(UUID, inbound_row, merchant_id),   COLUMN(UUID, inbound_row, subject_id),
+    COLUMN(BYTES, inbound_row, dedupe_key),   COLUMN(UUID, inbound_row, id),
+    COLUMN(TEXT, inbound_row, mode),          COLUMN(TEXT, inbound_row, provider),
+    COLUMN(UUID, inbound_row, payment_id),    COLUMN(I16, inbound_row, attempt_n),
+    COLUMN(TEXT, inbound_row, peer),          COLUMN(BOOL, inbound_row, ip_ok),
+    COLUMN(BYTES, inbound_row, raw),          COLUMN(TIME, inbound_row, at),
+    COLUMN(I32, inbound_row, job_n),          COLUMN(I16, inbound_row, job_bucket),
+    COLUMN(UUID_OPT, inbound_row, job_owner), COLUMN(TIME, inbound_row, job_lease),
 };
 
 const struct column delivery_columns[DELIVERY_COLUMNS] = {
@@ -245,12 +211,9 @@ const struct column delivery_update_columns[DELIVERY_UPDATE_COLUMNS] = {
 };
 
 const struct column lease_columns[LEASE_COLUMNS] = {
-    COLUMN(UUID, lease_row, merchant_id),
-    COLUMN(TEXT, lease_row, kind),
-    COLUMN(UUID, lease_row, subject),
-    COLUMN(I32, lease_row, n),
-    COLUMN(UUID, lease_row, owner),
-    COLUMN(TIME, lease_row, until),
+    COLUMN(UUID, lease_row, merchant_id), COLUMN(TEXT, lease_row, kind),
+    COLUMN(UUID, lease_row, subject),     COLUMN(I32, lease_row, n),
+    COLUMN(UUID, lease_row, owner),       COLUMN(TIME, lease_row, until),
     COLUMN(TIME, lease_row, now),
 };
 

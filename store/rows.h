@@ -4,8 +4,8 @@
 #include "core/domain/payment.h"
 #include "store/value.h"
 
-/* Rows as the array statements of sql/query take them: one member per column, in the statement's order. Texts
- * that are NULL have p == NULL. */
+/* Rows as the array statements of sql/query take them: one member per column, in the statement's
+ * order. Texts that are NULL have p == NULL. */
 
 /* A new payment, with its idempotency record and its first job. */
 struct payment_insert_row {
@@ -53,7 +53,8 @@ struct payment_insert_row {
     int64_t job_lease;
 };
 
-/* What a move changes of a payment, its job, its idempotency record and the callback that caused it. */
+/* What a move changes of a payment, its job, its idempotency record and the callback that caused
+ * it. */
 struct payment_update_row {
     struct uuid merchant_id;
     struct uuid id;
@@ -283,22 +284,15 @@ enum {
 };
 
 extern const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS],
-    payment_update_columns[PAYMENT_UPDATE_COLUMNS],
-    attempt_columns[ATTEMPT_COLUMNS],
-    event_columns[EVENT_COLUMNS],
-    audit_columns[AUDIT_COLUMNS],
-    account_columns[ACCOUNT_COLUMNS],
-    transfer_columns[TRANSFER_COLUMNS],
-    exception_columns[EXCEPTION_COLUMNS],
-    call_columns[CALL_COLUMNS],
-    inbound_columns[INBOUND_COLUMNS],
-    delivery_columns[DELIVERY_COLUMNS],
-    fanout_columns[FANOUT_COLUMNS],
-    delivery_update_columns[DELIVERY_UPDATE_COLUMNS],
-    lease_columns[LEASE_COLUMNS];
+    payment_update_columns[PAYMENT_UPDATE_COLUMNS], attempt_columns[ATTEMPT_COLUMNS],
+    event_columns[EVENT_COLUMNS], audit_columns[AUDIT_COLUMNS], account_columns[ACCOUNT_COLUMNS],
+    transfer_columns[TRANSFER_COLUMNS], exception_columns[EXCEPTION_COLUMNS],
+    call_columns[CALL_COLUMNS], inbound_columns[INBOUND_COLUMNS],
+    delivery_columns[DELIVERY_COLUMNS], fanout_columns[FANOUT_COLUMNS],
+    delivery_update_columns[DELIVERY_UPDATE_COLUMNS], lease_columns[LEASE_COLUMNS];
 
-/* A payment as it is stored: the machine's part, and what only the flows look at. Strings live in the
- * arena of whoever loaded or made it. */
+/* A payment as it is stored: the machine's part, and what only the flows look at. Strings live in
+ * the arena of whoever loaded or made it. */
 struct payment_record {
     struct uuid merchant, id, account_id, op_id;
     bool live;
@@ -316,14 +310,16 @@ static inline struct str mode_word(bool live)
     return live ? STR("live") : STR("test");
 }
 
-/* Reads the rows of payment_get (one per attempt). ERR_NOT_FOUND without rows; ERR_INTERNAL for a row that
- * this program cannot mean, ERR_LIMIT beyond the arena's cap. */
-struct err payment_record_read(const struct rows *r, struct arena *a, struct payment_record *out) MUST_USE;
+/* Reads the rows of payment_get (one per attempt). ERR_NOT_FOUND without rows; ERR_INTERNAL for a
+ * row that this program cannot mean, ERR_LIMIT beyond the arena's cap. */
+struct err payment_record_read(const struct rows *r, struct arena *a,
+                               struct payment_record *out) MUST_USE;
 /* Reads one row of a list: without attempts. */
 struct err payment_record_read_one(const struct rows *r, size_t row, struct arena *a,
                                    struct payment_record *out) MUST_USE;
 
-/* The rows of a payment, with what the caller still has to add left zero. Texts are borrowed from `rec`. */
+/* The rows of a payment, with what the caller still has to add left zero. Texts are borrowed from
+ * `rec`. */
 void payment_insert_fill(const struct payment_record *rec, struct payment_insert_row *out);
 void payment_update_fill(const struct payment_record *rec, struct payment_update_row *out);
 void attempt_row_fill(const struct payment_record *rec, const struct attempt *a, int64_t now_us,

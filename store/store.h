@@ -92,8 +92,8 @@ struct unit_kind {
 struct unit {
     const struct unit_kind *kind;
     struct uuid merchant;
-    /* Two units that share a key never are in one batch, nor in two at a time: they run in the order
-     * of store_write. Hashes or ids of what is written; zero is none. */
+    /* Two units that share a key never are in one batch, nor in two at a time: they run in the
+     * order of store_write. Hashes or ids of what is written; zero is none. */
     uint64_t keys[UNIT_MAX_KEYS];
     const void *rows[UNIT_MAX_TABLES];
     size_t n_rows[UNIT_MAX_TABLES];

@@ -32,7 +32,10 @@ struct column {
     size_t offset;
 };
 
-#define COLUMN(type_, struct_, member) {COL_##type_, offsetof(struct struct_, member)}
+#define COLUMN(type_, struct_, member)                \
+    {                                                 \
+        COL_##type_, offsetof(struct struct_, member) \
+    }
 
 /* One scalar parameter. */
 struct value {

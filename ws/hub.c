@@ -1,5 +1,5 @@
-/* Watchers by payment. A hint makes one read per payment, however many watch it; a frame is made once for all of them.
- * What is missed is found by the clock. */
+/* Watchers by payment. A hint makes one read per payment, however many watch it; a frame is made
+ * once for all of them. What is missed is found by the clock. */
 #include "ws/hub.h"
 
 #include <stdlib.h>
@@ -14,7 +14,8 @@ enum { READ_LIMIT = 200, NET_CHUNK = 200, FRAME_MAX = 2 * 1024 * 1024 };
 #define NET_US (10 * US_PER_S)
 #define NET_WITHOUT_REDIS_US US_PER_S
 
-static struct metric open_sockets = METRIC_GAUGE("reli_websockets", "", "Open WebSocket connections");
+static struct metric open_sockets =
+    METRIC_GAUGE("reli_websockets", "", "Open WebSocket connections");
 
 struct channel_key {
     struct uuid merchant, payment;
@@ -25,7 +26,7 @@ struct channel {
     struct channel_key key;
     struct hub *hub;
     struct list sockets;
-    int32_t seq;      /* events up to here were sent to those who wanted them */
+    int32_t seq; /* events up to here were sent to those who wanted them */
     bool reading, again;
     uint32_t net_round; /* the walk that has asked about it */
     struct arena arena;
@@ -83,8 +84,8 @@ static void gone(void *ctx, struct socket *s)
         loop_later(h->flow->loop, &h->later, all_gone, h);
 }
 
-struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid merchant, struct uuid payment,
-                        int32_t seq)
+struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid merchant,
+                        struct uuid payment, int32_t seq)
 {
     struct socket_owner owner = {gone, h};
     struct socket *s = socket_new(h->flow->loop, stream, &owner);
@@ -118,7 +119,8 @@ struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid mercha
 
 enum { E_SEQ, E_ID, E_TYPE, E_DATA, E_AT, E_MODE };
 
-struct blob *hub_event_frame(struct uuid payment, const struct rows *r, size_t row, struct str person)
+struct blob *hub_event_frame(struct uuid payment, const struct rows *r, size_t row,
+                             struct str person)
 {
     struct buf b;
     struct event_view e = {
@@ -222,8 +224,9 @@ static void message(void *ctx, struct str payload)
     struct str rest = payload, word;
     struct uuid merchant, payment;
     int64_t seq;
-    if (str_split(&rest, ' ', &word) && uuid_parse(word, &merchant) && str_split(&rest, ' ', &word) &&
-        uuid_parse(word, &payment) && str_to_i64(rest, &seq) && seq > 0 && seq < INT32_MAX)
+    if (str_split(&rest, ' ', &word) && uuid_parse(word, &merchant) &&
+        str_split(&rest, ' ', &word) && uuid_parse(word, &payment) && str_to_i64(rest, &seq) &&
+        seq > 0 && seq < INT32_MAX)
         hub_hint(ctx, merchant, payment, (int32_t)seq);
 }
 
@@ -240,7 +243,11 @@ static void plan_net(struct hub *h, bool more)
 {
     bool hints = h->flow->redis != NULL && redis_up(h->flow->redis);
     if (h->drained == NULL)
-        timer_set(h->flow->loop, &h->net, more ? 0 : hints ? NET_US : NET_WITHOUT_REDIS_US, cast_net, h);
+        timer_set(h->flow->loop, &h->net,
+                  more    ? 0
+                  : hints ? NET_US
+                          : NET_WITHOUT_REDIS_US,
+                  cast_net, h);
 }
 
 struct net {
@@ -338,7 +345,8 @@ void hub_free(struct hub *h)
     if (h == NULL)
         return;
     struct channel *c, *next;
-    HASH_ITER(hh, h->channels, c, next) {
+    HASH_ITER(hh, h->channels, c, next)
+    {
         struct link *k;
         while ((k = list_pop(&c->sockets)) != NULL)
             socket_free(socket_of_seat(LIST_ITEM(k, struct socket_seat, link)));

@@ -4,8 +4,9 @@
 #include "core/flow/flow.h"
 #include "ws/socket.h"
 
-/* Who watches which payment. Events are read from PostgreSQL, on a hint: a commit of this process, a message over Redis
- * from another one, or the clock (every ten seconds; every second while Redis is away). */
+/* Who watches which payment. Events are read from PostgreSQL, on a hint: a commit of this process,
+ * a message over Redis from another one, or the clock (every ten seconds; every second while Redis
+ * is away). */
 struct hub;
 
 struct err hub_new(struct flow *f, struct hub **out) MUST_USE;
@@ -17,13 +18,15 @@ int hub_n_sockets(const struct hub *h);
 /* A payment has an event `seq`. */
 void hub_hint(struct hub *h, struct uuid merchant, struct uuid payment, int32_t seq);
 
-/* Puts a connection that has seen the events up to `seq` among the watchers; what came since is sent. The hub owns
- * the socket from here on. NULL if there is no memory (the stream is closed then). */
-struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid merchant, struct uuid payment,
-                        int32_t seq);
+/* Puts a connection that has seen the events up to `seq` among the watchers; what came since is
+ * sent. The hub owns the socket from here on. NULL if there is no memory (the stream is closed
+ * then). */
+struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid merchant,
+                        struct uuid payment, int32_t seq);
 
 /* The frame of an event row of event_list. NULL without memory. */
 struct rows;
-struct blob *hub_event_frame(struct uuid payment, const struct rows *r, size_t row, struct str person);
+struct blob *hub_event_frame(struct uuid payment, const struct rows *r, size_t row,
+                             struct str person);
 
 #endif

@@ -1,6 +1,7 @@
-/* A WebSocket. wslay reads what clients send, and exists only while there is something to read: an idle socket costs a
- * few hundred bytes. Frames out are made by hand (a server's are not masked), once for all who get them, and go
- * through the stream's queue together with wslay's control frames, so that frames never interleave. */
+/* A WebSocket. wslay reads what clients send, and exists only while there is something to read: an
+ * idle socket costs a few hundred bytes. Frames out are made by hand (a server's are not masked),
+ * once for all who get them, and go through the stream's queue together with wslay's control
+ * frames, so that frames never interleave. */
 #include "ws/socket.h"
 
 #include <openssl/evp.h>
@@ -170,7 +171,8 @@ static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, in
     return (ssize_t)n;
 }
 
-static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags, void *user)
+static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags,
+                       void *user)
 {
     struct socket *s = user;
     struct str bytes = str_n((const char *)data, len);
@@ -180,13 +182,17 @@ static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t 
     return (ssize_t)len;
 }
 
-static void on_frame_start(wslay_event_context_ptr ctx, const struct wslay_event_on_frame_recv_start_arg *arg,
-                           void *user)
+static void on_frame_start(wslay_event_context_ptr ctx,
+                           const struct wslay_event_on_frame_recv_start_arg *arg, void *user)
 {
     struct socket *s = user;
     (void)ctx;
     uint64_t n = arg->payload_length;
-    s->frame_len = 2 + (n < 126 ? 0u : n < 65536 ? 2u : 8u) + 4 + n; /* a client's frames are masked */
+    s->frame_len = 2 +
+                   (n < 126     ? 0u
+                    : n < 65536 ? 2u
+                                : 8u) +
+                   4 + n; /* a client's frames are masked */
     s->too_big |= n > MESSAGE_MAX;
     if (!wslay_is_ctrl_frame(arg->opcode))
         s->in_message = arg->fin == 0;
@@ -199,7 +205,8 @@ static void on_frame_end(wslay_event_context_ptr ctx, void *user)
     s->parsed += s->frame_len;
 }
 
-static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg, void *user)
+static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg,
+                       void *user)
 {
     struct socket *s = user;
     (void)ctx;

@@ -5,8 +5,9 @@
 #include "core/base/list.h"
 #include "core/loop/stream.h"
 
-/* One WebSocket connection (RFC 6455), server side, after the handshake: frames out, pings, closing. What clients send
- * is only looked at as far as the protocol asks; messages are ignored. */
+/* One WebSocket connection (RFC 6455), server side, after the handshake: frames out, pings,
+ * closing. What clients send is only looked at as far as the protocol asks; messages are ignored.
+ */
 struct socket;
 
 struct socket_owner {
@@ -17,9 +18,11 @@ struct socket_owner {
 
 /* Takes the stream. NULL without memory (the stream is closed then). */
 struct socket *socket_new(struct loop *l, struct stream *stream, const struct socket_owner *owner);
-/* Sends a text frame that was made by socket_frame. A client that cannot keep up is closed with 1013. */
+/* Sends a text frame that was made by socket_frame. A client that cannot keep up is closed with
+ * 1013. */
 void socket_send(struct socket *s, struct blob *frame);
-/* Says goodbye with this status code and ends when the client has answered, or after five seconds. */
+/* Says goodbye with this status code and ends when the client has answered, or after five seconds.
+ */
 void socket_close(struct socket *s, int code);
 /* Cuts it; `gone` is not called. */
 void socket_free(struct socket *s);

@@ -30,8 +30,8 @@ static void hello(struct socket *s, struct uuid payment, int32_t seq)
     struct buf b;
     char id[UUID_TEXT];
     buf_init(&b, 512);
-    buf_fmt(&b, "{\"type\":\"hello\",\"channel\":\"transaction/%s\",\"seq\":%d}", uuid_text(payment, id),
-            (int)seq);
+    buf_fmt(&b, "{\"type\":\"hello\",\"channel\":\"transaction/%s\",\"seq\":%d}",
+            uuid_text(payment, id), (int)seq);
     struct blob *frame = socket_frame(buf_view(&b));
     buf_free(&b);
     if (frame != NULL)
@@ -90,7 +90,8 @@ static void payment_read(void *ctx, struct err err, const struct rows *r)
         http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
         return;
     }
-    struct value params[] = {V_UUID(o->merchant), V_UUID(o->payment), V_I32(o->after), V_I64(REPLAY_MAX)};
+    struct value params[] = {V_UUID(o->merchant), V_UUID(o->payment), V_I32(o->after),
+                             V_I64(REPLAY_MAX)};
     store_read(api_of(x)->flow->store, Q_event_list, params, COUNT_OF(params), events_read, o);
 }
 
@@ -143,7 +144,9 @@ void socket_ticket(struct http_exchange *x)
     struct fields fl = {body, "", &errors};
     struct str channel;
     int64_t now = loop_wall_us(f->loop);
-    struct signed_ticket t = {.merchant = who->merchant, .live = who->live, .id = random_uuid(now),
+    struct signed_ticket t = {.merchant = who->merchant,
+                              .live = who->live,
+                              .id = random_uuid(now),
                               .expires_us = now + US_PER_MIN};
     fields_only(&fl, names);
     if (fields_text(&fl, "channel", REQUIRED, 1, 128, &channel) &&
@@ -182,11 +185,13 @@ static void key_known(void *ctx, struct err err, const struct principal *who)
         open_for(o, who->merchant, who->live);
 }
 
-/* Browsers say where a page comes from; programs do not. */
+/* Browsers say where a page comes from; programs need not. A page of this very host may always. */
 static bool origin_ok(const struct http_exchange *x)
 {
     struct str origin = http_header(x, STR("origin")), rest = api_of(x)->cors_origins, one;
-    if (origin.p == NULL)
+    size_t scheme = str_find_str(origin, STR("://"));
+    if (origin.p == NULL ||
+        (scheme != SIZE_MAX && str_eq(str_from(origin, scheme + 3), http_header(x, STR("host")))))
         return true;
     while (str_split(&rest, ',', &one))
         if (str_eq(str_trim(one), origin))
@@ -208,7 +213,8 @@ static void authenticate(struct opening *o)
             open_for(o, t.merchant, t.live);
         else
             refuse(x);
-    } else if (str_ieq(str_first(key, 7), STR("Bearer ")) && auth_key_ok(str_trim(str_from(key, 7)))) {
+    } else if (str_ieq(str_first(key, 7), STR("Bearer ")) &&
+               auth_key_ok(str_trim(str_from(key, 7)))) {
         auth_start(f, str_trim(str_from(key, 7)), key_known, o);
     } else {
         refuse(x);
@@ -230,7 +236,8 @@ void socket_transaction(struct http_exchange *x)
     if (!str_ieq(http_header(x, STR("upgrade")), STR("websocket")) ||
         !str_eq(http_header(x, STR("sec-websocket-version")), STR("13"))) {
         http_set_header(x, STR("Sec-WebSocket-Version"), STR("13"));
-        http_problem(x, ERR(BAD_REQUEST, NULL), "This is a WebSocket of version 13; ask for an upgrade.");
+        http_problem(x, ERR(BAD_REQUEST, NULL),
+                     "This is a WebSocket of version 13; ask for an upgrade.");
     } else if (!origin_ok(x)) {
         http_problem(x, ERR(FORBIDDEN, NULL), "The origin is not allowed.");
     } else if (after.p != NULL && (!str_to_i64(after, &seq) || seq < 0 || seq > INT32_MAX)) {

@@ -11,50 +11,51 @@
 #include "core/domain/failure.h"
 #include "core/domain/schedule.h"
 
-/* The life of a payment (domain.md, sections 2.1 and 2.2), as pure functions of values: no I/O, no clock,
- * no randomness. The flows load a payment, step it, and commit what the step says in one unit. */
+/* The life of a payment (domain.md, sections 2.1 and 2.2), as pure functions of values: no I/O, no
+ * clock, no randomness. The flows load a payment, step it, and commit what the step says in one
+ * unit. */
 
 /* X(NAME, word, final for the API) */
-#define PAYMENT_STATES(X)                                                                          \
-    X(PENDING, "pending", 0)                                                                       \
-    X(PROCESSING, "processing", 0)                                                                 \
-    X(REQUIRES_ACTION, "requires_action", 0)                                                       \
-    X(IN_RECONCILIATION, "in_reconciliation", 0)                                                   \
-    X(COMPLETED, "completed", 1)                                                                   \
-    X(FAILED, "failed", 1)                                                                         \
-    X(EXPIRED, "expired", 1)                                                                       \
-    X(CANCELLED, "cancelled", 1)                                                                   \
-    X(PARTIALLY_REFUNDED, "partially_refunded", 1)                                                 \
-    X(REFUNDED, "refunded", 1)                                                                     \
+#define PAYMENT_STATES(X)                          \
+    X(PENDING, "pending", 0)                       \
+    X(PROCESSING, "processing", 0)                 \
+    X(REQUIRES_ACTION, "requires_action", 0)       \
+    X(IN_RECONCILIATION, "in_reconciliation", 0)   \
+    X(COMPLETED, "completed", 1)                   \
+    X(FAILED, "failed", 1)                         \
+    X(EXPIRED, "expired", 1)                       \
+    X(CANCELLED, "cancelled", 1)                   \
+    X(PARTIALLY_REFUNDED, "partially_refunded", 1) \
+    X(REFUNDED, "refunded", 1)                     \
     X(REVERSED, "reversed", 1)
 
-#define ATTEMPT_STATES(X)                                                                          \
-    X(CREATED, "created", 0)                                                                       \
-    X(SENDING, "sending", 0)                                                                       \
-    X(SUBMITTED, "submitted", 0)                                                                   \
-    X(UNCERTAIN, "uncertain", 0)                                                                   \
-    X(REJECTED, "rejected", 1)                                                                     \
-    X(SUCCEEDED, "succeeded", 1)                                                                   \
-    X(FAILED, "failed", 1)                                                                         \
-    X(EXPIRED, "expired", 1)                                                                       \
+#define ATTEMPT_STATES(X)        \
+    X(CREATED, "created", 0)     \
+    X(SENDING, "sending", 0)     \
+    X(SUBMITTED, "submitted", 0) \
+    X(UNCERTAIN, "uncertain", 0) \
+    X(REJECTED, "rejected", 1)   \
+    X(SUCCEEDED, "succeeded", 1) \
+    X(FAILED, "failed", 1)       \
+    X(EXPIRED, "expired", 1)     \
     X(NOT_FOUND, "not_found", 1)
 
 /* What happens to a payment. The letter tells whose word it is. */
-#define PAYMENT_EVENTS(X)                                                                          \
-    X(DISPATCH, "dispatch")               /* we: an attempt is about to be sent */                 \
-    X(CANNOT_SEND, "cannot_send")         /* we: no request can be built */                        \
-    X(NEEDS_CUSTOMER, "needs_customer")   /* we: a person has to act (manual methods) */           \
-    X(CANCEL, "cancel")                   /* merchant */                                           \
-    X(CONFIRM, "confirm")                 /* merchant: a manual method was collected */            \
-    X(ACCEPTED, "accepted")               /* answer: prompt queued, provider_ref known */          \
-    X(REFUSED, "refused")                 /* answer: definitely not taken */                       \
-    X(AMBIGUOUS, "ambiguous")             /* no usable answer: may have been taken */              \
-    X(SUCCESS, "success")                 /* callback or query: paid */                            \
-    X(FAILURE, "failure")                 /* callback or query: ended unpaid */                    \
-    X(STILL_PENDING, "still_pending")     /* query: not decided */                                 \
-    X(UNREACHABLE, "unreachable")         /* query: nothing certain was said */                    \
-    X(NOT_FOUND, "not_found")             /* query: unknown to the provider */                     \
-    X(TICK, "tick")                       /* time: a deadline may have passed */
+#define PAYMENT_EVENTS(X)                                                               \
+    X(DISPATCH, "dispatch")             /* we: an attempt is about to be sent */        \
+    X(CANNOT_SEND, "cannot_send")       /* we: no request can be built */               \
+    X(NEEDS_CUSTOMER, "needs_customer") /* we: a person has to act (manual methods) */  \
+    X(CANCEL, "cancel")                 /* merchant */                                  \
+    X(CONFIRM, "confirm")               /* merchant: a manual method was collected */   \
+    X(ACCEPTED, "accepted")             /* answer: prompt queued, provider_ref known */ \
+    X(REFUSED, "refused")               /* answer: definitely not taken */              \
+    X(AMBIGUOUS, "ambiguous")           /* no usable answer: may have been taken */     \
+    X(SUCCESS, "success")               /* callback or query: paid */                   \
+    X(FAILURE, "failure")               /* callback or query: ended unpaid */           \
+    X(STILL_PENDING, "still_pending")   /* query: not decided */                        \
+    X(UNREACHABLE, "unreachable")       /* query: nothing certain was said */           \
+    X(NOT_FOUND, "not_found")           /* query: unknown to the provider */            \
+    X(TICK, "tick")                     /* time: a deadline may have passed */
 
 enum payment_status {
 #define X(name, word, final) PAYMENT_##name,
@@ -78,7 +79,14 @@ enum payment_event_kind {
 };
 
 /* Whose word made the present status (contract.md, section 4). */
-enum status_source { SOURCE_API, SOURCE_CALLBACK, SOURCE_POLL, SOURCE_OPERATOR, SOURCE_STATEMENT, SOURCE_N };
+enum status_source {
+    SOURCE_API,
+    SOURCE_CALLBACK,
+    SOURCE_POLL,
+    SOURCE_OPERATOR,
+    SOURCE_STATEMENT,
+    SOURCE_N
+};
 
 const char *payment_status_word(enum payment_status s);
 bool payment_status_parse(struct str word, enum payment_status *out) MUST_USE;
@@ -90,31 +98,37 @@ const char *payment_event_word(enum payment_event_kind k);
 const char *status_source_word(enum status_source s);
 bool status_source_parse(struct str word, enum status_source *out) MUST_USE;
 
-enum { PAYMENT_MAX_ATTEMPTS = 8, PAYMENT_REF_MAX = 128, PAYMENT_CODE_MAX = 32, PAYMENT_MESSAGE_MAX = 200 };
+enum {
+    PAYMENT_MAX_ATTEMPTS = 8,
+    PAYMENT_REF_MAX = 128,
+    PAYMENT_CODE_MAX = 32,
+    PAYMENT_MESSAGE_MAX = 200
+};
 
 /* One request to a provider. Text fields are C strings, "" if unknown. */
 struct attempt {
     int n; /* from 1 */
     enum attempt_status status;
-    struct money amount;       /* what was asked for */
+    struct money amount; /* what was asked for */
     char provider_ref[PAYMENT_REF_MAX + 1];
     char receipt[PAYMENT_REF_MAX + 1];
     char provider_code[PAYMENT_CODE_MAX + 1]; /* raw */
     enum failure_code code;                   /* normalised */
-    int64_t sent_at_us;      /* write-ahead: committed before a byte leaves */
-    int64_t answered_at_us;  /* 0 until the provider spoke */
-    int poll_n;              /* queries made in the present phase */
-    int64_t next_poll_at_us; /* TIME_NEVER: none */
+    int64_t sent_at_us;                       /* write-ahead: committed before a byte leaves */
+    int64_t answered_at_us;                   /* 0 until the provider spoke */
+    int poll_n;                               /* queries made in the present phase */
+    int64_t next_poll_at_us;                  /* TIME_NEVER: none */
 };
 
-/* The parts of a payment that the machine reads and writes; identity, customer and texts are the flows'. */
+/* The parts of a payment that the machine reads and writes; identity, customer and texts are the
+ * flows'. */
 struct payment {
     enum payment_status status;
     int32_t version; /* seq of the last event; 0 before the first */
     struct money amount;
     int64_t received_minor; /* amount_received, same currency */
     int64_t refunded_minor;
-    bool late;              /* completed after failed, expired or cancelled */
+    bool late; /* completed after failed, expired or cancelled */
     enum status_source source;
     enum failure_code failure;
     char failure_provider_code[PAYMENT_CODE_MAX + 1];
@@ -129,9 +143,10 @@ struct payment {
 
 /* What the provider and the installation allow; same for all steps of a payment. */
 struct payment_rules {
-    int64_t prompt_window_us;   /* 90 s: from sent_at; earlier only `sure` failures are believed */
-    int64_t sending_lease_us;   /* 60 s: a `sending` older than this is uncertain */
-    struct schedule poll;       /* 15, 30, 45, 60, 90, 120, 180, 300 s: waits between queries until expiry */
+    int64_t prompt_window_us; /* 90 s: from sent_at; earlier only `sure` failures are believed */
+    int64_t sending_lease_us; /* 60 s: a `sending` older than this is uncertain */
+    struct schedule
+        poll; /* 15, 30, 45, 60, 90, 120, 180, 300 s: waits between queries until expiry */
     struct schedule recon;      /* 5m, 1h, 1d x5: waits in in_reconciliation, then operator only */
     struct schedule late_watch; /* 5m, 30m, 2h, 12h, 24h after the end: waits, each from the end */
     bool not_found_is_final;
@@ -144,13 +159,13 @@ void payment_rules_default(struct payment_rules *r);
 /* Something happened. Only the fields that its kind names are read. */
 struct payment_event {
     enum payment_event_kind kind;
-    int attempt;               /* n of the attempt that it is about; 0: none (CANCEL, CONFIRM, TICK …) */
+    int attempt; /* n of the attempt that it is about; 0: none (CANCEL, CONFIRM, TICK …) */
     enum status_source source; /* SUCCESS, FAILURE, CONFIRM … */
-    struct money amount;       /* SUCCESS, CONFIRM: reported; currency 0: the provider does not say */
-    enum failure_code code;    /* REFUSED, FAILURE, CANNOT_SEND */
-    bool sure;                 /* FAILURE: believed before the prompt window ends */
+    struct money amount;    /* SUCCESS, CONFIRM: reported; currency 0: the provider does not say */
+    enum failure_code code; /* REFUSED, FAILURE, CANNOT_SEND */
+    bool sure;              /* FAILURE: believed before the prompt window ends */
     struct str provider_ref, receipt, provider_code, message; /* "" if not said */
-    uint32_t random;           /* for jitter */
+    uint32_t random;                                          /* for jitter */
 };
 
 /* Public event types (contract.md, section 7). */
@@ -175,28 +190,33 @@ enum payment_posting {
     POSTING_UNALLOCATED, /* Dr provider_receivable / Cr unallocated, journal = attempt */
 };
 
-enum payment_exception { EXCEPTION_NONE, EXCEPTION_INTEGRITY, EXCEPTION_DOUBLE_SUCCESS, EXCEPTION_STUCK };
+enum payment_exception {
+    EXCEPTION_NONE,
+    EXCEPTION_INTEGRITY,
+    EXCEPTION_DOUBLE_SUCCESS,
+    EXCEPTION_STUCK
+};
 const char *payment_exception_word(enum payment_exception e);
 
 /* What the world must be told of one step; at most one of each. */
 struct payment_effects {
-    bool changed;             /* anything to be stored */
+    bool changed;               /* anything to be stored */
     enum payment_notice notice; /* p->version has grown by one when not NONE */
     enum payment_posting posting;
-    struct money posted;        /* of `posting` */
-    int posted_attempt;         /* n, 0 for a manual method */
+    struct money posted; /* of `posting` */
+    int posted_attempt;  /* n, 0 for a manual method */
     enum payment_exception exception;
-    const char *action;         /* audit action, "payment.completed", "attempt.submitted" …; NULL: none */
-    int ask_attempt;            /* TICK: the attempt whose state the provider must be asked for; 0 none.
-                                   The answer comes back as an event of its own */
+    const char *action; /* audit action, "payment.completed", "attempt.submitted" …; NULL: none */
+    int ask_attempt;    /* TICK: the attempt whose state the provider must be asked for; 0 none.
+                           The answer comes back as an event of its own */
 };
 
 /* Starts a payment: PENDING, version 1, notice INITIATED. Caller has filled amount, created_at_us,
  * expires_at_us; the rest is zero. */
 void payment_begin(struct payment *p, struct payment_effects *out);
 
-/* Moves `p`. ERR_INVALID_STATE if the event is impossible in this state (p unchanged); an event that
- * is merely out of date or repeated is ERR_OK with out->changed false. */
+/* Moves `p`. ERR_INVALID_STATE if the event is impossible in this state (p unchanged); an event
+ * that is merely out of date or repeated is ERR_OK with out->changed false. */
 struct err payment_step(struct payment *p, const struct payment_event *ev,
                         const struct payment_rules *rules, int64_t now_us,
                         struct payment_effects *out) MUST_USE;

@@ -70,8 +70,8 @@ static void answered(void *ctx, const struct gw_result *result, const struct gw_
 static void not_asked(void *ctx)
 {
     struct ask *q = ctx;
-    struct payment_event ev = {.kind = PAYMENT_EVENT_UNREACHABLE, .attempt = q->attempt,
-                               .source = SOURCE_POLL};
+    struct payment_event ev = {
+        .kind = PAYMENT_EVENT_UNREACHABLE, .attempt = q->attempt, .source = SOURCE_POLL};
     finish(q, &ev, NULL);
 }
 
@@ -82,9 +82,9 @@ void ask_start(struct flow *f, const struct ask_request *rq, ask_fn *done, void 
     *q = (struct ask){.flow = f, .attempt = rq->attempt, .done = done, .ctx = ctx};
     f->busy++;
     const struct flow_account *account = flow_account_by_id(f, rq->account);
-    struct err err = account == NULL ? ERR(CONFIG, "the account is not configured here")
-                                     : gw_query_start(f->gateways, &account->gw, rq->provider_ref,
-                                                      answered, q);
+    struct err err = account == NULL
+                         ? ERR(CONFIG, "the account is not configured here")
+                         : gw_query_start(f->gateways, &account->gw, rq->provider_ref, answered, q);
     if (err_is(err)) {
         log_warn("ask.failed", F_ERR(err));
         loop_later(f->loop, &q->later, not_asked, q);

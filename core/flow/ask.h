@@ -10,9 +10,9 @@ struct ask_request {
     int attempt;
 };
 
-/* The answer as an event of source POLL for the payment machine (SUCCESS, FAILURE, STILL_PENDING, NOT_FOUND or
- * UNREACHABLE), and the exchange to be kept with the move. Both live during the call, which comes once, on a later
- * turn. */
+/* The answer as an event of source POLL for the payment machine (SUCCESS, FAILURE, STILL_PENDING,
+ * NOT_FOUND or UNREACHABLE), and the exchange to be kept with the move. Both live during the call,
+ * which comes once, on a later turn. */
 typedef void ask_fn(void *ctx, const struct payment_event *said, const struct move_call *call);
 void ask_start(struct flow *f, const struct ask_request *rq, ask_fn *done, void *ctx);
 

@@ -50,7 +50,8 @@ bool auth_key_ok(struct str key)
     if (key.n != AUTH_KEY_LEN || (!str_starts(key, STR("sk_")) && !str_starts(key, STR("rk_"))))
         return false;
     struct str mode = str_n(key.p + 3, 5);
-    return (str_eq(mode, STR("test_")) || str_eq(mode, STR("live_"))) && str_is_printable_ascii(key);
+    return (str_eq(mode, STR("test_")) || str_eq(mode, STR("live_"))) &&
+           str_is_printable_ascii(key);
 }
 
 void auth_key_make(bool live, char out[AUTH_KEY_LEN + 1])
@@ -83,7 +84,17 @@ bool auth_cached(struct flow *f, struct str key, struct principal *out)
     return true;
 }
 
-enum { K_MERCHANT, K_ID, K_MODE, K_SCOPES, K_STATUS, K_EXPIRES, K_MERCHANT_STATUS, K_COUNTRY, K_NEEDS_KEY };
+enum {
+    K_MERCHANT,
+    K_ID,
+    K_MODE,
+    K_SCOPES,
+    K_STATUS,
+    K_EXPIRES,
+    K_MERCHANT_STATUS,
+    K_COUNTRY,
+    K_NEEDS_KEY
+};
 
 static struct err read_key(struct flow *f, const struct rows *r, struct principal *who)
 {

@@ -6,11 +6,11 @@
 /* Who calls, by API key. */
 
 /* X(NAME, word) */
-#define AUTH_SCOPES(X)                                                                             \
-    X(PAYMENTS_READ, "payments:read")                                                              \
-    X(PAYMENTS_WRITE, "payments:write")                                                            \
-    X(REFUNDS_WRITE, "refunds:write")                                                              \
-    X(PAYOUTS_WRITE, "payouts:write")                                                              \
+#define AUTH_SCOPES(X)                  \
+    X(PAYMENTS_READ, "payments:read")   \
+    X(PAYMENTS_WRITE, "payments:write") \
+    X(REFUNDS_WRITE, "refunds:write")   \
+    X(PAYOUTS_WRITE, "payouts:write")   \
     X(WEBHOOKS_WRITE, "webhooks:write")
 
 enum auth_scope_bit {
@@ -45,11 +45,11 @@ bool auth_key_ok(struct str key);
 enum { AUTH_KEY_LEN = 8 + 48, AUTH_KEY_SHOWN = 12 };
 void auth_key_make(bool live, char out[AUTH_KEY_LEN + 1]);
 
-/* What is known of a key from the last second: true and *out, without I/O. A revoked key is therefore refused
- * within a second. */
+/* What is known of a key from the last second: true and *out, without I/O. A revoked key is
+ * therefore refused within a second. */
 bool auth_cached(struct flow *f, struct str key, struct principal *out);
-/* Asks PostgreSQL. `done` fires once, on a later turn; ERR_UNAUTHENTICATED for an unknown, revoked or expired key,
- * ERR_FORBIDDEN for a suspended merchant. */
+/* Asks PostgreSQL. `done` fires once, on a later turn; ERR_UNAUTHENTICATED for an unknown, revoked
+ * or expired key, ERR_FORBIDDEN for a suspended merchant. */
 typedef void auth_fn(void *ctx, struct err err, const struct principal *who);
 void auth_start(struct flow *f, struct str key, auth_fn *done, void *ctx);
 

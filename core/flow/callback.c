@@ -1,9 +1,9 @@
-/* A callback's way in: STORE, thanks, then LOAD, JUDGE (ASK the provider where the callback alone is not evidence
- * enough), MOVE or CLOSE.
+/* A callback's way in: STORE, thanks, then LOAD, JUDGE (ASK the provider where the callback alone
+ * is not evidence enough), MOVE or CLOSE.
  *
- * Ways to fail: forged (401, nothing stored); the database is away (503: the provider may come again, and the
- * polls ask anyway); the provider cannot be asked (LATER, by the schedule, then dead letters with an
- * exception); a receipt that is another payment's (ignored, with an exception). */
+ * Ways to fail: forged (401, nothing stored); the database is away (503: the provider may come
+ * again, and the polls ask anyway); the provider cannot be asked (LATER, by the schedule, then dead
+ * letters with an exception); a receipt that is another payment's (ignored, with an exception). */
 #include "core/flow/callback.h"
 
 #include <stdlib.h>
@@ -86,7 +86,8 @@ static struct err fill(struct receive *r, const struct callback_input *in)
     sha256_one(in->body, digest);
     struct buf sealed;
     buf_init(&sealed, in->body.n + 256);
-    struct err err = vault_seal(f->vault, "provider_event.raw", merchant, subject, in->body, &sealed);
+    struct err err =
+        vault_seal(f->vault, "provider_event.raw", merchant, subject, in->body, &sealed);
     struct str raw = err_is(err) ? STR_NULL : arena_dup(&r->arena, buf_view(&sealed));
     buf_free(&sealed);
     if (raw.p == NULL)
@@ -133,7 +134,14 @@ void callback_receive(struct flow *f, const struct callback_input *in, callback_
 
 /* ---- process ---- */
 
-enum process_state { PROCESS_LOAD, PROCESS_PAYMENT, PROCESS_ASK, PROCESS_MOVE, PROCESS_CLOSE, PROCESS_DONE };
+enum process_state {
+    PROCESS_LOAD,
+    PROCESS_PAYMENT,
+    PROCESS_ASK,
+    PROCESS_MOVE,
+    PROCESS_CLOSE,
+    PROCESS_DONE
+};
 static const char *const state_names[] = {"load", "payment", "ask", "move", "close", "done"};
 #define TO(s) (1u << PROCESS_##s)
 static const uint32_t state_next[] = {
@@ -190,18 +198,27 @@ static void closed(void *ctx, struct err err, const struct rows *rows)
 }
 
 /* Ends the callback without a move; `exception` may be NULL. */
-static void close_with(struct process *p, const char *state, const char *reason, const char *exception)
+static void close_with(struct process *p, const char *state, const char *reason,
+                       const char *exception)
 {
     struct flow *f = p->flow;
     int64_t now = loop_wall_us(f->loop);
     struct uuid id = exception != NULL ? random_uuid(now) : UUID_NIL;
     struct value params[] = {
-        V_UUID(p->merchant), V_UUID(p->subject), V_BYTES(p->dedupe_key), V_I32(p->n),
-        V_TEXT(str_c(state)), V_TEXT(str_c(reason)), V_TIME(now), V_UUID_OPT(id),
+        V_UUID(p->merchant),
+        V_UUID(p->subject),
+        V_BYTES(p->dedupe_key),
+        V_I32(p->n),
+        V_TEXT(str_c(state)),
+        V_TEXT(str_c(reason)),
+        V_TIME(now),
+        V_UUID_OPT(id),
         V_TEXT(exception != NULL ? str_c(exception) : STR_NULL),
-        V_TEXT(mode_word((p->payment.b[15] & 0x10) != 0)), V_UUID(p->payment),
+        V_TEXT(mode_word((p->payment.b[15] & 0x10) != 0)),
+        V_UUID(p->payment),
     };
-    log_info("callback.closed", F_ID("payment", p->payment), F_C("state", state), F_C("reason", reason));
+    log_info("callback.closed", F_ID("payment", p->payment), F_C("state", state),
+             F_C("reason", reason));
     enter(p, PROCESS_CLOSE);
     store_exec(f->store, Q_callback_close, params, COUNT_OF(params), closed, p);
 }
@@ -215,8 +232,12 @@ static void put_off(struct process *p, const char *why)
         close_with(p, "dead", why, "callback_dead");
         return;
     }
-    struct value params[] = {V_UUID(p->merchant), V_TEXT(STR("inbound")), V_UUID(p->subject), V_I32(p->n),
-                             V_TIME(loop_wall_us(f->loop) + wait), V_UUID(f->replica)};
+    struct value params[] = {V_UUID(p->merchant),
+                             V_TEXT(STR("inbound")),
+                             V_UUID(p->subject),
+                             V_I32(p->n),
+                             V_TIME(loop_wall_us(f->loop) + wait),
+                             V_UUID(f->replica)};
     enter(p, PROCESS_CLOSE);
     store_exec(f->store, Q_job_later, params, COUNT_OF(params), closed, p);
 }
@@ -251,7 +272,8 @@ static void move(struct process *p, const struct move_call *call)
     move_start(p->flow, &rq, moved, p);
 }
 
-/* The query has the last word on whether; the callback adds what the query cannot tell: receipt and amount. */
+/* The query has the last word on whether; the callback adds what the query cannot tell: receipt and
+ * amount. */
 static void asked(void *ctx, const struct payment_event *said, const struct move_call *call)
 {
     struct process *p = ctx;
@@ -273,8 +295,8 @@ static void asked(void *ctx, const struct payment_event *said, const struct move
     move(p, &p->call);
 }
 
-/* All of it together is evidence (providers: reference, amount, phone, address); where a piece is missing the
- * provider is asked. */
+/* All of it together is evidence (providers: reference, amount, phone, address); where a piece is
+ * missing the provider is asked. */
 static const char *doubt(struct process *p, const struct attempt *at)
 {
     struct str person, phone = STR("");
@@ -357,8 +379,8 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
         close_with(p, "processed", "again", NULL);
         return;
     }
-    err = vault_open(f->vault, "provider_event.raw", p->merchant, p->subject, rows_str(rows, 0, IN_RAW),
-                     &p->arena, &raw);
+    err = vault_open(f->vault, "provider_event.raw", p->merchant, p->subject,
+                     rows_str(rows, 0, IN_RAW), &p->arena, &raw);
     if (err_is(err)) {
         finish(p, err);
         return;
@@ -373,13 +395,18 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
     store_read(f->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, p);
 }
 
-void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n, int tries,
-                      loop_fn *done, void *ctx)
+void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,
+                      int tries, loop_fn *done, void *ctx)
 {
     struct process *p = calloc(1, sizeof *p);
     ASSERT(p != NULL);
-    *p = (struct process){.flow = f, .merchant = merchant, .subject = subject, .n = n, .tries = tries,
-                          .done = done, .ctx = ctx};
+    *p = (struct process){.flow = f,
+                          .merchant = merchant,
+                          .subject = subject,
+                          .n = n,
+                          .tries = tries,
+                          .done = done,
+                          .ctx = ctx};
     arena_init(&p->arena, 8 * 1024 * 1024);
     f->busy++;
     struct value params[] = {V_UUID(merchant), V_UUID(subject), V_I32(n)};

@@ -9,18 +9,19 @@
 struct callback_input {
     struct str token;
     struct str body;
-    struct str peer;  /* address, for the record */
-    bool ip_ok;       /* from an address that the account expects */
+    struct str peer; /* address, for the record */
+    bool ip_ok;      /* from an address that the account expects */
 };
 
-/* `done` fires once, on a later turn: ERR_OK when it is durable (now or already before), with the provider that
- * wants its own words of thanks. Processing starts after `done` returns. ERR_UNAUTHENTICATED: forged, nothing
- * was changed. Strings of `in` are copied. */
+/* `done` fires once, on a later turn: ERR_OK when it is durable (now or already before), with the
+ * provider that wants its own words of thanks. Processing starts after `done` returns.
+ * ERR_UNAUTHENTICATED: forged, nothing was changed. Strings of `in` are copied. */
 typedef void callback_fn(void *ctx, struct err err, const struct gateway *gateway);
-void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done, void *ctx);
+void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done,
+                      void *ctx);
 
 /* Processes a stored callback whose job the caller has leased; `tries` as the job says. */
-void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n, int tries,
-                      loop_fn *done, void *ctx);
+void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,
+                      int tries, loop_fn *done, void *ctx);
 
 #endif

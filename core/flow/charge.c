@@ -1,17 +1,18 @@
-/* The create request. Happy path: RESERVE (payment, attempt, idempotency record: durable), SEND, RECORD, DONE;
- * a manual method has nothing to send.
+/* The create request. Happy path: RESERVE (payment, attempt, idempotency record: durable), SEND,
+ * RECORD, DONE; a manual method has nothing to send.
  *
- * Ways to fail: the key is known (LOOKUP: replay, wait, recover or refuse); the reference is taken (OWNER: its
- * owner ended without money and hands it over, or 409, cached); a random word is taken (new one, once more);
- * the database is away before the reservation (nothing has happened) or after the provider was asked (the
- * client is told 202, the record is tried again, and the attempt's lease sees to the rest). */
+ * Ways to fail: the key is known (LOOKUP: replay, wait, recover or refuse); the reference is taken
+ * (OWNER: its owner ended without money and hands it over, or 409, cached); a random word is taken
+ * (new one, once more); the database is away before the reservation (nothing has happened) or after
+ * the provider was asked (the client is told 202, the record is tried again, and the attempt's
+ * lease sees to the rest). */
 #include "core/flow/charge.h"
 
 #include <stdlib.h>
 
 #include "core/base/crash.h"
-#include "core/base/log.h"
 #include "core/base/fsm.h"
+#include "core/base/log.h"
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "core/domain/reference.h"
@@ -21,15 +22,15 @@
 
 enum { CHARGE_ARENA = 3 * 1024 * 1024, RESERVE_TRIES = 5, BODY_MAX = 2 * 1024 * 1024 };
 
-#define CHARGE_STATES(X)                                                                           \
-    X(LOOKUP, "lookup")                                                                            \
-    X(RECOVER, "recover")                                                                          \
-    X(RELEASE, "release")                                                                          \
-    X(RESERVE, "reserve")                                                                          \
-    X(OWNER, "owner")                                                                              \
-    X(REFUSE, "refuse")                                                                            \
-    X(SEND, "send")                                                                                \
-    X(RECORD, "record")                                                                            \
+#define CHARGE_STATES(X)  \
+    X(LOOKUP, "lookup")   \
+    X(RECOVER, "recover") \
+    X(RELEASE, "release") \
+    X(RESERVE, "reserve") \
+    X(OWNER, "owner")     \
+    X(REFUSE, "refuse")   \
+    X(SEND, "send")       \
+    X(RECORD, "record")   \
     X(DONE, "done")
 
 enum charge_state {
@@ -135,7 +136,8 @@ static void reply_payment(struct charge *c, struct charge_result *result, struct
     buf_free(&body);
 }
 
-static void reply_created(struct charge *c, int status, struct str snapshot, struct str provider_ref)
+static void reply_created(struct charge *c, int status, struct str snapshot,
+                          struct str provider_ref)
 {
     struct charge_result result = {.http_status = status};
     reply_payment(c, &result, c->rec.id, c->rec.p.expires_at_us, snapshot, c->person, provider_ref);
@@ -143,8 +145,19 @@ static void reply_created(struct charge *c, int status, struct str snapshot, str
 
 /* ---- what is known of the key ---- */
 
-enum { I_FINGERPRINT, I_PAYMENT, I_STATUS, I_PROVIDER_REF, I_PROBLEM, I_LEASE, I_CREATED, I_DATA, I_PII,
-       I_NOW, I_EXPIRES };
+enum {
+    I_FINGERPRINT,
+    I_PAYMENT,
+    I_STATUS,
+    I_PROVIDER_REF,
+    I_PROBLEM,
+    I_LEASE,
+    I_CREATED,
+    I_DATA,
+    I_PII,
+    I_NOW,
+    I_EXPIRES
+};
 
 static void recovered(void *ctx, struct err err, const struct rows *rows)
 {
@@ -192,7 +205,8 @@ static void replay(struct charge *c, const struct rows *r)
         end(c);
         return;
     }
-    struct payment_record rec = {.merchant = c->in.merchant, .id = payment, .pii = rows_str(r, 0, I_PII)};
+    struct payment_record rec = {
+        .merchant = c->in.merchant, .id = payment, .pii = rows_str(r, 0, I_PII)};
     struct str person;
     struct err err = record_person(c->flow, &rec, &c->arena, &person);
     if (err_is(err) || rows_null(r, 0, I_DATA)) {
@@ -219,8 +233,8 @@ static void released(void *ctx, struct err err, const struct rows *rows)
 /* A record whose owner died before it had a payment: nothing came of it. */
 static void release(struct charge *c, struct uuid payment)
 {
-    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)), V_TEXT(c->in.idem_key),
-                             V_UUID(payment)};
+    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)),
+                             V_TEXT(c->in.idem_key), V_UUID(payment)};
     enter(c, CHARGE_RELEASE);
     store_exec(c->flow->store, Q_idempotency_release, params, COUNT_OF(params), released, c);
 }
@@ -250,7 +264,8 @@ static void in_flight(struct charge *c, const struct rows *r)
         timer_set(f->loop, &c->timer, 100 * US_PER_MS, look_again, c);
         return;
     }
-    end_with(c, ERR(IDEMPOTENCY_IN_PROGRESS, NULL), STR("Another request with this key is being worked on."));
+    end_with(c, ERR(IDEMPOTENCY_IN_PROGRESS, NULL),
+             STR("Another request with this key is being worked on."));
 }
 
 static void send(struct charge *c);
@@ -274,8 +289,8 @@ static void looked(void *ctx, struct err err, const struct rows *r)
     idempotency_remember(c->in.merchant, c->in.live, c->in.idem_key);
     struct str stored = rows_str(r, 0, I_FINGERPRINT);
     if (!str_eq(str_first(stored, 32), str_n((char *)c->fingerprint, 32))) {
-        struct str names = fingerprint_difference(c->fingerprint, stored, c->in.fields, c->in.n_fields,
-                                                  &c->arena);
+        struct str names =
+            fingerprint_difference(c->fingerprint, stored, c->in.fields, c->in.n_fields, &c->arena);
         end_with(c, ERR(IDEMPOTENCY_KEY_REUSED, NULL),
                  arena_fmt(&c->arena, "The key was used with another request; these differ: %.*s.",
                            STR_ARG(names)));
@@ -292,8 +307,9 @@ static void looked(void *ctx, struct err err, const struct rows *r)
 
 static void lookup(struct charge *c)
 {
-    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)), V_TEXT(c->in.idem_key),
-                             V_I16(c->place.look_a), V_I16(c->place.look_b)};
+    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)),
+                             V_TEXT(c->in.idem_key), V_I16(c->place.look_a),
+                             V_I16(c->place.look_b)};
     store_read(c->flow->store, Q_idempotency_get, params, COUNT_OF(params), looked, c);
 }
 
@@ -326,8 +342,12 @@ static void refuse(struct charge *c)
     }
     struct str body = c->in.problem(c->in.problem_ctx, ERR(DUPLICATE_REFERENCE, NULL),
                                     "Another payment has this reference.");
-    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)), V_TEXT(c->in.idem_key),
-                             V_UUID(c->rec.id), V_I16(409), V_TEXT(body)};
+    struct value params[] = {V_UUID(c->in.merchant),
+                             V_TEXT(mode_word(c->in.live)),
+                             V_TEXT(c->in.idem_key),
+                             V_UUID(c->rec.id),
+                             V_I16(409),
+                             V_TEXT(body)};
     store_exec(c->flow->store, Q_idempotency_refuse, params, COUNT_OF(params), refused, c);
 }
 
@@ -339,11 +359,11 @@ static void owner_known(void *ctx, struct err err, const struct rows *r)
         return;
     }
     enum payment_status status = PAYMENT_FAILED;
-    bool ended = rows_n(r) == 1 &&
-                 (rows_null(r, 0, 1) || (payment_status_parse(rows_str(r, 0, 1), &status) &&
-                                         rows_i64(r, 0, 2) == 0 &&
-                                         (status == PAYMENT_FAILED || status == PAYMENT_EXPIRED ||
-                                          status == PAYMENT_CANCELLED)));
+    bool ended =
+        rows_n(r) == 1 &&
+        (rows_null(r, 0, 1) ||
+         (payment_status_parse(rows_str(r, 0, 1), &status) && rows_i64(r, 0, 2) == 0 &&
+          (status == PAYMENT_FAILED || status == PAYMENT_EXPIRED || status == PAYMENT_CANCELLED)));
     bool gone = rows_n(r) == 0; /* taken and given up meanwhile: try again */
     if ((!ended && !gone) || ++c->tries > RESERVE_TRIES) {
         refuse(c);
@@ -356,7 +376,8 @@ static void owner_known(void *ctx, struct err err, const struct rows *r)
 
 static void owner(struct charge *c)
 {
-    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)), V_TEXT(c->rec.reference)};
+    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)),
+                             V_TEXT(c->rec.reference)};
     enter(c, CHARGE_OWNER);
     store_read(c->flow->store, Q_reference_get, params, COUNT_OF(params), owner_known, c);
 }
@@ -374,7 +395,8 @@ static void set_identity(struct charge *c)
 {
     char reference_no[REFERENCE_NO_TEXT], pay_code[PAY_CODE_TEXT];
     int64_t now = loop_wall_us(c->flow->loop);
-    uint64_t day = (uint64_t)(now / US_PER_DAY) & 0xfff; /* codes of one day lie together in the index */
+    uint64_t day =
+        (uint64_t)(now / US_PER_DAY) & 0xfff; /* codes of one day lie together in the index */
     reference_no_make(now, random_u64(), reference_no);
     pay_code_make(day << 28 | (random_u64() & 0xfffffff), pay_code);
     c->rec.reference_no = arena_dup(&c->arena, str_c(reference_no));
@@ -385,8 +407,8 @@ static void set_identity(struct charge *c)
 static struct str callback_url(struct charge *c)
 {
     char token[CALLBACK_TOKEN_LEN + 1];
-    callback_token_make(c->flow->vault, c->in.gateway->name, attempt_id(c->rec.id, 1), c->in.merchant,
-                        token);
+    callback_token_make(c->flow->vault, c->in.gateway->name, attempt_id(c->rec.id, 1),
+                        c->in.merchant, token);
     return arena_fmt(&c->arena, "%.*s/api/v1/cb/%s", STR_ARG(c->flow->settings.public_url), token);
 }
 
@@ -432,7 +454,8 @@ static struct err add_event(struct charge *c, enum payment_status before,
     struct create_unit *u = &c->unit;
     TRY(record_event(c->flow, &c->arena, &c->rec, fx->notice, &u->events[u->n_events]));
     c->snapshot = u->events[u->n_events++].data;
-    record_audit(c->flow, &c->rec, before, fx->action, c->in.actor, STR_NULL, &u->audits[u->n_audits++]);
+    record_audit(c->flow, &c->rec, before, fx->action, c->in.actor, STR_NULL,
+                 &u->audits[u->n_audits++]);
     return ERR_OK;
 }
 
@@ -444,8 +467,8 @@ static struct err step_twice(struct charge *c, struct err built)
     struct payment_rules rules = flow_rules(c->flow, g);
     payment_begin(&c->rec.p, &fx);
     TRY(add_event(c, PAYMENT_PENDING, &fx));
-    struct payment_event ev = {.kind = PAYMENT_EVENT_DISPATCH, .source = SOURCE_API,
-                               .random = (uint32_t)random_u64()};
+    struct payment_event ev = {
+        .kind = PAYMENT_EVENT_DISPATCH, .source = SOURCE_API, .random = (uint32_t)random_u64()};
     if (err_is(built)) {
         ev.kind = PAYMENT_EVENT_CANNOT_SEND;
         ev.code = FAILURE_CONFIGURATION;
@@ -505,7 +528,9 @@ static struct err fill(struct charge *c)
         .return_url = c->in.return_url,
         .callback_url = c->in.callback_url,
         .metadata = c->in.metadata,
-        .p = {.amount = c->in.amount, .created_at_us = now, .expires_at_us = now + life,
+        .p = {.amount = c->in.amount,
+              .created_at_us = now,
+              .expires_at_us = now + life,
               .updated_at_us = now},
     };
     set_identity(c);
@@ -516,7 +541,8 @@ static struct err fill(struct charge *c)
     payment_insert_fill(&c->rec, &c->unit.row);
     c->unit.row.previous_owner = c->previous_owner;
     for (int i = 0; i < c->rec.p.n_attempts; i++)
-        attempt_row_fill(&c->rec, &c->rec.p.attempts[i], now, &c->unit.attempts[c->unit.n_attempts++]);
+        attempt_row_fill(&c->rec, &c->rec.p.attempts[i], now,
+                         &c->unit.attempts[c->unit.n_attempts++]);
     struct payment_rules rules = flow_rules(f, g);
     bool sending = c->rec.p.status == PAYMENT_PROCESSING;
     c->unit.row.job_run_at = payment_deadline_us(&c->rec.p, &rules);
@@ -603,7 +629,8 @@ static void reserve(struct charge *c)
 
 /* ---- the provider ---- */
 
-static void keep_result(struct charge *c, const struct gw_result *result, const struct gw_exchange *exchange)
+static void keep_result(struct charge *c, const struct gw_result *result,
+                        const struct gw_exchange *exchange)
 {
     struct payment_event *ev = &c->event;
     struct arena *a = &c->arena;
@@ -699,7 +726,8 @@ static void send(struct charge *c)
     struct gw_charge in = provider_charge(c);
     struct err err = gw_charge_start(c->flow->gateways, &c->account->gw, &in, sent, c);
     if (err_is(err)) { /* nothing has left: that much is certain */
-        struct gw_result result = {.verdict = GW_REFUSED, .code = FAILURE_PROVIDER_UNAVAILABLE,
+        struct gw_result result = {.verdict = GW_REFUSED,
+                                   .code = FAILURE_PROVIDER_UNAVAILABLE,
                                    .message = str_c(err.what)};
         struct gw_exchange exchange = {.op = GW_OP_CHARGE};
         sent(c, &result, &exchange);

@@ -1,8 +1,9 @@
-/* A webhook leaves: LOAD, SEND, RECORD. At least once: a crash between the merchant's answer and the record sends
- * again, with the same webhook-id.
+/* A webhook leaves: LOAD, SEND, RECORD. At least once: a crash between the merchant's answer and
+ * the record sends again, with the same webhook-id.
  *
- * Ways to fail: an endpoint that is gone (cancelled); an address that may not be called, a timeout or any answer
- * but 2xx (retry by the schedule, then dead); the database away (the lease runs out and somebody sends again). */
+ * Ways to fail: an endpoint that is gone (cancelled); an address that may not be called, a timeout
+ * or any answer but 2xx (retry by the schedule, then dead); the database away (the lease runs out
+ * and somebody sends again). */
 #include "core/flow/deliver.h"
 
 #include <stdlib.h>
@@ -19,10 +20,10 @@
 enum { DELIVER_ARENA = 4 * 1024 * 1024, DELIVER_BODY = 2 * 1024 * 1024, ANSWER_MAX = 4096 };
 #define DELIVER_TIMEOUT_US (15 * US_PER_S)
 
-static struct metric sent_ok = METRIC_COUNTER("reli_deliveries_total", "outcome=\"delivered\"",
-                                              "Webhook requests by outcome");
-static struct metric sent_bad = METRIC_COUNTER("reli_deliveries_total", "outcome=\"failed\"",
-                                               "Webhook requests by outcome");
+static struct metric sent_ok =
+    METRIC_COUNTER("reli_deliveries_total", "outcome=\"delivered\"", "Webhook requests by outcome");
+static struct metric sent_bad =
+    METRIC_COUNTER("reli_deliveries_total", "outcome=\"failed\"", "Webhook requests by outcome");
 
 struct deliver {
     struct flow *flow;
@@ -81,8 +82,9 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
         return;
     }
     metric_add(fx.succeeded ? &sent_ok : &sent_bad, 1);
-    log_info("delivery.sent", F_ID("delivery", o->id), F_C("status", delivery_status_word(o->d.status)),
-             F_I64("http", outcome->http_status), F_I64("try", o->d.tries), F_I64("ms", took_us / 1000),
+    log_info("delivery.sent", F_ID("delivery", o->id),
+             F_C("status", delivery_status_word(o->d.status)), F_I64("http", outcome->http_status),
+             F_I64("try", o->d.tries), F_I64("ms", took_us / 1000),
              F_C("error", error != NULL ? error : ""));
     bool to_endpoint = !uuid_is_nil(o->endpoint);
     o->unit.row = (struct delivery_update_row){
@@ -121,8 +123,26 @@ static void answered(void *ctx, const struct outbound_response *r)
     record(o, &outcome, error, r->took_us);
 }
 
-enum { D_STATUS, D_REVISION, D_TRIES, D_PAYMENT, D_SEQ, D_EVENT, D_TYPE, D_ENDPOINT, D_MODE, D_CREATED,
-       D_DATA, D_AT, D_PII, D_CALLBACK_URL, D_URL, D_ENDPOINT_STATUS, D_SECRETS, D_MERCHANT_SECRET };
+enum {
+    D_STATUS,
+    D_REVISION,
+    D_TRIES,
+    D_PAYMENT,
+    D_SEQ,
+    D_EVENT,
+    D_TYPE,
+    D_ENDPOINT,
+    D_MODE,
+    D_CREATED,
+    D_DATA,
+    D_AT,
+    D_PII,
+    D_CALLBACK_URL,
+    D_URL,
+    D_ENDPOINT_STATUS,
+    D_SECRETS,
+    D_MERCHANT_SECRET
+};
 
 /* Secrets are kept as texts by blanks, newest first. */
 static struct err read_keys(struct deliver *o, struct str texts)
@@ -152,14 +172,15 @@ static struct err find_target(struct deliver *o, const struct rows *r, bool *gon
         return ERR_OK;
     }
     o->url = arena_dup(&o->arena, rows_str(r, 0, D_URL));
-    TRY(vault_open(f->vault, "webhook_endpoint.secrets", o->merchant, endpoint, rows_str(r, 0, D_SECRETS),
-                   &o->arena, &secrets));
+    TRY(vault_open(f->vault, "webhook_endpoint.secrets", o->merchant, endpoint,
+                   rows_str(r, 0, D_SECRETS), &o->arena, &secrets));
     return read_keys(o, secrets);
 }
 
 static struct err make_body(struct deliver *o, const struct rows *r, struct buf *out)
 {
-    struct payment_record rec = {.merchant = o->merchant, .id = rows_uuid(r, 0, D_PAYMENT),
+    struct payment_record rec = {.merchant = o->merchant,
+                                 .id = rows_uuid(r, 0, D_PAYMENT),
                                  .pii = rows_null(r, 0, D_PII) ? STR_NULL : rows_str(r, 0, D_PII)};
     struct str person;
     TRY(record_person(o->flow, &rec, &o->arena, &person));
@@ -191,10 +212,10 @@ static struct err send(struct deliver *o, const struct rows *r)
         .method = "POST",
         .url = o->url.p,
         .n_headers = 4,
-        .headers = {"Content-Type: application/json",
-                    arena_fmt(&o->arena, "webhook-id: %s", event).p,
-                    arena_fmt(&o->arena, "webhook-timestamp: %lld", (long long)seconds).p,
-                    arena_fmt(&o->arena, "webhook-signature: %.*s", STR_ARG(buf_view(&signature))).p},
+        .headers =
+            {"Content-Type: application/json", arena_fmt(&o->arena, "webhook-id: %s", event).p,
+             arena_fmt(&o->arena, "webhook-timestamp: %lld", (long long)seconds).p,
+             arena_fmt(&o->arena, "webhook-signature: %.*s", STR_ARG(buf_view(&signature))).p},
         .body = buf_view(&body),
         .timeout_us = DELIVER_TIMEOUT_US,
         .max_response = ANSWER_MAX,
@@ -232,13 +253,14 @@ static void loaded(void *ctx, struct err err, const struct rows *r)
     if (err.code == ERR_OVERLOADED) {
         finish(o, err); /* the lease runs out and it is tried again */
     } else if (err_is(err) || gone) {
-        struct delivery_outcome outcome = {.endpoint_gone = gone, .retry_after_s = -1,
-                                           .random = (uint32_t)random_u64()};
+        struct delivery_outcome outcome = {
+            .endpoint_gone = gone, .retry_after_s = -1, .random = (uint32_t)random_u64()};
         record(o, &outcome, gone ? "endpoint gone" : "cannot be sent", 0);
     }
 }
 
-void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done, void *ctx)
+void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done,
+                   void *ctx)
 {
     struct deliver *o = calloc(1, sizeof *o);
     ASSERT(o != NULL);

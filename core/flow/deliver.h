@@ -3,15 +3,18 @@
 
 #include "core/flow/flow.h"
 
-/* Whether an endpoint's filter ("payment.completed,payment.failed", "payment.*" or "*") takes this type. */
+/* Whether an endpoint's filter ("payment.completed,payment.failed", "payment.*" or "*") takes this
+ * type. */
 bool deliver_wants(struct str filter, struct str type);
 
-/* Makes one request of a delivery whose job the caller has leased: renders the event as it was, signs, sends, and
- * records the outcome, with which the job ends or moves. `done` (may be NULL) fires once, on a later turn. */
-void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done, void *ctx);
+/* Makes one request of a delivery whose job the caller has leased: renders the event as it was,
+ * signs, sends, and records the outcome, with which the job ends or moves. `done` (may be NULL)
+ * fires once, on a later turn. */
+void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done,
+                   void *ctx);
 
-/* Another delivery of the same event to the same place, with the same webhook-id. `done` gets its id;
- * ERR_NOT_FOUND. */
+/* Another delivery of the same event to the same place, with the same webhook-id. `done` gets its
+ * id; ERR_NOT_FOUND. */
 typedef void deliver_again_fn(void *ctx, struct err err, struct uuid delivery);
 void deliver_again(struct flow *f, struct uuid merchant, struct uuid delivery, bool live,
                    deliver_again_fn *done, void *ctx);

@@ -1,4 +1,5 @@
-/* From an event to its deliveries: LOAD endpoints, STORE deliveries (which ends the job), start sending. */
+/* From an event to its deliveries: LOAD endpoints, STORE deliveries (which ends the job), start
+ * sending. */
 #include "core/flow/fanout.h"
 
 #include <stdlib.h>
@@ -36,7 +37,8 @@ static void stored(void *ctx)
         crash_point(CRASH_FANOUT_STORED);
         for (size_t i = 0; i < o->unit.n_deliveries; i++)
             if (o->unit.is_new[i])
-                deliver_start(o->flow, o->unit.row.merchant_id, o->unit.deliveries[i].id, NULL, NULL);
+                deliver_start(o->flow, o->unit.row.merchant_id, o->unit.deliveries[i].id, NULL,
+                              NULL);
     }
     finish(o, err);
 }
@@ -85,8 +87,8 @@ static void loaded(void *ctx, struct err err, const struct rows *r)
     store_write(o->flow->store, &o->unit.unit);
 }
 
-void fanout_start(struct flow *f, struct uuid merchant, struct uuid payment, int32_t seq, loop_fn *done,
-                  void *ctx)
+void fanout_start(struct flow *f, struct uuid merchant, struct uuid payment, int32_t seq,
+                  loop_fn *done, void *ctx)
 {
     struct fanout *o = calloc(1, sizeof *o);
     ASSERT(o != NULL);

@@ -41,7 +41,8 @@ static void publish_hint(struct flow *f, const struct payment_record *rec, int32
     char merchant[UUID_TEXT], payment[UUID_TEXT];
     struct buf b;
     buf_init(&b, 256);
-    buf_fmt(&b, "%s %s %d", uuid_text(rec->merchant, merchant), uuid_text(rec->id, payment), (int)seq);
+    buf_fmt(&b, "%s %s %d", uuid_text(rec->merchant, merchant), uuid_text(rec->id, payment),
+            (int)seq);
     if (!b.failed)
         redis_publish(f->redis, STR("reli:events"), buf_view(&b));
     buf_free(&b);

@@ -17,14 +17,14 @@
 /* What every use case works with. One per process, made and filled by core/app.c. */
 
 struct flow_settings {
-    struct str public_url;           /* base of callback URLs, without a trailing slash */
-    int64_t payment_expiry_us;       /* of mobile money; 0: the gateway's own */
+    struct str public_url;     /* base of callback URLs, without a trailing slash */
+    int64_t payment_expiry_us; /* of mobile money; 0: the gateway's own */
     int64_t idempotency_retention_us;
-    struct payment_rules rules;      /* prompt window and capabilities come from the gateway */
-    struct schedule inbound_waits;   /* between tries to process a callback */
+    struct payment_rules rules;    /* prompt window and capabilities come from the gateway */
+    struct schedule inbound_waits; /* between tries to process a callback */
     struct delivery_rules delivery;
     bool webhook_allow_private;
-    bool provider_live;              /* the mode of the installation's accounts */
+    bool provider_live; /* the mode of the installation's accounts */
 };
 
 enum { FLOW_MAX_ACCOUNTS = 16 };
@@ -59,7 +59,8 @@ const struct flow_account *flow_account(const struct flow *f, struct str provide
 const struct flow_account *flow_account_by_id(const struct flow *f, struct uuid id);
 /* The rules of a payment with this gateway. */
 struct payment_rules flow_rules(const struct flow *f, const struct gateway *g);
-/* Tells subscribers here and elsewhere of an event, and starts the fan-out whose job this process holds. */
+/* Tells subscribers here and elsewhere of an event, and starts the fan-out whose job this process
+ * holds. */
 void flow_published(struct flow *f, const struct payment_record *rec, int32_t seq, bool fanout);
 
 /* How long a job that this process works on is kept from others. */

@@ -38,8 +38,8 @@ static uint16_t tag(uint64_t key, struct str value)
     return (uint16_t)(h ^ h >> 16);
 }
 
-void fingerprint_make(struct vault *v, struct str route, const struct fingerprint_field *fields, size_t n,
-                      uint8_t out[FINGERPRINT_LEN])
+void fingerprint_make(struct vault *v, struct str route, const struct fingerprint_field *fields,
+                      size_t n, uint8_t out[FINGERPRINT_LEN])
 {
     ASSERT(n <= FINGERPRINT_MAX_FIELDS);
     uint8_t route_mac[32];

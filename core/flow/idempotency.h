@@ -6,14 +6,15 @@
 
 #include "core/flow/vault.h"
 
-/* Idempotency keys (domain.md, section 4): their form, what a request is compared by, and where records lie. */
+/* Idempotency keys (domain.md, section 4): their form, what a request is compared by, and where
+ * records lie. */
 
 /* 16 to 255 printable ASCII characters. */
 bool idempotency_key_ok(struct str key);
 
-/* Records lie in four slots that are used in turn, one per period; a key is looked for in the present and
- * the previous one. Within ten minutes of a period's boundary it goes into both neighbours, so that
- * clocks and races cannot split it. */
+/* Records lie in four slots that are used in turn, one per period; a key is looked for in the
+ * present and the previous one. Within ten minutes of a period's boundary it goes into both
+ * neighbours, so that clocks and races cannot split it. */
 struct idempotency_place {
     int32_t period;
     int16_t slot;           /* of the present period */
@@ -22,8 +23,9 @@ struct idempotency_place {
 };
 struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us);
 
-/* What a request is compared by: an HMAC over all of it, and 16 bits per top-level field so that a mismatch can
- * name the fields without anything being stored from which their values could be found. */
+/* What a request is compared by: an HMAC over all of it, and 16 bits per top-level field so that a
+ * mismatch can name the fields without anything being stored from which their values could be
+ * found. */
 enum { FINGERPRINT_MAX_FIELDS = 12, FINGERPRINT_LEN = 32 + 2 * FINGERPRINT_MAX_FIELDS };
 
 struct fingerprint_field {
@@ -31,14 +33,15 @@ struct fingerprint_field {
     struct str value; /* canonical text; absent is empty */
 };
 
-void fingerprint_make(struct vault *v, struct str route, const struct fingerprint_field *fields, size_t n,
-                      uint8_t out[FINGERPRINT_LEN]);
+void fingerprint_make(struct vault *v, struct str route, const struct fingerprint_field *fields,
+                      size_t n, uint8_t out[FINGERPRINT_LEN]);
 /* The names of the fields that differ, by ", "; "the route" if only that does. */
 struct str fingerprint_difference(const uint8_t ours[FINGERPRINT_LEN], struct str stored,
-                                  const struct fingerprint_field *fields, size_t n, struct arena *a);
+                                  const struct fingerprint_field *fields, size_t n,
+                                  struct arena *a);
 
-/* Keys that were lately used through this process: a hit means that looking is cheaper than trying to insert.
- * Never the truth. */
+/* Keys that were lately used through this process: a hit means that looking is cheaper than trying
+ * to insert. Never the truth. */
 bool idempotency_seen(struct uuid merchant, bool live, struct str key);
 void idempotency_remember(struct uuid merchant, bool live, struct str key);
 

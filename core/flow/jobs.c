@@ -1,5 +1,5 @@
-/* The alarm clock is the database's: jobs are rows, a lease is a compare-and-set on one, and a process that dies
- * leaves nothing but leases that run out. */
+/* The alarm clock is the database's: jobs are rows, a lease is a compare-and-set on one, and a
+ * process that dies leaves nothing but leases that run out. */
 #include "core/flow/jobs.h"
 
 #include <stdlib.h>
@@ -73,7 +73,8 @@ static void leased(void *ctx)
 
 static struct str kind_word(struct str kind)
 {
-    static const struct str words[] = {{"payment", 7}, {"inbound", 7}, {"fanout", 6}, {"delivery", 8}};
+    static const struct str words[] = {
+        {"payment", 7}, {"inbound", 7}, {"fanout", 6}, {"delivery", 8}};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(kind, words[i]))
             return words[i];
@@ -117,7 +118,8 @@ static void scanned(void *ctx, struct err err, const struct rows *rows)
     for (size_t i = 0; i < n && j->n_running < j->o.max_running; i++)
         take(j, rows, i);
     /* many at once: look again soon */
-    timer_set(j->flow->loop, &j->scan_timer, n >= PER_BUCKET ? 20 * US_PER_MS : j->o.scan_us, scan, j);
+    timer_set(j->flow->loop, &j->scan_timer, n >= PER_BUCKET ? 20 * US_PER_MS : j->o.scan_us, scan,
+              j);
 }
 
 static void scan(void *ctx)
@@ -165,7 +167,8 @@ static void kept_up(void *ctx, struct err err, const struct rows *rows)
                  F_BOOL("idempotency_slot_emptied", rows_bool(rows, 0, 1)));
 }
 
-/* Partitions ahead of time and the next idempotency slot. Cheap and harmless when all replicas do it. */
+/* Partitions ahead of time and the next idempotency slot. Cheap and harmless when all replicas do
+ * it. */
 static void upkeep(void *ctx)
 {
     struct jobs *j = ctx;

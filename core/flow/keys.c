@@ -1,4 +1,5 @@
-/* The installation's keys: LIST, MAKE what is missing (two replicas may: the first insert wins), LIST again, CHECK. */
+/* The installation's keys: LIST, MAKE what is missing (two replicas may: the first insert wins),
+ * LIST again, CHECK. */
 #include "core/flow/keys.h"
 
 #include <stdlib.h>
@@ -78,7 +79,8 @@ static void made_first(void *ctx, struct err err, const struct rows *r)
         log_warn("keys.waiting", F_ERR(err));
 }
 
-/* Both inserts go in order over the writers; the listing that follows tells whether they are there. */
+/* Both inserts go in order over the writers; the listing that follows tells whether they are there.
+ */
 static void make(struct keys_load *k)
 {
     struct flow *f = k->flow;
@@ -96,7 +98,8 @@ static void make(struct keys_load *k)
         }
         bool last = i == 1;
         k->waiting |= last;
-        store_exec(f->store, Q_installation_key_insert, params, COUNT_OF(params), last ? made : made_first, k);
+        store_exec(f->store, Q_installation_key_insert, params, COUNT_OF(params),
+                   last ? made : made_first, k);
         buf_free(&wrapped);
     }
 }

@@ -3,16 +3,16 @@
 
 #include "core/flow/flow.h"
 
-/* Opens the installation's keys at the start of a service, making them if there are none; waits for the database as
- * long as it takes. */
+/* Opens the installation's keys at the start of a service, making them if there are none; waits for
+ * the database as long as it takes. */
 struct keys_load;
 
 struct keys_options {
     bool refuse_live; /* a test clock is set: refuse to start while a live key exists */
 };
 
-/* `done` fires once, on a later turn. ERR_CONFIG: the master key opens nothing, or live keys forbid this start (a test
- * clock, or a database role that may change the audit trail). */
+/* `done` fires once, on a later turn. ERR_CONFIG: the master key opens nothing, or live keys forbid
+ * this start (a test clock, or a database role that may change the audit trail). */
 typedef void keys_fn(void *ctx, struct err err);
 struct err keys_load_start(struct flow *f, const struct keys_options *o, keys_fn *done, void *ctx,
                            struct keys_load **out) MUST_USE;

@@ -1,7 +1,7 @@
 /* One event, one payment, one commit. Happy path: LOAD, WRITE, DONE.
  *
- * Ways to fail: the payment is not there; the event is impossible in its state; somebody else moved it
- * between load and commit (load again, at most MOVE_MAX_TRIES times); the database is away (the
+ * Ways to fail: the payment is not there; the event is impossible in its state; somebody else moved
+ * it between load and commit (load again, at most MOVE_MAX_TRIES times); the database is away (the
  * event is not lost: who brought it still has it, or its job has). */
 #include "core/flow/move.h"
 
@@ -84,8 +84,8 @@ static struct err add_call(struct move *m)
     struct buf sealed;
     struct uuid id = random_uuid(loop_wall_us(m->flow->loop));
     buf_init(&sealed, call->body.n + 256);
-    struct err err = vault_seal(m->flow->vault, "provider_call.body", m->rq.merchant, id, call->body,
-                                &sealed);
+    struct err err =
+        vault_seal(m->flow->vault, "provider_call.body", m->rq.merchant, id, call->body, &sealed);
     struct str body = err_is(err) ? STR_NULL : arena_dup(&m->arena, buf_view(&sealed));
     buf_free(&sealed);
     if (body.p == NULL)
@@ -125,8 +125,10 @@ static void add_attempts(struct move *m, const struct payment *before)
         const struct attempt *now = &m->rec.p.attempts[i];
         if (i < before->n_attempts && memcmp(now, &before->attempts[i], sizeof *now) == 0)
             continue;
-        attempt_row_fill(&m->rec, now, m->rec.p.updated_at_us, &m->unit.attempts[m->unit.n_attempts++]);
-        if (now->receipt[0] != '\0' && (i >= before->n_attempts || before->attempts[i].receipt[0] == '\0'))
+        attempt_row_fill(&m->rec, now, m->rec.p.updated_at_us,
+                         &m->unit.attempts[m->unit.n_attempts++]);
+        if (now->receipt[0] != '\0' &&
+            (i >= before->n_attempts || before->attempts[i].receipt[0] == '\0'))
             m->unit.row.receipt_claim = str_c(now->receipt);
     }
 }
@@ -261,7 +263,6 @@ static void begin(void *ctx)
 {
     move_run(ctx);
 }
-
 
 /* A first step from a record that the caller has: its texts are borrowed from the caller. */
 static void start_known(struct move *m)

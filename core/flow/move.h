@@ -3,16 +3,16 @@
 
 #include "core/flow/flow.h"
 
-/* Applies one event to one payment: load, step, commit everything that the step says in one unit; who loses
- * the race loads again and steps again. What a provider says, what time does and what a merchant
- * wants all go through here. */
+/* Applies one event to one payment: load, step, commit everything that the step says in one unit;
+ * who loses the race loads again and steps again. What a provider says, what time does and what a
+ * merchant wants all go through here. */
 
 /* The answer to the create request, committed with the move that decides it. */
 struct move_answer {
     struct str key;
     int16_t slot, slot_b;
-    int16_t http_status;  /* 201 or 202 */
-    int32_t seq;          /* the event that is shown when the move makes none itself */
+    int16_t http_status; /* 201 or 202 */
+    int32_t seq;         /* the event that is shown when the move makes none itself */
 };
 
 /* The callback that says so, closed with the move. */
@@ -35,8 +35,9 @@ struct move_request {
     struct uuid merchant, payment;
     struct payment_event event;
     struct str actor;
-    const struct payment_record *known; /* the record to start from, saves the load; NULL: load it */
-    const struct move_answer *answer;   /* these three may be NULL */
+    const struct payment_record
+        *known;                       /* the record to start from, saves the load; NULL: load it */
+    const struct move_answer *answer; /* these three may be NULL */
     const struct move_inbound *inbound;
     const struct move_call *call;
 };
@@ -47,10 +48,10 @@ struct move_result {
     struct str snapshot;              /* of the event that the step made; empty if it made none */
 };
 
-/* `done` fires once on a later turn; `result` is NULL when err is set and lives during the call. Everything that
- * `rq` points at must live until then. ERR_NOT_FOUND; ERR_INVALID_STATE, ERR_INVALID of payment_step;
- * ERR_CONFLICT when the receipt belongs to another payment; ERR_UNAVAILABLE, ERR_AMBIGUOUS of the
- * store: doing it again is safe. */
+/* `done` fires once on a later turn; `result` is NULL when err is set and lives during the call.
+ * Everything that `rq` points at must live until then. ERR_NOT_FOUND; ERR_INVALID_STATE,
+ * ERR_INVALID of payment_step; ERR_CONFLICT when the receipt belongs to another payment;
+ * ERR_UNAVAILABLE, ERR_AMBIGUOUS of the store: doing it again is safe. */
 typedef void move_fn(void *ctx, struct err err, const struct move_result *result);
 void move_start(struct flow *f, const struct move_request *rq, move_fn *done, void *ctx);
 

@@ -69,8 +69,15 @@ static struct uuid account_row(struct arena *a, const struct payment_record *rec
         .currency = arena_dup(a, str_c(currency_text(currency, currency_code))),
         .at = now_us,
     };
-    struct str parts[] = {str_n((const char *)rec->merchant.b, 16), STR("\n"), out->mode, STR("\n"),
-                          out->type, STR("\n"), out->owner, STR("\n"), out->currency};
+    struct str parts[] = {str_n((const char *)rec->merchant.b, 16),
+                          STR("\n"),
+                          out->mode,
+                          STR("\n"),
+                          out->type,
+                          STR("\n"),
+                          out->owner,
+                          STR("\n"),
+                          out->currency};
     sha256(parts, COUNT_OF(parts), hash);
     memcpy(out->id.b, hash, 16);
     out->id.b[6] = (uint8_t)(0x80 | (out->id.b[6] & 0x0f)); /* UUID version 8: custom */
@@ -88,8 +95,8 @@ void record_posting(struct arena *a, const struct payment_record *rec,
     uint16_t currency = fx->posted.currency;
     struct uuid debit = account_row(a, rec, "provider_receivable", rec->account_id, currency, now,
                                     &out->accounts[0]);
-    struct uuid credit = account_row(a, rec, ours ? "merchant_pending" : "unallocated", rec->merchant,
-                                     currency, now, &out->accounts[1]);
+    struct uuid credit = account_row(a, rec, ours ? "merchant_pending" : "unallocated",
+                                     rec->merchant, currency, now, &out->accounts[1]);
     out->n_accounts = 2;
     out->n_transfers = 1;
     out->transfers[0] = (struct transfer_row){
@@ -116,8 +123,8 @@ struct err record_person(struct flow *f, const struct payment_record *rec, struc
     return vault_open(f->vault, "payment.pii", rec->merchant, rec->id, rec->pii, a, person);
 }
 
-struct err record_seal_person(struct flow *f, struct uuid merchant, struct uuid payment, struct arena *a,
-                              struct str person, struct str *sealed)
+struct err record_seal_person(struct flow *f, struct uuid merchant, struct uuid payment,
+                              struct arena *a, struct str person, struct str *sealed)
 {
     struct buf b;
     buf_init(&b, person.n + 256);

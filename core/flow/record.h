@@ -4,8 +4,8 @@
 #include "core/flow/flow.h"
 #include "store/kinds.h"
 
-/* The rows that a step of a payment leaves behind, made from the record as it is after the step. Texts live in
- * the arena. */
+/* The rows that a step of a payment leaves behind, made from the record as it is after the step.
+ * Texts live in the arena. */
 
 /* The snapshot and the row of the event `notice`; its seq is the payment's version. */
 struct err record_event(struct flow *f, struct arena *a, const struct payment_record *rec,
@@ -19,7 +19,7 @@ void record_posting(struct arena *a, const struct payment_record *rec,
 struct err record_person(struct flow *f, const struct payment_record *rec, struct arena *a,
                          struct str *person) MUST_USE;
 /* Seals a person for a payment into the arena. */
-struct err record_seal_person(struct flow *f, struct uuid merchant, struct uuid payment, struct arena *a,
-                              struct str person, struct str *sealed) MUST_USE;
+struct err record_seal_person(struct flow *f, struct uuid merchant, struct uuid payment,
+                              struct arena *a, struct str person, struct str *sealed) MUST_USE;
 
 #endif

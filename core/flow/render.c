@@ -105,9 +105,10 @@ void render_payment(struct jsonw *w, const struct payment_record *rec, struct st
     jw_time(w, "completed_at", p->completed_at_us);
 }
 
-/* The first of each pattern is the member itself: what stands before it is ids, words and quoted texts, and a
- * quoted text cannot hold a bare quotation mark. */
-void render_snapshot(struct buf *out, struct str snapshot, struct str person, struct str provider_ref)
+/* The first of each pattern is the member itself: what stands before it is ids, words and quoted
+ * texts, and a quoted text cannot hold a bare quotation mark. */
+void render_snapshot(struct buf *out, struct str snapshot, struct str person,
+                     struct str provider_ref)
 {
     size_t at = person.n > 0 ? str_find_str(snapshot, nobody) : SIZE_MAX;
     if (at != SIZE_MAX) {
@@ -124,8 +125,8 @@ void render_snapshot(struct buf *out, struct str snapshot, struct str person, st
     buf_str(out, snapshot);
 }
 
-void render_created(struct buf *out, struct str snapshot, struct str person, struct str provider_ref,
-                    struct str client_token)
+void render_created(struct buf *out, struct str snapshot, struct str person,
+                    struct str provider_ref, struct str client_token)
 {
     render_snapshot(out, snapshot, person, provider_ref);
     out->n -= out->n > 0; /* the closing brace */

@@ -7,8 +7,9 @@
 
 /* The public shapes (contract.md, sections 4 and 7).
  *
- * What is kept of an event is its snapshot: the payment resource without personal data. Whoever shows it fills
- * in the customer from the payment's sealed column, so that an erased person is gone everywhere. */
+ * What is kept of an event is its snapshot: the payment resource without personal data. Whoever
+ * shows it fills in the customer from the payment's sealed column, so that an erased person is gone
+ * everywhere. */
 
 /* A person, as sealed and spliced: `"phone":…,"email":…,"name":…`, each a string or null. */
 void render_person(struct buf *out, struct str phone, struct str email, struct str name);
@@ -19,11 +20,12 @@ struct err person_phone(struct str person, struct arena *a, struct str *phone) M
 void render_payment(struct jsonw *w, const struct payment_record *rec, struct str person);
 
 /* A stored snapshot with the person and, when not empty, the provider's reference filled in. */
-void render_snapshot(struct buf *out, struct str snapshot, struct str person, struct str provider_ref);
+void render_snapshot(struct buf *out, struct str snapshot, struct str person,
+                     struct str provider_ref);
 
 /* The answer to a create: the snapshot and the token of its client. */
-void render_created(struct buf *out, struct str snapshot, struct str person, struct str provider_ref,
-                    struct str client_token);
+void render_created(struct buf *out, struct str snapshot, struct str person,
+                    struct str provider_ref, struct str client_token);
 
 /* One event: {"id","type","seq","timestamp","mode","payment_id","data"}. */
 struct event_view {

@@ -1,5 +1,5 @@
-/* Time passes over a payment: STEP, then ASK and STEP again if the provider has to be asked. A failure anywhere
- * leaves the job to whoever finds its lease run out. */
+/* Time passes over a payment: STEP, then ASK and STEP again if the provider has to be asked. A
+ * failure anywhere leaves the job to whoever finds its lease run out. */
 #include "core/flow/tick.h"
 
 #include <stdlib.h>
@@ -76,7 +76,8 @@ void tick_start(struct flow *f, struct uuid merchant, struct uuid payment, loop_
 {
     struct tick *t = calloc(1, sizeof *t);
     ASSERT(t != NULL);
-    *t = (struct tick){.flow = f, .merchant = merchant, .payment = payment, .done = done, .ctx = ctx};
+    *t = (struct tick){
+        .flow = f, .merchant = merchant, .payment = payment, .done = done, .ctx = ctx};
     arena_init(&t->arena, 1024 * 1024);
     f->busy++;
     struct move_request rq = {

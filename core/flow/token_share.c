@@ -1,4 +1,5 @@
-/* Access tokens in Redis: `reli:<platform merchant>:token:<account>` holds the sealed token, and lives as long as it. */
+/* Access tokens in Redis: `reli:<platform merchant>:token:<account>` holds the sealed token, and
+ * lives as long as it. */
 #include "core/flow/token_share.h"
 
 #include <stdlib.h>
@@ -27,7 +28,8 @@ static void answer(struct get *g, const struct redis_reply *reply)
     int64_t expires_us = 0;
     arena_init(&a, 64 * 1024);
     if (reply != NULL && !reply->nil &&
-        !err_is(vault_open(g->flow->vault, "redis.token", UUID_NIL, UUID_NIL, reply->str, &a, &plain)) &&
+        !err_is(vault_open(g->flow->vault, "redis.token", UUID_NIL, UUID_NIL, reply->str, &a,
+                           &plain)) &&
         str_split(&plain, ' ', &expires) && str_to_i64(expires, &expires_us))
         token = plain;
     g->done(g->done_ctx, token, token.p != NULL ? expires_us : 0);
@@ -46,7 +48,8 @@ static void none(void *ctx)
 }
 
 static void share_get(void *ctx, const char *key,
-                      void (*done)(void *done_ctx, struct str token, int64_t expires_wall_us), void *done_ctx)
+                      void (*done)(void *done_ctx, struct str token, int64_t expires_wall_us),
+                      void *done_ctx)
 {
     struct flow *f = ctx;
     struct get *g = calloc(1, sizeof *g);
@@ -77,7 +80,8 @@ static void share_put(void *ctx, const char *key, struct str token, int64_t expi
     arena_init(&a, 64 * 1024);
     buf_init(&sealed, 64 * 1024);
     struct str plain = arena_fmt(&a, "%lld %.*s", (long long)expires_wall_us, STR_ARG(token));
-    if (!err_is(vault_seal(f->vault, "redis.token", UUID_NIL, UUID_NIL, plain, &sealed)) && !sealed.failed) {
+    if (!err_is(vault_seal(f->vault, "redis.token", UUID_NIL, UUID_NIL, plain, &sealed)) &&
+        !sealed.failed) {
         struct str args[] = {STR("SET"), key_of(&a, key), buf_view(&sealed), STR("PX"),
                              arena_fmt(&a, "%lld", (long long)life_ms)};
         redis_command(f->redis, args, COUNT_OF(args), NULL, NULL);

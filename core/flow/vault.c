@@ -161,7 +161,8 @@ static struct aead_key *newest(const struct vault *v)
 
 enum { BOUND_MAX = 64 + 32 };
 
-static struct str bound_of(char out[BOUND_MAX], const char *place, struct uuid merchant, struct uuid row)
+static struct str bound_of(char out[BOUND_MAX], const char *place, struct uuid merchant,
+                           struct uuid row)
 {
     size_t n = strlen(place);
     ASSERT(n <= 64);
@@ -209,8 +210,8 @@ static void put_hex(char *out, const uint8_t *bytes, size_t n)
     out[2 * n] = '\0';
 }
 
-static void mac_of(struct vault *v, const char *purpose, const char *name, const uint8_t *bytes, size_t n,
-                   uint8_t out[32])
+static void mac_of(struct vault *v, const char *purpose, const char *name, const uint8_t *bytes,
+                   size_t n, uint8_t out[32])
 {
     struct str parts[] = {str_n(purpose, strlen(purpose) + 1), str_n(name, strlen(name) + 1),
                           str_n((const char *)bytes, n)};
@@ -218,7 +219,8 @@ static void mac_of(struct vault *v, const char *purpose, const char *name, const
     hmac_sha256(secret_view(&v->hmac), parts, COUNT_OF(parts), out);
 }
 
-static void add_mac(struct vault *v, const char *purpose, const char *name, uint8_t *bytes, size_t n)
+static void add_mac(struct vault *v, const char *purpose, const char *name, uint8_t *bytes,
+                    size_t n)
 {
     uint8_t mac[32];
     mac_of(v, purpose, name, bytes, n, mac);
@@ -238,8 +240,8 @@ enum { CALLBACK_BODY = 32, CLIENT_BODY = 16 + 16 + 1 + 8 };
 _Static_assert(2 * (CALLBACK_BODY + MAC_IN_TOKEN) == CALLBACK_TOKEN_LEN, "callback token");
 _Static_assert(4 + 2 * (CLIENT_BODY + MAC_IN_TOKEN) == CLIENT_TOKEN_LEN, "client token");
 
-void callback_token_make(struct vault *v, const char *provider, struct uuid subject, struct uuid merchant,
-                         char out[CALLBACK_TOKEN_LEN + 1])
+void callback_token_make(struct vault *v, const char *provider, struct uuid subject,
+                         struct uuid merchant, char out[CALLBACK_TOKEN_LEN + 1])
 {
     uint8_t b[CALLBACK_BODY + MAC_IN_TOKEN];
     memcpy(b, subject.b, 16);
@@ -248,8 +250,8 @@ void callback_token_make(struct vault *v, const char *provider, struct uuid subj
     put_hex(out, b, sizeof b);
 }
 
-bool callback_token_read(struct vault *v, const char *provider, struct str token, struct uuid *subject,
-                         struct uuid *merchant)
+bool callback_token_read(struct vault *v, const char *provider, struct str token,
+                         struct uuid *subject, struct uuid *merchant)
 {
     uint8_t b[CALLBACK_BODY + MAC_IN_TOKEN];
     if (token.n != CALLBACK_TOKEN_LEN || !hex_decode(token, true, b, sizeof b) ||
@@ -275,7 +277,8 @@ static int64_t get_seconds(const uint8_t in[8])
     return (int64_t)seconds * US_PER_S;
 }
 
-void client_token_make(struct vault *v, const struct client_token *t, char out[CLIENT_TOKEN_LEN + 1])
+void client_token_make(struct vault *v, const struct client_token *t,
+                       char out[CLIENT_TOKEN_LEN + 1])
 {
     uint8_t b[CLIENT_BODY + MAC_IN_TOKEN];
     memcpy(b, t->payment.b, 16);
@@ -304,7 +307,8 @@ bool client_token_read(struct vault *v, struct str token, int64_t now_us, struct
 enum { TICKET_BODY = 16 + 16 + 16 + 1 + 8 };
 _Static_assert(4 + 2 * (TICKET_BODY + MAC_IN_TOKEN) == SIGNED_TICKET_LEN, "ticket");
 
-void signed_ticket_make(struct vault *v, const struct signed_ticket *t, char out[SIGNED_TICKET_LEN + 1])
+void signed_ticket_make(struct vault *v, const struct signed_ticket *t,
+                        char out[SIGNED_TICKET_LEN + 1])
 {
     uint8_t b[TICKET_BODY + MAC_IN_TOKEN];
     memcpy(b, t->id.b, 16);
@@ -317,7 +321,8 @@ void signed_ticket_make(struct vault *v, const struct signed_ticket *t, char out
     put_hex(out + 4, b, sizeof b);
 }
 
-bool signed_ticket_read(struct vault *v, struct str token, int64_t now_us, struct signed_ticket *out)
+bool signed_ticket_read(struct vault *v, struct str token, int64_t now_us,
+                        struct signed_ticket *out)
 {
     uint8_t b[TICKET_BODY + MAC_IN_TOKEN];
     if (token.n != SIGNED_TICKET_LEN || !str_starts(token, STR("wst_")) ||

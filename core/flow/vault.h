@@ -10,22 +10,22 @@
 #include "core/base/str.h"
 #include "core/base/uuid.h"
 
-/* The installation's keys: AES data keys that seal what is personal or secret in the database, and one HMAC key
- * under which API keys are hashed and tokens are made. They are random and stored wrapped by
- * RELI_MASTER_KEY, so that changing the master key changes none of them. */
+/* The installation's keys: AES data keys that seal what is personal or secret in the database, and
+ * one HMAC key under which API keys are hashed and tokens are made. They are random and stored
+ * wrapped by RELI_MASTER_KEY, so that changing the master key changes none of them. */
 struct vault;
 
 enum { VAULT_MASTER_MAX = 4, VAULT_KEY_LEN = 32 };
 
-/* `master` is RELI_MASTER_KEY: "id:base64" by commas, ids of 1 to 32 characters; the first wraps, all unwrap.
- * ERR_CONFIG if it is not such a text. */
+/* `master` is RELI_MASTER_KEY: "id:base64" by commas, ids of 1 to 32 characters; the first wraps,
+ * all unwrap. ERR_CONFIG if it is not such a text. */
 struct err vault_new(struct str master, struct vault **out) MUST_USE;
 void vault_free(struct vault *v);
 
 /* The stored form of a new random key. */
 struct err vault_make_wrapped(struct vault *v, struct buf *out) MUST_USE;
-/* Takes a stored key in: `kind` "data" or "hmac". The highest number seals. ERR_CRYPTO if no master key
- * opens it. */
+/* Takes a stored key in: `kind` "data" or "hmac". The highest number seals. ERR_CRYPTO if no master
+ * key opens it. */
 struct err vault_add(struct vault *v, struct str kind, int32_t number, struct str wrapped) MUST_USE;
 /* Both kinds are there. */
 bool vault_ready(const struct vault *v);
@@ -44,33 +44,36 @@ void vault_hash(struct vault *v, const char *purpose, struct str text, uint8_t o
 
 enum { CALLBACK_TOKEN_LEN = 96, CLIENT_TOKEN_LEN = 4 + 114 };
 
-/* Lower hex of subject ‖ merchant ‖ 16 bytes of HMAC (contract.md, section 6). The HMAC covers the provider's
- * name too: a token is good for the one that it was given to. */
-void callback_token_make(struct vault *v, const char *provider, struct uuid subject, struct uuid merchant,
-                         char out[CALLBACK_TOKEN_LEN + 1]);
-bool callback_token_read(struct vault *v, const char *provider, struct str token, struct uuid *subject,
-                         struct uuid *merchant) MUST_USE;
+/* Lower hex of subject ‖ merchant ‖ 16 bytes of HMAC (contract.md, section 6). The HMAC covers the
+ * provider's name too: a token is good for the one that it was given to. */
+void callback_token_make(struct vault *v, const char *provider, struct uuid subject,
+                         struct uuid merchant, char out[CALLBACK_TOKEN_LEN + 1]);
+bool callback_token_read(struct vault *v, const char *provider, struct str token,
+                         struct uuid *subject, struct uuid *merchant) MUST_USE;
 
-/* "rct_" and lower hex of payment ‖ merchant ‖ mode ‖ expiry ‖ HMAC: reads and watches one payment. Equal
- * input, equal token. */
+/* "rct_" and lower hex of payment ‖ merchant ‖ mode ‖ expiry ‖ HMAC: reads and watches one payment.
+ * Equal input, equal token. */
 struct client_token {
     struct uuid payment, merchant;
     bool live;
     int64_t expires_us; /* wall; kept in whole seconds */
 };
-void client_token_make(struct vault *v, const struct client_token *t, char out[CLIENT_TOKEN_LEN + 1]);
+void client_token_make(struct vault *v, const struct client_token *t,
+                       char out[CLIENT_TOKEN_LEN + 1]);
 /* False if it is forged or expired at `now_us`. */
-bool client_token_read(struct vault *v, struct str token, int64_t now_us, struct client_token *out) MUST_USE;
+bool client_token_read(struct vault *v, struct str token, int64_t now_us,
+                       struct client_token *out) MUST_USE;
 
-/* "wst_" and lower hex of id ‖ payment ‖ merchant ‖ mode ‖ expiry ‖ HMAC: opens one WebSocket. That it is used once is
- * the database's matter. */
+/* "wst_" and lower hex of id ‖ payment ‖ merchant ‖ mode ‖ expiry ‖ HMAC: opens one WebSocket. That
+ * it is used once is the database's matter. */
 enum { SIGNED_TICKET_LEN = 4 + 146 };
 struct signed_ticket {
     struct uuid id, payment, merchant;
     bool live;
     int64_t expires_us; /* wall; kept in whole seconds */
 };
-void signed_ticket_make(struct vault *v, const struct signed_ticket *t, char out[SIGNED_TICKET_LEN + 1]);
+void signed_ticket_make(struct vault *v, const struct signed_ticket *t,
+                        char out[SIGNED_TICKET_LEN + 1]);
 bool signed_ticket_read(struct vault *v, struct str token, int64_t now_us,
                         struct signed_ticket *out) MUST_USE;
 

@@ -15,7 +15,7 @@ struct str webhook_secret_make(struct arena *a);
 /* The key bytes of such a text; ERR_PARSE if it is none. */
 struct err webhook_secret_parse(struct str text, struct arena *a, struct str *key) MUST_USE;
 /* Appends "v1,<base64> v1,<base64>": one signature per key, newest first. */
-void webhook_sign(struct str id, int64_t timestamp_s, struct str body, const struct str *keys, size_t n,
-                  struct buf *out);
+void webhook_sign(struct str id, int64_t timestamp_s, struct str body, const struct str *keys,
+                  size_t n, struct buf *out);
 
 #endif

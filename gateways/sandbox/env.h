@@ -3,7 +3,8 @@
 
 #include "gateways/sandbox/sandbox.h"
 
-/* The sandbox's options from RELI_SANDBOX_* and SANDBOX_* variables (README.md). Borrowed from the environment. */
+/* The sandbox's options from RELI_SANDBOX_* and SANDBOX_* variables (README.md). Borrowed from the
+ * environment. */
 struct sandbox_options sandbox_options_env(void);
 
 #endif

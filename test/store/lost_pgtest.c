@@ -7,7 +7,27 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
+#include <netdb.h>
+
 #include "test/store/pg_fixture.h"
+
+/* Stands before the C library's: names that are looked up on the loop's thread would block it. */
+static pthread_t loop_thread;
+static _Atomic int n_blocking, n_lookups;
+
+int getaddrinfo(const char *restrict name, const char *restrict service,
+                const struct addrinfo *restrict hints, struct addrinfo **restrict res)
+{
+    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (name != NULL && strcmp(name, "localhost") == 0 &&
+        (hints == NULL || (hints->ai_flags & AI_NUMERICHOST) == 0)) {
+        n_lookups++;
+        n_blocking += pthread_equal(pthread_self(), loop_thread) != 0;
+    }
+    return real(name, service, hints, res);
+}
 
 /* ---- lost connections ---- */
 
@@ -178,6 +198,8 @@ static void test_several_hosts(void **state)
              "host=127.0.0.1,localhost,/nowhere port=1,%d,1 user=%s dbname=%s sslmode=disable"
              " gssencmode=disable",
              proxy.port, PQuser(admin), PQdb(admin));
+    loop_thread = pthread_self();
+    n_lookups = n_blocking = 0;
     start((struct store_options){.conninfo = conninfo});
     memset(conninfo, 'x', sizeof conninfo - 1); /* the store has a copy */
     run_ready();
@@ -187,6 +209,8 @@ static void test_several_hosts(void **state)
     assert_int_equal(items[0].unit.err.code, ERR_NONE);
     free(items);
     finish();
+    assert_true(n_lookups > 0);
+    assert_int_equal(n_blocking, 0);
 }
 
 int main(void)

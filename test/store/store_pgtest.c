@@ -170,12 +170,36 @@ static void test_free_with_work_in_flight(void **state)
     }
 }
 
+static bool a_writer_pauses(void *ctx)
+{
+    (void)ctx;
+    return s->writers[0].state == WRITER_PAUSE || s->writers[1].state == WRITER_PAUSE;
+}
+
+static void test_free_between_two_tries(void **state)
+{
+    (void)state;
+    start((struct store_options){0});
+    run_ready();
+    struct item *items = items_new(3, &grief_kind);
+    items[1].row.v = 2; /* a serialization failure, always */
+    write_all(items, 3);
+    assert_true(run_until(a_writer_pauses, NULL, 10000));
+    finish();
+    count_items(items, 3, ERR_CANCELED, 3); /* certainly rolled back: no doubt */
+    free(items);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PG_TEST(test_reads),       PG_TEST(test_read_on_a_lost_connection),
-        PG_TEST(test_exec),        PG_TEST(test_readiness),
-        PG_TEST(test_bad_options), PG_TEST(test_free_with_work_in_flight),
+        PG_TEST(test_reads),
+        PG_TEST(test_read_on_a_lost_connection),
+        PG_TEST(test_exec),
+        PG_TEST(test_readiness),
+        PG_TEST(test_bad_options),
+        PG_TEST(test_free_with_work_in_flight),
+        PG_TEST(test_free_between_two_tries),
     };
     PG_RUN(tests);
 }

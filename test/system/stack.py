@@ -199,6 +199,8 @@ class Stack:
                     self.api_key(replica, words["merchant_id"], mode))
 
     def api_key(self, replica, merchant, mode="test", *more):
+        if mode == "live":  # needs approved papers, which nobody can approve yet
+            replica.database.rows("update reli.merchant set kyc_level = 1 where merchant_id = %s", merchant)
         made = self.cli(replica.database, "keys", "create", "--merchant", merchant, "--mode", mode, *more)
         assert made.returncode == 0, made.stderr
         words = dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
