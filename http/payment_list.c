@@ -149,7 +149,7 @@ static void answer(struct listing *l)
     jw_close_list(&w);
     jw_bool(&w, "has_more", l->more);
     if (l->n > 0 && l->more)
-        jw_uuid(&w, "next", l->found[l->newer ? 0 : l->n - 1].id);
+        jw_uuid(&w, "next", l->found[l->n - 1].id);
     else
         jw_null(&w, "next");
     if (l->by_page) {

@@ -221,7 +221,7 @@ Take a payment by M-Pesa (the sandbox pays it after a second):
     -H 'Authorization: Bearer $RELI_API_KEY' \\
     -H 'Content-Type: application/json' -H "Idempotency-Key: order-\$(date +%s)" \\
     -d '{"provider": "mpesa", "amount": "1000.00", "currency": "KES",
-         "customer": {"phone": "+254700000000"}, "reference": "ORDER-123"}'
+         "customer": {"phone": "+254700000000"}}'
 
 See what became of it:
 

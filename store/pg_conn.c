@@ -576,14 +576,19 @@ static void conn_drop(struct pg_conn *c)
     memset(c->prepared, 0, sizeof c->prepared);
 }
 
-/* The test clock may ring early: what counts is real time. */
+/* The test clock may ring early: what counts is real time. And if it is this process that stood
+ * still, the answer lies in the socket. */
 static void conn_look(void *ctx)
 {
     struct pg_conn *c = ctx;
-    if (c->head == c->tail)
+    int64_t patience_us = c->statement_timeout_us + STALL_GRACE_US;
+    bool good = true;
+    if (c->head != c->tail && c->progress_us + patience_us <= store_clock_us())
+        good = PQconsumeInput(c->pg) == 1 && conn_drain(c);
+    if (c->head == c->tail && good)
         return;
-    int64_t left = c->progress_us + c->statement_timeout_us + STALL_GRACE_US - store_clock_us();
-    if (left > 0)
+    int64_t left = c->progress_us + patience_us - store_clock_us();
+    if (good && left > 0)
         timer_set(c->l, &c->alarm, left, conn_look, c);
     else
         conn_lost(c);

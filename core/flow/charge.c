@@ -298,8 +298,8 @@ static void looked(void *ctx, struct err err, const struct rows *r)
                !rows_null(r, 0, I_NOW) && rows_null(r, 0, I_STATUS)) {
         enter(c, CHARGE_SEND); /* our own commit, of which we had no answer */
         send(c);
-    } else if (rows_null(r, 0, I_STATUS)) {
-        in_flight(c, r);
+    } else if (rows_null(r, 0, I_STATUS) || (rows_null(r, 0, I_PROBLEM) && rows_null(r, 0, I_NOW))) {
+        in_flight(c, r); /* or its payment was refused, and the refusal is still to be stored */
     } else {
         replay(c, r);
     }

@@ -1,4 +1,5 @@
 -- Gives a key back that this payment id holds, when no payment came into being.
 -- $1 uuid merchant, $2 text mode, $3 text key, $4 uuid payment id.
 delete from reli.idempotency
-where merchant_id = $1 and mode = $2 and key = $3 and payment_id = $4 and http_status is null
+where merchant_id = $1 and mode = $2 and key = $3 and payment_id = $4 and problem is null
+  and not exists (select from reli.payment p where p.merchant_id = $1 and p.id = $4)

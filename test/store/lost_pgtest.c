@@ -213,6 +213,26 @@ static void test_several_hosts(void **state)
     assert_int_equal(n_blocking, 0);
 }
 
+/* A process that stood still finds its answers in the socket, however late it is. */
+static void test_late_loop(void **state)
+{
+    (void)state;
+    start((struct store_options){.statement_timeout_us = 50 * US_PER_MS});
+    run_ready();
+    struct item *items = items_new(1, &put_kind);
+    struct timer turn = {0};
+    write_all(items, 1);
+    timer_set(l, &turn, 0, until_late, NULL);
+    loop_run(l); /* the batch leaves */
+    sql("select pg_sleep(2.2)");
+    run_idle();
+    assert_int_equal(items[0].unit.err.code, ERR_NONE);
+    assert_false(items[0].unit.doubt);
+    assert_int_equal(items[0].n_resets, 0);
+    free(items);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +242,7 @@ int main(void)
         PG_TEST(test_absent_database),
         PG_TEST(test_silent_network),
         PG_TEST(test_several_hosts),
+        PG_TEST(test_late_loop),
     };
     PG_RUN(tests);
 }

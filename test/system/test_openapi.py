@@ -1,0 +1,589 @@
+"""The OpenAPI document, the source and the running service say the same.
+
+What is expected of an answer comes from the document alone: each of its operations is called with its
+own examples, and with what must be refused.
+"""
+
+import http.server
+import json
+import re
+import threading
+
+import pytest
+import websocket
+from helpers import ROOT, V1, Site, cash, new_key, phone, stk, wait_until
+from openapi import Judge, load, operations
+
+DOCUMENT = load()
+JUDGE = Judge(DOCUMENT)
+OPERATIONS = operations(DOCUMENT)
+NOBODY = "01900000-0000-7000-8000-000000000000"
+FORGED = "0" * 96
+
+
+def which(condition):
+    found = [o for o in OPERATIONS if condition(o)]
+    assert found
+    return pytest.mark.parametrize("op", found, ids=[o.id for o in found])
+
+
+def has_key(o):
+    return bool(o.security) and "ApiKey" in o.security[0]
+
+
+def is_socket(o):
+    return "101" in o.responses
+
+
+def is_callback(o):
+    return "{token}" in o.path
+
+
+def schema(name):
+    return DOCUMENT["components"]["schemas"][name]
+
+
+# ---- the document against the source ----
+
+
+def source(path):
+    return re.sub(r"\\\n\s*", " ", (ROOT / path).read_text())
+
+
+def macro_words(path, macro):
+    """The words of an X macro."""
+    body = re.search(rf"#define {macro}\(X\)(.*)", source(path)).group(1)
+    words = re.findall(r'X\(\w+, "(\w*)"', body)
+    assert words, macro
+    return words
+
+
+def routes():
+    """(method, pattern) → tag, of http/routes.c."""
+    text = source("http/routes.c")
+    words = dict(re.findall(r"#define (\w+) (\S+)", text))
+    found = re.findall(r'\{HTTP_(\w+)_, (V1 )?"([^"]+)", \w+, ([^}]+)\}', text)
+    assert len(found) == text.count("{HTTP_"), "a route that is written in another way"
+    return {(method, (words["V1"].strip('"') if v1 else "") + pattern):
+            {words.get(w, w) for w in tag.split(" | ")} for method, v1, pattern, tag in found}
+
+
+def test_every_route_is_documented_and_nothing_else():
+    assert {(o.method, o.path) for o in OPERATIONS} == set(routes())
+
+
+def test_every_operation_names_the_access_that_its_route_has():
+    scopes = dict(re.findall(r'X\((\w+), "([a-z:]+)"\)', source("core/flow/auth.h")))
+    table = routes()
+    for o in OPERATIONS:
+        tags = table[o.method, o.path]
+        if is_socket(o):  # authenticates itself
+            assert o.security == [{"ApiKey": ["payments:read"]}, {"SocketTicket": []}], o
+            continue
+        wanted = [{"ApiKey": [scopes[t.removeprefix("SCOPE_")]]} for t in tags if t.startswith("SCOPE_")]
+        if "API_CLIENT_TOKEN" in tags:
+            wanted.append({"ClientToken": []})
+        assert o.security == wanted, o
+
+
+def test_every_alias_is_deprecated():
+    """Two routes with one handler: the older name is marked. Two methods, or a page that is also
+    served without the base path, are no aliases."""
+    text = source("http/routes.c")
+    older = text[text.index("/* older names"):]
+    older = older[:older.index("/* callbacks")]
+    paths = {(V1 if v1 else "") + p for v1, p in re.findall(r'(V1 )?"(/[^"]+)"', older)}
+    assert len(paths) == 5
+    marked = {o.path for o in OPERATIONS if o.node.get("deprecated")}
+    assert marked == paths | {V1 + "/payments/mpesa/callback/{token}"}
+
+
+def test_every_problem_code_is_in_the_enum_and_nothing_else():
+    codes = re.findall(r'X\(\w+, (\d+),\s+"(\w+)"', source("core/base/err_codes.h"))
+    assert len(codes) == source("core/base/err_codes.h").count(" X(")
+    public = [word for status, word in codes if int(status) >= 400]
+    assert schema("ErrorCode")["enum"] == public
+
+
+def test_the_examples_of_problems_have_their_codes_status_and_title():
+    catalogue = {word: (int(status), title) for status, word, title in
+                 re.findall(r'X\(\w+, (\d+),\s+"(\w+)",\s+"([^"]+)"', source("core/base/err_codes.h"))}
+    seen = set()
+    for name, r in DOCUMENT["components"]["responses"].items():
+        for e in r.get("content", {}).get("application/problem+json", {}).get("examples", {}).values():
+            p = e["value"]
+            assert (p["status"], p["title"]) == catalogue[p["code"]], name
+            assert p["type"] == f"/docs/errors#{p['code']}"
+            seen.add(p["code"])
+    assert set(schema("ErrorCode")["enum"]) - seen == {"not_implemented"}  # nothing answers it yet
+
+
+@pytest.mark.parametrize("where, macro, name", [
+    ("core/domain/payment.h", "PAYMENT_STATES", ("PaymentStatus",)),
+    ("core/domain/payment.h", "ATTEMPT_STATES", ("Attempt", "properties", "status")),
+    ("core/domain/failure.h", "FAILURE_CODES", ("FailureCode",)),
+    ("core/domain/failure.h", "FAILURE_ADVICE", ("Failure", "properties", "advice")),
+    ("core/domain/delivery.h", "DELIVERY_STATES", ("WebhookDelivery", "properties", "status")),
+])
+def test_every_word_of_a_machine_is_in_its_enum_and_nothing_else(where, macro, name):
+    node = DOCUMENT["components"]["schemas"]
+    for part in name:
+        node = node[part]
+    assert node["enum"] == [w for w in macro_words(where, macro) if w]
+
+
+def test_the_other_words_are_in_their_enums():
+    names = source("core/domain/payment_names.c")
+    types = re.findall(r'\[NOTICE_\w+\] = "([^"]+)"', names)
+    assert schema("EventType")["enum"] == types
+    assert schema("EventFilter")["enum"] == types + ["payment.*", "*"]
+    assert schema("Payment")["properties"]["status_source"]["enum"] == \
+        re.findall(r'\[SOURCE_\w+\] = "([^"]+)"', names)
+    assert DOCUMENT["components"]["parameters"]["DeliveryStatus"]["schema"]["enum"] == \
+        schema("WebhookDelivery")["properties"]["status"]["enum"]
+    faults = set()
+    for path in [*ROOT.glob("http/*.c"), *ROOT.glob("ws/*.c"), ROOT / "core/codec/fields.c"]:
+        for call in re.findall(r"\b(?:fields_fault|field_error)\(([^;]*);", path.read_text()):
+            faults |= set(re.findall(r', "([a-z_]+)",', call.partition(",")[2]))
+    assert set(schema("FieldError")["properties"]["code"]["enum"]) == \
+        faults & {"required", "unknown", "unsupported", "type", "length", "format", "range", "duplicate"}
+
+
+# ---- the judge ----
+
+
+@pytest.mark.parametrize("node, value, good", [
+    ({"type": "string"}, "x", True),
+    ({"type": "string"}, 1, False),
+    ({"type": "integer"}, True, False),
+    ({"type": ["string", "null"]}, None, True),
+    ({"type": "string", "pattern": "^a+$"}, "ab", False),
+    ({"type": "string", "format": "uuid"}, "01935b2f", False),
+    ({"type": "string", "format": "date-time"}, "2026-13-01T00:00:00.000Z", False),
+    ({"type": "string", "format": "uri"}, "shop.example", False),
+    ({"const": "true"}, True, False),
+    ({"enum": [1]}, True, False),
+    ({"type": "integer", "minimum": 1}, 0, False),
+    ({"type": "array", "items": {"type": "integer"}}, [1, "2"], False),
+    ({"type": "array", "minItems": 1}, [], False),
+    ({"type": "object", "required": ["a"], "properties": {"a": {}}}, {}, False),
+    ({"type": "object", "properties": {"a": {}}}, {"a": [1]}, True),
+    ({"type": "object", "properties": {"a": {}}}, {"b": 1}, False),
+    ({"type": "object", "additionalProperties": True}, {"b": {"c": 1}}, True),
+    ({"allOf": [{"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"b": {}}}]},
+     {"a": 1, "b": 2}, True),
+    ({"allOf": [{"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"b": {}}}]},
+     {"a": 1, "b": 2, "c": 3}, False),
+    ({"oneOf": [{"type": "string"}, {"type": "null"}]}, None, True),
+    ({"oneOf": [{"type": "number"}, {"type": "integer"}]}, 1, False),
+    ({"type": "object", "properties": {"a": {}, "b": {}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
+     {"a": 1, "b": 1}, False),
+    ({"type": "object", "properties": {"a": {}, "b": {}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
+     {"a": 1}, True),
+    ({"$ref": "#/components/schemas/Mode"}, "live", True),
+    ({"$ref": "#/components/schemas/Mode"}, "both", False),
+])
+def test_judge(node, value, good):
+    assert JUDGE.fits(node, value, "$") == good
+
+
+def test_judge_refuses_what_it_does_not_know():
+    with pytest.raises(AssertionError, match="does not know"):
+        JUDGE.check({"type": "string", "contentEncoding": "base64"}, "x")
+
+
+def test_every_example_is_of_its_schema():
+    n = 0
+
+    def walk(node, at):
+        nonlocal n
+        if isinstance(node, list):
+            for i, item in enumerate(node):
+                walk(item, f"{at}/{i}")
+        if not isinstance(node, dict):
+            return
+        if "schema" in node:
+            examples = [e["value"] for e in node.get("examples", {}).values()]
+            for e in examples + ([node["example"]] if "example" in node else []):
+                JUDGE.check(node["schema"], e, at)
+                n += 1
+        for key, item in node.items():
+            if key not in ("example", "examples"):
+                walk(item, f"{at}/{key}")
+
+    walk({k: DOCUMENT[k] for k in ("paths", "components")}, "#")
+    assert n > 50
+
+
+# ---- the document against the service ----
+
+
+def test_the_service_serves_the_document(reli):
+    assert Site(reli.url).get("/openapi.json").json == DOCUMENT
+
+
+class Setting:
+    """What an operation needs to exist, made on demand for one merchant."""
+
+    def __init__(self, shop, receiver=None):
+        self.shop, self.receiver = shop, receiver
+
+    def payment(self, **fields):
+        return self.shop.pay(**fields)
+
+    def endpoint(self):
+        return self.shop.endpoint("https://shop.example/hooks/mine")
+
+    def delivery(self):
+        self.shop.endpoint(self.receiver.url())
+        self.payment()
+        return wait_until(lambda: self.shop.get(V1 + "/webhook-deliveries").json["data"],
+                          what="a delivery")[0]
+
+    def id_for(self, op):
+        if "/webhook-endpoints/" in op.path:
+            return self.endpoint()["id"]
+        if "/webhook-deliveries/" in op.path:
+            return self.delivery()["id"]
+        return self.payment()["id"]
+
+    def path(self, op, chosen=None):
+        path = op.path
+        for p in op.parameters:
+            if p["in"] == "path":
+                value = (chosen or self.id_for(op)) if p["name"] == "id" else p["example"]
+                path = path.replace("{%s}" % p["name"], value)
+        assert "{" not in path
+        return path
+
+    def prepare(self, op, body):
+        """What the example speaks of comes into being; the body with it."""
+        if op.id == "findPayment":
+            made = self.payment(reference=body.get("reference"))
+            return {name: made[name] for name in body}
+        if op.id == "createTicket":
+            return {"channel": f"transaction/{self.payment()['id']}"}
+        return body
+
+    def headers(self, op):
+        if is_socket(op):
+            return {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        return {}
+
+    def call(self, op, path, body=None, **headers):
+        return self.shop.request(op.method, path, body=body, headers=self.headers(op) | headers)
+
+
+@pytest.fixture
+def setting(reli, receiver):
+    return Setting(reli, receiver)
+
+
+@which(lambda o: not is_callback(o))
+def test_each_example_succeeds_as_documented(op, setting):
+    good = [int(c) for c in op.responses if re.fullmatch(r"[12]\d\d", c)]
+    assert good, op
+    for body in op.body_examples():
+        if body is not None:
+            JUDGE.check(op.json_body["schema"], body, op.id)
+        body = setting.prepare(op, body)
+        op.check(setting.call(op, setting.path(op), body), good)
+
+
+@which(has_key)
+def test_without_a_key(op, setting):
+    for headers in ({"Authorization": None}, {"Authorization": "Bearer sk_test_" + "0" * 48}):
+        op.check(setting.call(op, setting.path(op, NOBODY), op.body_examples()[0], **headers), [401])
+
+
+@which(has_key)
+def test_without_the_scope(op, setting, stack):
+    (scope,) = op.security[0]["ApiKey"]
+    others = {"payments:read", "payments:write", "webhooks:write"} - {scope}
+    key = stack.api_key(setting.shop.replica, setting.shop.merchant, "test", "--scopes", ",".join(sorted(others)))
+    path = setting.path(op)
+    setting.shop = setting.shop.with_key(key)
+    op.check(setting.call(op, path, op.body_examples()[0]), [403])
+
+
+@which(lambda o: has_key(o) and any(p["in"] == "path" for p in o.parameters))
+def test_of_something_that_is_not_there(op, setting, stack):
+    other = Setting(stack.shop(setting.shop.replica), setting.receiver)
+    body = op.body_examples()[0]
+    for path in (setting.path(op, NOBODY), setting.path(op, "nobody"), other.path(op)):
+        op.check(setting.call(op, path, body), [404])
+
+
+@which(lambda o: {"ClientToken": []} in (o.security or []))
+def test_with_a_client_token(op, setting):
+    mine, other = setting.payment(), setting.payment()
+    token = {"Authorization": f"Bearer {mine['client_token']}"}
+    op.check(setting.call(op, setting.path(op, mine["id"]), **token), [200])
+    op.check(setting.call(op, setting.path(op, other["id"]), **token), [401])
+
+
+@which(lambda o: o.body is not None and not is_callback(o))
+def test_a_body_that_is_none(op, setting):
+    path = setting.path(op)
+    for raw in ("", "{", "[]", '"x"', '{"a":1,"a":1}', "\x00"):
+        op.check(setting.call(op, path, raw), [400])
+    op.check(setting.call(op, path, "{}", **{"Content-Type": "text/plain"}), [415])
+
+
+def fields_of(node, prefix=""):
+    """The members of an object schema, with those of nested closed objects: name with dots → schema."""
+    out = {}
+    for name, member in JUDGE.resolve(node)["properties"].items():
+        out[prefix + name] = member
+        for choice in member.get("oneOf", []):
+            inner = JUDGE.resolve(choice)
+            if inner.get("additionalProperties") is False:
+                out |= fields_of(inner, f"{prefix}{name}.")
+    return out
+
+
+def with_field(body, name, value):
+    body = json.loads(json.dumps(body))
+    *outer, last = name.split(".")
+    at = body
+    for part in outer:
+        at = at.setdefault(part, {})
+    at[last] = value
+    return body
+
+
+@which(lambda o: o.body is not None and not is_callback(o))
+def test_each_field_is_known_and_no_other(op, setting):
+    """A wrong type is faulted as such: the service knows the field. Another field is unknown."""
+    path, example = setting.path(op), op.body_examples()[0]
+    fields = fields_of(op.json_body["schema"])
+    assert fields
+    for name in fields:
+        answer = op.check(setting.call(op, path, with_field(example, name, True)), [422])
+        found = {e["param"]: e["code"] for e in answer.json["errors"]}
+        assert found.get(name) in ("type", "required"), (name, answer)
+    outer = {name.rpartition(".")[0] for name in fields}
+    for prefix in outer:
+        name = f"{prefix}.surprise" if prefix else "surprise"
+        answer = op.check(setting.call(op, path, with_field(example, name, "x")), [422])
+        assert [(e["param"], e["code"]) for e in answer.json["errors"]] == [(name, "unknown")], answer
+        assert answer.json["param"] == name
+
+
+@which(lambda o: o.body is not None and not is_callback(o))
+def test_each_required_field_is_missed_and_each_limit_is_kept(op, setting):
+    path, example, node = setting.path(op), op.body_examples()[0], JUDGE.resolve(op.json_body["schema"])
+    for name in node.get("required", []):
+        answer = op.check(setting.call(op, path, {k: v for k, v in example.items() if k != name}), [422])
+        assert {(e["param"], e["code"]) for e in answer.json["errors"]} == {(name, "required")}, answer
+    for name, member in fields_of(node).items():
+        member = JUDGE.resolve(member)
+        if "maxLength" not in member:
+            continue
+        for n in (member["minLength"] - 1, member["maxLength"] + 1):
+            answer = op.check(setting.call(op, path, with_field(example, name, "7" * n)), [422])
+            assert (name, "length") in {(e["param"], e["code"]) for e in answer.json["errors"]}, answer
+
+
+GOOD = {"after": NOBODY, "before": NOBODY, "provider": "cash", "customer_id": "cust-42", "payment_method": "cash",
+        "currency": "KES", "reference": "ORDER-1", "min_amount": "1", "max_amount": "1000.00",
+        "date_from": "2026-01-01", "date_to": "2026-01-01T10:00:00Z"}
+BAD = {"min_amount": "KES", "max_amount": "1e3", "date_from": "yesterday", "date_to": "2026-02-30"}
+
+
+def values_of(p):
+    """A value that the parameter takes, and ones that it refuses, as far as the document says so."""
+    node = JUDGE.resolve(p["schema"])
+    if "enum" in node:
+        return node["enum"][-1], ["nonsense", ""]
+    if node.get("format") == "uuid":
+        return GOOD[p["name"]], ["nonsense"]
+    if node["type"] == "integer":
+        return str(node["maximum"]), [str(node["minimum"] - 1), str(node["maximum"] + 1), "x", ""]
+    return GOOD[p["name"]], [BAD[p["name"]]] if p["name"] in BAD else []
+
+
+@which(lambda o: o.query() and not is_socket(o))
+def test_each_parameter(op, setting):
+    setting.payment()
+    for p in op.query():
+        good, bad = values_of(p)
+        also = "&currency=KES" if p["name"].endswith("_amount") else ""
+        op.check(setting.call(op, f"{op.path}?{p['name']}={good}{also}"), [200])
+        for value in bad:
+            answer = op.check(setting.call(op, f"{op.path}?{p['name']}={value}{also}"), [422])
+            assert answer.json["param"] == p["name"], answer
+
+
+@which(lambda o: True)
+def test_a_method_that_is_not_documented(op, setting):
+    """Each path tells the methods that it has."""
+    answer = setting.shop.request("TRACE", setting.path(op, NOBODY))
+    op.check_refusal(answer, 405)
+    allowed = set(answer.header("Allow").split(", "))
+    documented = {o.method for o in OPERATIONS if o.path == op.path}
+    assert documented | {"OPTIONS"} | ({"HEAD"} if "GET" in documented else set()) <= allowed
+
+
+@which(lambda o: True)
+def test_what_is_refused_before_the_operation_has_a_say(op, setting):
+    path = setting.path(op, NOBODY)
+    op.check(setting.shop.request(op.method, path + "?a=%zz"), [400])
+    op.check_refusal(setting.shop.request(op.method, path + "?a=" + "x" * 17000), 414)
+    op.check_refusal(setting.shop.request(op.method, path, headers={"X-Big": "x" * 17000}), 431)
+    answer = setting.shop.request(op.method, path, headers={"Content-Length": str(1 << 21)})
+    op.check_refusal(answer, 413)
+
+
+# ---- payments in every kind of end, as resource, list, event, webhook and frame ----
+
+
+@pytest.fixture
+def ended(setting):
+    """Payments of one merchant that ended in several ways."""
+    shop = setting.shop
+    shop.endpoint(setting.receiver.url())
+    waiting, collected, cancelled = (shop.pay(cash(metadata={"n": [1, None]})) for _ in range(3))
+    assert shop.post(f"{V1}/payments/{collected['id']}/confirm").status == 200
+    assert shop.post(f"{V1}/payments/{cancelled['id']}/cancel").status == 200
+    paid = shop.pay(stk("000", customer={"id": "c", "phone": phone("000"), "email": "c@example.com", "name": "C"},
+                        callback_url=setting.receiver.url("/own"), return_url="https://shop.example/done"))
+    failed, refused = shop.pay(stk("003")), shop.pay(stk("049"))
+    ids = {"requires_action": waiting, "completed": collected, "cancelled": cancelled, "failed": refused}
+    for status, p in ids.items():
+        shop.wait_status(p["id"], status)
+    shop.wait_status(paid["id"], "completed")
+    shop.wait_status(failed["id"], "failed")
+    return [p["id"] for p in (waiting, collected, cancelled, paid, failed, refused)]
+
+
+def test_ended_payments_are_as_documented(setting, ended):
+    by_id = {o.id: o for o in OPERATIONS}
+    for payment in ended:
+        by_id["getPayment"].check(setting.shop.get(f"{V1}/payments/{payment}"), [200])
+    lists = [by_id["listPayments"].check(setting.shop.get(f"{V1}/payments?{q}"), [200]).json
+             for q in ("", "limit=2", "limit=2&page=2", f"limit=3&before={ended[0]}", f"after={ended[-1]}")]
+    assert [len(found["data"]) for found in lists] == [6, 2, 2, 3, 5]
+
+
+def test_conflicts_are_as_documented(setting, ended):
+    shop, by_id = setting.shop, {o.id: o for o in OPERATIONS}
+    for o in ("confirmPayment", "cancelPayment"):
+        answer = by_id[o].check(shop.post(by_id[o].path.replace("{id}", ended[1 if o[1] == "a" else 2])), [409])
+        assert answer.code == "invalid_state"
+    create, key, word = by_id["createPayment"], new_key(), "ORDER-9"
+    first = create.check(shop.initialize(cash(reference=word), key=key), [201])
+    again = create.check(shop.initialize(cash(reference=word), key=key), [201])
+    assert again.body == first.body
+    assert again.header("Idempotent-Replayed") == "true"
+    assert again.header("Idempotency-Original-Date") and again.header("Reli-Current-Status")
+    other = create.check(shop.initialize(cash(reference=word, amount="1"), key=key), [422])
+    assert other.code == "idempotency_key_reused"
+    key = new_key()
+    for _ in range(2):
+        taken = create.check(shop.initialize(cash(reference=word), key=key), [409])
+        assert taken.code == "duplicate_reference"
+    assert create.check(shop.initialize(cash(), key="short"), [400]).code == "idempotency_key_invalid"
+    endpoints = by_id["createWebhookEndpoint"]
+    for _ in range(15):
+        endpoints.check(shop.post(endpoints.path, {"url": "https://shop.example/hook"}), [201])
+    answer = endpoints.check(shop.post(endpoints.path, {"url": "https://shop.example/hook"}), [409])
+    assert answer.code == "invalid_state"
+
+
+def test_webhooks_are_as_documented(setting, ended):
+    event = JUDGE.resolve(DOCUMENT["webhooks"]["paymentEvent"])["post"]
+    assert JUDGE.resolve(DOCUMENT["paths"][V1 + "/payments/initialize"]["post"]["callbacks"]["paymentEvent"][
+        "{$request.body#/callback_url}"])["post"] == event
+    hooks = setting.receiver.wait(12) + setting.receiver.wait(3, "/own")
+    for hook in hooks:
+        JUDGE.check(event["requestBody"]["content"]["application/json"]["schema"], hook.json)
+        for p in event["parameters"]:
+            JUDGE.check(p["schema"], hook.headers[p["name"]], p["name"])
+        assert hook.id == hook.json["id"]
+        assert hook.headers["Content-Type"] == "application/json"
+    deliveries = [o for o in OPERATIONS if o.id == "listWebhookDeliveries"][0]
+    found = deliveries.check(setting.shop.get(deliveries.path + "?limit=100"), [200]).json["data"]
+    assert {d["endpoint_id"] is None for d in found} == {True, False}
+
+
+@which(is_socket)
+def test_frames_are_as_documented(op, setting):
+    p = setting.payment()
+    setting.shop.post(f"{V1}/payments/{p['id']}/confirm")
+    url = setting.shop.url.replace("http", "ws", 1) + setting.path(op, p["id"])
+    s = websocket.create_connection(url + f"?ticket={p['client_token']}&after=1", timeout=10)
+    try:
+        assert json.loads(s.recv()) == {"type": "hello", "channel": f"transaction/{p['id']}", "seq": 3}
+        for seq in (2, 3):
+            event = json.loads(s.recv())
+            JUDGE.check(schema("Event"), event)
+            assert event["seq"] == seq
+    finally:
+        s.close()
+
+
+@which(is_socket)
+def test_a_socket_is_refused_as_documented(op, setting):
+    path = setting.path(op)
+    op.check(setting.shop.get(path), [400])
+    op.check(setting.call(op, path + "?after=x"), [400])
+    op.check(setting.call(op, path, Authorization=None), [401])
+    op.check(setting.call(op, path + "?ticket=rct_00"), [401])
+    op.check(setting.call(op, path, Origin="https://elsewhere.example"), [403])
+    op.check(setting.call(op, setting.path(op, NOBODY)), [404])
+
+
+# ---- callbacks ----
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    """A provider that takes every push, never calls back, and keeps the URLs that it was given."""
+
+    urls = []
+
+    def answer(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer({"access_token": "t", "expires_in": "3599"})
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "CallBackURL" in asked:
+            self.urls.append(asked["CallBackURL"])
+        n = len(self.urls)
+        self.answer({"MerchantRequestID": f"m-{n}", "CheckoutRequestID": f"ws_CO_{n}", "ResponseCode": "0",
+                     "ResponseDescription": "ok", "CustomerMessage": "ok"})
+
+    def log_message(self, *args):
+        pass
+
+
+def test_callbacks_are_taken_as_documented(replicas):
+    Provider.urls = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        replica = replicas.one(MPESA_BASE_URL=f"http://127.0.0.1:{server.server_address[1]}/mpesa")
+        replicas.shop(replica).pay(stk())
+        (url,) = Provider.urls
+        assert re.fullmatch(re.escape(replica.url + V1) + "/cb/[0-9a-f]{96}", url)
+        token = url[-96:]
+        callbacks = [o for o in OPERATIONS if is_callback(o)]
+        assert len(callbacks) == 5
+        for op in callbacks:
+            (body,) = op.body_examples()
+            for sent, wanted in ((token, 200), (FORGED, 401), ("x", 401)):
+                answer = replica.request(op.method, op.path.replace("{provider}", "mpesa").replace("{token}", sent),
+                                         json.dumps(body), {"Content-Type": "application/json"})
+                op.check(answer, [wanted])
+    finally:
+        server.shutdown()
+        server.server_close()
