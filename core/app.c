@@ -9,6 +9,7 @@
 #include "core/crypto/mac.h"
 #include "core/crypto/random.h"
 #include "core/flow/jobs.h"
+#include "core/flow/keeper.h"
 #include "core/flow/keys.h"
 #include "core/flow/token_share.h"
 #include "core/version.h"
@@ -29,6 +30,7 @@ struct app {
     struct http_server *http, *metrics;
     struct hub *hub;
     struct jobs *jobs;
+    struct keeper *keeper;
     struct keys_load *keys;
     enum app_phase phase;
     struct timer timer;
@@ -69,6 +71,8 @@ static void start_drain(struct app *a)
     a->flow.closing = true;
     if (a->jobs != NULL)
         jobs_stop(a->jobs);
+    if (a->keeper != NULL)
+        keeper_stop(a->keeper);
     http_server_drain(a->http, left, http_drained, a);
     if (a->metrics != NULL)
         http_server_drain(a->metrics, left, metrics_drained, a);
@@ -127,6 +131,7 @@ static void app_free(struct app *a)
         store_free(f->store);
     gw_client_free(f->gateways);
     jobs_free(a->jobs);
+    keeper_free(a->keeper);
     if (f->redis != NULL)
         redis_free(f->redis);
     timer_off(a->loop, &a->timer);
@@ -238,6 +243,8 @@ static void keys_loaded(void *ctx, struct err err)
     if (!err_is(err) && a->phase == APP_UP) {
         struct jobs_options o = {.version = reli_version};
         err = jobs_new(&a->flow, &o, &a->jobs);
+        if (!err_is(err))
+            err = keeper_new(&a->flow, &a->keeper);
         log_info("app.ready", F_ID("replica", a->flow.replica), F_C("version", reli_version));
     }
     if (!err_is(err))

@@ -4,12 +4,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/address.h"
 #include "core/base/arena.h"
 #include "core/base/err.h"
 #include "core/base/log.h"
 #include "core/domain/schedule.h"
 #include "gateways/gateway.h"
-#include "http/cidr.h"
 
 /* The configuration: environment only (contract.md, section 2). Read once; every fault is told in
  * one go. */

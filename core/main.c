@@ -10,6 +10,7 @@
 #include "core/codec/json.h"
 #include "core/commands.h"
 #include "core/crypto/random.h"
+#include "core/prove.h"
 
 static int command_serve(int argc, char **argv)
 {
@@ -56,6 +57,10 @@ static const struct {
      "prints the merchant's id"},
     {"keys", command_keys, "keys create --merchant ID --mode test|live [--scopes …]",
      "prints an API key, once"},
+    {"ledger", prove_ledger, "ledger prove",
+     "recomputes every balance; exit 1 and the first wrong rows"},
+    {"audit", prove_audit, "audit verify [--head MERCHANT:N:HASH]",
+     "recomputes the audit trail's chain; exit 1 and the first wrong row"},
     {"doctor", command_doctor, "doctor", "checks configuration and database; says what to mend"},
     {"health", command_health, "health", "exit code 0 if the service on RELI_LISTEN is ready"},
     {"version", command_version, "version", "which build this is"},

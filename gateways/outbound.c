@@ -227,9 +227,9 @@ static void call_addresses(struct outbound_call *c, const struct addresses *foun
 {
     c->addresses = *found;
     for (int i = 0; i < c->addresses.n; i++) {
-        address_set_port(&c->addresses.a[i], c->url.port);
+        sockaddr_set_port(&c->addresses.a[i], c->url.port);
         c->refused |=
-            c->public_only && !address_is_public((const struct sockaddr *)&c->addresses.a[i]);
+            c->public_only && !sockaddr_is_public((const struct sockaddr *)&c->addresses.a[i]);
     }
     if (c->refused)
         call_end(c, OUTBOUND_NOT_SENT, "the address is not allowed");
@@ -246,7 +246,7 @@ static const struct sockaddr *pinned(const struct outbound_call *c)
  * and still takes Host, SNI and the certificate's name from the URL. */
 static void call_transfer(struct outbound_call *c)
 {
-    char address[ADDRESS_TEXT];
+    char address[SOCKADDR_TEXT];
     c->state = CALL_TRANSFER;
     struct str to = STR_NULL;
     if (sockaddr_text(pinned(c), address))
@@ -407,8 +407,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 {
     const struct outbound_call *c = ctx;
-    if (purpose != CURLSOCKTYPE_IPCXN || !address_eq(&a->addr, pinned(c)) ||
-        (c->public_only && !address_is_public(&a->addr))) {
+    if (purpose != CURLSOCKTYPE_IPCXN || !sockaddr_eq(&a->addr, pinned(c)) ||
+        (c->public_only && !sockaddr_is_public(&a->addr))) {
         ((struct outbound_call *)ctx)->refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -424,7 +424,7 @@ static int on_request(void *ctx, char *peer, char *local, int peer_port, int loc
     (void)local, (void)local_port;
     if (c->sent && c->no_reuse)
         return CURL_PREREQFUNC_ABORT;
-    if (!sockaddr_parse(peer, peer_port, &a) || !address_eq((struct sockaddr *)&a, pinned(c))) {
+    if (!sockaddr_parse(peer, peer_port, &a) || !sockaddr_eq((struct sockaddr *)&a, pinned(c))) {
         c->refused = !c->sent;
         return CURL_PREREQFUNC_ABORT;
     }

@@ -113,7 +113,7 @@ bool outbound_url_ok(struct str url, bool allow_private)
             port_ok |= parts.port == public_ports[i];
         ok = parts.https && port_ok &&
              (!sockaddr_parse(parts.host, parts.port, &literal) ||
-              address_is_public((const struct sockaddr *)&literal));
+              sockaddr_is_public((const struct sockaddr *)&literal));
     }
     arena_free(&mem);
     return ok;

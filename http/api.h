@@ -1,8 +1,8 @@
 #ifndef RELI_HTTP_API_H
 #define RELI_HTTP_API_H
 
+#include "core/base/address.h"
 #include "core/flow/auth.h"
-#include "http/cidr.h"
 #include "http/server.h"
 
 /* What the handlers of the public API share. */
@@ -52,8 +52,10 @@ void api_reply_buf(struct http_exchange *x, int status, struct buf *b);
 
 /* Handlers, by file. */
 http_handler_fn payment_create, payment_show, payment_index, payment_status_post, payment_confirm,
-    payment_cancel;                  /* payments.c, payment_list.c */
-http_handler_fn callback_token_post; /* callbacks.c */
+    payment_cancel;             /* payments.c, payment_list.c */
+http_handler_fn payment_verify; /* payments.c */
+http_handler_fn event_index, balance_index, transfer_index, exception_index; /* books.c */
+http_handler_fn callback_token_post;                                         /* callbacks.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
     endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
     delivery_replay; /* webhooks.c */

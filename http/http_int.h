@@ -3,10 +3,10 @@
 
 #include <llhttp.h>
 
+#include "core/base/address.h"
 #include "core/base/buf.h"
 #include "core/base/list.h"
 #include "http/chunk.h"
-#include "http/cidr.h"
 #include "http/head.h"
 #include "http/router.h"
 #include "http/server.h"

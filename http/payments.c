@@ -2,6 +2,7 @@
 #include "http/api.h"
 
 #include "core/base/times.h"
+#include "core/flow/ask.h"
 #include "core/flow/charge.h"
 #include "core/flow/move.h"
 #include "core/flow/record.h"
@@ -351,4 +352,76 @@ void payment_confirm(struct http_exchange *x)
 void payment_cancel(struct http_exchange *x)
 {
     change(x, PAYMENT_EVENT_CANCEL);
+}
+
+/* ---- verify: ask the provider now ---- */
+
+struct verify {
+    struct http_exchange *x;
+    struct change change; /* carries the answer */
+    struct payment_event said;
+    struct move_call call;
+};
+
+static void verify_answered(void *ctx, const struct payment_event *said,
+                            const struct move_call *call)
+{
+    struct verify *v = ctx;
+    struct http_exchange *x = v->x;
+    struct arena *a = x->arena;
+    v->said = *said;
+    v->said.provider_ref = arena_dup(a, said->provider_ref);
+    v->said.receipt = arena_dup(a, said->receipt);
+    v->said.provider_code = arena_dup(a, said->provider_code);
+    v->said.message = arena_dup(a, said->message);
+    struct move_request rq = {
+        .merchant = api_who(x)->merchant,
+        .payment = v->change.rec.id,
+        .event = v->said,
+        .actor = str_c(api_who(x)->actor),
+    };
+    if (call != NULL) {
+        v->call = *call;
+        v->call.body = arena_dup(a, call->body);
+        rq.call = &v->call;
+    }
+    move_start(api_of(x)->flow, &rq, changed, &v->change);
+}
+
+static void verify_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct verify *v = ctx;
+    struct http_exchange *x = v->x;
+    if (!err_is(err))
+        err = payment_record_read(rows, x->arena, &v->change.rec);
+    if (!err_is(err) && v->change.rec.live != api_who(x)->live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
+        return;
+    }
+    const struct payment *p = &v->change.rec.p;
+    const struct attempt *at = p->n_attempts > 0 ? &p->attempts[p->n_attempts - 1] : NULL;
+    if (at == NULL || at->provider_ref[0] == '\0') {
+        http_problem(x, ERR(INVALID_STATE, NULL),
+                     "The provider has given no reference to ask about.");
+        return;
+    }
+    struct ask_request rq = {v->change.rec.account_id, str_c(at->provider_ref), at->n};
+    ask_start(api_of(x)->flow, &rq, verify_answered, v);
+}
+
+void payment_verify(struct http_exchange *x)
+{
+    struct uuid id;
+    if (!api_path_id(x, 0, &id))
+        return;
+    struct verify *v = ARENA_NEW(x->arena, struct verify);
+    if (v == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "verify"), "");
+        return;
+    }
+    v->x = v->change.x = x;
+    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(id)};
+    store_read(api_of(x)->flow->store, Q_payment_get, params, COUNT_OF(params), verify_loaded, v);
 }

@@ -17,12 +17,19 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/payments/status", payment_status_post, READ},
     {HTTP_POST_, V1 "/payments/{id}/confirm", payment_confirm, WRITE},
     {HTTP_POST_, V1 "/payments/{id}/cancel", payment_cancel, WRITE},
+    {HTTP_POST_, V1 "/payments/{id}/verify", payment_verify, WRITE},
     /* older names of the same */
     {HTTP_POST_, V1 "/payments/initiate", payment_create, WRITE},
     {HTTP_GET_, V1 "/payments/transactions", payment_index, READ},
     {HTTP_POST_, "/api/payments/create", payment_create, WRITE},
     {HTTP_POST_, "/api/payments/mpesa", payment_create, WRITE},
     {HTTP_GET_, "/api/payments/status/{id}", payment_show, READ | API_CLIENT_TOKEN},
+
+    /* what happened, and what it adds up to */
+    {HTTP_GET_, V1 "/events", event_index, READ},
+    {HTTP_GET_, V1 "/balances", balance_index, READ},
+    {HTTP_GET_, V1 "/ledger/transfers", transfer_index, READ},
+    {HTTP_GET_, V1 "/exceptions", exception_index, READ},
 
     /* callbacks from providers: the token in the path is the authentication */
     {HTTP_POST_, V1 "/cb/{token}", callback_token_post, PUBLIC},

@@ -48,6 +48,8 @@ const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS] = {
     COLUMN(I16, payment_insert_row, job_bucket),
     COLUMN(UUID_OPT, payment_insert_row, job_owner),
     COLUMN(TIME, payment_insert_row, job_lease),
+    COLUMN(UUID_OPT, payment_insert_row, audit_a),
+    COLUMN(UUID_OPT, payment_insert_row, audit_b),
 };
 
 const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
@@ -87,6 +89,10 @@ const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
     COLUMN(I32, payment_update_row, inbound_n),
     COLUMN(TEXT, payment_update_row, inbound_state),
     COLUMN(TEXT, payment_update_row, inbound_reason),
+    COLUMN(I32, payment_update_row, log_seq),
+    COLUMN(UUID_OPT, payment_update_row, audit_a),
+    COLUMN(UUID_OPT, payment_update_row, journal_id),
+    COLUMN(I16, payment_update_row, journal_steps),
 };
 
 const struct column attempt_columns[ATTEMPT_COLUMNS] = {

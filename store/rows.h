@@ -51,6 +51,8 @@ struct payment_insert_row {
     int16_t job_bucket;
     struct uuid job_owner;
     int64_t job_lease;
+    struct uuid audit_a;
+    struct uuid audit_b;
 };
 
 /* What a move changes of a payment, its job, its idempotency record and the callback that caused
@@ -92,6 +94,10 @@ struct payment_update_row {
     int32_t inbound_n;
     struct str inbound_state;
     struct str inbound_reason;
+    int32_t log_seq; /* of the move's event, 0 none */
+    struct uuid audit_a;
+    struct uuid journal_id; /* of its transfers, nil none */
+    int16_t journal_steps;
 };
 
 /* An attempt, inserted or brought up to date. */
@@ -267,8 +273,8 @@ struct lease_row {
 
 /* How many columns each has. */
 enum {
-    PAYMENT_INSERT_COLUMNS = 42,
-    PAYMENT_UPDATE_COLUMNS = 36,
+    PAYMENT_INSERT_COLUMNS = 44,
+    PAYMENT_UPDATE_COLUMNS = 40,
     ATTEMPT_COLUMNS = 18,
     EVENT_COLUMNS = 11,
     AUDIT_COLUMNS = 10,

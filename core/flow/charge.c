@@ -540,6 +540,8 @@ static struct err fill(struct charge *c)
     TRY(step_twice(c, try_build(c)));
     payment_insert_fill(&c->rec, &c->unit.row);
     c->unit.row.previous_owner = c->previous_owner;
+    c->unit.row.audit_a = c->unit.audits[0].id;
+    c->unit.row.audit_b = c->unit.audits[1].id;
     for (int i = 0; i < c->rec.p.n_attempts; i++)
         attempt_row_fill(&c->rec, &c->rec.p.attempts[i], now,
                          &c->unit.attempts[c->unit.n_attempts++]);

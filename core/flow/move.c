@@ -163,11 +163,13 @@ static struct err fill(struct move *m, const struct payment *before)
         TRY(record_event(f, &m->arena, rec, m->fx.notice, &m->unit.events[0]));
         m->unit.n_events = 1;
         m->snapshot = m->unit.events[0].data;
+        m->unit.row.log_seq = rec->p.version;
     }
     if (m->fx.action != NULL) {
         record_audit(f, rec, before->status, m->fx.action, m->rq.actor, attempt_detail(m),
                      &m->unit.audits[0]);
         m->unit.n_audits = 1;
+        m->unit.row.audit_a = m->unit.audits[0].id;
     }
     record_posting(&m->arena, rec, &m->fx, &m->unit);
     if (m->fx.exception != EXCEPTION_NONE) {

@@ -99,10 +99,12 @@ void record_posting(struct arena *a, const struct payment_record *rec,
                                      rec->merchant, currency, now, &out->accounts[1]);
     out->n_accounts = 2;
     out->n_transfers = 1;
+    out->row.journal_id = ours ? rec->id : attempt_id(rec->id, fx->posted_attempt);
+    out->row.journal_steps = 1;
     out->transfers[0] = (struct transfer_row){
         .merchant_id = rec->merchant,
         .payment_id = rec->id,
-        .journal_id = ours ? rec->id : attempt_id(rec->id, fx->posted_attempt),
+        .journal_id = out->row.journal_id,
         .step = 1,
         .mode = mode_word(rec->live),
         .kind = ours ? STR("payment_received") : STR("payment_unallocated"),

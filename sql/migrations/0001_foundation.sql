@@ -198,6 +198,58 @@ create table reli.ledger_transfer (
     primary key (merchant_id, journal_id, step)
 ) partition by range (journal_id);
 
+-- What was committed and has no position yet: one row per statement and merchant, arrays with an item per unit of work.
+-- Short, for what is given positions is deleted. id is the op_id of one of the units.
+create table reli.log_new (
+    merchant_id uuid not null,
+    id uuid not null,
+    ops uuid[] not null,
+    subjects uuid[] not null,
+    seq_from int4[] not null, -- events of the subject; 0 none
+    seq_to int4[] not null,
+    audit_a uuid[] not null,  -- audit rows of the subject; null none
+    audit_b uuid[] not null,
+    journals uuid[] not null, -- ledger transfers, steps 1 to `steps`; null none
+    steps int2[] not null,
+    primary key (merchant_id, id)
+);
+
+-- Gapless positions in the order of commits, insert-only: ids do not arrive in commit order, so lists and seals go
+-- by these. A row holds the positions `position` to `position + n - 1`. kind 1: events (subject, seq); 2: audit rows
+-- (subject, row id).
+create table reli.log_position (
+    merchant_id uuid not null,
+    kind int2 not null check (kind in (1, 2)),
+    position int8 not null check (position > 0),
+    n int4 not null check (n > 0),
+    subjects uuid[] not null,
+    seqs int4[],
+    row_ids uuid[],
+    primary key (merchant_id, kind, position)
+);
+
+-- Balance of an account as of the transfers that have passed through log_new: debits minus credits.
+create table reli.ledger_balance (
+    merchant_id uuid not null,
+    account_id uuid not null,
+    balance int8 not null,
+    n_transfers int8 not null,
+    updated_at timestamptz not null,
+    primary key (merchant_id, account_id)
+);
+
+-- The audit trail's hash chain, over ranges of positions; mac is made with a key that the database does not hold.
+create table reli.audit_seal (
+    merchant_id uuid not null,
+    n int8 not null check (n > 0),
+    from_position int8 not null,
+    to_position int8 not null check (to_position >= from_position),
+    hash bytea not null,
+    mac bytea not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, n)
+);
+
 -- Which payment a chosen or shown word names: reference, reference_no and pay_code share one space.
 create table reli.reference_owner (
     merchant_id uuid not null,
@@ -304,6 +356,9 @@ create table reli.exception_item (
     subject_id uuid not null,
     detail text,
     status text not null check (status in ('open', 'assigned', 'resolved')),
+    resolution text,
+    evidence text,
+    resolved_by text,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,
@@ -430,7 +485,8 @@ begin
     for t in select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
              where n.nspname = 'reli' and c.relkind in ('r', 'p') and not c.relispartition loop
         execute format('grant select on reli.%I to %I', t.relname, p_role);
-        if t.relname in ('audit_log', 'event', 'ledger_transfer', 'provider_call') then
+        if t.relname in ('audit_log', 'event', 'ledger_transfer', 'provider_call', 'log_position',
+                         'audit_seal') then
             execute format('grant insert on reli.%I to %I', t.relname, p_role);
         elsif t.relname not in ('schema_migration', 'schema_lock') then
             execute format('grant insert, update, delete on reli.%I to %I', t.relname, p_role);

@@ -13,33 +13,33 @@ with u as materialized (
         $26::timestamptz[], $27::timestamptz[], $28::uuid[], $29::text[], $30::int2[],
         $31::int2[], $32::int2[], $33::int2[], $34::int4[], $35::bool[], $36::bytea[],
         $37::timestamptz[], $38::int2[], $39::int4[], $40::timestamptz[], $41::int2[],
-        $42::uuid[], $43::timestamptz[])
+        $42::uuid[], $43::timestamptz[], $44::uuid[], $45::uuid[])
     as u(ord, merchant_id, id, mode, status, version, op_id, reference, reference_no,
         pay_code, provider, payment_method, account_id, amount, currency, customer_id, pii,
         description, return_url, callback_url, metadata, next_action, failure_code,
         failure_message, status_source, created_at, expires_at, previous_owner, idem_key,
         idem_slot, idem_slot_b, idem_look_a, idem_look_b, idem_period, idem_held,
         idem_fingerprint, idem_lease, idem_http, idem_seq, job_run_at, job_bucket, job_owner,
-        job_lease)
+        job_lease, audit_a, audit_b)
 ),
 a as materialized (
-    select * from unnest($44::int4[], $45::uuid[], $46::uuid[], $47::int2[], $48::text[], $49::text[],
-        $50::text[], $51::uuid[], $52::int8[], $53::text[], $54::text[], $55::text[],
-        $56::text[], $57::text[], $58::timestamptz[], $59::timestamptz[], $60::int2[],
-        $61::timestamptz[], $62::timestamptz[])
+    select * from unnest($46::int4[], $47::uuid[], $48::uuid[], $49::int2[], $50::text[], $51::text[],
+        $52::text[], $53::uuid[], $54::int8[], $55::text[], $56::text[], $57::text[],
+        $58::text[], $59::text[], $60::timestamptz[], $61::timestamptz[], $62::int2[],
+        $63::timestamptz[], $64::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
         currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($63::int4[], $64::uuid[], $65::uuid[], $66::int4[], $67::uuid[], $68::text[],
-        $69::text[], $70::text[], $71::timestamptz[], $72::int2[], $73::uuid[],
-        $74::timestamptz[])
+    select * from unnest($65::int4[], $66::uuid[], $67::uuid[], $68::int4[], $69::uuid[], $70::text[],
+        $71::text[], $72::text[], $73::timestamptz[], $74::int2[], $75::uuid[],
+        $76::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($75::int4[], $76::uuid[], $77::uuid[], $78::uuid[], $79::text[], $80::text[],
-        $81::text[], $82::text[], $83::text[], $84::text[], $85::timestamptz[])
+    select * from unnest($77::int4[], $78::uuid[], $79::uuid[], $80::uuid[], $81::text[], $82::text[],
+        $83::text[], $84::text[], $85::text[], $86::text[], $87::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 idem as (
@@ -135,6 +135,15 @@ heard as (
     where u.callback_url is not null
        or exists (select from reli.webhook_endpoint w
                   where w.merchant_id = u.merchant_id and w.mode = u.mode and w.status = 'enabled')
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select u.merchant_id, (array_agg(u.op_id))[1], array_agg(u.op_id), array_agg(u.id),
+        array_agg(1), array_agg(u.version), array_agg(u.audit_a), array_agg(u.audit_b),
+        array_agg(null::uuid), array_agg(0::int2)
+    from u where coalesce(u.id in (select id from pay), false)
+    group by u.merchant_id
 ),
 jobs as (
     insert into reli.job (merchant_id, kind, subject, n, bucket, run_at, lease_owner, lease_until)

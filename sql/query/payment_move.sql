@@ -10,54 +10,56 @@ with u as materialized (
         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
         $24::int2[], $25::uuid[], $26::timestamptz[], $27::text[], $28::int2[], $29::int2[],
         $30::int2[], $31::int4[], $32::text[], $33::uuid[], $34::bytea[], $35::int4[],
-        $36::text[], $37::text[])
+        $36::text[], $37::text[], $38::int4[], $39::uuid[], $40::uuid[], $41::int2[])
     as u(ord, merchant_id, id, mode, revision, op_id, status, version, received,
         status_source, late, failure_code, failure_provider_code, failure_message, provider,
         provider_ref, receipt, receipt_claim, next_action, recon_since, completed_at,
         updated_at, job_run_at, job_bucket, job_owner, job_lease, idem_key, idem_slot,
         idem_slot_b, idem_http, idem_seq, idem_provider_ref, inbound_subject, inbound_key,
-        inbound_n, inbound_state, inbound_reason)
+        inbound_n, inbound_state, inbound_reason, log_seq, audit_a, journal_id,
+        journal_steps)
 ),
 a as materialized (
-    select * from unnest($38::int4[], $39::uuid[], $40::uuid[], $41::int2[], $42::text[], $43::text[],
-        $44::text[], $45::uuid[], $46::int8[], $47::text[], $48::text[], $49::text[],
-        $50::text[], $51::text[], $52::timestamptz[], $53::timestamptz[], $54::int2[],
-        $55::timestamptz[], $56::timestamptz[])
+    select * from unnest($42::int4[], $43::uuid[], $44::uuid[], $45::int2[], $46::text[], $47::text[],
+        $48::text[], $49::uuid[], $50::int8[], $51::text[], $52::text[], $53::text[],
+        $54::text[], $55::text[], $56::timestamptz[], $57::timestamptz[], $58::int2[],
+        $59::timestamptz[], $60::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
         currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($57::int4[], $58::uuid[], $59::uuid[], $60::int4[], $61::uuid[], $62::text[],
-        $63::text[], $64::text[], $65::timestamptz[], $66::int2[], $67::uuid[],
-        $68::timestamptz[])
+    select * from unnest($61::int4[], $62::uuid[], $63::uuid[], $64::int4[], $65::uuid[], $66::text[],
+        $67::text[], $68::text[], $69::timestamptz[], $70::int2[], $71::uuid[],
+        $72::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($69::int4[], $70::uuid[], $71::uuid[], $72::uuid[], $73::text[], $74::text[],
-        $75::text[], $76::text[], $77::text[], $78::text[], $79::timestamptz[])
+    select * from unnest($73::int4[], $74::uuid[], $75::uuid[], $76::uuid[], $77::text[], $78::text[],
+        $79::text[], $80::text[], $81::text[], $82::text[], $83::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
-    select * from unnest($80::int4[], $81::uuid[], $82::uuid[], $83::uuid[], $84::text[], $85::text[],
-        $86::text[], $87::text[], $88::timestamptz[])
+    select * from unnest($84::int4[], $85::uuid[], $86::uuid[], $87::uuid[], $88::text[], $89::text[],
+        $90::text[], $91::text[], $92::timestamptz[])
     as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
-    select * from unnest($89::int4[], $90::uuid[], $91::uuid[], $92::uuid[], $93::int2[], $94::text[],
-        $95::text[], $96::uuid[], $97::uuid[], $98::int8[], $99::text[], $100::timestamptz[])
+    select * from unnest($93::int4[], $94::uuid[], $95::uuid[], $96::uuid[], $97::int2[], $98::text[],
+        $99::text[], $100::uuid[], $101::uuid[], $102::int8[], $103::text[],
+        $104::timestamptz[])
     as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id,
         amount, currency, at)
 ),
 x as materialized (
-    select * from unnest($101::int4[], $102::uuid[], $103::uuid[], $104::uuid[], $105::text[], $106::text[],
-        $107::text[], $108::timestamptz[])
+    select * from unnest($105::int4[], $106::uuid[], $107::uuid[], $108::uuid[], $109::text[], $110::text[],
+        $111::text[], $112::timestamptz[])
     as x(ord, merchant_id, payment_id, id, mode, kind, detail, at)
 ),
 pc as materialized (
-    select * from unnest($109::int4[], $110::uuid[], $111::uuid[], $112::uuid[], $113::text[], $114::int2[],
-        $115::text[], $116::int4[], $117::int8[], $118::text[], $119::bytea[],
-        $120::timestamptz[])
+    select * from unnest($113::int4[], $114::uuid[], $115::uuid[], $116::uuid[], $117::text[], $118::int2[],
+        $119::text[], $120::int4[], $121::int8[], $122::text[], $123::bytea[],
+        $124::timestamptz[])
     as pc(ord, merchant_id, payment_id, id, mode, attempt_n, op, http_status, took_us, outcome,
         body, at)
 ),
@@ -152,6 +154,17 @@ inbound as (
     where u.inbound_subject is not null and v.merchant_id = u.merchant_id
       and v.subject_id = u.inbound_subject and v.dedupe_key = u.inbound_key
       and coalesce(u.id in (select id from moved), false)
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select u.merchant_id, (array_agg(u.op_id))[1], array_agg(u.op_id), array_agg(u.id),
+        array_agg(u.log_seq), array_agg(u.log_seq), array_agg(u.audit_a), array_agg(null::uuid),
+        array_agg(u.journal_id), array_agg(u.journal_steps)
+    from u
+    where (u.log_seq > 0 or u.audit_a is not null or u.journal_id is not null)
+      and coalesce(u.id in (select id from moved), false)
+    group by u.merchant_id
 ),
 heard as (
     select m.id from moved m

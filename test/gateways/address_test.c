@@ -118,26 +118,32 @@ static void ranges(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct sockaddr_storage a;
         assert_true(sockaddr_parse(cases[i].text, 443, &a));
-        if (address_is_public(sa(&a)) != cases[i].open)
+        if (sockaddr_is_public(sa(&a)) != cases[i].open)
             fail_msg("%s", cases[i].text);
     }
     struct sockaddr_storage other = {.ss_family = AF_UNIX};
-    assert_false(address_is_public(sa(&other)));
+    assert_false(sockaddr_is_public(sa(&other)));
 }
 
 static void texts(void **state)
 {
     (void)state;
     struct sockaddr_storage a, b;
-    char text[ADDRESS_TEXT];
+    char text[SOCKADDR_TEXT];
     assert_true(sockaddr_parse("1.2.3.4", 80, &a) && sockaddr_text(sa(&a), text));
     assert_string_equal(text, "1.2.3.4");
     assert_true(sockaddr_parse("2001:4860::1", 80, &b) && sockaddr_text(sa(&b), text));
     assert_string_equal(text, "[2001:4860::1]");
-    assert_false(address_eq(sa(&a), sa(&b)));
-    assert_true(sockaddr_parse("1.2.3.4", 80, &b) && address_eq(sa(&a), sa(&b)));
-    assert_true(sockaddr_parse("1.2.3.4", 81, &b) && !address_eq(sa(&a), sa(&b)));
-    assert_true(sockaddr_parse("1.2.3.5", 80, &b) && !address_eq(sa(&a), sa(&b)));
+    assert_true(sockaddr_parse("::ffff:8.8.8.8", 80, &b) && sockaddr_text(sa(&b), text));
+    assert_string_equal(text, "[::ffff:8.8.8.8]");
+    assert_false(sockaddr_is_public(sa(&b)));
+    assert_true(sockaddr_parse("8.8.8.8", 80, &a) && sockaddr_is_public(sa(&a)));
+    assert_false(sockaddr_eq(sa(&a), sa(&b))); /* another family is another address */
+    assert_true(sockaddr_parse("1.2.3.4", 80, &a));
+    assert_false(sockaddr_eq(sa(&a), sa(&b)));
+    assert_true(sockaddr_parse("1.2.3.4", 80, &b) && sockaddr_eq(sa(&a), sa(&b)));
+    assert_true(sockaddr_parse("1.2.3.4", 81, &b) && !sockaddr_eq(sa(&a), sa(&b)));
+    assert_true(sockaddr_parse("1.2.3.5", 80, &b) && !sockaddr_eq(sa(&a), sa(&b)));
     static const char *const bad[] = {"",         "localhost", "1.2.3",
                                       "01.2.3.4", "[::1]",     "fe80::1%eth0"};
     for (size_t i = 0; i < COUNT_OF(bad); i++)

@@ -47,7 +47,9 @@ def schema(name):
 
 
 def source(path):
-    return re.sub(r"\\\n\s*", " ", (ROOT / path).read_text())
+    """C without comments, a macro on one line."""
+    text = re.sub(r"/\*.*?\*/", "", (ROOT / path).read_text(), flags=re.S)
+    return re.sub(r"\\\n\s*", " ", text)
 
 
 def macro_words(path, macro):
@@ -62,10 +64,10 @@ def routes():
     """(method, pattern) → tag, of http/routes.c."""
     text = source("http/routes.c")
     words = dict(re.findall(r"#define (\w+) (\S+)", text))
-    found = re.findall(r'\{HTTP_(\w+)_, (V1 )?"([^"]+)", \w+, ([^}]+)\}', text)
+    found = re.findall(r'\{HTTP_(\w+)_,\s+(V1\s+)?"([^"]+)",\s+\w+,\s+([^}]+)\}', text)
     assert len(found) == text.count("{HTTP_"), "a route that is written in another way"
     return {(method, (words["V1"].strip('"') if v1 else "") + pattern):
-            {words.get(w, w) for w in tag.split(" | ")} for method, v1, pattern, tag in found}
+            {words.get(w, w) for w in re.split(r"\s*\|\s*", tag)} for method, v1, pattern, tag in found}
 
 
 def test_every_route_is_documented_and_nothing_else():
@@ -89,10 +91,10 @@ def test_every_operation_names_the_access_that_its_route_has():
 def test_every_alias_is_deprecated():
     """Two routes with one handler: the older name is marked. Two methods, or a page that is also
     served without the base path, are no aliases."""
-    text = source("http/routes.c")
+    text = (ROOT / "http/routes.c").read_text()
     older = text[text.index("/* older names"):]
     older = older[:older.index("/* callbacks")]
-    paths = {(V1 if v1 else "") + p for v1, p in re.findall(r'(V1 )?"(/[^"]+)"', older)}
+    paths = {(V1 if v1 else "") + p for v1, p in re.findall(r'(V1\s+)?"(/[^"]+)"', older)}
     assert len(paths) == 5
     marked = {o.path for o in OPERATIONS if o.node.get("deprecated")}
     assert marked == paths | {V1 + "/payments/mpesa/callback/{token}"}
@@ -331,10 +333,18 @@ def test_a_body_that_is_none(op, setting):
     op.check(setting.call(op, path, "{}", **{"Content-Type": "text/plain"}), [415])
 
 
+def merged(node):
+    """An object schema with what it takes from others."""
+    node = dict(JUDGE.resolve(node))
+    for part in node.pop("allOf", []):
+        node |= {k: v for k, v in merged(part).items() if k not in node}
+    return node
+
+
 def fields_of(node, prefix=""):
     """The members of an object schema, with those of nested closed objects: name with dots → schema."""
     out = {}
-    for name, member in JUDGE.resolve(node)["properties"].items():
+    for name, member in merged(node)["properties"].items():
         out[prefix + name] = member
         for choice in member.get("oneOf", []):
             inner = JUDGE.resolve(choice)
@@ -373,10 +383,12 @@ def test_each_field_is_known_and_no_other(op, setting):
 
 @which(lambda o: o.body is not None and not is_callback(o))
 def test_each_required_field_is_missed_and_each_limit_is_kept(op, setting):
-    path, example, node = setting.path(op), op.body_examples()[0], JUDGE.resolve(op.json_body["schema"])
-    for name in node.get("required", []):
-        answer = op.check(setting.call(op, path, {k: v for k, v in example.items() if k != name}), [422])
-        assert {(e["param"], e["code"]) for e in answer.json["errors"]} == {(name, "required")}, answer
+    path, example, node = setting.path(op), op.body_examples()[0], merged(op.json_body["schema"])
+    choices = {name for c in node.get("anyOf", []) + node.get("oneOf", []) for name in c["required"]}
+    for names in [{name} for name in node.get("required", [])] + ([choices] if choices else []):
+        answer = op.check(setting.call(op, path, {k: v for k, v in example.items() if k not in names}), [422])
+        (fault,) = answer.json["errors"]
+        assert fault["param"] in names and fault["code"] == "required", answer
     for name, member in fields_of(node).items():
         member = JUDGE.resolve(member)
         if "maxLength" not in member:
@@ -587,3 +599,34 @@ def test_callbacks_are_taken_as_documented(replicas):
     finally:
         server.shutdown()
         server.server_close()
+
+
+# ---- when it cannot be done now ----
+
+
+def test_maintenance_is_as_documented(replicas):
+    shop = replicas.shop(replicas.one(RELI_MAINTENANCE="1"))
+    for op in [o for o in OPERATIONS if "201" in o.responses and "202" in o.responses]:
+        answer = op.check(shop.request(op.method, op.path, op.body_examples()[0]), [503])
+        assert answer.code == "maintenance" and answer.header("Retry-After")
+
+
+def listens(site):
+    try:
+        return site.get("/livez").status == 200
+    except ConnectionRefusedError:
+        return False
+
+
+def test_without_a_database_is_as_documented(replicas):
+    site = replicas.one(ready=False, DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    wait_until(lambda: listens(site), what="/livez is 200")
+    for op in OPERATIONS:
+        if not has_key(op) and op.id != "getReadiness":
+            continue
+        path = op.path.replace("{id}", NOBODY)
+        headers = {"Authorization": "Bearer sk_test_" + "0" * 48}
+        if is_socket(op):
+            headers |= Setting(None).headers(op)
+        answer = op.check(site.request(op.method, path, headers=headers), [503])
+        assert answer.header("Retry-After")

@@ -1,5 +1,5 @@
-#ifndef RELI_HTTP_CIDR_H
-#define RELI_HTTP_CIDR_H
+#ifndef RELI_BASE_ADDRESS_H
+#define RELI_BASE_ADDRESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +22,11 @@ bool address_parse(struct str text, struct address *out) MUST_USE;
 bool address_parse_with_port(struct str text, struct address *out) MUST_USE;
 /* The shortest text; IPv4 in dots. */
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT]);
+/* The mapped form of four bytes in network order, and whether an address has it. */
+struct address address_of_v4(const uint8_t v4[4]);
+bool address_is_v4(const struct address *a);
 
+/* A network. */
 struct cidr {
     struct address net;
     uint8_t bits; /* of 128 */

@@ -1,5 +1,6 @@
-/* Networks as they stand in settings: who may speak for others, who may look at the metrics. */
-#include "http/cidr.h"
+/* Addresses by value, and networks as they stand in settings: who may speak for others, who may
+ * look at the metrics, where a call may go. */
+#include "core/base/address.h"
 
 #include <arpa/inet.h>
 
@@ -40,14 +41,22 @@ bool address_parse_with_port(struct str text, struct address *out)
     return address_parse(text, out);
 }
 
-static bool is_mapped(const struct address *a)
+struct address address_of_v4(const uint8_t v4[4])
+{
+    struct address a;
+    memcpy(a.b, mapped, sizeof mapped);
+    memcpy(a.b + sizeof mapped, v4, 4);
+    return a;
+}
+
+bool address_is_v4(const struct address *a)
 {
     return memcmp(a->b, mapped, sizeof mapped) == 0;
 }
 
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT])
 {
-    bool four = is_mapped(a);
+    bool four = address_is_v4(a);
     const char *text =
         inet_ntop(four ? AF_INET : AF_INET6, four ? a->b + sizeof mapped : a->b, out, ADDRESS_TEXT);
     ASSERT(text != NULL);

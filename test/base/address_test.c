@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "http/cidr.h"
+#include "core/base/address.h"
 
 static void test_addresses(void **state)
 {

@@ -1,0 +1,339 @@
+/* What happened and what it adds up to: events, balances, transfers, and the operators' queue. */
+#include "http/api.h"
+
+#include <stdio.h>
+
+#include "core/base/times.h"
+#include "core/codec/jsonw.h"
+#include "core/flow/record.h"
+#include "core/flow/render.h"
+
+enum { BOOKS_MAX = 8 << 20, BOOKS_LIMIT = 20, BOOKS_LIMIT_MAX = 100 };
+
+/* A list in the making. */
+struct books {
+    struct http_exchange *x;
+    struct field_errors errors;
+    int64_t limit;
+};
+
+static struct books *books_new(struct http_exchange *x)
+{
+    struct books *b = ARENA_NEW(x->arena, struct books);
+    struct str limit = http_query(x, STR("limit"));
+    if (b == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "list"), "");
+        return NULL;
+    }
+    b->x = x;
+    b->errors.arena = x->arena;
+    b->limit = BOOKS_LIMIT;
+    if (limit.p != NULL &&
+        (!str_to_i64(limit, &b->limit) || b->limit < 1 || b->limit > BOOKS_LIMIT_MAX))
+        field_error(&b->errors, STR("limit"), "format", "1 to 100.");
+    return b;
+}
+
+static bool books_ok(struct books *b)
+{
+    if (b->errors.n > 0)
+        http_problem_fields(b->x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &b->errors);
+    return b->errors.n == 0;
+}
+
+static struct uuid id_query(struct books *b, const char *name)
+{
+    struct uuid id = UUID_NIL;
+    struct str value = http_query(b->x, str_c(name));
+    if (value.p != NULL && !uuid_parse(value, &id))
+        field_error(&b->errors, str_c(name), "format", "Not an id.");
+    return id;
+}
+
+static void list_open(struct jsonw *w)
+{
+    jw_open(w);
+    jw_c(w, "object", "list");
+    jw_key(w, "data");
+    jw_open_list(w);
+}
+
+static void list_close(struct jsonw *w, bool more)
+{
+    jw_close_list(w);
+    jw_bool(w, "has_more", more);
+}
+
+static struct str or_null(const struct rows *r, size_t row, int col)
+{
+    return rows_null(r, row, col) ? STR_NULL : rows_str(r, row, col);
+}
+
+/* ---- events ---- */
+
+enum { E_POSITION, E_SUBJECT, E_SEQ, E_ID, E_TYPE, E_DATA, E_AT, E_MODE, E_PII };
+
+static struct err put_event(struct books *l, struct buf *b, const struct rows *r, size_t i)
+{
+    struct flow *f = api_of(l->x)->flow;
+    struct payment_record rec = {.merchant = api_who(l->x)->merchant,
+                                 .id = rows_uuid(r, i, E_SUBJECT),
+                                 .pii = or_null(r, i, E_PII)};
+    struct str person;
+    TRY(record_person(f, &rec, l->x->arena, &person));
+    struct event_view e = {
+        .id = rows_uuid(r, i, E_ID),
+        .payment = rec.id,
+        .type = rows_str(r, i, E_TYPE),
+        .mode = rows_str(r, i, E_MODE),
+        .snapshot = rows_str(r, i, E_DATA),
+        .seq = (int32_t)rows_i64(r, i, E_SEQ),
+        .at_us = rows_time(r, i, E_AT),
+    };
+    render_event(b, &e, person);
+    return ERR_OK;
+}
+
+static void events_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct books *l = ctx;
+    struct buf b;
+    buf_init(&b, BOOKS_MAX);
+    struct jsonw w = jw_into(&b);
+    size_t n = err_is(err) ? 0 : rows_n(r);
+    bool more = n > (size_t)l->limit;
+    if (more)
+        n = (size_t)l->limit;
+    list_open(&w);
+    for (size_t i = 0; i < n && !err_is(err); i++) {
+        if (i > 0)
+            buf_char(&b, ',');
+        err = put_event(l, &b, r, i);
+    }
+    list_close(&w, more);
+    if (n > 0 && !err_is(err)) {
+        char next[24];
+        snprintf(next, sizeof next, "%lld", (long long)rows_i64(r, n - 1, E_POSITION));
+        jw_c(&w, "next", next);
+    } else {
+        jw_null(&w, "next");
+    }
+    jw_close(&w);
+    if (err_is(err)) {
+        buf_free(&b);
+        http_problem(l->x, err, "");
+        return;
+    }
+    api_reply_buf(l->x, 200, &b);
+}
+
+/* `next` is given even on the last page: it is where to look for what comes later. */
+void event_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct books *l = books_new(x);
+    int64_t after = 0;
+    if (l == NULL)
+        return;
+    struct str cursor = http_query(x, STR("after")), type = http_query(x, STR("type"));
+    if (cursor.p != NULL && (!str_to_i64(cursor, &after) || after < 0 || after > INT64_MAX / 2))
+        field_error(&l->errors, STR("after"), "format", "Not a cursor; send `next` of a page.");
+    if (!books_ok(l))
+        return;
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_I64(after),
+                             V_TEXT(type), V_I64(l->limit + 1)};
+    store_read(api_of(x)->flow->store, Q_event_page, params, COUNT_OF(params), events_read, l);
+}
+
+/* ---- ledger ---- */
+
+enum { B_ID, B_TYPE, B_OWNER, B_CURRENCY, B_BALANCE };
+
+static void balances_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct books *l = ctx;
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    struct buf b;
+    buf_init(&b, BOOKS_MAX);
+    struct jsonw w = jw_into(&b);
+    list_open(&w);
+    for (size_t i = 0; i < rows_n(r); i++) {
+        struct str currency = rows_str(r, i, B_CURRENCY);
+        struct str type = rows_str(r, i, B_TYPE);
+        bool debit_side = str_eq(type, STR("provider_receivable")) ||
+                          str_eq(type, STR("provider_fee_expense")) || str_eq(type, STR("bank"));
+        int64_t minor = rows_i64(r, i, B_BALANCE);
+        jw_open(&w);
+        jw_c(&w, "object", "balance");
+        jw_uuid(&w, "account_id", rows_uuid(r, i, B_ID));
+        jw_str(&w, "type", type);
+        jw_str(&w, "owner", rows_str(r, i, B_OWNER));
+        jw_str(&w, "currency", currency);
+        jw_c(&w, "normal_side", debit_side ? "debit" : "credit");
+        jw_money(&w, "balance",
+                 (struct money){debit_side ? minor : -minor, currency_parse(currency)});
+        jw_close(&w);
+    }
+    list_close(&w, false);
+    jw_null(&w, "next");
+    jw_close(&w);
+    api_reply_buf(l->x, 200, &b);
+}
+
+void balance_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct books *l = books_new(x);
+    if (l == NULL || !books_ok(l))
+        return;
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live))};
+    store_read(api_of(x)->flow->store, Q_balance_list, params, COUNT_OF(params), balances_read, l);
+}
+
+enum {
+    T_JOURNAL,
+    T_STEP,
+    T_KIND,
+    T_DEBIT,
+    T_CREDIT,
+    T_AMOUNT,
+    T_CURRENCY,
+    T_STATE,
+    T_PAYMENT,
+    T_AT
+};
+
+static void transfers_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct books *l = ctx;
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    struct buf b;
+    buf_init(&b, BOOKS_MAX);
+    struct jsonw w = jw_into(&b);
+    size_t n = rows_n(r);
+    bool more = n > (size_t)l->limit;
+    if (more)
+        n = (size_t)l->limit;
+    list_open(&w);
+    for (size_t i = 0; i < n; i++) {
+        struct str currency = rows_str(r, i, T_CURRENCY);
+        jw_open(&w);
+        jw_c(&w, "object", "ledger_transfer");
+        jw_uuid(&w, "journal_id", rows_uuid(r, i, T_JOURNAL));
+        jw_i64(&w, "step", rows_i64(r, i, T_STEP));
+        jw_str(&w, "kind", rows_str(r, i, T_KIND));
+        jw_uuid(&w, "debit_account_id", rows_uuid(r, i, T_DEBIT));
+        jw_uuid(&w, "credit_account_id", rows_uuid(r, i, T_CREDIT));
+        jw_money(&w, "amount", (struct money){rows_i64(r, i, T_AMOUNT), currency_parse(currency)});
+        jw_str(&w, "currency", currency);
+        jw_str(&w, "state", rows_str(r, i, T_STATE));
+        jw_uuid(&w, "payment_id", rows_uuid(r, i, T_PAYMENT));
+        jw_time(&w, "created_at", rows_time(r, i, T_AT));
+        jw_close(&w);
+    }
+    list_close(&w, more);
+    if (more)
+        jw_uuid(&w, "next", rows_uuid(r, n - 1, T_JOURNAL));
+    else
+        jw_null(&w, "next");
+    jw_close(&w);
+    api_reply_buf(l->x, 200, &b);
+}
+
+void transfer_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct books *l = books_new(x);
+    if (l == NULL)
+        return;
+    struct uuid payment = id_query(l, "payment_id"), after = id_query(l, "after");
+    if (!books_ok(l))
+        return;
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
+                             V_UUID_OPT(payment), V_UUID_OPT(after), V_I64(l->limit + 1)};
+    store_read(api_of(x)->flow->store, Q_transfer_list, params, COUNT_OF(params), transfers_read,
+               l);
+}
+
+/* ---- exceptions ---- */
+
+enum {
+    X_ID,
+    X_KIND,
+    X_SUBJECT,
+    X_DETAIL,
+    X_STATUS,
+    X_RESOLUTION,
+    X_EVIDENCE,
+    X_BY,
+    X_CREATED,
+    X_UPDATED
+};
+
+static void put_exception(struct jsonw *w, const struct rows *r, size_t i)
+{
+    jw_open(w);
+    jw_uuid(w, "id", rows_uuid(r, i, X_ID));
+    jw_c(w, "object", "exception");
+    jw_str(w, "kind", rows_str(r, i, X_KIND));
+    jw_uuid(w, "subject_id", rows_uuid(r, i, X_SUBJECT));
+    jw_str(w, "detail", or_null(r, i, X_DETAIL));
+    jw_str(w, "status", rows_str(r, i, X_STATUS));
+    jw_str(w, "resolution", or_null(r, i, X_RESOLUTION));
+    jw_str(w, "evidence", or_null(r, i, X_EVIDENCE));
+    jw_str(w, "resolved_by", or_null(r, i, X_BY));
+    jw_time(w, "created_at", rows_time(r, i, X_CREATED));
+    jw_time(w, "updated_at", rows_time(r, i, X_UPDATED));
+    jw_close(w);
+}
+
+static void exceptions_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct books *l = ctx;
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    struct buf b;
+    buf_init(&b, BOOKS_MAX);
+    struct jsonw w = jw_into(&b);
+    size_t n = rows_n(r);
+    bool more = n > (size_t)l->limit;
+    if (more)
+        n = (size_t)l->limit;
+    list_open(&w);
+    for (size_t i = 0; i < n; i++)
+        put_exception(&w, r, i);
+    list_close(&w, more);
+    if (more)
+        jw_uuid(&w, "next", rows_uuid(r, n - 1, X_ID));
+    else
+        jw_null(&w, "next");
+    jw_close(&w);
+    api_reply_buf(l->x, 200, &b);
+}
+
+void exception_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct books *l = books_new(x);
+    if (l == NULL)
+        return;
+    struct str status = http_query(x, STR("status"));
+    struct uuid after = id_query(l, "after");
+    if (status.p != NULL && !str_eq(status, STR("open")) && !str_eq(status, STR("assigned")) &&
+        !str_eq(status, STR("resolved")))
+        field_error(&l->errors, STR("status"), "format", "open, assigned or resolved.");
+    if (!books_ok(l))
+        return;
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
+                             V_UUID_OPT(after), V_I64(l->limit + 1)};
+    store_read(api_of(x)->flow->store, Q_exception_list, params, COUNT_OF(params), exceptions_read,
+               l);
+}

@@ -1,0 +1,466 @@
+"""Measures reli against what the same machine does without it, in one run. scripts/bench.sh starts it.
+
+Every row prints: what was measured, what it is compared with, their ratio, the target. The load generators
+and PostgreSQL share the cores with reli, as they share them with what reli is compared with.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import statement
+from world import ROOT, World, children, cpu_s, free_port, memory_kib, run
+
+V1 = "/api/v1"
+CASH = '{"provider":"cash","amount":"1000.00","currency":"KES","customer":{"phone":"+254711222333"}}'
+STK = ('{"provider":"mpesa","amount":"1000.00","currency":"KES",'
+       '"customer":{"phone":"+2547#####000"}}')
+TAG = "bench-payment-"  # what Idempotency-Keys begin with
+
+
+class Sizes:
+    """How long and how many: the whole, and what a CI has time for."""
+
+    def __init__(self, smoke):
+        self.smoke = smoke
+        self.seconds = 2 if smoke else 8
+        self.warm_s = 2 if smoke else 12
+        self.paced_s = 2 if smoke else 10
+        self.clients = (8, 16) if smoke else (4, 8, 16, 32)
+        self.shops = 20 if smoke else 200
+        self.payments = 20_000 if smoke else 100_000
+        self.callbacks = 4000 if smoke else 40_000
+        self.sockets = 5000 if smoke else 19_900
+        self.bursts = 3 if smoke else 10
+
+
+class Report:
+    def __init__(self):
+        self.rows = []
+        self.reached = self.targets = 0
+
+    def say(self, text=""):
+        print(text, flush=True)
+
+    def head(self):
+        self.say(f"{'':2}{'what':50} {'measured':>14} {'reference':>14} {'ratio':>7} {'target':>10}")
+
+    def row(self, name, measured, reference=None, ratio=None, at_least=None, at_most=None):
+        """`ratio` is judged; without one, nothing is but printed."""
+        verdict = ""
+        if at_least is not None or at_most is not None:
+            good = ratio >= at_least if at_least is not None else ratio <= at_most
+            verdict = "PASS" if good else "miss"
+            self.targets += 1
+            self.reached += good
+        target = f">= {at_least:g}" if at_least is not None else f"<= {at_most:g}" if at_most is not None else ""
+        cells = (name, measured, reference or "", f"{ratio:.2f}" if ratio is not None else "", target, verdict)
+        self.rows.append(cells)
+        self.say(f"  {cells[0]:50} {cells[1]:>14} {cells[2]:>14} {cells[3]:>7} {cells[4]:>10} {cells[5]}")
+
+    def note(self, text):
+        self.say(f"      {text}")
+
+    def markdown(self, path):
+        lines = ["| what | measured | reference | ratio | target | |", "| --- | ---: | ---: | ---: | ---: | --- |"]
+        lines += ["| " + " | ".join(cells) + " |" for cells in self.rows]
+        path.write_text("\n".join(lines) + "\n")
+
+
+def rate(value):
+    return f"{value:,.0f}/s"
+
+
+def times(found):
+    return f"p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms"
+
+
+class Bench:
+    def __init__(self, world, sizes):
+        self.w, self.z, self.out = world, sizes, Report()
+        self.merchant, self.key = world.shop()
+        self.keys = self.file("key", self.key)
+
+    def file(self, name, text):
+        path = self.w.folder / name
+        path.write_text(text + "\n")
+        return path
+
+    def create(self, server, body=CASH, key=None):
+        """One payment, as an object; its Idempotency-Key is returned too."""
+        word = TAG + uuid.uuid4().hex[:12]
+        status, _, text = server.call("POST", f"{V1}/payments/initialize", body, key or self.key,
+                                      {"Idempotency-Key": word})
+        if status != 201:
+            raise RuntimeError(f"create: {status} {text}")
+        return json.loads(text), word
+
+    def payments(self, server, connections, seconds, keys=None, body=CASH):
+        tag = TAG + uuid.uuid4().hex[:4]
+        return self.w.wrk(server, connections, seconds, "create", keys or self.keys, tag, body)
+
+    # ---- start and memory ----
+
+    def start_time(self):
+        took = []
+        for _ in range(3 if self.z.smoke else 7):
+            port = free_port()
+            began = time.monotonic()
+            server = self.w.serve(port)
+            took.append((time.monotonic() - began) * 1e3)
+            self.w.stop(server)
+        ms = statistics.median(took)
+        self.out.row("exec to the first 200 of /readyz, ms", f"{ms:.0f}", "50", ms / 50, at_most=1)
+
+    def idle_memory(self):
+        anon, rss = memory_kib(self.reli.pid)
+        self.out.row("RssAnon idle, MiB", f"{anon / 1024:.1f}", f"RSS {rss / 1024:.1f}", anon / 1024, at_most=12)
+
+    # ---- payments ----
+
+    def yardstick(self):
+        payment, _ = self.create(self.reli)
+        values = statement.create_values(self.w.db, payment["id"])
+        sql = statement.text_of(ROOT / "sql/query/payment_create.sql")
+        script, variables = statement.create_script(sql, values)
+        before = self.w.db.value("select count(*) from reli.payment")
+        found = {n: self.w.pgbench(script, n, self.z.seconds, variables) for n in self.z.clients}
+        made = self.w.db.value("select count(*) from reli.payment") - before
+        self.pgbench = max(found.values())
+        if made < 0.95 * self.pgbench * self.z.seconds:
+            raise RuntimeError(f"pgbench made {made} payments only")
+        self.out.row("pgbench: payment_create, arrays of 1, one pipeline", rate(self.pgbench))
+        self.out.note("clients: " + ", ".join(f"{n}: {v:,.0f}/s" for n, v in found.items()))
+
+    def cash(self, connections, at_least):
+        """Through HTTP; what it costs is looked at on the way."""
+        before, lsn, n_before = self.reli.metrics(), self.lsn(), self.n_payments()
+        cpu, pg = cpu_s([self.reli.pid]), cpu_s(self.w.postgres())
+        peak = []
+        watcher = threading.Timer(self.z.seconds * 0.9, lambda: peak.append(memory_kib(self.reli.pid)))
+        watcher.start()
+        found = self.payments(self.reli, connections, self.z.seconds)
+        cpu, pg = cpu_s([self.reli.pid]) - cpu, cpu_s(self.w.postgres()) - pg
+        watcher.join()
+        after, n = self.reli.metrics(), self.n_payments() - n_before
+        if not found["requests"] <= n <= found["requests"] + connections:
+            raise RuntimeError(f"{found['requests']} answers, {n} payments")
+        self.out.row(f"payments by cash, {connections} connections", rate(found["rate"]), rate(self.pgbench),
+                     found["rate"] / self.pgbench, at_least)
+        self.out.note(f"{times(found)}; CPU per payment: reli {cpu / n * 1e6:.0f} µs, PostgreSQL "
+                      f"{pg / n * 1e6:.0f} µs, wrk {found['cpu_s'] / n * 1e6:.0f} µs")
+        counted = {k: (after[f"reli_store_{k}_total"] - before[f"reli_store_{k}_total"]) / n
+                   for k in ("commits", "statements")}
+        counted["wal"] = (self.lsn() - lsn) / n
+        return found | {"cpu_us": cpu / n * 1e6, "counted": counted, "memory": peak[0]}
+
+    def lsn(self):
+        return int(self.w.db.value("select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"))
+
+    def n_payments(self):
+        return self.w.db.value("select count(*) from reli.payment")
+
+    def cash_rows(self):
+        self.at_64 = self.cash(64, 1.5)
+        self.at_256 = self.cash(256, 2.5)
+        us = self.at_64["cpu_us"]
+        self.out.row("reli's CPU per payment, 64 connections, µs", f"{us:.0f}", "30", us / 30, at_most=1)
+        us = self.at_256["cpu_us"]
+        self.out.row("reli's CPU per payment, 256 connections, µs", f"{us:.0f}", "30", us / 30, at_most=1)
+        self.loaded_memory()
+        c = self.at_256["counted"]
+        self.out.row("commits per payment, 256 connections", f"{c['commits']:.3f}")
+        self.out.row("statements per payment, 256 connections", f"{c['statements']:.3f}")
+        self.out.row("WAL per payment, bytes", f"{c['wal']:,.0f}")
+        self.system_calls()
+
+    def loaded_memory(self):
+        """With 256 clients, after many payments by this very process."""
+        anon, rss = self.at_256["memory"]
+        done = int(self.reli.metrics()["reli_store_units_total"])
+        while done < self.z.payments:
+            more = self.cash_memory()
+            anon, rss = more
+            done = int(self.reli.metrics()["reli_store_units_total"])
+        self.out.row(f"RssAnon, 256 clients, {done:,} payments, MiB", f"{anon / 1024:.1f}",
+                     f"RSS {rss / 1024:.1f}", anon / 1024, at_most=32)
+
+    def cash_memory(self):
+        peak = []
+        watcher = threading.Timer(self.z.seconds * 0.9, lambda: peak.append(memory_kib(self.reli.pid)))
+        watcher.start()
+        self.payments(self.reli, 256, self.z.seconds)
+        watcher.join()
+        return peak[0]
+
+    def system_calls(self):
+        """Counted while others load it: strace slows, but does not change what is called."""
+        if shutil.which("strace") is None:
+            self.out.note("no strace: system calls are not counted")
+            return
+        seconds = 1 if self.z.smoke else 3
+        load = threading.Thread(target=self.payments, args=(self.reli, 64, seconds + 2))
+        load.start()
+        time.sleep(0.7)
+        before = self.reli.metrics()["reli_store_units_total"]
+        done = subprocess.run(["timeout", "-s", "INT", str(seconds), "strace", "-c", "-f", "-p", str(self.reli.pid)],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        n = self.reli.metrics()["reli_store_units_total"] - before
+        load.join()
+        calls = {line.split()[-1]: int(line.split()[3]) for line in done.stderr.splitlines()
+                 if len(line.split()) >= 5 and line.split()[3].isdigit()}
+        total = calls.pop("total", 0)
+        if total == 0 or n == 0:
+            self.out.note("strace may not look: system calls are not counted")
+            return
+        often = sorted(calls.items(), key=lambda c: -c[1])[:6]
+        self.out.row("system calls per payment, 64 connections", f"{total / n:.2f}")
+        self.out.note(", ".join(f"{name} {k / n:.2f}" for name, k in often))
+
+    def one_merchant(self):
+        keys = "\n".join(self.w.shop()[1] for _ in range(self.z.shops))
+        many = self.file("keys", keys)
+        self.payments(self.reli, 256, 1, many)
+        spread = self.payments(self.reli, 256, self.z.seconds, many)
+        one = self.payments(self.reli, 256, self.z.seconds)
+        self.out.row(f"one merchant, against spread over {self.z.shops}", rate(one["rate"]), rate(spread["rate"]),
+                     one["rate"] / spread["rate"], 0.8)
+
+    def replicas(self):
+        one = self.payments(self.reli, 256, self.z.seconds)
+        second = self.w.serve(self.reli.port)
+        two = self.payments(self.reli, 256, self.z.seconds)
+        self.w.stop(second)
+        self.out.row("two replicas, against one", rate(two["rate"]), rate(one["rate"]),
+                     two["rate"] / one["rate"], 0.9)
+
+    # ---- reads ----
+
+    def reads(self):
+        made = [self.create(self.reli) for _ in range(200 if self.z.smoke else 1000)]
+        ids = [p["id"] for p, _ in made]
+        queries = [statement.text_of(ROOT / f"sql/query/{name}.sql") for name in ("payment_get", "audit_list")]
+        script = statement.show_script(*queries, self.merchant, ids)
+        reference = self.w.pgbench(script, 16, self.z.seconds)
+        self.out.row("pgbench: payment_get and audit_list, 16 clients", rate(reference))
+        best = None
+        for connections in (16, 64):
+            cpu, pg = cpu_s([self.reli.pid]), cpu_s(self.w.postgres())
+            found = self.w.wrk(self.reli, connections, self.z.seconds, "get", self.key,
+                               self.file("ids", "\n".join(ids)))
+            cpu, pg = cpu_s([self.reli.pid]) - cpu, cpu_s(self.w.postgres()) - pg
+            self.out.row(f"GET of a payment, {connections} connections", rate(found["rate"]), rate(reference),
+                         found["rate"] / reference, 0.6)
+            self.out.note(f"{times(found)}; CPU each: reli {cpu / found['requests'] * 1e6:.0f} µs, PostgreSQL "
+                          f"{pg / found['requests'] * 1e6:.0f} µs")
+            best = found
+        keys = self.file("replays", "\n".join(k for _, k in made))
+        replay = self.w.wrk(self.reli, 64, self.z.seconds, "replay", self.key, keys, CASH)
+        self.out.row("idempotent replay, against that GET, 64 connections", rate(replay["rate"]),
+                     rate(best["rate"]), replay["rate"] / best["rate"], 0.9)
+        self.out.note(times(replay))
+
+    def health(self):
+        """Per CPU-second: both wait for the same wrk."""
+        status, headers, body = self.reli.call("GET", "/health")
+        dropped = {"date", "content-type", "content-length", "connection", "server", "x-request-id"}
+        extra = [(k, v) for k, v in headers if k.lower() not in dropped] + [("X-Request-Id", "$request_id")]
+        self.nginx = self.w.nginx(body, extra)
+        per_s = []
+        for server, pids in ((self.reli, [self.reli.pid]), (self.nginx, children(self.nginx.pid))):
+            cpu = cpu_s(pids)
+            found = self.w.wrk(server, 64, self.z.seconds, "health")
+            per_s.append(found["requests"] / (cpu_s(pids) - cpu))
+        self.out.row("GET /health per CPU-second, against nginx", rate(per_s[0]), rate(per_s[1]),
+                     per_s[0] / per_s[1], 0.8)
+
+    # ---- a provider in between ----
+
+    def stk(self):
+        sandbox = self.w.sandbox()
+        sandbox.call("POST", "/_sandbox/chaos", '{"delay_ms": 20}')
+        reli = self.w.serve(MPESA_BASE_URL=f"http://127.0.0.1:{sandbox.port}/mpesa")
+        self.create(reli, STK.replace("#####", "00000"))
+        self.payments(reli, 64, 0.5, body=STK)
+        self.settled()
+        count = "select count(*) from reli.payment where provider = 'mpesa' and status = 'completed'"
+        before, cpu = self.w.db.value(count), [cpu_s([p.pid]) for p in (reli, sandbox)]
+        pg, began = cpu_s(self.w.postgres()), time.monotonic()
+        found = self.payments(reli, 64, self.z.seconds, body=STK)
+        self.settled()
+        took = time.monotonic() - began
+        cpu = [cpu_s([p.pid]) - c for p, c in zip((reli, sandbox), cpu, strict=True)]
+        pg = cpu_s(self.w.postgres()) - pg
+        n = self.w.db.value(count) - before
+        if n < found["requests"]:
+            raise RuntimeError(f"{found['requests']} answers, {n} completed payments")
+        self.out.row("STK payments completed, 64 connections", rate(n / took), rate(self.pgbench),
+                     n / took / self.pgbench, 0.4)
+        self.out.note(f"{times(found)}; CPU per payment: reli {cpu[0] / n * 1e6:.0f} µs, PostgreSQL "
+                      f"{pg / n * 1e6:.0f} µs, sandbox {cpu[1] / n * 1e6:.0f} µs")
+        us = cpu[0] / n * 1e6
+        self.out.row("reli's CPU per STK payment, µs", f"{us:.0f}", "90", us / 90, at_most=1)
+        self.w.stop(reli)
+        self.w.stop(sandbox)
+
+    def settled(self, seconds=60):
+        """Until no payment waits for its callback."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.w.db.value("select count(*) from reli.payment where provider = 'mpesa' "
+                               "and status not in ('completed', 'failed', 'expired', 'in_reconciliation')") == 0:
+                return
+            time.sleep(0.05)
+        raise RuntimeError("payments stay open")
+
+    def callbacks(self):
+        """The pushes go to nginx, which writes down the callback URLs and calls nobody."""
+        reli = self.w.serve(MPESA_BASE_URL=f"http://127.0.0.1:{self.nginx.push_port}",
+                            RELI_PROVIDER_TIMEOUT="30s")
+        log, made = self.w.folder / "pushes.log", 0
+        while made < self.z.callbacks:
+            made += self.payments(reli, 64, 2, body=STK)["requests"]
+        end = time.monotonic() + 10
+        while log.read_bytes().count(b"\n") < made and time.monotonic() < end:
+            time.sleep(0.1)
+        lines = []
+        for line in log.read_text().splitlines():
+            push, _, body = line.partition(" ")
+            push, sent = f"ws_{push}", json.loads(body)
+            said = {"Body": {"stkCallback": {
+                "MerchantRequestID": "1", "CheckoutRequestID": push, "ResultCode": 0,
+                "ResultDesc": "The service request is processed successfully.",
+                "CallbackMetadata": {"Item": [
+                    {"Name": "Amount", "Value": 1000.00},
+                    {"Name": "MpesaReceiptNumber", "Value": "B" + push[-9:].upper()},
+                    {"Name": "Balance"},
+                    {"Name": "TransactionDate", "Value": 20261121073000},
+                    {"Name": "PhoneNumber", "Value": int(sent["PhoneNumber"])}]}}}}
+            path = "/" + sent["CallBackURL"].split("/", 3)[3]
+            lines.append(f"{path} {json.dumps(said, separators=(',', ':'))}")
+        cpu = cpu_s([reli.pid])
+        found = self.w.wrk(reli, 64, 60, "callback", self.file("callbacks", "\n".join(lines)))
+        acknowledged = time.monotonic()
+        self.settled()
+        cpu = cpu_s([reli.pid]) - cpu
+        self.out.row("callbacks acknowledged, against payments by cash", rate(found["rate"]),
+                     rate(self.at_64["rate"]), found["rate"] / self.at_64["rate"], 1.5)
+        self.out.note(f"{len(lines):,} callbacks, {times(found)}; all processed {time.monotonic() - acknowledged:.1f} s "
+                      f"after the last; reli's CPU each {cpu / len(lines) * 1e6:.0f} µs with that")
+        self.w.stop(reli)
+
+    # ---- open loop ----
+
+    def open_loop(self):
+        request = (f"POST {V1}/payments/initialize HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.key}\r\n"
+                   f"Content-Type: application/json\r\nContent-Length: {len(CASH)}\r\n"
+                   f"Idempotency-Key: {TAG}################\r\n\r\n{CASH}")
+        path = self.w.folder / "request"
+        path.write_bytes(request.encode())
+        top = self.at_256["rate"]
+        for per_s in (1000, 0.8 * top):
+            found = self.w.pace(self.reli, 256, f"{per_s:.0f}", self.z.paced_s, path)
+            p50, p99 = found["p50_ms"], found["p99_ms"]
+            name = f"open loop at {per_s:,.0f}/s"
+            self.out.row(f"{name}: p99 against p50, ms", f"{p99:.2f}", f"{p50:.2f}", p99 / p50, at_most=4)
+            if per_s == 1000:
+                self.out.row(f"{name}: p99, ms", f"{p99:.2f}", "10", p99 / 10, at_most=1)
+            self.out.note(f"p99.9 {found['p999_ms']:.1f} ms, longest {found['max_ms']:.1f} ms, "
+                          f"{found['rate']:,.0f}/s answered")
+
+    # ---- WebSockets ----
+
+    def sockets(self):
+        reli = self.w.serve()
+        per_payment = 1000
+        n = min(self.z.sockets, self.w.max_files - 100) // per_payment * per_payment
+        made = [self.create(reli)[0] for _ in range(n // per_payment)]
+        paths = [f"/ws/transaction/{p['id']}?after=2&ticket={p['client_token']}" for p in made]
+        file = self.file("watchers", "\n".join(p for p in paths for _ in range(per_payment)))
+        anon, _ = memory_kib(reli.pid)
+        watch = subprocess.Popen([self.w.tools / "watch", "hold", "127.0.0.1", str(reli.port), file], text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            if watch.stdout.readline() != f"open {n}\n":
+                raise RuntimeError("the WebSockets did not open")
+            each = (memory_kib(reli.pid)[0] - anon) / n
+            self.out.row(f"memory per idle WebSocket, {n:,} of them, KiB", f"{each:.2f}", "1", each, at_most=1)
+            frames = bytes_ = us = 0
+            for payment in made[:self.z.bursts]:
+                watch.stdin.write(f"wait {per_payment}\n")
+                watch.stdin.flush()
+                if watch.stdout.readline() != "ready\n":
+                    raise RuntimeError("watch ended")
+                status, _, text = reli.call("POST", f"{V1}/payments/{payment['id']}/confirm", "", self.key)
+                if status != 200:
+                    raise RuntimeError(f"confirm: {status} {text}")
+                found = [int(word) for word in watch.stdout.readline().split()]
+                frames, bytes_, us = frames + found[0], bytes_ + found[1], us + found[2]
+        finally:
+            watch.stdin.close()
+            watch.wait(10)
+        ceiling = [int(word) for word in
+                   run(self.w.tools / "watch", "ceiling", per_payment, bytes_ // frames, 20).split()]
+        ours, theirs = frames / us * 1e6, ceiling[0] / ceiling[2] * 1e6
+        self.out.row(f"WebSocket fan-out to {per_payment:,}, against write()", rate(ours), rate(theirs),
+                     ours / theirs, 0.8)
+        self.w.stop(reli)
+
+    # ---- all of it ----
+
+    def run(self):
+        began = time.monotonic()
+        self.out.say(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
+                     f"PostgreSQL {self.w.db.value('show server_version').split()[0]}, fsync "
+                     f"{self.w.db.value('show fsync')}, load {os.getloadavg()[0]:.1f}; {time.strftime('%F')}")
+        self.out.say("wrk, pgbench and PostgreSQL run on the same cores; the ratios count, not the figures")
+        self.out.head()
+        self.start_time()
+        self.reli = self.w.serve()
+        self.idle_memory()
+        self.payments(self.reli, 64, self.z.warm_s)  # log files exist, caches are warm
+        self.yardstick()
+        self.cash_rows()
+        self.one_merchant()
+        self.replicas()
+        self.reads()
+        self.health()
+        self.open_loop()
+        self.stk()
+        self.callbacks()
+        self.sockets()
+        self.out.say(f"{self.out.reached} of {self.out.targets} targets reached, in "
+                     f"{time.monotonic() - began:.0f} s")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("binary", type=pathlib.Path)
+    parser.add_argument("tools", type=pathlib.Path)
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--table", type=pathlib.Path, help="where a Markdown table is written")
+    args = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    world = World(args.folder, args.binary.resolve(), args.tools)
+    try:
+        bench = Bench(world, Sizes(args.smoke))
+        bench.run()
+        if args.table is not None:
+            bench.out.markdown(args.table)
+    finally:
+        world.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

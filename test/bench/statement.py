@@ -1,0 +1,116 @@
+"""pgbench scripts that run reli's own statements: the yardstick.
+
+The parameters of payment_create are those of a real payment by `cash`, read back from the database. What
+is the same for every payment is a pgbench variable and reaches PostgreSQL as a parameter, as it does from
+reli; what differs (ids, keys, times) is an expression. Ids are time-ordered as UUIDv7 are.
+"""
+
+import re
+import time
+
+ARGUMENT = re.compile(r"\$(\d+)::(\w+)\[\]")
+TABLE = re.compile(r"unnest\(((?:\$\d+::\w+\[\],?\s*)+)\)\s*as\s+(\w+)\(([\w,\s]+)\)")
+
+# 32 hex digits: six of the time, six that grow, the version, 19 random decimal ones.
+ID = "('{prefix}' || :tick::text || '7' || :{name}::text)::uuid"
+
+HEAD = r"""\set tick :tick + 1
+\set id random(1000000000000000000, 9000000000000000000)
+\set id_b random(1000000000000000000, 9000000000000000000)
+\set id_c random(1000000000000000000, 9000000000000000000)
+\set number random(10000000, 99999999)
+\set key random(1000000000000000, 9000000000000000)
+\set bucket random(0, 7)
+"""
+
+
+def text_of(path):
+    """The statement without its comments."""
+    lines = [line.split("--")[0].rstrip() for line in path.read_text().splitlines()]
+    return "\n".join(line for line in lines if line).rstrip(";")
+
+
+def literal(values):
+    """The text of an array."""
+    words = []
+    for value in values:
+        if value is None:
+            words.append("NULL")
+        else:
+            if isinstance(value, (bytes, memoryview)):
+                value = "\\x" + bytes(value).hex()
+            if isinstance(value, bool):
+                value = "t" if value else "f"
+            words.append('"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"')
+    return "{" + ",".join(words) + "}"
+
+
+def create_values(db, payment):
+    """Table alias, then column: a list of values, or an SQL expression for each row."""
+    p = db.one("select * from reli.payment where id = %s", payment)
+    i = db.one("select *, fingerprint as idem_fingerprint from reli.idempotency where payment_id = %s "
+               "order by slot limit 1", payment)
+    j = db.rows("select * from reli.job where subject = %s and kind = 'payment'", payment)
+    events = db.rows("select * from reli.event where subject_id = %s order by seq", payment)
+    audits = db.rows("select * from reli.audit_log where subject_id = %s order by id", payment)
+    prefix = f"{int(time.time() * 1000):012x}"[:6]
+    identity = {n: ID.format(prefix=prefix, name=n) for n in ("id", "id_b", "id_c")}
+    later = "now() + interval '3 days'"
+    owner = p["id"]  # any will do for a lease
+    u = {k: [v] for k, v in p.items()} | {
+        "ord": [0], "id": identity["id"], "op_id": identity["id"],
+        "reference": f"'{p['reference_no'][:-8]}' || :number::text",
+        "reference_no": f"'{p['reference_no'][:-8]}' || :number::text",
+        "pay_code": f"'{p['pay_code'][:-7]}' || left(:number::text, 7)",
+        "created_at": "now()", "expires_at": later, "previous_owner": [None],
+        "idem_key": f"'{i['key'][:-16]}' || :key::text", "idem_slot": [i["slot"]], "idem_slot_b": [-1],
+        "idem_look_a": [i["slot"]], "idem_look_b": [(i["slot"] + 3) % 4], "idem_period": [i["period"]],
+        "idem_held": [False], "idem_fingerprint": [i["fingerprint"]], "idem_lease": later,
+        "idem_http": [i["http_status"]], "idem_seq": [i["seq"]],
+        "job_run_at": later if j else [None], "job_bucket": ":bucket::int2", "job_owner": [owner],
+        "job_lease": "now()"}
+    for name in ("metadata", "next_action"):
+        u[name] = [db.value(f"select {name}::text from reli.payment where id = %s", payment)]
+
+    def rows(found, **more):
+        columns = {k: [row[k] for row in found] for k in found[0]} | {"ord": [0] * len(found)}
+        return columns | more
+
+    return {
+        "u": u,
+        "a": None,
+        "e": rows(events, subject_id=[identity["id"]] * 2, id=[identity["id"], identity["id_b"]],
+                  at=["now()"] * 2, bucket=[":bucket::int2"] * 2, owner=[owner] * 2, lease=["now()"] * 2),
+        "l": rows(audits, subject_id=[identity["id"]] * 2, id=[identity["id_b"], identity["id_c"]],
+                  at=["now()"] * 2),
+    }
+
+
+EXPRESSIONS = {"subject_id", "id", "at", "bucket", "lease"}
+
+
+def create_script(sql, values):
+    """The script, and its variables as arguments of pgbench."""
+    arguments, variables = {}, ["-D", "tick=100000"]
+    for numbers, alias, names in TABLE.findall(sql):
+        for (number, kind), name in zip(ARGUMENT.findall(numbers), re.findall(r"\w+", names), strict=True):
+            if alias not in values or (values[alias] is not None and name not in values[alias]):
+                raise KeyError(f"test/bench/statement.py has no value for {alias}.{name}")
+            value = values[alias][name] if values[alias] is not None else []
+            if isinstance(value, str):
+                arguments[number] = f"array[{value}]::{kind}[]"
+            elif name in EXPRESSIONS and value:
+                arguments[number] = f"array[{', '.join(value)}]::{kind}[]"
+            else:
+                variables += ["-D", f"p{number}={literal(value)}"]
+                arguments[number] = f":p{number}::{kind}[]"
+    body = ARGUMENT.sub(lambda m: arguments[m[1]], sql)
+    return f"{HEAD}\\startpipeline\nbegin;\n{body};\ncommit;\n\\endpipeline\n", variables
+
+
+def show_script(payment_get, audit_list, merchant, ids):
+    """What GET /payments/{id} reads, of one of `ids`."""
+    known = "(array[" + ", ".join(f"'{i}'" for i in ids) + "]::uuid[])[:n::int]"
+    queries = [q.replace("$1", f"'{merchant}'::uuid").replace("$2", known) for q in (payment_get, audit_list)]
+    return (f"\\set n random(1, {len(ids)})\n\\startpipeline\n{queries[0]};\n{queries[1]};\n"
+            "\\endpipeline\n")

@@ -1,0 +1,262 @@
+/* Watchers of payments by WebSocket, many of them.
+ *   watch hold HOST PORT FILE    a WebSocket for each line of FILE (a path); "open N" when all have
+ *       been greeted. Then for each line "wait K" on standard input: "ready", and, when K more
+ *       frames have come, their count, their bytes and the µs from the first to the last
+ *   watch ceiling N BYTES ROUNDS  what write() alone achieves: a process that writes BYTES to each of
+ *       N sockets, ROUNDS times; prints the same for all rounds together */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 512, LINE = 1024, READ_MAX = 65536, OPENING_MAX = 64 };
+#define WAIT_MS 20000
+
+struct watcher {
+    int fd;
+    bool greeted;
+    uint8_t head[4]; /* of a frame that is not complete */
+    size_t n_head, left;
+};
+
+static int poll_fd;
+static size_t n_frames, n_bytes, n_greeted;
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void files_allow(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void poll_add(int fd, void *p)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
+    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &ev) != 0)
+        die("epoll_ctl");
+}
+
+/* Counts frames without a mask, as servers send them. */
+static void frames_take(struct watcher *w, const uint8_t *p, size_t n)
+{
+    n_bytes += n;
+    while (n > 0) {
+        if (w->left > 0) {
+            size_t part = n < w->left ? n : w->left;
+            w->left -= part;
+            p += part;
+            n -= part;
+            n_frames += w->left == 0;
+            continue;
+        }
+        w->head[w->n_head++] = *p++;
+        n--;
+        size_t len = w->head[1] & 127;
+        if (w->n_head < 2 || (len == 126 && w->n_head < 4))
+            continue;
+        if (len == 127) {
+            fprintf(stderr, "watch: a frame beyond 64 KiB\n");
+            exit(1);
+        }
+        w->left = len == 126 ? (size_t)w->head[2] << 8 | w->head[3] : len;
+        w->n_head = 0;
+        n_frames += w->left == 0;
+    }
+}
+
+static void watcher_read(struct watcher *w)
+{
+    static uint8_t bytes[READ_MAX];
+    ssize_t n = recv(w->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        fprintf(stderr, "watch: a connection was closed\n");
+        exit(1);
+    }
+    if (w->greeted) {
+        frames_take(w, bytes, (size_t)n);
+        return;
+    }
+    /* the head of the answer comes in one piece */
+    const uint8_t *end = memmem(bytes, (size_t)n, "\r\n\r\n", 4);
+    if (end == NULL || memcmp(bytes, "HTTP/1.1 101", 12) != 0) {
+        fprintf(stderr, "watch: no upgrade: %.*s\n", (int)n, (const char *)bytes);
+        exit(1);
+    }
+    w->greeted = true;
+    n_greeted++;
+    frames_take(w, end + 4, (size_t)(bytes + n - end - 4));
+}
+
+static bool turn(int timeout_ms)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(poll_fd, events, EVENTS, timeout_ms);
+    for (int i = 0; i < n; i++)
+        watcher_read(events[i].data.ptr);
+    return n > 0;
+}
+
+/* Until `n` frames have come; the µs from the first to the last. */
+static int64_t frames_wait(size_t n)
+{
+    int64_t first_us = 0;
+    while (n_frames < n) {
+        if (!turn(WAIT_MS)) {
+            fprintf(stderr, "watch: %zu of %zu frames came\n", n_frames, n);
+            exit(1);
+        }
+        if (first_us == 0)
+            first_us = now_us();
+    }
+    return now_us() - first_us;
+}
+
+/* ---- hold ---- */
+
+static void watcher_open(struct watcher *w, const struct sockaddr_in *to, const char *path)
+{
+    char text[LINE * 2];
+    int n = snprintf(text, sizeof text,
+                     "GET %s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
+                     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                     "Sec-WebSocket-Key: YmVuY2gtYmVuY2gtYmVuYw==\r\n\r\n",
+                     path);
+    w->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (w->fd < 0 || connect(w->fd, (const struct sockaddr *)to, sizeof *to) != 0)
+        die("connect");
+    if (send(w->fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+        die("send");
+    poll_add(w->fd, w);
+}
+
+static int hold(const char *host, const char *port, const char *file)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    struct watcher *watchers = calloc(1u << 16, sizeof *watchers);
+    FILE *paths = fopen(file, "r");
+    char line[LINE];
+    size_t n = 0, k;
+    if (inet_pton(AF_INET, host, &to.sin_addr) != 1 || watchers == NULL || paths == NULL)
+        die(file);
+    while (n < 1u << 16 && fgets(line, sizeof line, paths) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        watcher_open(&watchers[n++], &to, line);
+        while (n - n_greeted >= OPENING_MAX)
+            turn(WAIT_MS);
+    }
+    fclose(paths);
+    (void)frames_wait(n);
+    printf("open %zu\n", n);
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin) != NULL && sscanf(line, "wait %zu", &k) == 1) {
+        n_frames = n_bytes = 0;
+        printf("ready\n");
+        fflush(stdout);
+        int64_t took_us = frames_wait(k);
+        printf("%zu %zu %lld\n", n_frames, n_bytes, (long long)took_us);
+        fflush(stdout);
+    }
+    return 0;
+}
+
+/* ---- ceiling ---- */
+
+static void writer(const int *fds, int n, size_t len, int ask)
+{
+    uint8_t *frame = calloc(1, len);
+    char word;
+    if (frame == NULL)
+        die("calloc");
+    frame[0] = 0x81;
+    frame[1] = len < 128 ? (uint8_t)(len - 2) : 126;
+    if (len >= 128) {
+        frame[2] = (uint8_t)((len - 4) >> 8);
+        frame[3] = (uint8_t)(len - 4);
+    }
+    while (read(ask, &word, 1) == 1)
+        for (int i = 0; i < n; i++)
+            if (write(fds[i], frame, len) != (ssize_t)len)
+                die("write");
+    _exit(0);
+}
+
+static int ceiling(int n, size_t len, int rounds)
+{
+    struct watcher *watchers = calloc((size_t)n, sizeof *watchers);
+    int *theirs = calloc((size_t)n, sizeof *theirs), ask[2], one = 1;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t at_len = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (watchers == NULL || theirs == NULL || pipe(ask) != 0 ||
+        bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 128) != 0 ||
+        getsockname(listener, (struct sockaddr *)&at, &at_len) != 0)
+        die("ceiling");
+    for (int i = 0; i < n; i++) {
+        watchers[i].greeted = true;
+        watchers[i].fd = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(watchers[i].fd, (struct sockaddr *)&at, sizeof at) != 0)
+            die("connect");
+        theirs[i] = accept(listener, NULL, NULL);
+        setsockopt(theirs[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        poll_add(watchers[i].fd, &watchers[i]);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ask[1]);
+        writer(theirs, n, len, ask[0]);
+    }
+    size_t all = 0;
+    int64_t took_us = 0;
+    for (int i = 0; i < rounds; i++) {
+        n_frames = 0;
+        if (write(ask[1], "w", 1) != 1)
+            die("write");
+        took_us += frames_wait((size_t)n);
+        all += n_frames;
+    }
+    close(ask[1]);
+    waitpid(pid, NULL, 0);
+    printf("%zu %zu %lld\n", all, n_bytes, (long long)took_us);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    files_allow();
+    poll_fd = epoll_create1(0);
+    if (argc == 5 && strcmp(argv[1], "hold") == 0)
+        return hold(argv[2], argv[3], argv[4]);
+    if (argc == 5 && strcmp(argv[1], "ceiling") == 0 && atoi(argv[3]) >= 8)
+        return ceiling(atoi(argv[2]), (size_t)atoi(argv[3]), atoi(argv[4]));
+    fprintf(stderr, "usage: watch hold HOST PORT FILE | watch ceiling N BYTES ROUNDS\n");
+    return 2;
+}
