@@ -44,7 +44,8 @@ int command_migrate(int argc, char **argv)
 
 /* ---- merchant create ---- */
 
-static struct err create_merchant(struct tool *t, const char *name, const char *country)
+static struct err create_merchant(struct tool *t, const char *name, const char *country,
+                                  int64_t above)
 {
     struct uuid id = random_uuid(t->now_us);
     struct str secret = webhook_secret_make(&t->arena);
@@ -52,8 +53,9 @@ static struct err create_merchant(struct tool *t, const char *name, const char *
     char text[UUID_TEXT];
     buf_init(&sealed, 4096);
     struct err err = vault_seal(t->vault, "merchant.webhook_secret", id, id, secret, &sealed);
-    struct value params[] = {V_UUID(id), V_TEXT(str_c(name)), V_TEXT(str_c(country)),
-                             V_BYTES(buf_view(&sealed)), V_TIME(t->now_us)};
+    struct value params[] = {
+        V_UUID(id),        V_TEXT(str_c(name)), V_TEXT(str_c(country)), V_BYTES(buf_view(&sealed)),
+        V_TIME(t->now_us), V_I64(above)};
     if (!err_is(err))
         err = tool_run(t, Q_merchant_insert, params, COUNT_OF(params), tool_ignore);
     if (!err_is(err))
@@ -67,16 +69,21 @@ int command_merchant(int argc, char **argv)
     struct tool t;
     const char *name = tool_option(argc, argv, "--name"),
                *country = tool_option(argc, argv, "--country");
-    if (argc < 1 || strcmp(argv[0], "create") != 0 || name == NULL || strlen(name) > 128)
-        return tool_usage("merchant create --name NAME [--country KE]");
+    static const char text[] =
+        "merchant create --name NAME [--country KE] [--refund-approval-above MINOR]";
+    const char *limit = tool_option(argc, argv, "--refund-approval-above");
+    int64_t above = 0;
+    if (argc < 1 || strcmp(argv[0], "create") != 0 || name == NULL || strlen(name) > 128 ||
+        (limit != NULL && (!str_to_i64(str_c(limit), &above) || above < 1)))
+        return tool_usage(text);
     if (country == NULL)
         country = "KE";
     if (strlen(country) != 2 || country[0] < 'A' || country[0] > 'Z' || country[1] < 'A' ||
         country[1] > 'Z')
-        return tool_usage("merchant create --name NAME [--country KE]  (two capital letters)");
+        return tool_usage(text);
     struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
     if (!err_is(err))
-        err = create_merchant(&t, name, country);
+        err = create_merchant(&t, name, country, above);
     return tool_close(&t, err);
 }
 

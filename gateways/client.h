@@ -22,7 +22,7 @@ struct err gw_client_new(struct loop *l, struct outbound *out, const struct gw_t
                          struct gw_client **client) MUST_USE;
 void gw_client_free(struct gw_client *c);
 
-enum gw_op { GW_OP_CHARGE, GW_OP_QUERY };
+enum gw_op { GW_OP_CHARGE, GW_OP_QUERY, GW_OP_REFUND, GW_OP_REFUND_QUERY };
 
 /* What was exchanged, for the record; strings live during `done`. */
 struct gw_exchange {
@@ -48,5 +48,12 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
                            const struct gw_charge *in, gw_done_fn *done, void *ctx) MUST_USE;
 struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
                           gw_done_fn *done, void *ctx) MUST_USE;
+/* The same for refunds: a refund whose fate is open is GW_UNKNOWN, never sent again; strings of `in` are copied.
+ * A query is GW_PENDING when its answer will come by callback. */
+struct err gw_refund_start(struct gw_client *c, const struct gw_account *a, const struct gw_refund *in,
+                           gw_done_fn *done, void *ctx) MUST_USE;
+struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a,
+                                 const struct gw_refund *in, struct str provider_ref, gw_done_fn *done,
+                                 void *ctx) MUST_USE;
 
 #endif

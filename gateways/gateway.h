@@ -10,6 +10,7 @@
 #include "core/base/secret.h"
 #include "core/base/str.h"
 #include "core/domain/failure.h"
+#include "core/domain/refund.h"
 #include "gateways/outbound.h"
 
 /* What a provider is to the rest of reli: capabilities as data, and pure functions that build
@@ -76,6 +77,19 @@ struct gw_result {
     const char *why;     /* GW_UNKNOWN: static words for the log */
 };
 
+/* Money that has to go back, over one rail. */
+struct gw_refund {
+    enum refund_rail rail;
+    struct money amount;
+    struct str payment_receipt; /* the provider's proof of the payment */
+    struct str payment_ref;     /* the provider's reference of the payment */
+    struct str phone;           /* E.164, "" if none */
+    struct str our_id;          /* of this attempt, unique, for providers that de-duplicate by it */
+    struct str remarks;
+    struct str callback_url;    /* carries the attempt's token */
+    int64_t now_us;
+};
+
 /* A callback that came to an attempt's URL. */
 struct gw_callback {
     struct str body;
@@ -120,6 +134,25 @@ struct gateway {
                               struct str token, struct arena *mem, struct outbound_request *out);
     void (*query_parse)(const struct gw_account *a, const struct outbound_response *in,
                         struct arena *mem, struct gw_result *out);
+
+    /* Ways to give money back, in the order in which they are tried; 0 without: an operator's task. */
+    int n_refund_rails;
+    enum refund_rail refund_rails[4];
+    /* As charge_build and charge_parse, per rail. */
+    struct err (*refund_build)(const struct gw_account *a, const struct gw_refund *in, struct str token,
+                               struct arena *mem, struct outbound_request *out);
+    void (*refund_parse)(const struct gw_account *a, const struct gw_refund *in,
+                         const struct outbound_response *answer, struct arena *mem,
+                         struct gw_result *out);
+    /* Asks what became of it. GW_PENDING if the provider will tell by callback. */
+    struct err (*refund_query_build)(const struct gw_account *a, const struct gw_refund *in,
+                                     struct str provider_ref, struct str token, struct arena *mem,
+                                     struct outbound_request *out);
+    void (*refund_query_parse)(const struct gw_account *a, const struct outbound_response *in,
+                               struct arena *mem, struct gw_result *out);
+    /* Reads a callback about a refund; ERR_PARSE if it is not one. */
+    struct err (*refund_callback_parse)(const struct gw_callback *in, struct arena *mem,
+                                        struct gw_result *out);
 
     /* Reads a callback; ERR_PARSE if it is not one of this provider's. */
     struct err (*callback_parse)(const struct gw_callback *in, struct arena *mem,

@@ -109,7 +109,7 @@ static const struct envelope_rule *envelope_rule(struct str code, struct str mes
 /* ---- reading hostile text ---- */
 
 /* A code, id or receipt: printable, no blanks, not too long; else STR_NULL. */
-static struct str word_of(struct arena *mem, struct str s, size_t max)
+struct str mpesa_word(struct arena *mem, struct str s, size_t max)
 {
     if (s.n == 0 || s.n > max || !str_is_printable_ascii(s) || str_find(s, ' ', 0) != SIZE_MAX)
         return STR_NULL;
@@ -118,7 +118,7 @@ static struct str word_of(struct arena *mem, struct str s, size_t max)
 
 /* The provider's words: cut to MESSAGE_MAX bytes at a character's border, without control
  * characters. */
-static struct str message_of(struct arena *mem, struct str s)
+struct str mpesa_message(struct arena *mem, struct str s)
 {
     size_t n = s.n;
     if (n > MESSAGE_MAX) {
@@ -135,13 +135,13 @@ static struct str message_of(struct arena *mem, struct str s)
 }
 
 /* Result codes come as numbers and as strings. */
-static struct str code_of(struct arena *mem, const struct json *j)
+struct str mpesa_code(struct arena *mem, const struct json *j)
 {
     char text[JSON_NUMBER_TEXT];
-    return word_of(mem, json_number_text(j, text), CODE_MAX);
+    return mpesa_word(mem, json_number_text(j, text), CODE_MAX);
 }
 
-static void unknown(struct gw_result *out, const char *why)
+void mpesa_unknown(struct gw_result *out, const char *why)
 {
     out->verdict = GW_UNKNOWN;
     out->why = why;
@@ -152,11 +152,11 @@ static struct json *answer_json(const struct outbound_response *in, struct gw_re
 {
     struct json *root;
     if (in->outcome != OUTBOUND_ANSWERED) {
-        unknown(out, in->error != NULL ? in->error : "no complete answer");
+        mpesa_unknown(out, in->error != NULL ? in->error : "no complete answer");
         return NULL;
     }
     if (err_is(json_parse(in->body, &root, NULL))) {
-        unknown(out, "the answer is no JSON");
+        mpesa_unknown(out, "the answer is no JSON");
         return NULL;
     }
     return root;
@@ -166,11 +166,11 @@ static struct json *answer_json(const struct outbound_response *in, struct gw_re
 static bool envelope_read(const struct json *root, struct arena *mem, struct gw_result *out,
                           const struct envelope_rule **rule)
 {
-    struct str code = word_of(mem, json_str(json_get(root, "errorCode")), CODE_MAX);
+    struct str code = mpesa_word(mem, json_str(json_get(root, "errorCode")), CODE_MAX);
     if (code.n == 0)
         return false;
     out->provider_code = code;
-    out->message = message_of(mem, json_str(json_get(root, "errorMessage")));
+    out->message = mpesa_message(mem, json_str(json_get(root, "errorMessage")));
     *rule = envelope_rule(code, json_str(json_get(root, "errorMessage")));
     return true;
 }
@@ -199,7 +199,7 @@ struct err mpesa_token_parse(const struct outbound_response *in, struct arena *m
     } else {
         /* expires_in: string in most captures, number in the documentation. Source: mpesa.md 1.1.
          * Seen: sandbox yes, live no. */
-        *token = word_of(mem, json_str(json_get(root, "access_token")), TOKEN_MAX);
+        *token = mpesa_word(mem, json_str(json_get(root, "access_token")), TOKEN_MAX);
         struct str life = json_number_text(json_get(root, "expires_in"), text);
         if (token->n == 0 || !str_to_i64(life, &life_s) || life_s < 1 || life_s > LIFE_MAX_S)
             err = ERR(PARSE, "no token or life in the token answer");
@@ -210,18 +210,39 @@ struct err mpesa_token_parse(const struct outbound_response *in, struct arena *m
     return err;
 }
 
-/* ---- push ---- */
+/* ---- orders and questions: what they share ---- */
 
-static void charge_envelope(const struct outbound_response *in, const struct json *root,
+struct json *mpesa_order_json(const struct outbound_response *in, struct gw_result *out)
+{
+    *out = (struct gw_result){.verdict = GW_UNKNOWN};
+    if (in->outcome != OUTBOUND_NOT_SENT)
+        return answer_json(in, out);
+    out->verdict = GW_REFUSED;
+    out->code = FAILURE_PROVIDER_UNAVAILABLE;
+    out->retry_later = true;
+    return NULL;
+}
+
+struct json *mpesa_question_json(const struct outbound_response *in, struct gw_result *out)
+{
+    *out = (struct gw_result){.verdict = GW_UNKNOWN};
+    if (in->outcome != OUTBOUND_NOT_SENT)
+        return answer_json(in, out);
+    out->retry_later = true;
+    mpesa_unknown(out, "the query was not sent");
+    return NULL;
+}
+
+void mpesa_envelope(const struct outbound_response *in, const struct json *root,
                             struct arena *mem, struct gw_result *out)
 {
     const struct envelope_rule *rule;
     if (!envelope_read(root, mem, out, &rule)) {
-        unknown(out, "an error without an error code");
+        mpesa_unknown(out, "an error without an error code");
         return;
     }
     if (rule == NULL && (in->status < 400 || in->status > 499 || in->status == 408)) {
-        unknown(out, "an error code that nobody has documented");
+        mpesa_unknown(out, "an error code that nobody has documented");
         return;
     }
     enum envelope_kind kind = in->status == 429 ? ENVELOPE_BUSY : ENVELOPE_REFUSED;
@@ -244,7 +265,7 @@ static void charge_envelope(const struct outbound_response *in, const struct jso
     case ENVELOPE_IN_PROGRESS:
     case ENVELOPE_OPEN:
         out->code = FAILURE_NONE;
-        unknown(out, "an error that leaves the push open");
+        mpesa_unknown(out, "an error that leaves the request open");
     }
 }
 
@@ -252,18 +273,18 @@ static void charge_envelope(const struct outbound_response *in, const struct jso
  * Source: mpesa.md 2.1. Seen: sandbox yes, live no. */
 static void charge_accepted(const struct json *root, struct arena *mem, struct gw_result *out)
 {
-    struct str code = code_of(mem, json_get(root, "ResponseCode"));
-    struct str ref = word_of(mem, json_str(json_get(root, "CheckoutRequestID")), GW_REF_MAX);
+    struct str code = mpesa_code(mem, json_get(root, "ResponseCode"));
+    struct str ref = mpesa_word(mem, json_str(json_get(root, "CheckoutRequestID")), GW_REF_MAX);
     out->provider_code = code;
-    out->message = message_of(mem, json_str(json_get(root, "ResponseDescription")));
+    out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
     if (code.n == 0) {
-        unknown(out, "an answer without a response code");
+        mpesa_unknown(out, "an answer without a response code");
     } else if (!str_eq(code, STR("0"))) {
         const struct result_rule *rule = result_rule(code);
         out->verdict = GW_REFUSED;
         out->code = rule != NULL ? rule->failure : FAILURE_PROVIDER_ERROR;
     } else if (ref.n == 0) {
-        unknown(out, "accepted without a usable CheckoutRequestID");
+        mpesa_unknown(out, "accepted without a usable CheckoutRequestID");
     } else {
         out->verdict = GW_ACCEPTED;
         out->provider_ref = ref;
@@ -274,26 +295,19 @@ void mpesa_charge_parse(const struct gw_account *a, const struct outbound_respon
                         struct arena *mem, struct gw_result *out)
 {
     (void)a;
-    *out = (struct gw_result){.verdict = GW_UNKNOWN};
-    if (in->outcome == OUTBOUND_NOT_SENT) {
-        out->verdict = GW_REFUSED;
-        out->code = FAILURE_PROVIDER_UNAVAILABLE;
-        out->retry_later = true;
-        return;
-    }
-    struct json *root = answer_json(in, out);
+    struct json *root = mpesa_order_json(in, out);
     if (root == NULL)
         return;
     if (in->status == 200)
         charge_accepted(root, mem, out);
     else
-        charge_envelope(in, root, mem, out);
+        mpesa_envelope(in, root, mem, out);
     json_free(root);
 }
 
 /* ---- query ---- */
 
-static void query_envelope(const struct json *root, struct arena *mem, struct gw_result *out)
+void mpesa_query_envelope(const struct json *root, struct arena *mem, struct gw_result *out)
 {
     const struct envelope_rule *rule;
     bool is_envelope = envelope_read(root, mem, out, &rule);
@@ -305,7 +319,7 @@ static void query_envelope(const struct json *root, struct arena *mem, struct gw
         /* A query that failed says nothing about the payment, "not found" included: Daraja
          * documents no final one. Source: mpesa.md 2.4, 8.3. */
         out->retry_later = is_envelope && rule != NULL && rule->kind == ENVELOPE_BUSY;
-        unknown(out, "the query failed");
+        mpesa_unknown(out, "the query failed");
     }
 }
 
@@ -327,13 +341,13 @@ static bool result_read(struct str code, struct gw_result *out)
 
 static void query_result(const struct json *root, struct arena *mem, struct gw_result *out)
 {
-    struct str response = code_of(mem, json_get(root, "ResponseCode"));
-    struct str code = code_of(mem, json_get(root, "ResultCode"));
+    struct str response = mpesa_code(mem, json_get(root, "ResponseCode"));
+    struct str code = mpesa_code(mem, json_get(root, "ResultCode"));
     out->provider_code = code;
-    out->message = message_of(mem, json_str(json_get(root, "ResultDesc")));
-    out->provider_ref = word_of(mem, json_str(json_get(root, "CheckoutRequestID")), GW_REF_MAX);
+    out->message = mpesa_message(mem, json_str(json_get(root, "ResultDesc")));
+    out->provider_ref = mpesa_word(mem, json_str(json_get(root, "CheckoutRequestID")), GW_REF_MAX);
     if (!str_eq(response, STR("0")) || code.n == 0) {
-        unknown(out, "a query answer without a result");
+        mpesa_unknown(out, "a query answer without a result");
         return;
     }
     /* Success by query carries neither receipt nor amount: the callback adds them when it comes.
@@ -346,19 +360,13 @@ void mpesa_query_parse(const struct gw_account *a, const struct outbound_respons
                        struct arena *mem, struct gw_result *out)
 {
     (void)a;
-    *out = (struct gw_result){.verdict = GW_UNKNOWN};
-    if (in->outcome == OUTBOUND_NOT_SENT) {
-        out->retry_later = true;
-        unknown(out, "the query was not sent");
-        return;
-    }
-    struct json *root = answer_json(in, out);
+    struct json *root = mpesa_question_json(in, out);
     if (root == NULL)
         return;
     if (in->status == 200)
         query_result(root, mem, out);
     else
-        query_envelope(root, mem, out);
+        mpesa_query_envelope(root, mem, out);
     json_free(root);
 }
 
@@ -394,13 +402,13 @@ static struct str phone_of(struct arena *mem, const struct json *j)
     return arena_fmt(mem, "+%.*s", STR_ARG(s));
 }
 
-static struct str receipt_of(struct arena *mem, const struct json *j)
+struct str mpesa_receipt(struct arena *mem, const struct json *j)
 {
     struct str s = json_str(j);
     for (size_t i = 0; i < s.n; i++)
         if (!ascii_is_digit(s.p[i]) && !ascii_is_alpha(s.p[i]))
             return STR_NULL;
-    return word_of(mem, s, RECEIPT_MAX);
+    return mpesa_word(mem, s, RECEIPT_MAX);
 }
 
 /* What a success must prove: receipt and amount. Amount is written 1250, 1250.0 or 1250.00, as a
@@ -412,15 +420,15 @@ static void callback_paid(const struct json *items, struct arena *mem, struct gw
     bool twice = false;
     struct money amount;
     const struct json *paid = item(items, STR("Amount"), &twice);
-    out->receipt = receipt_of(mem, item(items, STR("MpesaReceiptNumber"), &twice));
+    out->receipt = mpesa_receipt(mem, item(items, STR("MpesaReceiptNumber"), &twice));
     out->phone = phone_of(mem, item(items, STR("PhoneNumber"), &twice));
     if (twice)
-        unknown(out, "a callback that names an item twice");
+        mpesa_unknown(out, "a callback that names an item twice");
     else if (out->receipt.n == 0)
-        unknown(out, "a success without a receipt");
+        mpesa_unknown(out, "a success without a receipt");
     else if (err_is(money_parse(json_number_text(paid, text), CURRENCY('K', 'E', 'S'), &amount)) ||
              amount.minor == 0)
-        unknown(out, "a success without a usable amount");
+        mpesa_unknown(out, "a success without a usable amount");
     else
         out->amount = amount;
     if (out->verdict == GW_UNKNOWN) {
@@ -437,15 +445,15 @@ struct err mpesa_callback_parse(const struct gw_callback *in, struct arena *mem,
     if (err_is(json_parse(in->body, &root, NULL)))
         return ERR(PARSE, "the callback is no JSON");
     const struct json *stk = json_path(root, "Body", "stkCallback", NULL);
-    out->provider_ref = word_of(mem, json_str(json_get(stk, "CheckoutRequestID")), GW_REF_MAX);
+    out->provider_ref = mpesa_word(mem, json_str(json_get(stk, "CheckoutRequestID")), GW_REF_MAX);
     if (out->provider_ref.n == 0) {
         json_free(root);
         return ERR(PARSE, "no callback of an STK push");
     }
-    out->provider_code = code_of(mem, json_get(stk, "ResultCode"));
-    out->message = message_of(mem, json_str(json_get(stk, "ResultDesc")));
+    out->provider_code = mpesa_code(mem, json_get(stk, "ResultCode"));
+    out->message = mpesa_message(mem, json_str(json_get(stk, "ResultDesc")));
     if (!result_read(out->provider_code, out))
-        unknown(out, "a result code that nobody has documented");
+        mpesa_unknown(out, "a result code that nobody has documented");
     else if (out->verdict == GW_SUCCEEDED)
         callback_paid(json_path(stk, "CallbackMetadata", "Item", NULL), mem, out);
     json_free(root);

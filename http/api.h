@@ -54,6 +54,8 @@ void api_reply_buf(struct http_exchange *x, int status, struct buf *b);
 http_handler_fn payment_create, payment_show, payment_index, payment_status_post, payment_confirm,
     payment_cancel;             /* payments.c, payment_list.c */
 http_handler_fn payment_verify; /* payments.c */
+http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show, refund_approve,
+    refund_reject, refund_cancel, refund_confirm; /* refunds.c */
 http_handler_fn event_index, balance_index, transfer_index, exception_index; /* books.c */
 http_handler_fn callback_token_post;                                         /* callbacks.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,

@@ -8,6 +8,7 @@
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 #include "http/payment_input.h"
+#include "http/refund_list.h"
 
 enum { BODY_MAX = 2 * 1024 * 1024 };
 
@@ -113,13 +114,13 @@ void payment_create(struct http_exchange *x)
 
 /* ---- show ---- */
 
-/* A payment with its trail: two reads side by side. */
+/* A payment with its trail and its refunds: three reads side by side. */
 struct show {
     struct http_exchange *x;
     int waiting;
     struct err err;
     struct payment_record rec;
-    struct buf timeline;
+    struct buf timeline, refunds;
 };
 
 static void put_attempts(struct jsonw *w, const struct payment_record *rec)
@@ -158,6 +159,7 @@ static void show_done(struct show *s)
         s->err = record_person(api_of(x)->flow, &s->rec, x->arena, &person);
     if (err_is(s->err)) {
         buf_free(&s->timeline);
+        buf_free(&s->refunds);
         http_problem(x, s->err, s->err.code == ERR_NOT_FOUND ? "No such payment." : "");
         return;
     }
@@ -167,12 +169,11 @@ static void show_done(struct show *s)
     jw_open(&w);
     render_payment(&w, &s->rec, person);
     put_attempts(&w, &s->rec);
-    jw_key(&w, "refunds");
-    jw_open_list(&w);
-    jw_close_list(&w);
+    jw_raw(&w, "refunds", buf_view(&s->refunds));
     jw_raw(&w, "timeline", buf_view(&s->timeline));
     jw_close(&w);
     buf_free(&s->timeline);
+    buf_free(&s->refunds);
     api_reply_buf(x, 200, &b);
 }
 
@@ -212,6 +213,16 @@ static void trail_loaded(void *ctx, struct err err, const struct rows *r)
     show_done(s);
 }
 
+static void refunds_loaded(void *ctx, struct err err, const struct rows *r)
+{
+    struct show *s = ctx;
+    if (!err_is(err))
+        err = refund_list_put(r, s->x->arena, &s->refunds);
+    if (err_is(err))
+        s->err = err;
+    show_done(s);
+}
+
 static void show(struct http_exchange *x, struct uuid id)
 {
     struct store *store = api_of(x)->flow->store;
@@ -221,11 +232,15 @@ static void show(struct http_exchange *x, struct uuid id)
         return;
     }
     s->x = x;
-    s->waiting = 2;
+    s->waiting = 3;
     buf_init(&s->timeline, BODY_MAX);
+    buf_init(&s->refunds, BODY_MAX);
     struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(id)};
     store_read(store, Q_payment_get, params, COUNT_OF(params), payment_loaded, s);
     store_read(store, Q_audit_list, params, COUNT_OF(params), trail_loaded, s);
+    struct value of_payment[] = {V_UUID(api_who(x)->merchant), V_UUID_OPT(id),
+                                 V_UUID_OPT(UUID_NIL)};
+    store_read(store, Q_refund_get, of_payment, COUNT_OF(of_payment), refunds_loaded, s);
 }
 
 void payment_show(struct http_exchange *x)

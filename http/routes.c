@@ -4,6 +4,7 @@
 
 #define READ SCOPE_PAYMENTS_READ
 #define WRITE SCOPE_PAYMENTS_WRITE
+#define REFUNDS SCOPE_REFUNDS_WRITE
 #define HOOKS SCOPE_WEBHOOKS_WRITE
 #define PUBLIC API_PUBLIC
 #define ALWAYS (API_PUBLIC | API_ALWAYS)
@@ -18,6 +19,17 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/payments/{id}/confirm", payment_confirm, WRITE},
     {HTTP_POST_, V1 "/payments/{id}/cancel", payment_cancel, WRITE},
     {HTTP_POST_, V1 "/payments/{id}/verify", payment_verify, WRITE},
+
+    /* refunds */
+    {HTTP_POST_, V1 "/payments/{id}/refund", refund_post, REFUNDS},
+    {HTTP_POST_, V1 "/payments/refund", refund_post_by_reference, REFUNDS},
+    {HTTP_GET_, V1 "/payments/{id}/refunds", refund_index, READ},
+    {HTTP_GET_, V1 "/refunds/{id}", refund_show, READ},
+    {HTTP_POST_, V1 "/refunds/{id}/approve", refund_approve, REFUNDS},
+    {HTTP_POST_, V1 "/refunds/{id}/reject", refund_reject, REFUNDS},
+    {HTTP_POST_, V1 "/refunds/{id}/cancel", refund_cancel, REFUNDS},
+    {HTTP_POST_, V1 "/refunds/{id}/confirm", refund_confirm, REFUNDS},
+
     /* older names of the same */
     {HTTP_POST_, V1 "/payments/initiate", payment_create, WRITE},
     {HTTP_GET_, V1 "/payments/transactions", payment_index, READ},

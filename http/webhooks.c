@@ -49,7 +49,10 @@ static bool event_word_ok(struct str word)
         if (str_eq(word, type))
             return true;
     }
-    return str_eq(word, STR("payment.*"));
+    for (int n = REFUND_NOTICE_PENDING; n <= REFUND_NOTICE_IN_RECONCILIATION; n++)
+        if (str_eq(word, str_c(refund_notice_type((enum refund_notice)n))))
+            return true;
+    return str_eq(word, STR("payment.*")) || str_eq(word, STR("refund.*"));
 }
 
 static void read_events(struct fields *f, struct endpoint_op *op)

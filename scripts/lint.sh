@@ -22,7 +22,7 @@ mapfile -t sources < <(find "${rooms_there[@]}" -name '*.c' | sort)
 mapfile -t headers < <(find "${rooms_there[@]}" -name '*.h' | sort)
 mapfile -t tests < <(find test -name '*.[ch]' | sort)
 ours=("${sources[@]}" "${headers[@]}")
-flags=(-std=c11 -D_GNU_SOURCE -I. "-I$build/gen" -isystem /usr/share/include/llhttp
+flags=(-std=c11 -D_GNU_SOURCE '-DRELI_VERSION="lint"' -I. "-I$build/gen" -isystem /usr/share/include/llhttp
     -isystem /usr/include/postgresql)
 
 # ---- rooms ----
@@ -147,8 +147,8 @@ check_words() {
 }
 
 check_columns() {
-    grep -nE '^.{101,}' "${ours[@]}" "${tests[@]}" | sed -E 's/^([^:]+:[0-9]+):.*/\1: over 100 columns/' |
-        grep . && return 1 || return 0
+    grep -nE '^.{101,}' "${ours[@]}" "${tests[@]}" sql/*/*.sql |
+        sed -E 's/^([^:]+:[0-9]+):.*/\1: over 100 columns/' | grep . && return 1 || return 0
 }
 
 # ---- compilers and analysers ----

@@ -112,6 +112,8 @@ static const struct unit_table move_tables[] = {
     {transfer_columns, TRANSFER_COLUMNS, sizeof(struct transfer_row)},
     {exception_columns, EXCEPTION_COLUMNS, sizeof(struct exception_row)},
     {call_columns, CALL_COLUMNS, sizeof(struct call_row)},
+    {refund_columns, REFUND_COLUMNS, sizeof(struct refund_row)},
+    {refund_attempt_columns, REFUND_ATTEMPT_COLUMNS, sizeof(struct refund_attempt_row)},
 };
 
 static const struct unit_kind move_kind = {
@@ -126,6 +128,8 @@ void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
     if (row->receipt_claim.p != NULL)
         u->unit.keys[1] =
             key_text(KEY_RECEIPT, row->merchant_id, row->provider, row->receipt_claim);
+    if (row->idem_fingerprint.p != NULL)
+        u->unit.keys[3] = key_text(KEY_IDEMPOTENCY, row->merchant_id, row->mode, row->idem_key);
     if (row->inbound_key.p != NULL)
         u->unit.keys[2] = key_uuid(KEY_INBOUND, row->merchant_id, row->inbound_subject);
     set_table(&u->unit, 0, row, 1);
@@ -136,6 +140,8 @@ void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
     set_table(&u->unit, 5, u->transfers, u->n_transfers);
     set_table(&u->unit, 6, u->exceptions, u->n_exceptions);
     set_table(&u->unit, 7, u->calls, u->n_calls);
+    set_table(&u->unit, 8, u->refunds, u->n_refunds);
+    set_table(&u->unit, 9, u->refund_attempts, u->n_refund_attempts);
     move_reset(&u->unit);
 }
 

@@ -27,9 +27,9 @@ struct create_unit {
  * reference travel in one batch. */
 void create_unit_ready(struct create_unit *u, loop_fn *done, void *ctx);
 
-/* ---- a payment moves ---- */
+/* ---- a payment moves, or a refund of it ---- */
 
-enum move_stage { MOVE_DONE, MOVE_RECEIPT_TAKEN, MOVE_LOST_RACE };
+enum move_stage { MOVE_DONE, MOVE_RECEIPT_TAKEN, MOVE_LOST_RACE, MOVE_KEY_KNOWN };
 
 struct move_unit {
     struct unit unit;
@@ -37,6 +37,7 @@ struct move_unit {
     bool fanout;
     struct payment_update_row row;
     size_t n_attempts, n_events, n_audits, n_accounts, n_transfers, n_exceptions, n_calls;
+    size_t n_refunds, n_refund_attempts;
     struct attempt_row attempts[PAYMENT_MAX_ATTEMPTS];
     struct event_row events[1];
     struct audit_row audits[1];
@@ -44,6 +45,8 @@ struct move_unit {
     struct transfer_row transfers[1];
     struct exception_row exceptions[1];
     struct call_row calls[1];
+    struct refund_row refunds[1];
+    struct refund_attempt_row refund_attempts[REFUND_MAX_RAILS];
 };
 
 void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx);

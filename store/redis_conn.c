@@ -199,14 +199,16 @@ static void conn_resolved(void *ctx, struct err err, const struct resolved *foun
     char ip[NI_MAXHOST], port[NI_MAXSERV];
     socklen_t len =
         sa->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int64_t port_number;
     if (getnameinfo((const struct sockaddr *)sa, len, ip, sizeof ip, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
+        !str_to_i64(str_c(port), &port_number)) {
         conn_lost(c, "unprintable address");
         return;
     }
     timer_set(c->l, &c->alarm, CONNECT_TIMEOUT_US, conn_late, c);
     c->state = CONN_GREET;
-    conn_open(c, redisAsyncConnect(ip, atoi(port)));
+    conn_open(c, redisAsyncConnect(ip, (int)port_number));
 }
 
 static void conn_late(void *ctx)

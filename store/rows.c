@@ -93,6 +93,16 @@ const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
     COLUMN(UUID_OPT, payment_update_row, audit_a),
     COLUMN(UUID_OPT, payment_update_row, journal_id),
     COLUMN(I16, payment_update_row, journal_steps),
+    COLUMN(I64, payment_update_row, refunded),
+    COLUMN(I64, payment_update_row, reserved),
+    COLUMN(TEXT, payment_update_row, job_kind),
+    COLUMN(UUID, payment_update_row, job_subject),
+    COLUMN(UUID, payment_update_row, idem_subject),
+    COLUMN(BYTES, payment_update_row, idem_fingerprint),
+    COLUMN(I16, payment_update_row, idem_look_a),
+    COLUMN(I16, payment_update_row, idem_look_b),
+    COLUMN(I32, payment_update_row, idem_period),
+    COLUMN(TIME, payment_update_row, idem_lease),
 };
 
 const struct column attempt_columns[ATTEMPT_COLUMNS] = {
@@ -192,6 +202,43 @@ const struct column delivery_columns[DELIVERY_COLUMNS] = {
     COLUMN(TIME, delivery_row, job_lease),
 };
 
+const struct column refund_columns[REFUND_COLUMNS] = {
+    COLUMN(UUID, refund_row, merchant_id),
+    COLUMN(UUID, refund_row, id),
+    COLUMN(UUID, refund_row, payment_id),
+    COLUMN(TEXT, refund_row, mode),
+    COLUMN(TEXT, refund_row, status),
+    COLUMN(I32, refund_row, version),
+    COLUMN(I64, refund_row, amount),
+    COLUMN(TEXT, refund_row, currency),
+    COLUMN(TEXT, refund_row, reason),
+    COLUMN(TEXT, refund_row, requested_by),
+    COLUMN(TEXT, refund_row, approved_by),
+    COLUMN(UUID, refund_row, account_id),
+    COLUMN(BOOL, refund_row, late),
+    COLUMN(TEXT, refund_row, failure_code),
+    COLUMN(TEXT, refund_row, failure_provider_code),
+    COLUMN(TEXT, refund_row, failure_message),
+    COLUMN(TEXT, refund_row, provider_ref),
+    COLUMN(TEXT, refund_row, receipt),
+    COLUMN(TIME, refund_row, recon_since),
+    COLUMN(TIME, refund_row, created_at),
+    COLUMN(TIME, refund_row, updated_at),
+    COLUMN(TIME, refund_row, completed_at),
+    COLUMN(BOOL, refund_row, is_new),
+};
+
+const struct column refund_attempt_columns[REFUND_ATTEMPT_COLUMNS] = {
+    COLUMN(UUID, refund_attempt_row, merchant_id),  COLUMN(UUID, refund_attempt_row, payment_id),
+    COLUMN(UUID, refund_attempt_row, refund_id),    COLUMN(I16, refund_attempt_row, n),
+    COLUMN(TEXT, refund_attempt_row, mode),         COLUMN(TEXT, refund_attempt_row, rail),
+    COLUMN(TEXT, refund_attempt_row, status),       COLUMN(TEXT, refund_attempt_row, provider_ref),
+    COLUMN(TEXT, refund_attempt_row, receipt),      COLUMN(TEXT, refund_attempt_row, provider_code),
+    COLUMN(TEXT, refund_attempt_row, code),         COLUMN(TIME, refund_attempt_row, sent_at),
+    COLUMN(TIME, refund_attempt_row, answered_at),  COLUMN(I16, refund_attempt_row, poll_n),
+    COLUMN(TIME, refund_attempt_row, next_poll_at), COLUMN(TIME, refund_attempt_row, at),
+};
+
 const struct column fanout_columns[FANOUT_COLUMNS] = {
     COLUMN(UUID, fanout_row, merchant_id),
     COLUMN(UUID, fanout_row, payment_id),
@@ -231,7 +278,7 @@ struct stored_payment {
     struct str reference, reference_no, pay_code, provider, method, customer_id, pii, description,
         return_url, callback_url, metadata, next_action;
     int32_t version, revision;
-    int64_t amount, received, refunded, fee;
+    int64_t amount, received, refunded, reserved, fee;
     int64_t recon_since, created_at, updated_at, expires_at, completed_at;
     bool late;
 };
@@ -254,6 +301,7 @@ static const struct column stored_payment_columns[] = {
     COLUMN(TEXT, stored_payment, currency),
     COLUMN(I64, stored_payment, received),
     COLUMN(I64, stored_payment, refunded),
+    COLUMN(I64, stored_payment, reserved),
     COLUMN(I64, stored_payment, fee),
     COLUMN(TEXT, stored_payment, customer_id),
     COLUMN(BYTES, stored_payment, pii),
@@ -348,6 +396,7 @@ struct err payment_record_read_one(const struct rows *r, size_t row, struct aren
         .metadata = s.metadata,
         .next_action = s.next_action,
         .fee_minor = s.fee,
+        .reserved_minor = s.reserved,
     };
     return payment_of(&s, &out->p);
 }
@@ -396,7 +445,7 @@ static struct str failure_or_null(enum failure_code code)
     return code != FAILURE_NONE ? str_c(failure_word(code)) : STR_NULL;
 }
 
-static struct str currency_str(uint16_t currency)
+struct str currency_str(uint16_t currency)
 {
     /* every currency's text, kept: rows borrow it until they are sent */
     static char text[1 << 15][CURRENCY_TEXT];
@@ -469,6 +518,13 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
         .job_bucket = job_bucket(rec->id),
         .idem_slot = -1,
         .idem_slot_b = -1,
+        .refunded = p->refunded_minor,
+        .reserved = rec->reserved_minor,
+        .job_kind = STR("payment"),
+        .job_subject = rec->id,
+        .idem_subject = rec->id,
+        .idem_look_a = -1,
+        .idem_look_b = -1,
     };
 }
 

@@ -2,6 +2,7 @@
 #define RELI_STORE_ROWS_H
 
 #include "core/domain/payment.h"
+#include "core/domain/refund.h"
 #include "store/value.h"
 
 /* Rows as the array statements of sql/query take them: one member per column, in the statement's
@@ -98,6 +99,16 @@ struct payment_update_row {
     struct uuid audit_a;
     struct uuid journal_id; /* of its transfers, nil none */
     int16_t journal_steps;
+    int64_t refunded;
+    int64_t reserved;
+    struct str job_kind; /* whose deadline the job is: the payment's or a refund's */
+    struct uuid job_subject;
+    struct uuid idem_subject;    /* what the key's record names: payment or refund */
+    struct str idem_fingerprint; /* a new record; null: the key is held already */
+    int16_t idem_look_a;
+    int16_t idem_look_b;
+    int32_t idem_period;
+    int64_t idem_lease;
 };
 
 /* An attempt, inserted or brought up to date. */
@@ -236,6 +247,52 @@ struct delivery_row {
     int64_t job_lease;
 };
 
+/* A refund, inserted or brought up to date. */
+struct refund_row {
+    struct uuid merchant_id;
+    struct uuid id;
+    struct uuid payment_id;
+    struct str mode;
+    struct str status;
+    int32_t version;
+    int64_t amount;
+    struct str currency;
+    struct str reason;
+    struct str requested_by;
+    struct str approved_by;
+    struct uuid account_id;
+    bool late;
+    struct str failure_code;
+    struct str failure_provider_code;
+    struct str failure_message;
+    struct str provider_ref;
+    struct str receipt;
+    int64_t recon_since;
+    int64_t created_at;
+    int64_t updated_at;
+    int64_t completed_at;
+    bool is_new;
+};
+
+struct refund_attempt_row {
+    struct uuid merchant_id;
+    struct uuid payment_id;
+    struct uuid refund_id;
+    int16_t n;
+    struct str mode;
+    struct str rail;
+    struct str status;
+    struct str provider_ref;
+    struct str receipt;
+    struct str provider_code;
+    struct str code;
+    int64_t sent_at;
+    int64_t answered_at;
+    int16_t poll_n;
+    int64_t next_poll_at;
+    int64_t at;
+};
+
 /* An event whose fan-out is done. */
 struct fanout_row {
     struct uuid merchant_id;
@@ -274,7 +331,7 @@ struct lease_row {
 /* How many columns each has. */
 enum {
     PAYMENT_INSERT_COLUMNS = 44,
-    PAYMENT_UPDATE_COLUMNS = 40,
+    PAYMENT_UPDATE_COLUMNS = 50,
     ATTEMPT_COLUMNS = 18,
     EVENT_COLUMNS = 11,
     AUDIT_COLUMNS = 10,
@@ -284,6 +341,8 @@ enum {
     CALL_COLUMNS = 11,
     INBOUND_COLUMNS = 16,
     DELIVERY_COLUMNS = 13,
+    REFUND_COLUMNS = 23,
+    REFUND_ATTEMPT_COLUMNS = 16,
     FANOUT_COLUMNS = 3,
     DELIVERY_UPDATE_COLUMNS = 15,
     LEASE_COLUMNS = 7,
@@ -294,7 +353,8 @@ extern const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS],
     event_columns[EVENT_COLUMNS], audit_columns[AUDIT_COLUMNS], account_columns[ACCOUNT_COLUMNS],
     transfer_columns[TRANSFER_COLUMNS], exception_columns[EXCEPTION_COLUMNS],
     call_columns[CALL_COLUMNS], inbound_columns[INBOUND_COLUMNS],
-    delivery_columns[DELIVERY_COLUMNS], fanout_columns[FANOUT_COLUMNS],
+    delivery_columns[DELIVERY_COLUMNS], refund_columns[REFUND_COLUMNS],
+    refund_attempt_columns[REFUND_ATTEMPT_COLUMNS], fanout_columns[FANOUT_COLUMNS],
     delivery_update_columns[DELIVERY_UPDATE_COLUMNS], lease_columns[LEASE_COLUMNS];
 
 /* A payment as it is stored: the machine's part, and what only the flows look at. Strings live in
@@ -307,7 +367,7 @@ struct payment_record {
     struct str customer_id;
     struct str pii; /* sealed */
     struct str description, return_url, callback_url, metadata, next_action;
-    int64_t fee_minor;
+    int64_t fee_minor, reserved_minor; /* refund_reserved: asked back, not yet gone */
     struct payment p;
 };
 
@@ -315,6 +375,9 @@ static inline struct str mode_word(bool live)
 {
     return live ? STR("live") : STR("test");
 }
+
+/* The three letters, kept: rows borrow them until they are sent. */
+struct str currency_str(uint16_t currency);
 
 /* Reads the rows of payment_get (one per attempt). ERR_NOT_FOUND without rows; ERR_INTERNAL for a
  * row that this program cannot mean, ERR_LIMIT beyond the arena's cap. */
@@ -324,6 +387,22 @@ struct err payment_record_read(const struct rows *r, struct arena *a,
 struct err payment_record_read_one(const struct rows *r, size_t row, struct arena *a,
                                    struct payment_record *out) MUST_USE;
 
+/* A refund as it is stored, without its payment. */
+struct refund_record {
+    struct uuid merchant, id, payment, account_id;
+    bool live;
+    struct str reason, requested_by, approved_by;
+    struct refund r;
+};
+
+/* Reads the rows of refund_get (one per attempt) from `row` on, as long as they are of one refund;
+ * *next is the row behind them. Errors as payment_record_read. */
+struct err refund_record_read(const struct rows *rows, size_t row, struct arena *a,
+                              struct refund_record *out, size_t *next) MUST_USE;
+void refund_row_fill(const struct refund_record *rec, bool is_new, struct refund_row *out);
+void refund_attempt_row_fill(const struct refund_record *rec, const struct rail_attempt *a,
+                             int64_t now_us, struct refund_attempt_row *out);
+
 /* The rows of a payment, with what the caller still has to add left zero. Texts are borrowed from
  * `rec`. */
 void payment_insert_fill(const struct payment_record *rec, struct payment_insert_row *out);
@@ -331,7 +410,16 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
 void attempt_row_fill(const struct payment_record *rec, const struct attempt *a, int64_t now_us,
                       struct attempt_row *out);
 
-/* The public id of an attempt: the payment's, whose low four bits are zero, with n in them. */
+/* The last byte of a payment's or refund's id tells what it is: 0x20 a refund, 0x10 live; the low four bits are zero. */
+static inline bool id_is_refund(struct uuid id)
+{
+    return (id.b[15] & 0x20) != 0;
+}
+static inline bool id_is_live(struct uuid id)
+{
+    return (id.b[15] & 0x10) != 0;
+}
+/* The public id of an attempt: the payment's or refund's with n in the low four bits. */
 struct uuid attempt_id(struct uuid payment, int n);
 struct uuid attempt_payment(struct uuid attempt, int *n);
 /* The bucket of a subject's jobs. */

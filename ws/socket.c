@@ -4,13 +4,13 @@
  * frames, so that frames never interleave. */
 #include "ws/socket.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <wslay/wslay.h>
 
 #include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/times.h"
+#include "core/crypto/mac.h"
 #include "core/crypto/text.h"
 
 enum { MESSAGE_MAX = 64 * 1024, QUEUE_MAX = 256 * 1024 };
@@ -29,6 +29,7 @@ struct socket {
     uint64_t fed, parsed;       /* bytes given to wslay, and bytes of whole frames */
     uint64_t frame_len;
     bool too_big;
+    bool bad_close; /* of one byte: wslay would answer as if it were an empty one */
     bool in_message;
     bool awaits_pong, closing, ended;
 };
@@ -59,8 +60,7 @@ struct blob *socket_frame(struct str text)
 
 bool socket_accept_key(struct str key, char out[29])
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
+    uint8_t digest[SHA1_LEN];
     struct arena a;
     struct buf b;
     arena_init(&a, 4096);
@@ -68,10 +68,10 @@ bool socket_accept_key(struct str key, char out[29])
     buf_init(&b, 256);
     buf_str(&b, key);
     buf_c(&b, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"); /* RFC 6455, section 1.3 */
-    ok = ok && EVP_Digest(b.p, b.n, digest, &len, EVP_sha1(), NULL) == 1;
+    sha1_one(buf_view(&b), digest);
     buf_reset(&b);
     if (ok)
-        base64_add(&b, str_n((char *)digest, len));
+        base64_add(&b, str_n((char *)digest, sizeof digest));
     str_copy_c(out, 29, buf_view(&b));
     buf_free(&b);
     arena_free(&a);
@@ -212,6 +212,7 @@ static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_
     (void)ctx;
     if (arg->opcode == WSLAY_PONG)
         s->awaits_pong = false;
+    s->bad_close |= arg->opcode == WSLAY_CONNECTION_CLOSE && arg->msg_length == 1;
 }
 
 static bool start_reading(struct socket *s)
@@ -249,7 +250,7 @@ static void data(void *ctx, struct str bytes)
     }
     s->input = bytes;
     int bad = wslay_event_recv(s->ws);
-    if (bad != 0 || s->too_big) {
+    if (bad != 0 || s->too_big || s->bad_close) {
         socket_close(s, s->too_big ? 1009 : 1002);
         end(s);
         return;

@@ -5,8 +5,8 @@
 
 #include "core/base/attr.h"
 
-/* States of an asynchronous operation: each state names the step to run on the next wake, `next[s]` is
- * the set of states that may follow s. Moving elsewhere is our own bug. */
+/* States of an asynchronous operation: each state names the step to run on the next wake, `next[s]`
+ * is the set of states that may follow s. Moving elsewhere is our own bug. */
 struct fsm {
     const char *name;
     const char *const *state_names;

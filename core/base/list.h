@@ -83,8 +83,7 @@ static inline void *list_item_(struct link *k, size_t offset)
     return k != NULL ? (char *)k - offset : NULL;
 }
 
-/* The struct that holds a link; NULL for NULL. The link is evaluated once: it may be list_pop(…). */
-#define LIST_ITEM(link_ptr, type, member)                                                          \
-    ((type *)list_item_((link_ptr), offsetof(type, member)))
+/* The struct that holds a link; NULL for NULL. Evaluates the link once: it may be list_pop(…). */
+#define LIST_ITEM(link_ptr, type, member) ((type *)list_item_((link_ptr), offsetof(type, member)))
 
 #endif

@@ -1,5 +1,5 @@
-/* The logger: lines are made in memory and leave once per loop turn. A pipe that nobody reads must not
- * stop payments, so a write is only tried when poll() says that it will not block. */
+/* The logger: lines are made in memory and leave once per loop turn. A pipe that nobody reads must
+ * not stop payments, so a write is only tried when poll() says that it will not block. */
 #include "core/base/log.h"
 
 #include <errno.h>

@@ -16,7 +16,15 @@
  * without ever waiting; lines that find it full are counted and reported by one later line. */
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_OFF };
 
-enum log_field_kind { FIELD_END, FIELD_STR, FIELD_I64, FIELD_ID, FIELD_MSISDN, FIELD_ERR, FIELD_BOOL };
+enum log_field_kind {
+    FIELD_END,
+    FIELD_STR,
+    FIELD_I64,
+    FIELD_ID,
+    FIELD_MSISDN,
+    FIELD_ERR,
+    FIELD_BOOL
+};
 
 struct log_field {
     enum log_field_kind kind;
@@ -29,7 +37,8 @@ struct log_field {
 
 #define F_STR(name_, s_) ((struct log_field){.kind = FIELD_STR, .name = (name_), .str = (s_)})
 #define F_C(name_, c_) F_STR(name_, str_c(c_))
-#define F_I64(name_, v_) ((struct log_field){.kind = FIELD_I64, .name = (name_), .i64 = (int64_t)(v_)})
+#define F_I64(name_, v_) \
+    ((struct log_field){.kind = FIELD_I64, .name = (name_), .i64 = (int64_t)(v_)})
 #define F_BOOL(name_, v_) ((struct log_field){.kind = FIELD_BOOL, .name = (name_), .i64 = (v_)})
 #define F_ID(name_, u_) ((struct log_field){.kind = FIELD_ID, .name = (name_), .id = (u_)})
 /* A phone number: all but the first five and the last two characters are masked. */

@@ -9,7 +9,8 @@
 #include "core/base/str.h"
 
 /* An ISO 4217 code packed in 15 bits, five per letter; 0 is none. */
-#define CURRENCY(a, b, c) ((uint16_t)(((a) - 'A' + 1) << 10 | ((b) - 'A' + 1) << 5 | ((c) - 'A' + 1)))
+#define CURRENCY(a, b, c) \
+    ((uint16_t)(((a) - 'A' + 1) << 10 | ((b) - 'A' + 1) << 5 | ((c) - 'A' + 1)))
 
 enum { CURRENCY_TEXT = 4, MONEY_TEXT = 32 };
 
@@ -30,9 +31,9 @@ int currency_exponent(uint16_t currency);
 /* Three letters and NUL. */
 const char *currency_text(uint16_t currency, char out[CURRENCY_TEXT]);
 
-/* Reads a plain decimal text in major units ("1000", "1000.00", "0.5"): digits, at most one point with
- * digits on both sides, at most the currency's decimals (trailing zeros beyond them are refused too).
- * ERR_PARSE if it is not such a text, ERR_LIMIT above MONEY_MAX. */
+/* Reads a plain decimal text in major units ("1000", "1000.00", "0.5"): digits, at most one point
+ * with digits on both sides, at most the currency's decimals (trailing zeros beyond them are
+ * refused too). ERR_PARSE if it is not such a text, ERR_LIMIT above MONEY_MAX. */
 struct err money_parse(struct str text, uint16_t currency, struct money *out) MUST_USE;
 /* "1000.00" with all of the currency's decimals, "-3" for negative francs. */
 const char *money_text(struct money m, char out[MONEY_TEXT]);

@@ -106,7 +106,8 @@ bool str_is_printable_ascii(struct str s)
 char *str_copy_c(char *dst, size_t cap, struct str s)
 {
     size_t n = s.n < cap - 1 ? s.n : cap - 1;
-    for (int back = 0; back < 3 && n > 0 && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80; back++)
+    for (int back = 0; back < 3 && n > 0 && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80;
+         back++)
         n--; /* not in the middle of a character */
     if (n > 0)
         memcpy(dst, s.p, n);
@@ -120,7 +121,10 @@ static size_t utf8_step(const unsigned char *p, size_t n)
     unsigned char c = p[0];
     if (c < 0x80)
         return c != 0 ? 1 : 0;
-    size_t len = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    size_t len = c >= 0xc2 && c <= 0xdf   ? 2
+                 : (c & 0xf0) == 0xe0     ? 3
+                 : c >= 0xf0 && c <= 0xf4 ? 4
+                                          : 0;
     if (len == 0 || n < len)
         return 0;
     for (size_t i = 1; i < len; i++)

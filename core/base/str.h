@@ -78,7 +78,8 @@ bool str_split(struct str *rest, char sep, struct str *part);
 bool str_to_i64(struct str s, int64_t *out);
 bool str_is_digits(struct str s);
 bool str_is_printable_ascii(struct str s);
-/* Copies as a C string, truncated to at most cap - 1 bytes between two UTF-8 characters; returns `dst`. */
+/* Copies as a C string, truncated to at most cap - 1 bytes between two UTF-8 characters; returns
+ * `dst`. */
 char *str_copy_c(char *dst, size_t cap, struct str s);
 
 /* Well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) without NUL. */

@@ -1,5 +1,5 @@
-/* Times as text. The calendar arithmetic counts days from 0000-03-01, so that the leap day comes last
- * in its year. */
+/* Times as text. The calendar arithmetic counts days from 0000-03-01, so that the leap day comes
+ * last in its year. */
 #include "core/base/times.h"
 
 #include <stdio.h>

@@ -66,7 +66,8 @@ bool fields_text(struct fields *f, const char *name, enum field_need need, size_
     return true;
 }
 
-bool fields_object(struct fields *f, const char *name, enum field_need need, const struct json **out)
+bool fields_object(struct fields *f, const char *name, enum field_need need,
+                   const struct json **out)
 {
     const struct json *j = member(f, name, need);
     if (j == NULL)

@@ -5,8 +5,8 @@
 #include "core/base/money.h"
 #include "core/codec/json.h"
 
-/* Strict reading of a client's object: every fault is collected with its parameter's name, so that one
- * answer names all of them. Readers return true when the field is present and right. */
+/* Strict reading of a client's object: every fault is collected with its parameter's name, so that
+ * one answer names all of them. Readers return true when the field is present and right. */
 enum { MAX_FIELD_ERRORS = 16 };
 
 struct field_error {
@@ -38,8 +38,10 @@ void fields_only(struct fields *f, const char *const *names);
 bool fields_text(struct fields *f, const char *name, enum field_need need, size_t min, size_t max,
                  struct str *out);
 /* A nested object; null counts as absent. */
-bool fields_object(struct fields *f, const char *name, enum field_need need, const struct json **out);
-/* An amount of major units, number or string, above zero; `currency` may be 0 when that field was wrong. */
+bool fields_object(struct fields *f, const char *name, enum field_need need,
+                   const struct json **out);
+/* An amount of major units, number or string, above zero; `currency` may be 0 when that field was
+ * wrong. */
 bool fields_money(struct fields *f, const char *name, enum field_need need, uint16_t currency,
                   struct money *out);
 bool fields_i64(struct fields *f, const char *name, enum field_need need, int64_t min, int64_t max,

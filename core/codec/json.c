@@ -190,7 +190,8 @@ static int append(const char *p, size_t n, void *ctx)
 
 void json_canonical(const struct json *j, struct buf *out)
 {
-    if (json_dump_callback(in(j), append, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) != 0)
+    if (json_dump_callback(in(j), append, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) !=
+        0)
         out->failed = true;
 }
 

@@ -8,20 +8,29 @@
 #include "core/base/err.h"
 #include "core/base/str.h"
 
-/* JSON in. A parsed document is a tree of borrowed `struct json`, alive until json_free of its root.
- * Every getter takes NULL and a value of another kind, and then answers "absent". */
+/* JSON in. A parsed document is a tree of borrowed `struct json`, alive until json_free of its
+ * root. Every getter takes NULL and a value of another kind, and then answers "absent". */
 struct json;
 
 enum { JSON_MAX_DEPTH = 32, JSON_NUMBER_TEXT = 48 };
 
-enum json_kind { JSON_ABSENT, JSON_KIND_NULL, JSON_BOOL, JSON_INT, JSON_REAL_, JSON_STR, JSON_ARR, JSON_OBJ };
+enum json_kind {
+    JSON_ABSENT,
+    JSON_KIND_NULL,
+    JSON_BOOL,
+    JSON_INT,
+    JSON_REAL_,
+    JSON_STR,
+    JSON_ARR,
+    JSON_OBJ
+};
 
 /* Once, before the first parse: keys the hash tables against flooding. */
 void json_seed(uint32_t seed);
 
-/* RFC 8259, one object or array and nothing after it; refuses duplicate members, NUL, invalid UTF-8,
- * numbers out of range, more than JSON_MAX_DEPTH levels. ERR_INVALID_JSON; `where` (may be NULL) is
- * then the byte offset of the fault. */
+/* RFC 8259, one object or array and nothing after it; refuses duplicate members, NUL, invalid
+ * UTF-8, numbers out of range, more than JSON_MAX_DEPTH levels. ERR_INVALID_JSON; `where` (may be
+ * NULL) is then the byte offset of the fault. */
 struct err json_parse(struct str text, struct json **out, size_t *where) MUST_USE;
 void json_free(struct json *root);
 
@@ -35,9 +44,9 @@ bool json_bool(const struct json *j, bool *out) MUST_USE;
 size_t json_n(const struct json *arr);
 const struct json *json_at(const struct json *arr, size_t i);
 
-/* The decimal text of a number, or of a string that holds one; STR_NULL if `j` is neither or the number
- * is a real that 15 significant digits do not tell apart. The one place where a double is looked at.
- * Providers that send ids as numbers or strings are read with it too. */
+/* The decimal text of a number, or of a string that holds one; STR_NULL if `j` is neither or the
+ * number is a real that 15 significant digits do not tell apart. The one place where a double is
+ * looked at. Providers that send ids as numbers or strings are read with it too. */
 struct str json_number_text(const struct json *j, char out[JSON_NUMBER_TEXT]);
 
 /* The members of an object, in the order of the text. */
@@ -52,8 +61,8 @@ bool json_next(const struct json *obj, struct json_iter *it);
 /* Appends the value as compact JSON with sorted members: equal values, equal bytes. */
 void json_canonical(const struct json *j, struct buf *out);
 
-/* The bytes of member `name` at the top level of the object in `text`, which json_parse has accepted;
- * STR_NULL if absent. */
+/* The bytes of member `name` at the top level of the object in `text`, which json_parse has
+ * accepted; STR_NULL if absent. */
 struct str json_member_bytes(struct str text, struct str name);
 /* Appends JSON text without the white space between its tokens. The text must be valid. */
 void json_compact(struct str text, struct buf *out);

@@ -11,7 +11,8 @@
 
 /* JSON out: appends to a buffer, puts the commas, escapes. The order of calls is the document.
  *
- *     jw_open(w); jw_str(w, "id", id); jw_key(w, "data"); jw_open_list(w); … jw_close_list(w); jw_close(w);
+ *     jw_open(w); jw_str(w, "id", id);
+ *     jw_key(w, "data"); jw_open_list(w); … jw_close_list(w); jw_close(w);
  *
  * A NULL name writes a bare value (a list's item). Strings must be valid UTF-8. */
 struct jsonw {

@@ -1,5 +1,5 @@
-/* AES-256-GCM with a context per key that keeps its key schedule. Random 96 bit nonces are safe for 2^32
- * texts under one key (NIST SP 800-38D, 8.3); the key ring changes keys long before. */
+/* AES-256-GCM with a context per key that keeps its key schedule. Random 96 bit nonces are safe for
+ * 2^32 texts under one key (NIST SP 800-38D, 8.3); the key ring changes keys long before. */
 #include "core/crypto/aead.h"
 
 #include <openssl/evp.h>

@@ -12,13 +12,15 @@ enum { AEAD_KEY_LEN = 32, AEAD_NONCE_LEN = 12, AEAD_TAG_LEN = 16, AEAD_OVERHEAD 
 /* One AES-256-GCM key with a number that is written into what it seals. */
 struct aead_key;
 
-struct err aead_key_new(uint32_t number, const uint8_t key[AEAD_KEY_LEN], struct aead_key **out) MUST_USE;
+struct err aead_key_new(uint32_t number, const uint8_t key[AEAD_KEY_LEN],
+                        struct aead_key **out) MUST_USE;
 void aead_key_free(struct aead_key *k);
 uint32_t aead_key_number(const struct aead_key *k);
 
-/* Appends format byte ‖ key number ‖ random nonce ‖ ciphertext ‖ tag. `bound` is what the ciphertext is
- * bound to (table, column, row, tenant): moved elsewhere it does not open. */
-struct err aead_seal(struct aead_key *k, struct str bound, struct str plain, struct buf *out) MUST_USE;
+/* Appends format byte ‖ key number ‖ random nonce ‖ ciphertext ‖ tag. `bound` is what the
+ * ciphertext is bound to (table, column, row, tenant): moved elsewhere it does not open. */
+struct err aead_seal(struct aead_key *k, struct str bound, struct str plain,
+                     struct buf *out) MUST_USE;
 /* The key number of a sealed text; false if it is no such text. */
 bool aead_sealed_by(struct str sealed, uint32_t *number);
 /* ERR_CRYPTO if anything does not fit; the plain text lives in the arena. */

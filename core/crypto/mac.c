@@ -1,4 +1,5 @@
-/* Digests by OpenSSL, fetched once: in OpenSSL 3 the look-up by name costs more than a short digest. */
+/* Digests by OpenSSL, fetched once: in OpenSSL 3 the look-up by name costs more than a short
+ * digest. */
 #include "core/crypto/mac.h"
 
 #include <openssl/core_names.h>
@@ -8,7 +9,7 @@
 #include "core/crypto/random.h"
 
 static struct {
-    EVP_MD *sha256;
+    EVP_MD *sha256, *sha1;
     EVP_MD_CTX *md_ctx;
     EVP_MAC *hmac;
     EVP_MAC_CTX *hmac_ctx;
@@ -22,12 +23,13 @@ struct err crypto_open(void)
     if (sodium_init() < 0)
         return ERR(CRYPTO, "libsodium");
     c.sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    c.sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
     c.md_ctx = EVP_MD_CTX_new();
     c.hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     c.hmac_ctx = c.hmac != NULL ? EVP_MAC_CTX_new(c.hmac) : NULL;
     random_bytes(c.short_key, sizeof c.short_key);
-    if (c.sha256 == NULL || c.md_ctx == NULL || c.hmac_ctx == NULL)
-        return ERR(CRYPTO, "OpenSSL has no SHA-256");
+    if (c.sha256 == NULL || c.sha1 == NULL || c.md_ctx == NULL || c.hmac_ctx == NULL)
+        return ERR(CRYPTO, "OpenSSL lacks SHA-256 or SHA-1");
     return ERR_OK;
 }
 
@@ -37,6 +39,7 @@ void crypto_close(void)
     EVP_MAC_free(c.hmac);
     EVP_MD_CTX_free(c.md_ctx);
     EVP_MD_free(c.sha256);
+    EVP_MD_free(c.sha1);
     explicit_bzero(&c, sizeof c);
 }
 
@@ -46,6 +49,15 @@ void sha256(const struct str *parts, size_t n, uint8_t out[SHA256_LEN])
     int ok = EVP_DigestInit_ex2(c.md_ctx, c.sha256, NULL);
     for (size_t i = 0; i < n; i++)
         ok &= EVP_DigestUpdate(c.md_ctx, parts[i].p, parts[i].n);
+    ok &= EVP_DigestFinal_ex(c.md_ctx, out, NULL);
+    ASSERT(ok == 1);
+}
+
+void sha1_one(struct str s, uint8_t out[SHA1_LEN])
+{
+    ASSERT(c.sha1 != NULL);
+    int ok = EVP_DigestInit_ex2(c.md_ctx, c.sha1, NULL);
+    ok &= EVP_DigestUpdate(c.md_ctx, s.p, s.n);
     ok &= EVP_DigestFinal_ex(c.md_ctx, out, NULL);
     ASSERT(ok == 1);
 }

@@ -6,8 +6,8 @@
 
 #include "core/base/uuid.h"
 
-/* The one source of randomness: the kernel's, through a small buffer. Aborts if the kernel has none.
- * Tests and the simulation put another source in its place with random_source(). */
+/* The one source of randomness: the kernel's, through a small buffer. Aborts if the kernel has
+ * none. Tests and the simulation put another source in its place with random_source(). */
 void random_bytes(void *out, size_t n);
 uint64_t random_u64(void);
 /* Uniform in 0 … below - 1. */

@@ -1,5 +1,5 @@
-/* Phone numbers. The table is data: ITU-T E.164 country codes and national plans of the markets that reli
- * serves, read 2026-11; other countries are checked by E.164's own limits only. */
+/* Phone numbers. The table is data: ITU-T E.164 country codes and national plans of the markets
+ * that reli serves, read 2026-11; other countries are checked by E.164's own limits only. */
 #include "core/domain/phone.h"
 
 static const struct {

@@ -10,50 +10,51 @@
 #include "core/domain/failure.h"
 #include "core/domain/schedule.h"
 
-/* The life of a refund (domain.md, section 2.3), pure: reserve before send, rails in order, unknown stays
- * reserved. The flows load payment and refund, step, and commit both in one unit. */
+/* The life of a refund (domain.md, section 2.3), pure: reserve before send, rails in order, unknown
+ * stays reserved. The flows load payment and refund, step, and commit both in one unit. */
 
 /* X(NAME, word, final for the API) */
-#define REFUND_STATES(X)                                                                           \
-    X(PENDING_APPROVAL, "pending_approval", 0)                                                     \
-    X(PENDING, "pending", 0)                                                                       \
-    X(PROCESSING, "processing", 0)                                                                 \
-    X(IN_RECONCILIATION, "in_reconciliation", 0)                                                   \
-    X(COMPLETED, "completed", 1)                                                                   \
-    X(FAILED, "failed", 1)                                                                         \
-    X(REJECTED, "rejected", 1)                                                                     \
+#define REFUND_STATES(X)                         \
+    X(PENDING_APPROVAL, "pending_approval", 0)   \
+    X(PENDING, "pending", 0)                     \
+    X(PROCESSING, "processing", 0)               \
+    X(IN_RECONCILIATION, "in_reconciliation", 0) \
+    X(COMPLETED, "completed", 1)                 \
+    X(FAILED, "failed", 1)                       \
+    X(REJECTED, "rejected", 1)                   \
     X(CANCELLED, "cancelled", 1)
 
 /* A request over one rail: X(NAME, word, final) */
-#define RAIL_STATES(X)                                                                             \
-    X(SENDING, "sending", 0)                                                                       \
-    X(SUBMITTED, "submitted", 0)                                                                   \
-    X(UNCERTAIN, "uncertain", 0)                                                                   \
-    X(REJECTED, "rejected", 1)                                                                     \
-    X(SUCCEEDED, "succeeded", 1)                                                                   \
+#define RAIL_STATES(X)           \
+    X(SENDING, "sending", 0)     \
+    X(SUBMITTED, "submitted", 0) \
+    X(UNCERTAIN, "uncertain", 0) \
+    X(REJECTED, "rejected", 1)   \
+    X(SUCCEEDED, "succeeded", 1) \
     X(FAILED, "failed", 1)
 
-/* How money goes back: X(NAME, word). MANUAL: an operator's task. */
-#define REFUND_RAILS(X)                                                                            \
-    X(NONE, "")                                                                                    \
-    X(REVERSAL, "reversal")                                                                        \
-    X(PAYOUT, "payout")                                                                            \
+/* How money goes back: X(NAME, word). MANUAL: an operator's task; its attempt is `submitted` from
+ * the start, is never polled, and ends by CONFIRM, or by FAILURE if it was not paid. */
+#define REFUND_RAILS(X)     \
+    X(NONE, "")             \
+    X(REVERSAL, "reversal") \
+    X(PAYOUT, "payout")     \
     X(MANUAL, "manual")
 
-#define REFUND_EVENTS(X)                                                                           \
-    X(APPROVE, "approve")             /* operator, not the requester */                            \
-    X(REJECT, "reject")               /* operator */                                               \
-    X(CANCEL, "cancel")               /* merchant: nothing was sent */                             \
-    X(DISPATCH, "dispatch")           /* we: the next rail is about to be asked */                 \
-    X(ACCEPTED, "accepted")           /* answer: taken, outcome to come */                         \
-    X(REFUSED, "refused")             /* answer: definitely not taken */                           \
-    X(AMBIGUOUS, "ambiguous")         /* no usable answer */                                       \
-    X(SUCCESS, "success")             /* result or query: money has gone back */                   \
-    X(FAILURE, "failure")             /* result or query: definitely not */                        \
-    X(STILL_PENDING, "still_pending") /* query */                                                  \
-    X(UNREACHABLE, "unreachable")     /* query: nothing certain */                                 \
-    X(CONFIRM, "confirm")             /* operator: a manual refund was paid out */                 \
-    X(REVOKE, "revoke")               /* provider: a completed refund turned out failed */         \
+#define REFUND_EVENTS(X)                                                                   \
+    X(APPROVE, "approve")             /* operator, not the requester */                    \
+    X(REJECT, "reject")               /* operator */                                       \
+    X(CANCEL, "cancel")               /* merchant: nothing was sent */                     \
+    X(DISPATCH, "dispatch")           /* we: the next rail is about to be asked */         \
+    X(ACCEPTED, "accepted")           /* answer: taken, outcome to come */                 \
+    X(REFUSED, "refused")             /* answer: definitely not taken */                   \
+    X(AMBIGUOUS, "ambiguous")         /* no usable answer */                               \
+    X(SUCCESS, "success")             /* result or query: money has gone back */           \
+    X(FAILURE, "failure")             /* result or query: definitely not */                \
+    X(STILL_PENDING, "still_pending") /* query */                                          \
+    X(UNREACHABLE, "unreachable")     /* query: nothing certain */                         \
+    X(CONFIRM, "confirm")             /* operator: a manual refund was paid out */         \
+    X(REVOKE, "revoke")               /* provider: a completed refund turned out failed */ \
     X(TICK, "tick")
 
 enum refund_status {
@@ -123,18 +124,19 @@ struct refund {
 
 struct refund_rules {
     int n_rails;
-    enum refund_rail rails[REFUND_MAX_RAILS]; /* in order; the last may be MANUAL */
+    enum refund_rail rails[REFUND_MAX_RAILS]; /* in order, each used once; the last may be MANUAL */
     int64_t sending_lease_us;                 /* 60 s */
     int64_t unknown_after_us;                 /* 15 min from sent_at: then in_reconciliation */
     struct schedule poll, recon;
 };
+/* Reversal, then payout (the caller drops what the provider lacks); times of domain.md, 3. */
 void refund_rules_default(struct refund_rules *r);
 
 struct refund_event {
     enum refund_event_kind kind;
-    int attempt;          /* n of the rail attempt; 0 none */
-    bool same_person;     /* APPROVE: the approver is the requester */
-    struct money amount;  /* SUCCESS: reported; currency 0: not said */
+    int attempt;         /* n of the rail attempt; 0 none (CONFIRM then finds it) */
+    bool same_person;    /* APPROVE: the approver is the requester */
+    struct money amount; /* SUCCESS: reported; currency 0: not said */
     enum failure_code code;
     struct str provider_ref, receipt, provider_code, message;
     uint32_t random;
@@ -156,33 +158,44 @@ const char *refund_notice_type(enum refund_notice n);
 /* What a step does to the payment's amounts and the books. */
 enum refund_money {
     REFUND_MONEY_NONE,
-    REFUND_MONEY_RELEASE, /* reserved -= amount */
-    REFUND_MONEY_SETTLE,  /* reserved -= amount, refunded += amount; Dr merchant_pending / Cr provider_receivable */
-    REFUND_MONEY_SETTLE_LATE, /* refunded += amount although the reserve was released: may exceed what was received:
-                                 the caller posts to the books and raises double_refund if it does */
-    REFUND_MONEY_UNDO,    /* a settled refund is taken back: refunded -= amount, the reverse posting */
+    REFUND_MONEY_RELEASE,     /* reserved -= amount */
+    REFUND_MONEY_SETTLE,      /* reserved -= amount, refunded += amount;
+                                 Dr merchant_pending / Cr provider_receivable */
+    REFUND_MONEY_SETTLE_LATE, /* refunded += amount although the reserve was released: may exceed
+                                 what was received: the caller posts to the books and raises
+                                 double_refund if it does */
+    REFUND_MONEY_UNDO, /* a settled refund is taken back: refunded -= amount, the reverse posting */
 };
 
-enum refund_exception { REFUND_EXCEPTION_NONE, REFUND_EXCEPTION_STUCK, REFUND_EXCEPTION_MANUAL,
-                        REFUND_EXCEPTION_REVOKED, REFUND_EXCEPTION_LATE, REFUND_EXCEPTION_INTEGRITY };
+enum refund_exception {
+    REFUND_EXCEPTION_NONE,
+    REFUND_EXCEPTION_STUCK,
+    REFUND_EXCEPTION_MANUAL, /* an operator has to pay by hand */
+    REFUND_EXCEPTION_REVOKED,
+    REFUND_EXCEPTION_LATE, /* paid after it had ended, or while another rail is at work */
+    REFUND_EXCEPTION_INTEGRITY,
+    REFUND_EXCEPTION_DOUBLE, /* two rails have moved money: double_refund */
+};
 
 struct refund_effects {
     bool changed;
     enum refund_notice notice; /* version has grown by one when not NONE */
     enum refund_money money;
     enum refund_exception exception;
-    const char *action;        /* audit */
-    int ask_attempt;           /* TICK: ask the provider about this attempt */
-    enum refund_rail next_rail; /* a rail failed definitely and this one is left: the caller dispatches it */
+    const char *action;         /* audit */
+    int ask_attempt;            /* TICK: ask the provider about this attempt */
+    enum refund_rail next_rail; /* a rail failed definitely and this one is left, or a TICK found
+                                   that nobody has dispatched it: the caller does */
 };
 
-/* Starts a refund: PENDING or PENDING_APPROVAL, version 1, notice PENDING. The caller has reserved the amount and filled
- * amount and created_at_us. */
+/* Starts a refund: PENDING or PENDING_APPROVAL, version 1, notice PENDING. The caller has reserved
+ * the amount and filled amount and created_at_us. */
 void refund_begin(struct refund *r, bool needs_approval, struct refund_effects *out);
-/* Moves `r`. ERR_INVALID_STATE if impossible (r unchanged); out of date or repeated: ERR_OK, nothing changed.
- * ERR_FORBIDDEN for an approval by the requester. */
-struct err refund_step(struct refund *r, const struct refund_event *ev, const struct refund_rules *rules,
-                       int64_t now_us, struct refund_effects *out) MUST_USE;
+/* Moves `r`. ERR_INVALID_STATE if impossible (r unchanged); out of date or repeated: ERR_OK,
+ * nothing changed. ERR_FORBIDDEN for an approval by the requester. */
+struct err refund_step(struct refund *r, const struct refund_event *ev,
+                       const struct refund_rules *rules, int64_t now_us,
+                       struct refund_effects *out) MUST_USE;
 int64_t refund_deadline_us(const struct refund *r, const struct refund_rules *rules);
 bool refund_may_move(enum refund_status from, enum refund_status to);
 bool rail_may_move(enum rail_status from, enum rail_status to);
@@ -190,7 +203,8 @@ struct rail_attempt *refund_attempt(struct refund *r, int n);
 /* The rail that would be asked next; NONE if there is none left. */
 enum refund_rail refund_next_rail(const struct refund *r, const struct refund_rules *rules);
 
-/* Whether a payment that received, refunded and reserved this much may give back `amount` more (I4). */
+/* Whether a payment that received, refunded and reserved this much may give back `amount` more
+ * (I4). */
 bool refund_fits(int64_t received, int64_t refunded, int64_t reserved, int64_t amount);
 
 #endif

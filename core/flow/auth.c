@@ -50,8 +50,10 @@ bool auth_key_ok(struct str key)
     if (key.n != AUTH_KEY_LEN || (!str_starts(key, STR("sk_")) && !str_starts(key, STR("rk_"))))
         return false;
     struct str mode = str_n(key.p + 3, 5);
-    return (str_eq(mode, STR("test_")) || str_eq(mode, STR("live_"))) &&
-           str_is_printable_ascii(key);
+    for (size_t i = 8; i < key.n; i++)
+        if (!ascii_is_digit(key.p[i]) && (key.p[i] < 'a' || key.p[i] > 'f'))
+            return false;
+    return str_eq(mode, STR("test_")) || str_eq(mode, STR("live_"));
 }
 
 void auth_key_make(bool live, char out[AUTH_KEY_LEN + 1])
@@ -93,7 +95,8 @@ enum {
     K_EXPIRES,
     K_MERCHANT_STATUS,
     K_COUNTRY,
-    K_NEEDS_KEY
+    K_NEEDS_KEY,
+    K_APPROVAL
 };
 
 static struct err read_key(struct flow *f, const struct rows *r, struct principal *who)
@@ -111,6 +114,7 @@ static struct err read_key(struct flow *f, const struct rows *r, struct principa
         .key = rows_uuid(r, 0, K_ID),
         .live = str_eq(rows_str(r, 0, K_MODE), STR("live")),
         .needs_idempotency_key = rows_bool(r, 0, K_NEEDS_KEY),
+        .refund_approval_above = rows_i64(r, 0, K_APPROVAL),
     };
     if (!auth_scopes_parse(rows_str(r, 0, K_SCOPES), &who->scopes))
         return ERR(INTERNAL, "stored scopes not understood");

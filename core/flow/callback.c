@@ -16,6 +16,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/ask.h"
 #include "core/flow/record.h"
+#include "core/flow/refund.h"
 #include "core/flow/render.h"
 
 /* ---- receive ---- */
@@ -98,7 +99,7 @@ static struct err fill(struct receive *r, const struct callback_input *in)
         .subject_id = subject,
         .dedupe_key = arena_dup(&r->arena, str_n((char *)digest, sizeof digest)),
         .id = id,
-        .mode = mode_word((payment.b[15] & 0x10) != 0),
+        .mode = mode_word(id_is_live(payment)),
         .provider = str_c(r->gateway->name),
         .payment_id = payment,
         .attempt_n = (int16_t)n,
@@ -214,7 +215,7 @@ static void close_with(struct process *p, const char *state, const char *reason,
         V_TIME(now),
         V_UUID_OPT(id),
         V_TEXT(exception != NULL ? str_c(exception) : STR_NULL),
-        V_TEXT(mode_word((p->payment.b[15] & 0x10) != 0)),
+        V_TEXT(mode_word(id_is_live(p->payment))),
         V_UUID(p->payment),
     };
     log_info("callback.closed", F_ID("payment", p->payment), F_C("state", state),
@@ -346,6 +347,61 @@ static void judge(struct process *p)
     ask_start(p->flow, &rq, asked, p);
 }
 
+/* ---- a callback about a refund ---- */
+
+static void refund_moved(void *ctx, struct err err, const struct refund_moved *result)
+{
+    struct process *p = ctx;
+    struct flow *f = p->flow;
+    struct uuid merchant = p->merchant, refund = p->payment;
+    bool next = !err_is(err) && result->fx->next_rail != REFUND_RAIL_NONE && !f->closing;
+    if (err.code == ERR_CONFLICT || err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
+        close_with(p, "ignored", "state", NULL);
+        return;
+    }
+    if (!err_is(err))
+        crash_point(CRASH_CALLBACK_PROCESSED);
+    finish(p, err);
+    if (next)
+        refund_run(f, merchant, refund, NULL, NULL);
+}
+
+static void hear_refund(struct process *p)
+{
+    if (p->said.verdict != GW_SUCCEEDED && p->said.verdict != GW_FAILED) {
+        close_with(p, "processed", "undecided", NULL); /* the polls decide */
+        return;
+    }
+    p->inbound = (struct move_inbound){p->subject, p->dedupe_key, p->n};
+    struct refund_move rq = {
+        .merchant = p->merchant,
+        .refund = p->payment,
+        .event = {.kind =
+                      p->said.verdict == GW_SUCCEEDED ? REFUND_EVENT_SUCCESS : REFUND_EVENT_FAILURE,
+                  .attempt = p->attempt,
+                  .amount = p->said.amount,
+                  .code = p->said.code,
+                  .provider_ref = p->said.provider_ref,
+                  .receipt = p->said.receipt,
+                  .provider_code = p->said.provider_code,
+                  .message = p->said.message},
+        .actor = STR("provider"),
+        .inbound = &p->inbound,
+    };
+    enter(p, PROCESS_MOVE);
+    refund_move_start(p->flow, &rq, refund_moved, p);
+}
+
+static struct err parse(struct process *p, struct str raw)
+{
+    struct gw_callback in = {.body = raw};
+    bool refund = id_is_refund(p->payment);
+    if (p->gateway == NULL || (refund && p->gateway->refund_callback_parse == NULL))
+        return ERR(PARSE, "no such gateway");
+    return refund ? p->gateway->refund_callback_parse(&in, &p->arena, &p->said)
+                  : p->gateway->callback_parse(&in, &p->arena, &p->said);
+}
+
 static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
 {
     struct process *p = ctx;
@@ -385,9 +441,13 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
         finish(p, err);
         return;
     }
-    struct gw_callback in = {.body = raw};
-    if (p->gateway == NULL || err_is(p->gateway->callback_parse(&in, &p->arena, &p->said))) {
+    if (err_is(parse(p, raw))) {
         close_with(p, "ignored", "not_understood", NULL);
+        return;
+    }
+    if (id_is_refund(p->payment)) {
+        enter(p, PROCESS_PAYMENT);
+        hear_refund(p);
         return;
     }
     struct value params[] = {V_UUID(p->merchant), V_UUID(p->payment)};

@@ -298,7 +298,8 @@ static void looked(void *ctx, struct err err, const struct rows *r)
                !rows_null(r, 0, I_NOW) && rows_null(r, 0, I_STATUS)) {
         enter(c, CHARGE_SEND); /* our own commit, of which we had no answer */
         send(c);
-    } else if (rows_null(r, 0, I_STATUS) || (rows_null(r, 0, I_PROBLEM) && rows_null(r, 0, I_NOW))) {
+    } else if (rows_null(r, 0, I_STATUS) ||
+               (rows_null(r, 0, I_PROBLEM) && rows_null(r, 0, I_NOW))) {
         in_flight(c, r); /* or its payment was refused, and the refusal is still to be stored */
     } else {
         replay(c, r);
@@ -387,7 +388,7 @@ static void owner(struct charge *c)
 static struct uuid payment_id(const struct charge *c)
 {
     struct uuid id = random_uuid(loop_wall_us(c->flow->loop));
-    id.b[15] = (uint8_t)((id.b[15] & 0xe0) | (c->in.live ? 0x10 : 0));
+    id.b[15] = (uint8_t)((id.b[15] & 0xc0) | (c->in.live ? 0x10 : 0));
     return id;
 }
 

@@ -10,6 +10,7 @@
 #include "core/flow/callback.h"
 #include "core/flow/deliver.h"
 #include "core/flow/fanout.h"
+#include "core/flow/refund.h"
 #include "core/flow/tick.h"
 #include "store/kinds.h"
 
@@ -52,6 +53,8 @@ static void work(struct running *r)
     metric_add(&taken_total, 1);
     if (str_eq(row->kind, STR("payment")))
         tick_start(f, row->merchant_id, row->subject, work_done, r);
+    else if (str_eq(row->kind, STR("refund")))
+        refund_run(f, row->merchant_id, row->subject, work_done, r);
     else if (str_eq(row->kind, STR("inbound")))
         callback_process(f, row->merchant_id, row->subject, row->n, r->unit.tries, work_done, r);
     else if (str_eq(row->kind, STR("fanout")))
@@ -74,7 +77,7 @@ static void leased(void *ctx)
 static struct str kind_word(struct str kind)
 {
     static const struct str words[] = {
-        {"payment", 7}, {"inbound", 7}, {"fanout", 6}, {"delivery", 8}};
+        {"payment", 7}, {"refund", 6}, {"inbound", 7}, {"fanout", 6}, {"delivery", 8}};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(kind, words[i]))
             return words[i];

@@ -7,6 +7,24 @@
 
 enum { SNAPSHOT_MAX = 256 * 1024 };
 
+struct event_row record_event_of(struct flow *f, const struct payment_record *rec, const char *type,
+                                 struct str data)
+{
+    return (struct event_row){
+        .merchant_id = rec->merchant,
+        .subject_id = rec->id,
+        .seq = rec->p.version,
+        .id = random_uuid(loop_wall_us(f->loop)),
+        .mode = mode_word(rec->live),
+        .type = str_c(type),
+        .data = data,
+        .at = rec->p.updated_at_us,
+        .bucket = job_bucket(rec->id),
+        .owner = f->replica,
+        .lease = loop_wall_us(f->loop) + FLOW_LEASE_US,
+    };
+}
+
 struct err record_event(struct flow *f, struct arena *a, const struct payment_record *rec,
                         enum payment_notice notice, struct event_row *out)
 {
@@ -20,19 +38,7 @@ struct err record_event(struct flow *f, struct arena *a, const struct payment_re
     buf_free(&b);
     if (data.p == NULL)
         return ERR(NO_MEMORY, "snapshot");
-    *out = (struct event_row){
-        .merchant_id = rec->merchant,
-        .subject_id = rec->id,
-        .seq = rec->p.version,
-        .id = random_uuid(loop_wall_us(f->loop)),
-        .mode = mode_word(rec->live),
-        .type = str_c(payment_notice_type(notice)),
-        .data = data,
-        .at = rec->p.updated_at_us,
-        .bucket = job_bucket(rec->id),
-        .owner = f->replica,
-        .lease = loop_wall_us(f->loop) + FLOW_LEASE_US,
-    };
+    *out = record_event_of(f, rec, payment_notice_type(notice), data);
     return ERR_OK;
 }
 
@@ -85,33 +91,101 @@ static struct uuid account_row(struct arena *a, const struct payment_record *rec
     return out->id;
 }
 
-void record_posting(struct arena *a, const struct payment_record *rec,
-                    const struct payment_effects *fx, struct move_unit *out)
+void record_transfer(struct arena *a, const struct payment_record *rec,
+                     const struct record_transfer *t, struct move_unit *out)
 {
-    bool ours = fx->posting == POSTING_RECEIVED;
     int64_t now = rec->p.updated_at_us;
-    if (fx->posting == POSTING_NONE)
-        return;
-    uint16_t currency = fx->posted.currency;
-    struct uuid debit = account_row(a, rec, "provider_receivable", rec->account_id, currency, now,
-                                    &out->accounts[0]);
-    struct uuid credit = account_row(a, rec, ours ? "merchant_pending" : "unallocated",
-                                     rec->merchant, currency, now, &out->accounts[1]);
+    ASSERT(out->n_transfers == 0); /* one per unit, so far */
+    struct uuid debit =
+        account_row(a, rec, t->debit, t->debit_owner, t->amount.currency, now, &out->accounts[0]);
+    struct uuid credit =
+        account_row(a, rec, t->credit, t->credit_owner, t->amount.currency, now, &out->accounts[1]);
     out->n_accounts = 2;
     out->n_transfers = 1;
-    out->row.journal_id = ours ? rec->id : attempt_id(rec->id, fx->posted_attempt);
+    out->row.journal_id = t->journal;
     out->row.journal_steps = 1;
     out->transfers[0] = (struct transfer_row){
         .merchant_id = rec->merchant,
         .payment_id = rec->id,
-        .journal_id = out->row.journal_id,
+        .journal_id = t->journal,
         .step = 1,
         .mode = mode_word(rec->live),
-        .kind = ours ? STR("payment_received") : STR("payment_unallocated"),
+        .kind = t->kind,
         .debit_id = debit,
         .credit_id = credit,
-        .amount = fx->posted.minor,
+        .amount = t->amount.minor,
         .currency = out->accounts[0].currency,
+        .at = now,
+    };
+}
+
+void record_posting(struct arena *a, const struct payment_record *rec,
+                    const struct payment_effects *fx, struct move_unit *out)
+{
+    bool ours = fx->posting == POSTING_RECEIVED;
+    if (fx->posting == POSTING_NONE)
+        return;
+    struct record_transfer t = {
+        .journal = ours ? rec->id : attempt_id(rec->id, fx->posted_attempt),
+        .kind = ours ? STR("payment_received") : STR("payment_unallocated"),
+        .debit = "provider_receivable",
+        .debit_owner = rec->account_id,
+        .credit = ours ? "merchant_pending" : "unallocated",
+        .credit_owner = rec->merchant,
+        .amount = fx->posted,
+    };
+    record_transfer(a, rec, &t, out);
+}
+
+struct err record_call(struct flow *f, struct arena *a, const struct payment_record *rec,
+                       const struct move_call *call, struct move_unit *out)
+{
+    struct buf sealed;
+    struct uuid id = random_uuid(loop_wall_us(f->loop));
+    buf_init(&sealed, call->body.n + 256);
+    struct err err =
+        vault_seal(f->vault, "provider_call.body", rec->merchant, id, call->body, &sealed);
+    struct str body = err_is(err) ? STR_NULL : arena_dup(a, buf_view(&sealed));
+    buf_free(&sealed);
+    if (body.p == NULL)
+        return err_is(err) ? err : ERR(NO_MEMORY, "provider call");
+    out->n_calls = 1;
+    out->calls[0] = (struct call_row){
+        .merchant_id = rec->merchant,
+        .payment_id = rec->id,
+        .id = id,
+        .mode = mode_word(rec->live),
+        .attempt_n = (int16_t)call->attempt,
+        .op = str_c(call->op),
+        .http_status = call->http_status,
+        .took_us = call->took_us,
+        .outcome = str_c(call->outcome),
+        .body = body,
+        .at = loop_wall_us(f->loop),
+    };
+    return ERR_OK;
+}
+
+void record_inbound(const struct move_inbound *inbound, struct move_unit *out)
+{
+    out->row.inbound_subject = inbound->subject;
+    out->row.inbound_key = inbound->dedupe_key;
+    out->row.inbound_n = inbound->n;
+    out->row.inbound_state = STR("processed");
+}
+
+void record_exception(struct flow *f, const struct payment_record *rec, const char *kind,
+                      struct str detail, struct move_unit *out)
+{
+    int64_t now = loop_wall_us(f->loop);
+    out->n_exceptions = 1;
+    out->exceptions[0] = (struct exception_row){
+        .merchant_id = rec->merchant,
+        .payment_id = rec->id,
+        .id = random_uuid(now),
+        .mode = mode_word(rec->live),
+        .kind = str_c(kind),
+        .detail = detail,
         .at = now,
     };
 }

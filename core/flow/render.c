@@ -4,7 +4,7 @@
 #include "core/codec/json.h"
 
 static const struct str nobody = {"\"phone\":null,\"email\":null,\"name\":null", 37};
-static const struct str no_reference = {"\"provider_transaction_id\":null", 30};
+static const struct str reference_name = {"\"provider_transaction_id\":", 26};
 
 static void put_optional(struct buf *out, const char *name, struct str s)
 {
@@ -106,7 +106,8 @@ void render_payment(struct jsonw *w, const struct payment_record *rec, struct st
 }
 
 /* The first of each pattern is the member itself: what stands before it is ids, words and quoted
- * texts, and a quoted text cannot hold a bare quotation mark. */
+ * texts, and a quoted text cannot hold a bare quotation mark. A reference is looked for by its
+ * name, because the metadata behind one that is there already may hold the pattern with a null. */
 void render_snapshot(struct buf *out, struct str snapshot, struct str person,
                      struct str provider_ref)
 {
@@ -116,11 +117,11 @@ void render_snapshot(struct buf *out, struct str snapshot, struct str person,
         buf_str(out, person);
         snapshot = str_from(snapshot, at + nobody.n);
     }
-    at = provider_ref.n > 0 ? str_find_str(snapshot, no_reference) : SIZE_MAX;
-    if (at != SIZE_MAX) {
+    at = provider_ref.n > 0 ? str_find_str(snapshot, reference_name) : SIZE_MAX;
+    if (at != SIZE_MAX && str_starts(str_from(snapshot, at + reference_name.n), STR("null"))) {
         buf_str(out, str_first(snapshot, at));
         put_optional(out, "provider_transaction_id", provider_ref);
-        snapshot = str_from(snapshot, at + no_reference.n);
+        snapshot = str_from(snapshot, at + reference_name.n + 4);
     }
     buf_str(out, snapshot);
 }

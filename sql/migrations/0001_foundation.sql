@@ -17,6 +17,7 @@ create table reli.merchant (
     status text not null check (status in ('onboarding', 'active', 'suspended', 'closed')),
     kyc_level int2 not null default 0,
     require_idempotency_key bool not null default false,
+    refund_approval_above int8, -- minor units; larger refunds need a second person
     webhook_secret bytea not null, -- sealed; signs what goes to a payment's own callback_url
     created_at timestamptz not null,
     updated_at timestamptz not null,
@@ -137,6 +138,64 @@ create table reli.attempt (
     updated_at timestamptz not null,
     version int4 not null default 1,
     primary key (merchant_id, payment_id, n)
+) partition by range (payment_id);
+
+-- Money on its way back. Its events are the payment's: their seq is the payment's version.
+create table reli.refund (
+    merchant_id uuid not null,
+    id uuid not null,
+    payment_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    status text not null check (status in ('pending_approval', 'pending', 'processing',
+        'in_reconciliation', 'completed', 'failed', 'rejected', 'cancelled')),
+    version int4 not null, -- seq of its last event
+    amount int8 not null check (amount > 0),
+    currency text not null,
+    reason text,
+    requested_by text not null,
+    approved_by text,
+    account_id uuid not null,
+    late bool not null default false,
+    failure_code text,
+    failure_provider_code text,
+    failure_message text,
+    provider_ref text,
+    receipt text,
+    recon_since timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    completed_at timestamptz,
+    primary key (merchant_id, id)
+) partition by range (id);
+
+create table reli.refund_attempt (
+    merchant_id uuid not null,
+    refund_id uuid not null,
+    n int2 not null check (n between 1 and 15),
+    mode text not null check (mode in ('test', 'live')),
+    rail text not null check (rail in ('reversal', 'payout', 'manual')),
+    status text not null check (status in ('sending', 'submitted', 'uncertain', 'rejected', 'succeeded',
+        'failed')),
+    provider_ref text,
+    receipt text,
+    provider_code text,
+    code text,
+    sent_at timestamptz not null,
+    answered_at timestamptz,
+    poll_n int2 not null default 0,
+    next_poll_at timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, refund_id, n)
+) partition by range (refund_id);
+
+-- A payment's refunds.
+create table reli.refund_owner (
+    merchant_id uuid not null,
+    payment_id uuid not null,
+    refund_id uuid not null,
+    primary key (merchant_id, payment_id, refund_id)
 ) partition by range (payment_id);
 
 -- What happened, in public words. data is the payment as it was, without personal data.
@@ -296,7 +355,8 @@ create table reli.idempotency_3 partition of reli.idempotency for values in (3);
 -- The next deadline of each machine. The key orders (kind, subject, n); bucket spreads replicas.
 create table reli.job (
     merchant_id uuid not null,
-    kind text not null check (kind in ('payment', 'inbound', 'fanout', 'delivery', 'upkeep')),
+    kind text not null check (kind in ('payment', 'refund', 'inbound', 'fanout', 'delivery',
+        'upkeep')),
     subject uuid not null,
     n int4 not null default 0,
     bucket int2 not null,
@@ -352,7 +412,7 @@ create table reli.exception_item (
     id uuid not null,
     mode text not null check (mode in ('test', 'live')),
     kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund', 'stuck',
-        'sig_forged', 'receipt_taken', 'callback_dead')),
+        'sig_forged', 'receipt_taken', 'callback_dead', 'refund_manual', 'refund_revoked', 'refund_late')),
     subject_id uuid not null,
     detail text,
     status text not null check (status in ('open', 'assigned', 'resolved')),
@@ -436,7 +496,8 @@ declare
     part text;
 begin
     foreach t in array array['payment', 'attempt', 'event', 'audit_log', 'ledger_transfer',
-            'provider_event', 'provider_call', 'webhook_delivery', 'delivery_owner'] loop
+            'provider_event', 'provider_call', 'webhook_delivery', 'delivery_owner', 'refund',
+            'refund_attempt', 'refund_owner'] loop
         if to_regclass(format('reli.%I', t || '_default')) is null then
             execute format('create table reli.%I partition of reli.%I default', t || '_default', t);
             made := made + 1;

@@ -1,5 +1,5 @@
--- $1 uuid merchant, $2 uuid id, $3 text mode, $4 text prefix, $5 text scopes, $6 bytea hash, $7 timestamptz now.
--- A live key needs an approved merchant. Row: the id if it was made.
+-- $1 uuid merchant, $2 uuid id, $3 text mode, $4 text prefix, $5 text scopes, $6 bytea hash, $7
+-- timestamptz now. A live key needs an approved merchant. Row: the id if it was made.
 with m as (
     select merchant_id from reli.merchant
     where merchant_id = $1 and status = 'active' and ($3::text = 'test' or kyc_level > 0)

@@ -1,4 +1,5 @@
--- Balances: what is rolled up and what still waits, seen in one snapshot. $1 uuid merchant, $2 text mode.
+-- Balances: what is rolled up and what still waits, seen in one snapshot. $1 uuid merchant, $2 text
+-- mode.
 -- Columns: account id, type, owner, currency, debits minus credits.
 with waiting as (
     select t.debit_id, t.credit_id, t.amount

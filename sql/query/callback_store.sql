@@ -1,7 +1,8 @@
--- Stores callbacks with the job that processes each. A body that is known already (same URL, same digest)
--- is left alone. Rows: ord int4, for the new ones.
+-- Stores callbacks with the job that processes each. A body that is known already (same URL, same
+-- digest) is left alone. Rows: ord int4, for the new ones.
 with u as materialized (
-    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::text[], $7::text[],
+    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::text[],
+        $7::text[],
         $8::uuid[], $9::int2[], $10::text[], $11::bool[], $12::bytea[], $13::timestamptz[],
         $14::int4[], $15::int2[], $16::uuid[], $17::timestamptz[])
     as u(ord, merchant_id, subject_id, dedupe_key, id, mode, provider, payment_id, attempt_n,
@@ -18,7 +19,8 @@ kept as (
 ),
 jobs as (
     insert into reli.job (merchant_id, kind, subject, n, bucket, run_at, lease_owner, lease_until)
-    select u.merchant_id, 'inbound', u.subject_id, u.job_n, u.job_bucket, u.at, u.job_owner, u.job_lease
+    select u.merchant_id, 'inbound', u.subject_id, u.job_n, u.job_bucket, u.at, u.job_owner,
+        u.job_lease
     from u where coalesce(u.id in (select id from kept), false)
 )
 select u.ord from u where coalesce(u.id in (select id from kept), false)

@@ -1,11 +1,13 @@
--- Makes the deliveries of events (u: one row per endpoint; f: one row per event, whose fan-out job is
--- done). One per event and endpoint: what exists is left alone. Rows: ord int4 and the id of each new delivery.
+-- Makes the deliveries of events (u: one row per endpoint; f: one row per event, whose fan-out job
+-- is done). One per event and endpoint: what exists is left alone. Rows: ord int4 and the id of
+-- each new delivery.
 with f as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int4[])
     as f(ord, merchant_id, payment_id, seq)
 ),
 u as materialized (
-    select * from unnest($5::int4[], $6::uuid[], $7::uuid[], $8::text[], $9::uuid[], $10::int4[], $11::uuid[],
+    select * from unnest($5::int4[], $6::uuid[], $7::uuid[], $8::text[], $9::uuid[], $10::int4[],
+        $11::uuid[],
         $12::text[], $13::uuid[], $14::int2[], $15::timestamptz[], $16::int2[], $17::uuid[],
         $18::timestamptz[])
     as u(ord, merchant_id, id, mode, payment_id, seq, event_id, event_type, endpoint_id, n,

@@ -1,7 +1,7 @@
 -- A delivery with what it sends and where to. $1 uuid merchant, $2 uuid delivery.
--- Columns: status, revision, tries, payment_id, seq, event_id, event_type, endpoint_id, mode, created_at;
--- event data and created_at; payment pii, callback_url; endpoint url, status, secrets; merchant
--- webhook_secret.
+-- Columns: status, revision, tries, payment_id, seq, event_id, event_type, endpoint_id, mode,
+-- created_at; event data and created_at; payment pii, callback_url; endpoint url, status, secrets;
+-- merchant webhook_secret.
 select d.status, d.revision, d.tries, d.payment_id, d.seq, d.event_id, d.event_type, d.endpoint_id,
     d.mode, d.created_at, e.data, e.created_at, p.pii, p.callback_url, w.url, w.status, w.secrets,
     m.webhook_secret

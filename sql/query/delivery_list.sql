@@ -1,5 +1,5 @@
--- Deliveries, newest first. $1 uuid merchant, $2 text mode, $3 text status or null, $4 uuid cursor or null,
--- $5 int8 limit.
+-- Deliveries, newest first. $1 uuid merchant, $2 text mode, $3 text status or null, $4 uuid cursor
+-- or null, $5 int8 limit.
 select d.id, d.payment_id, d.seq, d.event_id, d.event_type, d.endpoint_id, d.status, d.tries,
     d.next_at, d.last_http, d.last_error, d.created_at, d.updated_at
 from reli.webhook_delivery d

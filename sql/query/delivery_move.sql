@@ -1,5 +1,6 @@
--- Moves deliveries by compare-and-set on the revision, with their jobs and what their endpoints learn.
--- endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable). Rows: ord int4 of those that moved.
+-- Moves deliveries by compare-and-set on the revision, with their jobs and what their endpoints
+-- learn. endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable). Rows: ord int4 of those
+-- that moved.
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int4[], $5::text[], $6::int2[],
         $7::timestamptz[], $8::int4[], $9::text[], $10::int8[], $11::timestamptz[],
@@ -26,7 +27,8 @@ endpoints as (
                              then 'failing' else w.status_reason end
     from (select distinct on (u.merchant_id, u.endpoint_id) u.merchant_id, u.endpoint_id,
               u.endpoint_state as state, u.at
-          from u where u.endpoint_state is not null and coalesce(u.id in (select id from moved), false)
+          from u where u.endpoint_state is not null
+              and coalesce(u.id in (select id from moved), false)
           order by u.merchant_id, u.endpoint_id, u.endpoint_state = 'gone' desc) k
     where w.merchant_id = k.merchant_id and w.id = k.endpoint_id
       and (k.state <> 'ok' or w.failing_since is not null)

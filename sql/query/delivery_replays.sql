@@ -1,4 +1,5 @@
--- The number of the next delivery of the same event to the same place. $1 uuid merchant, $2 uuid delivery, $3 text mode.
+-- The number of the next delivery of the same event to the same place. $1 uuid merchant, $2 uuid
+-- delivery, $3 text mode.
 -- Columns: payment_id, seq, event_id, event_type, endpoint_id, mode, next n.
 select d.payment_id, d.seq, d.event_id, d.event_type, d.endpoint_id, d.mode,
     (select max(o.n) + 1 from reli.delivery_owner o

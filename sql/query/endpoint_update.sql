@@ -1,6 +1,7 @@
--- $1 uuid merchant, $2 uuid endpoint, $3 text mode; null leaves as it is: $4 url, $5 events, $6 description, $7 status,
--- $8 bytea secrets; $9 timestamptz now. Row: the id if it is there.
-update reli.webhook_endpoint w set url = coalesce($4::text, w.url), events = coalesce($5::text, w.events),
+-- $1 uuid merchant, $2 uuid endpoint, $3 text mode; null leaves as it is: $4 url, $5 events, $6
+-- description, $7 status, $8 bytea secrets; $9 timestamptz now. Row: the id if it is there.
+update reli.webhook_endpoint w set url = coalesce($4::text, w.url),
+    events = coalesce($5::text, w.events),
     description = coalesce($6::text, w.description), status = coalesce($7::text, w.status),
     status_reason = case when $7::text is null then w.status_reason
                          when $7 = 'disabled' then 'manual' end,

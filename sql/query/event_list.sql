@@ -1,4 +1,5 @@
--- Events of one subject behind a seq. $1 uuid merchant, $2 uuid subject, $3 int4 seq, $4 int8 limit.
+-- Events of one subject behind a seq. $1 uuid merchant, $2 uuid subject, $3 int4 seq, $4 int8
+-- limit.
 -- Columns: seq, id, type, data, created_at, mode.
 select e.seq, e.id, e.type, e.data, e.created_at, e.mode
 from reli.event e

@@ -1,5 +1,5 @@
--- A merchant's events in the order of their positions. $1 uuid merchant, $2 text mode, $3 int8 position behind
--- which, $4 text type or null, $5 int8 limit.
+-- A merchant's events in the order of their positions. $1 uuid merchant, $2 text mode, $3 int8
+-- position behind which, $4 text type or null, $5 int8 limit.
 -- Columns: position, subject, seq, event id, type, data, created_at, mode, pii of the payment.
 select l.at, l.subject_id, l.seq, e.id, e.type, e.data, e.created_at, e.mode, p.pii
 from (

@@ -1,5 +1,6 @@
--- The operators' queue, newest first. $1 uuid merchant, $2 text mode, $3 text status or null, $4 uuid cursor or null,
--- $5 int8 limit. Columns: id, kind, subject, detail, status, resolution, evidence, resolved_by, created_at, updated_at.
+-- The operators' queue, newest first. $1 uuid merchant, $2 text mode, $3 text status or null, $4
+-- uuid cursor or null, $5 int8 limit. Columns: id, kind, subject, detail, status, resolution,
+-- evidence, resolved_by, created_at, updated_at.
 select x.id, x.kind, x.subject_id, x.detail, x.status, x.resolution, x.evidence, x.resolved_by,
     x.created_at, x.updated_at
 from reli.exception_item x

@@ -1,5 +1,5 @@
--- What a fan-out needs: the event, the payment's own callback_url and the merchant's endpoints that are
--- enabled. $1 uuid merchant, $2 uuid payment, $3 int4 seq.
+-- What a fan-out needs: the event, the payment's own callback_url and the merchant's endpoints that
+-- are enabled. $1 uuid merchant, $2 uuid payment, $3 int4 seq.
 -- Rows: one per endpoint (endpoint_id null when there is none): event id, type, mode, callback_url,
 -- endpoint_id, events filter.
 select e.id, e.type, e.mode, p.callback_url, w.id, w.events

@@ -1,5 +1,5 @@
--- Jobs that nobody holds and whose time has come, some of each bucket. $1 timestamptz now, $2 int8 limit per
--- bucket. Columns: merchant_id, kind, subject, n, run_at, tries.
+-- Jobs that nobody holds and whose time has come, some of each bucket. $1 timestamptz now, $2 int8
+-- limit per bucket. Columns: merchant_id, kind, subject, n, run_at, tries.
 select j.merchant_id, j.kind, j.subject, j.n, j.run_at, j.tries
 from generate_series(0, 7) as b(bucket)
 cross join lateral (

@@ -1,4 +1,5 @@
--- Takes jobs by lease: those that nobody holds at `now`. Rows: ord int4 and tries int2 of those taken.
+-- Takes jobs by lease: those that nobody holds at `now`. Rows: ord int4 and tries int2 of those
+-- taken.
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::text[], $4::uuid[], $5::int4[], $6::uuid[],
         $7::timestamptz[], $8::timestamptz[])

@@ -1,6 +1,7 @@
--- Gives positions to what waits, and rolls its transfers into the balances: all of it or nothing. Two
--- replicas that do it at once meet at the primary key: one of them fails and finds nothing to do.
--- Within one batch a subject's rows keep their order. $1 uuid merchant, $2 int8 limit, $3 timestamptz now.
+-- Gives positions to what waits, and rolls its transfers into the balances: all of it or nothing.
+-- Two replicas that do it at once meet at the primary key: one of them fails and finds nothing to
+-- do. Within one batch a subject's rows keep their order. $1 uuid merchant, $2 int8 limit, $3
+-- timestamptz now.
 -- Row: int8 how many rows were taken, int8 how many audit rows got positions.
 with taken as (
     delete from reli.log_new d
@@ -11,7 +12,8 @@ with taken as (
 n as (
     select i.*
     from taken t
-    cross join lateral unnest(t.ops, t.subjects, t.seq_from, t.seq_to, t.audit_a, t.audit_b, t.journals,
+    cross join lateral unnest(t.ops, t.subjects, t.seq_from, t.seq_to, t.audit_a, t.audit_b,
+        t.journals,
         t.steps) as i(op, subject_id, seq_from, seq_to, audit_a, audit_b, journal_id, steps)
 ),
 ordered as (

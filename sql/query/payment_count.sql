@@ -1,4 +1,5 @@
--- How many payments a filter finds, at most $12. Parameters $1 to $11 as in payment_list. Row: int8.
+-- How many payments a filter finds, at most $12. Parameters $1 to $11 as in payment_list. Row:
+-- int8.
 select count(*)
 from (
     select from reli.payment p

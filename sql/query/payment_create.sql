@@ -1,13 +1,13 @@
 -- Creates payments: one row of u per unit, with its attempts, events and audit rows.
--- Gates, in this order: the idempotency key is new, reference_no and pay_code are free, the reference is
--- free (or passes on from previous_owner). What fails a gate writes nothing behind it.
+-- Gates, in this order: the idempotency key is new, reference_no and pay_code are free, the
+-- reference is free (or passes on from previous_owner). What fails a gate writes nothing behind it.
 -- Rows: ord int4, stage int4 (0 created, 1 key known, 2 reference_no or pay_code taken, 3 reference
 -- taken), fanout bool (jobs were made to notify somebody).
 -- Membership is asked as coalesce(x in (select …), false): a hashed subplan, where a join of CTEs
 -- would compare each row with each.
 with u as materialized (
-    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[], $7::uuid[],
-        $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],
+    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[],
+        $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],
         $14::int8[], $15::text[], $16::text[], $17::bytea[], $18::text[], $19::text[],
         $20::text[], $21::json[], $22::json[], $23::text[], $24::text[], $25::text[],
         $26::timestamptz[], $27::timestamptz[], $28::uuid[], $29::text[], $30::int2[],
@@ -23,8 +23,8 @@ with u as materialized (
         job_lease, audit_a, audit_b)
 ),
 a as materialized (
-    select * from unnest($46::int4[], $47::uuid[], $48::uuid[], $49::int2[], $50::text[], $51::text[],
-        $52::text[], $53::uuid[], $54::int8[], $55::text[], $56::text[], $57::text[],
+    select * from unnest($46::int4[], $47::uuid[], $48::uuid[], $49::int2[], $50::text[],
+        $51::text[], $52::text[], $53::uuid[], $54::int8[], $55::text[], $56::text[], $57::text[],
         $58::text[], $59::text[], $60::timestamptz[], $61::timestamptz[], $62::int2[],
         $63::timestamptz[], $64::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
@@ -32,14 +32,14 @@ a as materialized (
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($65::int4[], $66::uuid[], $67::uuid[], $68::int4[], $69::uuid[], $70::text[],
-        $71::text[], $72::text[], $73::timestamptz[], $74::int2[], $75::uuid[],
+    select * from unnest($65::int4[], $66::uuid[], $67::uuid[], $68::int4[], $69::uuid[],
+        $70::text[], $71::text[], $72::text[], $73::timestamptz[], $74::int2[], $75::uuid[],
         $76::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($77::int4[], $78::uuid[], $79::uuid[], $80::uuid[], $81::text[], $82::text[],
-        $83::text[], $84::text[], $85::text[], $86::text[], $87::timestamptz[])
+    select * from unnest($77::int4[], $78::uuid[], $79::uuid[], $80::uuid[], $81::text[],
+        $82::text[], $83::text[], $84::text[], $85::text[], $86::text[], $87::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 idem as (
@@ -110,7 +110,8 @@ pay as (
     returning id
 ),
 attempts as (
-    insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
+    insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id,
+        amount, currency,
         provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at,
         created_at, updated_at)
     select a.merchant_id, a.payment_id, a.n, a.mode, a.status, a.provider, a.account_id, a.amount,

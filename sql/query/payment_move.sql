@@ -1,8 +1,8 @@
--- Moves payments: one row of u per unit, with everything that the move writes.
--- Gates: the receipt is new or this payment's own; the payment still has the revision that the unit
--- was made from. What fails a gate writes nothing behind it.
--- Rows: ord int4, stage int4 (0 moved, 1 receipt is another payment's, 2 the revision is another),
--- fanout bool.
+-- Moves payments, and refunds with them: one row of u per unit, with everything that the move writes.
+-- Gates: the idempotency key is new (idem_fingerprint set); the receipt is new or this payment's own; the
+-- payment still has the revision that the unit was made from. What fails a gate writes nothing behind it.
+-- Rows: ord int4, stage int4 (0 moved, 1 receipt is another payment's, 2 the revision is another, 3 key
+-- known), fanout bool.
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::int4[], $6::uuid[], $7::text[],
         $8::int4[], $9::int8[], $10::text[], $11::bool[], $12::text[], $13::text[],
@@ -10,58 +10,94 @@ with u as materialized (
         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
         $24::int2[], $25::uuid[], $26::timestamptz[], $27::text[], $28::int2[], $29::int2[],
         $30::int2[], $31::int4[], $32::text[], $33::uuid[], $34::bytea[], $35::int4[],
-        $36::text[], $37::text[], $38::int4[], $39::uuid[], $40::uuid[], $41::int2[])
+        $36::text[], $37::text[], $38::int4[], $39::uuid[], $40::uuid[], $41::int2[],
+        $42::int8[], $43::int8[], $44::text[], $45::uuid[], $46::uuid[], $47::bytea[],
+        $48::int2[], $49::int2[], $50::int4[], $51::timestamptz[])
     as u(ord, merchant_id, id, mode, revision, op_id, status, version, received,
         status_source, late, failure_code, failure_provider_code, failure_message, provider,
         provider_ref, receipt, receipt_claim, next_action, recon_since, completed_at,
         updated_at, job_run_at, job_bucket, job_owner, job_lease, idem_key, idem_slot,
         idem_slot_b, idem_http, idem_seq, idem_provider_ref, inbound_subject, inbound_key,
         inbound_n, inbound_state, inbound_reason, log_seq, audit_a, journal_id,
-        journal_steps)
+        journal_steps, refunded, reserved, job_kind, job_subject, idem_subject,
+        idem_fingerprint, idem_look_a, idem_look_b, idem_period, idem_lease)
 ),
 a as materialized (
-    select * from unnest($42::int4[], $43::uuid[], $44::uuid[], $45::int2[], $46::text[], $47::text[],
-        $48::text[], $49::uuid[], $50::int8[], $51::text[], $52::text[], $53::text[],
-        $54::text[], $55::text[], $56::timestamptz[], $57::timestamptz[], $58::int2[],
-        $59::timestamptz[], $60::timestamptz[])
+    select * from unnest($52::int4[], $53::uuid[], $54::uuid[], $55::int2[], $56::text[], $57::text[],
+        $58::text[], $59::uuid[], $60::int8[], $61::text[], $62::text[], $63::text[],
+        $64::text[], $65::text[], $66::timestamptz[], $67::timestamptz[], $68::int2[],
+        $69::timestamptz[], $70::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
         currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($61::int4[], $62::uuid[], $63::uuid[], $64::int4[], $65::uuid[], $66::text[],
-        $67::text[], $68::text[], $69::timestamptz[], $70::int2[], $71::uuid[],
-        $72::timestamptz[])
+    select * from unnest($71::int4[], $72::uuid[], $73::uuid[], $74::int4[], $75::uuid[], $76::text[],
+        $77::text[], $78::text[], $79::timestamptz[], $80::int2[], $81::uuid[],
+        $82::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($73::int4[], $74::uuid[], $75::uuid[], $76::uuid[], $77::text[], $78::text[],
-        $79::text[], $80::text[], $81::text[], $82::text[], $83::timestamptz[])
+    select * from unnest($83::int4[], $84::uuid[], $85::uuid[], $86::uuid[], $87::text[], $88::text[],
+        $89::text[], $90::text[], $91::text[], $92::text[], $93::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
-    select * from unnest($84::int4[], $85::uuid[], $86::uuid[], $87::uuid[], $88::text[], $89::text[],
-        $90::text[], $91::text[], $92::timestamptz[])
+    select * from unnest($94::int4[], $95::uuid[], $96::uuid[], $97::uuid[], $98::text[], $99::text[],
+        $100::text[], $101::text[], $102::timestamptz[])
     as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
-    select * from unnest($93::int4[], $94::uuid[], $95::uuid[], $96::uuid[], $97::int2[], $98::text[],
-        $99::text[], $100::uuid[], $101::uuid[], $102::int8[], $103::text[],
-        $104::timestamptz[])
+    select * from unnest($103::int4[], $104::uuid[], $105::uuid[], $106::uuid[], $107::int2[], $108::text[],
+        $109::text[], $110::uuid[], $111::uuid[], $112::int8[], $113::text[],
+        $114::timestamptz[])
     as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id,
         amount, currency, at)
 ),
 x as materialized (
-    select * from unnest($105::int4[], $106::uuid[], $107::uuid[], $108::uuid[], $109::text[], $110::text[],
-        $111::text[], $112::timestamptz[])
+    select * from unnest($115::int4[], $116::uuid[], $117::uuid[], $118::uuid[], $119::text[], $120::text[],
+        $121::text[], $122::timestamptz[])
     as x(ord, merchant_id, payment_id, id, mode, kind, detail, at)
 ),
 pc as materialized (
-    select * from unnest($113::int4[], $114::uuid[], $115::uuid[], $116::uuid[], $117::text[], $118::int2[],
-        $119::text[], $120::int4[], $121::int8[], $122::text[], $123::bytea[],
-        $124::timestamptz[])
+    select * from unnest($123::int4[], $124::uuid[], $125::uuid[], $126::uuid[], $127::text[], $128::int2[],
+        $129::text[], $130::int4[], $131::int8[], $132::text[], $133::bytea[],
+        $134::timestamptz[])
     as pc(ord, merchant_id, payment_id, id, mode, attempt_n, op, http_status, took_us, outcome,
         body, at)
+),
+rf as materialized (
+    select * from unnest($135::int4[], $136::uuid[], $137::uuid[], $138::uuid[], $139::text[], $140::text[],
+        $141::int4[], $142::int8[], $143::text[], $144::text[], $145::text[], $146::text[],
+        $147::uuid[], $148::bool[], $149::text[], $150::text[], $151::text[], $152::text[],
+        $153::text[], $154::timestamptz[], $155::timestamptz[], $156::timestamptz[],
+        $157::timestamptz[], $158::bool[])
+    as rf(ord, merchant_id, id, payment_id, mode, status, version, amount, currency, reason,
+        requested_by, approved_by, account_id, late, failure_code, failure_provider_code,
+        failure_message, provider_ref, receipt, recon_since, created_at, updated_at,
+        completed_at, is_new)
+),
+ra as materialized (
+    select * from unnest($159::int4[], $160::uuid[], $161::uuid[], $162::uuid[], $163::int2[], $164::text[],
+        $165::text[], $166::text[], $167::text[], $168::text[], $169::text[], $170::text[],
+        $171::timestamptz[], $172::timestamptz[], $173::int2[], $174::timestamptz[],
+        $175::timestamptz[])
+    as ra(ord, merchant_id, payment_id, refund_id, n, mode, rail, status, provider_ref,
+        receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at)
+),
+idem as (
+    insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
+        http_status, seq, lease_until, created_at)
+    select u.merchant_id, u.mode, u.idem_key, s.slot, u.idem_period, u.idem_fingerprint,
+        u.idem_subject, nullif(u.idem_http, 0), nullif(u.idem_seq, 0), u.idem_lease, u.updated_at
+    from u cross join lateral (values (u.idem_slot), (u.idem_slot_b)) as s(slot)
+    where u.idem_fingerprint is not null and s.slot >= 0
+      and not exists (select from reli.idempotency i
+                      where i.merchant_id = u.merchant_id and i.mode = u.mode and i.key = u.idem_key
+                        and i.slot in (u.idem_look_a, u.idem_look_b))
+    order by u.merchant_id, u.mode, u.idem_key, s.slot
+    on conflict do nothing
+    returning payment_id
 ),
 claimed as (
     insert into reli.receipt as r (merchant_id, mode, provider, receipt, payment_id, created_at)
@@ -75,6 +111,7 @@ claimed as (
 moved as (
     update reli.payment p set status = u.status, version = u.version, revision = p.revision + 1,
         op_id = u.op_id, received = u.received, status_source = u.status_source, late = u.late,
+        refunded = u.refunded, refund_reserved = u.reserved,
         failure_code = u.failure_code, failure_provider_code = u.failure_provider_code,
         failure_message = u.failure_message, provider_ref = u.provider_ref, receipt = u.receipt,
         next_action = u.next_action, recon_since = u.recon_since, completed_at = u.completed_at,
@@ -82,6 +119,8 @@ moved as (
     from u
     where p.merchant_id = u.merchant_id and p.id = u.id and p.revision = u.revision
       and (u.receipt_claim is null or coalesce(u.id in (select payment_id from claimed), false))
+      and (u.idem_fingerprint is null
+           or coalesce(u.idem_subject in (select payment_id from idem), false))
     returning p.merchant_id, p.id, p.mode, p.callback_url
 ),
 attempts as (
@@ -93,6 +132,39 @@ attempts as (
         a.poll_n, a.next_poll_at, a.at, a.at
     from a where coalesce(a.payment_id in (select id from moved), false)
     on conflict (merchant_id, payment_id, n) do update set status = excluded.status,
+        provider_ref = excluded.provider_ref, receipt = excluded.receipt,
+        provider_code = excluded.provider_code, code = excluded.code,
+        answered_at = excluded.answered_at, poll_n = excluded.poll_n,
+        next_poll_at = excluded.next_poll_at, updated_at = excluded.updated_at
+),
+refunds as (
+    insert into reli.refund (merchant_id, id, payment_id, mode, status, version, amount, currency, reason,
+        requested_by, approved_by, account_id, late, failure_code, failure_provider_code,
+        failure_message, provider_ref, receipt, recon_since, created_at, updated_at, completed_at)
+    select rf.merchant_id, rf.id, rf.payment_id, rf.mode, rf.status, rf.version, rf.amount, rf.currency,
+        rf.reason, rf.requested_by, rf.approved_by, rf.account_id, rf.late, rf.failure_code,
+        rf.failure_provider_code, rf.failure_message, rf.provider_ref, rf.receipt, rf.recon_since,
+        rf.created_at, rf.updated_at, rf.completed_at
+    from rf where coalesce(rf.payment_id in (select id from moved), false)
+    on conflict (merchant_id, id) do update set status = excluded.status, version = excluded.version,
+        approved_by = excluded.approved_by, late = excluded.late, failure_code = excluded.failure_code,
+        failure_provider_code = excluded.failure_provider_code,
+        failure_message = excluded.failure_message, provider_ref = excluded.provider_ref,
+        receipt = excluded.receipt, recon_since = excluded.recon_since,
+        updated_at = excluded.updated_at, completed_at = excluded.completed_at
+),
+refund_owners as (
+    insert into reli.refund_owner (merchant_id, payment_id, refund_id)
+    select rf.merchant_id, rf.payment_id, rf.id
+    from rf where rf.is_new and coalesce(rf.payment_id in (select id from moved), false)
+),
+refund_attempts as (
+    insert into reli.refund_attempt (merchant_id, refund_id, n, mode, rail, status, provider_ref, receipt,
+        provider_code, code, sent_at, answered_at, poll_n, next_poll_at, created_at, updated_at)
+    select ra.merchant_id, ra.refund_id, ra.n, ra.mode, ra.rail, ra.status, ra.provider_ref, ra.receipt,
+        ra.provider_code, ra.code, ra.sent_at, ra.answered_at, ra.poll_n, ra.next_poll_at, ra.at, ra.at
+    from ra where coalesce(ra.payment_id in (select id from moved), false)
+    on conflict (merchant_id, refund_id, n) do update set status = excluded.status,
         provider_ref = excluded.provider_ref, receipt = excluded.receipt,
         provider_code = excluded.provider_code, code = excluded.code,
         answered_at = excluded.answered_at, poll_n = excluded.poll_n,
@@ -144,8 +216,8 @@ answers as (
         provider_ref = u.idem_provider_ref
     from u
     where u.idem_key is not null and i.merchant_id = u.merchant_id and i.mode = u.mode
-      and i.key = u.idem_key and i.slot in (u.idem_slot, u.idem_slot_b) and i.payment_id = u.id
-      and i.http_status is null and coalesce(u.id in (select id from moved), false)
+      and i.key = u.idem_key and i.slot in (u.idem_slot, u.idem_slot_b) and i.payment_id = u.idem_subject
+      and i.http_status is null and u.idem_fingerprint is null and coalesce(u.id in (select id from moved), false)
 ),
 inbound as (
     update reli.provider_event v set state = u.inbound_state, reason = u.inbound_reason,
@@ -173,14 +245,21 @@ heard as (
                   where w.merchant_id = m.merchant_id and w.mode = m.mode and w.status = 'enabled')
 ),
 done as (
-    delete from reli.job j using u
-    where j.merchant_id = u.merchant_id and coalesce(u.id in (select id from moved), false)
-      and ((j.kind = 'payment' and j.subject = u.id and j.n = 0 and u.job_run_at is null)
-        or (j.kind = 'inbound' and j.subject = u.inbound_subject and j.n = u.inbound_n))
+    -- Two lists rather than one join with "or", which would read all jobs of the merchant.
+    delete from reli.job j
+    using (
+        select u.merchant_id, u.job_kind as kind, u.job_subject as subject, 0 as n
+        from u where u.job_run_at is null and coalesce(u.id in (select id from moved), false)
+        union all
+        select u.merchant_id, 'inbound', u.inbound_subject, u.inbound_n
+        from u where u.inbound_subject is not null and coalesce(u.id in (select id from moved), false)
+    ) k
+    where j.merchant_id = k.merchant_id and j.kind = k.kind and j.subject = k.subject and j.n = k.n
 ),
 jobs as (
     insert into reli.job (merchant_id, kind, subject, n, bucket, run_at, lease_owner, lease_until)
-    select u.merchant_id, 'payment', u.id, 0, u.job_bucket, u.job_run_at, u.job_owner, u.job_lease
+    select u.merchant_id, u.job_kind, u.job_subject, 0, u.job_bucket, u.job_run_at, u.job_owner,
+        u.job_lease
     from u where u.job_run_at is not null and coalesce(u.id in (select id from moved), false)
     union all
     select e.merchant_id, 'fanout', e.subject_id, e.seq, e.bucket, e.at, e.owner, e.lease
@@ -190,6 +269,8 @@ jobs as (
 )
 select u.ord,
     case when coalesce(u.id in (select id from moved), false) then 0
+         when u.idem_fingerprint is not null
+              and not coalesce(u.idem_subject in (select payment_id from idem), false) then 3
          when u.receipt_claim is not null
               and not coalesce(u.id in (select payment_id from claimed), false) then 1
          else 2

@@ -1,4 +1,5 @@
--- Recomputes the books in one snapshot. Rows: what is wrong, whose, expected, found; none if all is right.
+-- Recomputes the books in one snapshot. Rows: what is wrong, whose, expected, found; none if all is
+-- right.
 with waiting as (
     select n.merchant_id, i.journal_id, i.steps
     from reli.log_new n
@@ -6,7 +7,8 @@ with waiting as (
     where i.journal_id is not null
 ),
 sides as (
-    select t.merchant_id, t.debit_id as account_id, t.amount, t.currency, t.mode, t.journal_id, t.step
+    select t.merchant_id, t.debit_id as account_id, t.amount, t.currency, t.mode, t.journal_id,
+        t.step
     from reli.ledger_transfer t where t.state = 'posted'
     union all
     select t.merchant_id, t.credit_id, -t.amount, t.currency, t.mode, t.journal_id, t.step
@@ -22,7 +24,8 @@ sums as (
 ),
 wrong_balances as (
     select 'balance of account' as what, coalesce(s.merchant_id, b.merchant_id) as merchant_id,
-        coalesce(s.account_id, b.account_id) as id, coalesce(s.total - s.fresh, 0)::text as expected,
+        coalesce(s.account_id, b.account_id) as id, coalesce(s.total - s.fresh, 0)::text
+            as expected,
         coalesce(b.balance, 0)::text as found
     from sums s
     full join reli.ledger_balance b on b.merchant_id = s.merchant_id and b.account_id = s.account_id
@@ -53,7 +56,8 @@ wrong_payments as (
     left join posted x on x.merchant_id = p.merchant_id and x.payment_id = p.id
     where p.received <> coalesce(x.received, 0)
     union all
-    select 'refunded of payment', p.merchant_id, p.id, p.refunded::text, coalesce(x.refunded, 0)::text
+    select 'refunded of payment', p.merchant_id, p.id, p.refunded::text,
+        coalesce(x.refunded, 0)::text
     from reli.payment p
     left join posted x on x.merchant_id = p.merchant_id and x.payment_id = p.id
     where p.refunded <> coalesce(x.refunded, 0)

@@ -1,7 +1,8 @@
--- Audit rows by position, for sealing and for verifying. $1 uuid merchant, $2 int8 position behind which, $3 int8 last
--- position, $4 int8 limit. Columns: position, subject, row id, mode, action, actor, before, after, detail, created_at;
--- action is null where the row is gone.
-select p.at, p.subject_id, p.row_id, l.mode, l.action, l.actor, l.before, l.after, l.detail, l.created_at
+-- Audit rows by position, for sealing and for verifying. $1 uuid merchant, $2 int8 position behind
+-- which, $3 int8 last position, $4 int8 limit. Columns: position, subject, row id, mode, action,
+-- actor, before, after, detail, created_at; action is null where the row is gone.
+select p.at, p.subject_id, p.row_id, l.mode, l.action, l.actor, l.before, l.after, l.detail,
+    l.created_at
 from (
     select s.position + i.k - 1 as at, i.subject_id, i.row_id
     from reli.log_position s

@@ -1,5 +1,7 @@
--- Merchants with audit positions behind their last seal. $1 uuid merchant, null for all; $2 int8 limit.
--- Columns: merchant, number and hash of the last seal (0 and null without), its last position, the last position.
+-- Merchants with audit positions behind their last seal. $1 uuid merchant, null for all; $2 int8
+-- limit.
+-- Columns: merchant, number and hash of the last seal (0 and null without), its last position, the
+-- last position.
 select m.merchant_id, coalesce(s.n, 0)::int8, s.hash, coalesce(s.to_position, 0)::int8, h.head
 from reli.merchant m
 cross join lateral (select p.position + p.n - 1 as head from reli.log_position p

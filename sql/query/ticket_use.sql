@@ -1,5 +1,5 @@
--- Uses a ticket up; forgets a few that are older than $3. $1 uuid merchant, $2 uuid ticket, $3 uuid least id that still
--- matters. Row: the id, if it was not used before.
+-- Uses a ticket up; forgets a few that are older than $3. $1 uuid merchant, $2 uuid ticket, $3 uuid
+-- least id that still matters. Row: the id, if it was not used before.
 with old as (
     delete from reli.ticket_use t where t.merchant_id = $1 and t.id < $3
 )

@@ -1,5 +1,6 @@
--- Ledger transfers, newest journal first. $1 uuid merchant, $2 text mode, $3 uuid payment or null, $4 uuid journal cursor
--- or null, $5 int8 limit. Columns: journal, step, kind, debit, credit, amount, currency, state, payment, created_at.
+-- Ledger transfers, newest journal first. $1 uuid merchant, $2 text mode, $3 uuid payment or null,
+-- $4 uuid journal cursor or null, $5 int8 limit. Columns: journal, step, kind, debit, credit,
+-- amount, currency, state, payment, created_at.
 select t.journal_id, t.step, t.kind, t.debit_id, t.credit_id, t.amount, t.currency, t.state,
     t.payment_id, t.created_at
 from reli.ledger_transfer t

@@ -65,13 +65,17 @@ function modes.replay(args)
 end
 
 function modes.callback(args)
-    local next_line = io.lines(args[2])
+    local next_line, livez, started = io.lines(args[2]), "GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n", false
     return function()
+        if not started then -- wrk looks at one request that it does not send
+            started = true
+            return livez
+        end
         local path, body = (next_line() or ""):match("^(%S+) (.*)$")
         if path ~= nil then return post(path, nil, body) .. "\r\n" .. body end
         next_line = function() end
         wrk.thread:stop()
-        return "GET /livez HTTP/1.1\r\nHost: bench\r\n\r\n"
+        return livez
     end
 end
 

@@ -212,7 +212,7 @@ class World:
         ports = {f"{name}_PORT": str(free_port()) for name in ("HEALTH", "PUSH", "ANSWER")}
         words = ports | {
             "DIR": str(self.folder), "USER": "user root;" if os.getuid() == 0 else "", "BODY": body,
-            "HEADERS": "\n".join(f"            add_header {k} '{v}';" for k, v in headers)}
+            "HEADERS": "\n".join(f"            add_header {k} \"{v}\";" for k, v in headers)}
         text = (HERE / "nginx.conf").read_text()
         for name, value in words.items():
             text = text.replace(f"@{name}@", value)

@@ -89,6 +89,27 @@ static void short_hashes(void **state)
     (void)short_hash(STR_NULL);
 }
 
+/* FIPS 180-2, appendix A, and the accept key of RFC 6455, section 1.3, before its base64. */
+static void sha1_vectors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint8_t digest[SHA1_LEN];
+    } cases[] = {
+        {"abc", {0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
+                 0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d}},
+        {"dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
+         {0xb3, 0x7a, 0x4f, 0x2c, 0xc0, 0x62, 0x4f, 0x16, 0x90, 0xf6,
+          0x46, 0x06, 0xcf, 0x38, 0x59, 0x45, 0xb2, 0xbe, 0xc4, 0xea}},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint8_t out[SHA1_LEN];
+        sha1_one(str_c(cases[i].text), out);
+        assert_memory_equal(out, cases[i].digest, SHA1_LEN);
+    }
+}
+
 static int open_crypto(void **state)
 {
     (void)state;
@@ -108,6 +129,7 @@ int main(void)
         cmocka_unit_test(sha256_vectors),
         cmocka_unit_test(hmac_vectors),
         cmocka_unit_test(short_hashes),
+        cmocka_unit_test(sha1_vectors),
     };
     return cmocka_run_group_tests(tests, open_crypto, close_crypto);
 }

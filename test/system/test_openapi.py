@@ -393,9 +393,11 @@ def test_each_required_field_is_missed_and_each_limit_is_kept(op, setting):
         member = JUDGE.resolve(member)
         if "maxLength" not in member:
             continue
-        for n in (member["minLength"] - 1, member["maxLength"] + 1):
-            answer = op.check(setting.call(op, path, with_field(example, name, "7" * n)), [422])
-            assert (name, "length") in {(e["param"], e["code"]) for e in answer.json["errors"]}, answer
+        for n in (member["minLength"] - 1, member["minLength"], member["maxLength"], member["maxLength"] + 1):
+            body = with_field(with_field(example, name, "7" * n), "surprise", "x")  # so nothing is made
+            answer = op.check(setting.call(op, path, body), [422])
+            faulted = (name, "length") in {(e["param"], e["code"]) for e in answer.json["errors"]}
+            assert faulted == (not member["minLength"] <= n <= member["maxLength"]), (n, answer)
 
 
 GOOD = {"after": NOBODY, "before": NOBODY, "provider": "cash", "customer_id": "cust-42", "payment_method": "cash",
@@ -481,8 +483,9 @@ def test_ended_payments_are_as_documented(setting, ended):
 
 def test_conflicts_are_as_documented(setting, ended):
     shop, by_id = setting.shop, {o.id: o for o in OPERATIONS}
-    for o in ("confirmPayment", "cancelPayment"):
-        answer = by_id[o].check(shop.post(by_id[o].path.replace("{id}", ended[1 if o[1] == "a" else 2])), [409])
+    completed, cancelled = ended[1:3]
+    for name, payment in (("confirmPayment", cancelled), ("cancelPayment", completed)):
+        answer = by_id[name].check(shop.post(by_id[name].path.replace("{id}", payment)), [409])
         assert answer.code == "invalid_state"
     create, key, word = by_id["createPayment"], new_key(), "ORDER-9"
     first = create.check(shop.initialize(cash(reference=word), key=key), [201])

@@ -1,0 +1,36 @@
+/* A payment as its refunds leave it. */
+#include "core/domain/payment_refund.h"
+
+bool payment_take_refund(struct payment *p, int64_t *reserved, enum refund_money m, int64_t minor)
+{
+    int64_t refunded = p->refunded_minor;
+    ASSERT(minor > 0);
+    switch (m) {
+    case REFUND_MONEY_NONE:
+        return true;
+    case REFUND_MONEY_RELEASE:
+        ASSERT(*reserved >= minor);
+        *reserved -= minor;
+        return true;
+    case REFUND_MONEY_SETTLE:
+        ASSERT(*reserved >= minor && refunded + minor <= p->received_minor);
+        *reserved -= minor;
+        refunded += minor;
+        break;
+    case REFUND_MONEY_SETTLE_LATE:
+        if (!refund_fits(p->received_minor, refunded, *reserved, minor))
+            return false;
+        refunded += minor;
+        break;
+    case REFUND_MONEY_UNDO:
+        ASSERT(refunded >= minor);
+        refunded -= minor;
+        break;
+    }
+    p->refunded_minor = refunded;
+    if (p->status != PAYMENT_REVERSED)
+        p->status = refunded == 0                   ? PAYMENT_COMPLETED
+                    : refunded == p->received_minor ? PAYMENT_REFUNDED
+                                                    : PAYMENT_PARTIALLY_REFUNDED;
+    return true;
+}

@@ -1,0 +1,349 @@
+/* Refunds as requests and as work. Happy path of a request: LOAD the payment, RESERVE (refund,
+ * reserved amount and idempotency record in one unit), answer; then refund_run sends it.
+ *
+ * Ways to fail: nothing left to refund (409); the key is known (replay or refuse); a lost race
+ * (load again); the database away (503; the same request may be sent again). */
+#include "core/flow/refund.h"
+
+#include <stdlib.h>
+
+#include "core/base/log.h"
+#include "core/base/times.h"
+#include "core/crypto/random.h"
+#include "core/domain/payment_refund.h"
+#include "core/flow/record.h"
+#include "core/flow/refund_rules.h"
+
+enum { REQUEST_TRIES = 40, REQUEST_ARENA = 2 * 1024 * 1024, BODY_MAX = 64 * 1024 };
+
+void refund_rules_of(const struct gateway *g, struct refund_rules *out)
+{
+    refund_rules_default(out);
+    out->n_rails = 0;
+    for (int i = 0; g != NULL && i < g->n_refund_rails && i < REFUND_MAX_RAILS - 1; i++)
+        out->rails[out->n_rails++] = g->refund_rails[i];
+    out->rails[out->n_rails++] = REFUND_RAIL_MANUAL;
+}
+
+bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules)
+{
+    if (r->status == REFUND_PENDING)
+        return true;
+    if (r->status != REFUND_PROCESSING || r->n_attempts == 0)
+        return false;
+    enum rail_status last = r->attempts[r->n_attempts - 1].status;
+    return (last == RAIL_REJECTED || last == RAIL_FAILED) &&
+           refund_next_rail(r, rules) != REFUND_RAIL_NONE;
+}
+
+struct request {
+    struct flow *flow;
+    struct refund_input in;
+    struct arena arena;
+    int tries;
+    bool held; /* the idempotency record is ours */
+    uint8_t fingerprint[FINGERPRINT_LEN];
+    struct idempotency_place place;
+    struct uuid op_id, id;
+    struct payment_record payment;
+    struct refund_record refund;
+    struct move_unit unit;
+    struct str body;
+    refund_fn *done;
+    void *ctx;
+};
+
+static void load(struct request *q);
+
+static void finish(struct request *q, struct err err, struct refund_result *result)
+{
+    struct refund_result none = {0};
+    q->flow->busy--;
+    q->done(q->ctx, err, result != NULL ? result : &none);
+    arena_free(&q->arena);
+    free(q);
+}
+
+static void fail(struct request *q, struct err err, const char *detail)
+{
+    struct refund_result result = {.detail = str_c(detail)};
+    finish(q, err, &result);
+}
+
+/* ---- the key is known ---- */
+
+enum { I_FINGERPRINT, I_SUBJECT, I_STATUS, I_PROVIDER_REF, I_PROBLEM, I_LEASE, I_CREATED };
+
+static void replay_event(void *ctx, struct err err, const struct rows *r)
+{
+    struct request *q = ctx;
+    size_t next;
+    struct refund_record rec = {0};
+    if (!err_is(err))
+        err = refund_record_read(r, 0, &q->arena, &rec, &next);
+    if (err_is(err)) {
+        finish(q, err, NULL);
+        return;
+    }
+    /* the refund as it was made: what changes later is put back */
+    rec.r.status = rec.approved_by.p != NULL || rec.r.status == REFUND_PENDING_APPROVAL
+                       ? REFUND_PENDING_APPROVAL
+                       : REFUND_PENDING;
+    rec.approved_by = STR_NULL;
+    rec.r.n_attempts = 0;
+    rec.r.provider_ref[0] = rec.r.receipt[0] = '\0';
+    rec.r.failure = FAILURE_NONE;
+    rec.r.updated_at_us = rec.r.created_at_us;
+    rec.r.completed_at_us = 0;
+    struct buf b;
+    buf_init(&b, BODY_MAX);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    render_refund(&w, &rec);
+    jw_close(&w);
+    struct refund_result result = {.http_status = 201,
+                                   .body = buf_view(&b),
+                                   .replayed = true,
+                                   .original_us = rec.r.created_at_us};
+    q->flow->busy--;
+    q->done(q->ctx, b.failed ? ERR(NO_MEMORY, "refund") : ERR_OK, &result);
+    buf_free(&b);
+    arena_free(&q->arena);
+    free(q);
+}
+
+static void known(void *ctx, struct err err, const struct rows *r)
+{
+    struct request *q = ctx;
+    if (err_is(err)) {
+        finish(q, err, NULL);
+        return;
+    }
+    if (rows_n(r) == 0) {
+        load(q); /* given back meanwhile */
+        return;
+    }
+    struct uuid subject = rows_uuid(r, 0, I_SUBJECT);
+    struct str stored = rows_str(r, 0, I_FINGERPRINT);
+    if (uuid_eq(subject, q->id)) {
+        q->held = true;
+        load(q);
+    } else if (!str_eq(str_first(stored, 32), str_n((char *)q->fingerprint, 32))) {
+        struct str names =
+            fingerprint_difference(q->fingerprint, stored, q->in.fields, q->in.n_fields, &q->arena);
+        struct str words =
+            arena_fmt(&q->arena, "The key was used with another request; these differ: %.*s.",
+                      STR_ARG(names));
+        fail(q, ERR(IDEMPOTENCY_KEY_REUSED, NULL), words.p);
+    } else {
+        struct value params[] = {V_UUID(q->in.merchant), V_UUID_OPT(UUID_NIL), V_UUID_OPT(subject)};
+        store_read(q->flow->store, Q_refund_get, params, COUNT_OF(params), replay_event, q);
+    }
+}
+
+static void look_up(struct request *q)
+{
+    struct value params[] = {V_UUID(q->in.merchant), V_TEXT(mode_word(q->in.live)),
+                             V_TEXT(q->in.idem_key), V_I16(q->place.look_a),
+                             V_I16(q->place.look_b)};
+    store_read(q->flow->store, Q_idempotency_get, params, COUNT_OF(params), known, q);
+}
+
+/* ---- the reservation ---- */
+
+static void answered(void *ctx, struct err err, const struct rows *r)
+{
+    (void)ctx, (void)r;
+    if (err_is(err))
+        log_warn("refund.not_answered",
+                 F_ERR(err)); /* a retry finds the refund by its key all the same */
+}
+
+static void created(struct request *q)
+{
+    struct flow *f = q->flow;
+    struct refund_result result = {.http_status = 201, .body = q->body};
+    struct uuid merchant = q->in.merchant, id = q->id;
+    bool send = q->refund.r.status == REFUND_PENDING;
+    flow_published(f, &q->payment, q->payment.p.version, q->unit.fanout);
+    if (q->in.idem_key.p != NULL) {
+        struct value params[] = {
+            V_UUID(merchant), V_TEXT(mode_word(q->in.live)), V_TEXT(q->in.idem_key), V_UUID(id),
+            V_I16(201),       V_I32(q->payment.p.version)};
+        store_exec(f->store, Q_idempotency_answer, params, COUNT_OF(params), answered, NULL);
+    }
+    finish(q, ERR_OK, &result);
+    if (send)
+        refund_run(f, merchant, id, NULL, NULL);
+}
+
+static void own_rows(void *ctx, struct err err, const struct rows *r)
+{
+    struct request *q = ctx;
+    if (err_is(err))
+        finish(q, err, NULL);
+    else if (rows_n(r) > 0)
+        created(q);
+    else
+        load(q);
+}
+
+static void wrote(void *ctx)
+{
+    struct request *q = ctx;
+    struct err err = q->unit.unit.err;
+    if (err_is(err)) {
+        finish(q, err, NULL);
+    } else if (q->unit.stage == MOVE_DONE) {
+        created(q);
+    } else if (++q->tries == REQUEST_TRIES) {
+        finish(q, ERR(CONFLICT, "too many lost races"), NULL);
+    } else if (q->unit.unit.doubt) { /* a commit that was not answered may have been this one */
+        struct value params[] = {V_UUID(q->in.merchant), V_UUID_OPT(UUID_NIL), V_UUID_OPT(q->id)};
+        store_read(q->flow->store, Q_refund_get, params, COUNT_OF(params), own_rows, q);
+    } else if (q->unit.stage == MOVE_KEY_KNOWN) {
+        look_up(q);
+    } else {
+        load(q);
+    }
+}
+
+static void fill_idempotency(struct request *q)
+{
+    struct payment_update_row *row = &q->unit.row;
+    if (q->in.idem_key.p == NULL || q->held)
+        return;
+    row->idem_key = q->in.idem_key;
+    row->idem_subject = q->id;
+    row->idem_slot = q->place.slot;
+    row->idem_slot_b = q->place.slot_b;
+    row->idem_look_a = q->place.look_a;
+    row->idem_look_b = q->place.look_b;
+    row->idem_period = q->place.period;
+    row->idem_fingerprint = str_n((char *)q->fingerprint, FINGERPRINT_LEN);
+    row->idem_lease = loop_wall_us(q->flow->loop) + FLOW_LEASE_US;
+}
+
+static struct err fill(struct request *q, struct money amount)
+{
+    struct flow *f = q->flow;
+    struct payment_record *p = &q->payment;
+    int64_t now = loop_wall_us(f->loop);
+    struct refund_effects fx = {0};
+    q->refund = (struct refund_record){
+        .merchant = q->in.merchant,
+        .id = q->id,
+        .payment = p->id,
+        .account_id = p->account_id,
+        .live = p->live,
+        .reason = q->in.reason,
+        .requested_by = q->in.actor,
+        .r = {.amount = amount, .created_at_us = now, .updated_at_us = now},
+    };
+    refund_begin(&q->refund.r, q->in.approval_above > 0 && amount.minor > q->in.approval_above,
+                 &fx);
+    p->reserved_minor += amount.minor;
+    p->op_id = q->op_id;
+    p->p.updated_at_us = now;
+    p->p.version++;
+    q->refund.r.version = p->p.version;
+    struct buf b;
+    buf_init(&b, BODY_MAX);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    render_refund(&w, &q->refund);
+    jw_close(&w);
+    q->body = b.failed ? STR_NULL : arena_dup(&q->arena, buf_view(&b));
+    buf_free(&b);
+    if (q->body.p == NULL)
+        return ERR(NO_MEMORY, "refund");
+    q->unit = (struct move_unit){0};
+    payment_update_fill(p, &q->unit.row);
+    q->unit.events[0] = record_event_of(f, p, refund_notice_type(fx.notice), q->body);
+    q->unit.n_events = 1;
+    q->unit.row.log_seq = p->p.version;
+    record_audit(f, p, p->p.status, "refund.requested", q->in.actor, q->in.reason,
+                 &q->unit.audits[0]);
+    q->unit.n_audits = 1;
+    q->unit.row.audit_a = q->unit.audits[0].id;
+    refund_row_fill(&q->refund, true, &q->unit.refunds[0]);
+    q->unit.n_refunds = 1;
+    bool send = q->refund.r.status == REFUND_PENDING;
+    q->unit.row.job_kind = STR("refund");
+    q->unit.row.job_subject = q->id;
+    q->unit.row.job_bucket = job_bucket(q->id);
+    q->unit.row.job_run_at = send ? now + FLOW_LEASE_US : 0;
+    q->unit.row.job_owner = f->replica;
+    q->unit.row.job_lease = now + FLOW_LEASE_US;
+    fill_idempotency(q);
+    return ERR_OK;
+}
+
+static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct request *q = ctx;
+    struct payment_record *p = &q->payment;
+    struct money amount = {0};
+    *p = (struct payment_record){0};
+    if (!err_is(err))
+        err = payment_record_read(rows, &q->arena, p);
+    if (!err_is(err) && p->live != q->in.live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        fail(q, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
+        return;
+    }
+    amount = (struct money){p->p.received_minor - p->p.refunded_minor - p->reserved_minor,
+                            p->p.amount.currency};
+    if (!q->in.whole &&
+        (err_is(money_parse(q->in.amount, amount.currency, &amount)) || amount.minor <= 0)) {
+        struct refund_result result = {.amount_bad = true};
+        finish(q, ERR(VALIDATION, NULL), &result);
+        return;
+    }
+    if (p->p.status != PAYMENT_COMPLETED && p->p.status != PAYMENT_PARTIALLY_REFUNDED) {
+        fail(q, ERR(INVALID_STATE, NULL), "Only a completed payment can be refunded.");
+        return;
+    }
+    if (amount.minor <= 0 ||
+        !refund_fits(p->p.received_minor, p->p.refunded_minor, p->reserved_minor, amount.minor)) {
+        fail(q, ERR(INVALID_STATE, NULL), "More than what is left of the payment.");
+        return;
+    }
+    err = fill(q, amount);
+    if (err_is(err)) {
+        finish(q, err, NULL);
+        return;
+    }
+    move_unit_ready(&q->unit, wrote, q);
+    store_write(q->flow->store, &q->unit.unit);
+}
+
+static void load(struct request *q)
+{
+    struct value params[] = {V_UUID(q->in.merchant), V_UUID(q->in.payment)};
+    store_read(q->flow->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, q);
+}
+
+void refund_create(struct flow *f, const struct refund_input *in, refund_fn *done, void *ctx)
+{
+    struct request *q = calloc(1, sizeof *q);
+    ASSERT(q != NULL);
+    int64_t now = loop_wall_us(f->loop);
+    q->flow = f;
+    q->in = *in;
+    q->done = done;
+    q->ctx = ctx;
+    q->op_id = random_uuid(now);
+    q->id = random_uuid(now);
+    q->id.b[15] = (uint8_t)((q->id.b[15] & 0xc0) | 0x20 | (in->live ? 0x10 : 0));
+    arena_init(&q->arena, REQUEST_ARENA);
+    f->busy++;
+    if (in->idem_key.p == NULL) {
+        load(q);
+        return;
+    }
+    fingerprint_make(f->vault, in->route, in->fields, in->n_fields, q->fingerprint);
+    q->place = idempotency_place(now, f->settings.idempotency_retention_us);
+    look_up(q); /* a replay must not depend on what is left of the payment */
+}

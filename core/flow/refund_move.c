@@ -1,0 +1,291 @@
+/* One step of a refund: LOAD payment and refund, STEP, WRITE both in one unit. Whoever loses the
+ * race loads again. */
+#include <stdlib.h>
+
+#include "core/base/times.h"
+#include "core/crypto/random.h"
+#include "core/domain/payment_refund.h"
+#include "core/flow/record.h"
+#include "core/flow/refund.h"
+#include "core/flow/refund_rules.h"
+
+enum { STEP_TRIES = 20, STEP_ARENA = 1024 * 1024, SNAPSHOT_MAX = 64 * 1024 };
+
+struct step {
+    struct flow *flow;
+    struct refund_move rq;
+    struct arena arena;
+    int tries;
+    struct payment_record payment;
+    struct refund_record refund;
+    struct refund_effects fx;
+    struct uuid op_id;
+    bool doubted;
+    struct move_unit unit;
+    refund_moved_fn *done;
+    void *ctx;
+};
+
+static void finish(struct step *s, struct err err)
+{
+    struct refund_moved result = {&s->payment, &s->refund, &s->fx};
+    s->flow->busy--;
+    s->done(s->ctx, err, err_is(err) ? NULL : &result);
+    arena_free(&s->arena);
+    free(s);
+}
+
+void render_refund(struct jsonw *w, const struct refund_record *rec)
+{
+    const struct refund *r = &rec->r;
+    const struct rail_attempt *last = r->n_attempts > 0 ? &r->attempts[r->n_attempts - 1] : NULL;
+    char currency[CURRENCY_TEXT];
+    jw_uuid(w, "id", rec->id);
+    jw_c(w, "object", "refund");
+    jw_uuid(w, "payment_id", rec->payment);
+    jw_str(w, "mode", mode_word(rec->live));
+    jw_c(w, "status", refund_status_word(r->status));
+    jw_money(w, "amount", r->amount);
+    jw_c(w, "currency", currency_text(r->amount.currency, currency));
+    jw_str(w, "reason", rec->reason);
+    jw_str(w, "rail", last != NULL ? str_c(refund_rail_word(last->rail)) : STR_NULL);
+    jw_str(w, "provider_transaction_id", r->provider_ref[0] ? str_c(r->provider_ref) : STR_NULL);
+    jw_str(w, "provider_receipt", r->receipt[0] ? str_c(r->receipt) : STR_NULL);
+    jw_key(w, "failure");
+    if (r->failure == FAILURE_NONE) {
+        buf_c(w->b, "null");
+        w->comma = true;
+    } else {
+        jw_open(w);
+        jw_c(w, "code", failure_word(r->failure));
+        jw_str(w, "provider_code",
+               r->failure_provider_code[0] ? str_c(r->failure_provider_code) : STR_NULL);
+        jw_c(w, "message",
+             r->failure_message[0] ? r->failure_message : failure_message(r->failure));
+        jw_c(w, "advice", failure_advice_word(r->failure));
+        jw_close(w);
+    }
+    jw_str(w, "requested_by", rec->requested_by);
+    jw_str(w, "approved_by", rec->approved_by);
+    jw_time(w, "created_at", r->created_at_us);
+    jw_time(w, "updated_at", r->updated_at_us);
+    jw_time(w, "completed_at", r->completed_at_us);
+}
+
+static const char *exception_word(enum refund_exception e)
+{
+    static const char *const words[] = {
+        [REFUND_EXCEPTION_STUCK] = "stuck",
+        [REFUND_EXCEPTION_MANUAL] = "refund_manual",
+        [REFUND_EXCEPTION_REVOKED] = "refund_revoked",
+        [REFUND_EXCEPTION_LATE] = "refund_late",
+        [REFUND_EXCEPTION_INTEGRITY] = "integrity_failure",
+    };
+    return words[e];
+}
+
+/* The postings of domain.md, section 5: a refund is paid from what the merchant has yet to get. */
+static void post(struct step *s, bool fits)
+{
+    bool undo = s->fx.money == REFUND_MONEY_UNDO;
+    struct uuid journal = s->refund.id;
+    if (s->fx.money != REFUND_MONEY_SETTLE && s->fx.money != REFUND_MONEY_SETTLE_LATE && !undo)
+        return;
+    if (undo) /* a journal of its own: the first one stays as it is */
+        journal.b[15] |= 15;
+    struct record_transfer t = {
+        .journal = journal,
+        .kind = undo   ? STR("refund_undone")
+                : fits ? STR("refund")
+                       : STR("refund_double"),
+        .debit = undo ? "provider_receivable" : "merchant_pending",
+        .debit_owner = undo ? s->payment.account_id : s->payment.merchant,
+        .credit = undo ? "merchant_pending" : "provider_receivable",
+        .credit_owner = undo ? s->payment.merchant : s->payment.account_id,
+        .amount = s->refund.r.amount,
+    };
+    record_transfer(&s->arena, &s->payment, &t, &s->unit);
+}
+
+static struct err add_event(struct step *s)
+{
+    struct buf b;
+    struct payment_record *p = &s->payment;
+    p->p.version++;
+    s->refund.r.version = p->p.version;
+    buf_init(&b, SNAPSHOT_MAX);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    render_refund(&w, &s->refund);
+    jw_close(&w);
+    struct str data = b.failed ? STR_NULL : arena_dup(&s->arena, buf_view(&b));
+    buf_free(&b);
+    if (data.p == NULL)
+        return ERR(NO_MEMORY, "snapshot");
+    s->unit.events[0] = record_event_of(s->flow, p, refund_notice_type(s->fx.notice), data);
+    s->unit.n_events = 1;
+    return ERR_OK;
+}
+
+static void add_job(struct step *s)
+{
+    struct refund_rules rules;
+    struct payment_update_row *row = &s->unit.row;
+    const struct refund *r = &s->refund.r;
+    int64_t now = loop_wall_us(s->flow->loop);
+    refund_rules_of(gateway_find(s->payment.provider), &rules);
+    bool to_send = refund_wants_sending(r, &rules);
+    row->job_kind = STR("refund");
+    row->job_subject = s->refund.id;
+    row->job_bucket = job_bucket(s->refund.id);
+    row->job_run_at = to_send ? now + FLOW_LEASE_US : refund_deadline_us(r, &rules);
+    row->job_lease = now;
+}
+
+static struct err fill(struct step *s, const struct refund *before, enum payment_status was)
+{
+    struct flow *f = s->flow;
+    struct payment_record *p = &s->payment;
+    bool fits = true;
+    p->op_id = s->op_id;
+    p->p.updated_at_us = loop_wall_us(f->loop);
+    if (s->fx.money != REFUND_MONEY_NONE)
+        fits =
+            payment_take_refund(&p->p, &p->reserved_minor, s->fx.money, s->refund.r.amount.minor);
+    s->unit = (struct move_unit){0};
+    struct err err = ERR_OK;
+    if (s->fx.notice != REFUND_NOTICE_NONE)
+        err = add_event(s); /* raises the version: before the rows are filled */
+    payment_update_fill(p, &s->unit.row);
+    s->unit.row.log_seq = s->unit.n_events > 0 ? p->p.version : 0;
+    add_job(s);
+    refund_row_fill(&s->refund, false, &s->unit.refunds[0]);
+    s->unit.n_refunds = 1;
+    for (int i = 0; i < s->refund.r.n_attempts; i++) {
+        const struct rail_attempt *now = &s->refund.r.attempts[i];
+        if (i >= before->n_attempts || memcmp(now, &before->attempts[i], sizeof *now) != 0)
+            refund_attempt_row_fill(&s->refund, now, p->p.updated_at_us,
+                                    &s->unit.refund_attempts[s->unit.n_refund_attempts++]);
+    }
+    if (s->fx.action != NULL) {
+        record_audit(f, p, was, s->fx.action, s->rq.actor,
+                     arena_fmt(&s->arena, "refund %s to %s", refund_status_word(before->status),
+                               refund_status_word(s->refund.r.status)),
+                     &s->unit.audits[0]);
+        s->unit.n_audits = 1;
+        s->unit.row.audit_a = s->unit.audits[0].id;
+    }
+    post(s, fits);
+    if (!fits)
+        record_exception(f, p, "double_refund", STR_NULL, &s->unit);
+    else if (s->fx.exception != REFUND_EXCEPTION_NONE)
+        record_exception(f, p, exception_word(s->fx.exception), STR_NULL, &s->unit);
+    if (s->rq.inbound != NULL)
+        record_inbound(s->rq.inbound, &s->unit);
+    if (!err_is(err) && s->rq.call != NULL)
+        err = record_call(f, &s->arena, p, s->rq.call, &s->unit);
+    return err;
+}
+
+static void load(struct step *s);
+
+static void wrote(void *ctx)
+{
+    struct step *s = ctx;
+    struct err err = s->unit.unit.err;
+    s->doubted |= s->unit.unit.doubt;
+    if (err_is(err)) {
+        finish(s, err);
+    } else if (s->unit.stage == MOVE_DONE) {
+        s->payment.revision++;
+        if (s->fx.notice != REFUND_NOTICE_NONE)
+            flow_published(s->flow, &s->payment, s->payment.p.version, s->unit.fanout);
+        finish(s, ERR_OK);
+    } else if (++s->tries == STEP_TRIES) {
+        finish(s, ERR(CONFLICT, "too many lost races"));
+    } else {
+        load(s);
+    }
+}
+
+static void step(struct step *s)
+{
+    struct refund_rules rules;
+    struct refund before = s->refund.r;
+    enum payment_status was = s->payment.p.status;
+    bool mine = s->doubted && uuid_eq(s->payment.op_id, s->op_id);
+    refund_rules_of(gateway_find(s->payment.provider), &rules);
+    s->fx = (struct refund_effects){0};
+    struct err err = ERR_OK;
+    if (!mine)
+        err = refund_step(&s->refund.r, &s->rq.event, &rules, loop_wall_us(s->flow->loop), &s->fx);
+    if (!err_is(err) && s->rq.event.kind == REFUND_EVENT_APPROVE && s->fx.changed)
+        s->refund.approved_by = s->rq.actor;
+    bool more = !mine && (s->rq.inbound != NULL || s->rq.call != NULL);
+    if (!err_is(err) && (s->fx.changed || more)) {
+        err = fill(s, &before, was);
+        if (!err_is(err)) {
+            move_unit_ready(&s->unit, wrote, s);
+            store_write(s->flow->store, &s->unit.unit);
+            return;
+        }
+    }
+    finish(s, err);
+}
+
+static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct step *s = ctx;
+    s->payment = (struct payment_record){0};
+    if (!err_is(err))
+        err = payment_record_read(rows, &s->arena, &s->payment);
+    if (err_is(err))
+        finish(s, err);
+    else
+        step(s);
+}
+
+/* The refund is read first: the payment's revision, read after it, covers both. */
+static void refund_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct step *s = ctx;
+    size_t next;
+    arena_free(&s->arena);
+    arena_init(&s->arena, STEP_ARENA);
+    s->refund = (struct refund_record){0};
+    if (!err_is(err))
+        err = refund_record_read(rows, 0, &s->arena, &s->refund, &next);
+    if (!err_is(err) && s->rq.live_only && s->refund.live != s->rq.live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        finish(s, err);
+        return;
+    }
+    if (s->rq.event.kind == REFUND_EVENT_APPROVE)
+        s->rq.event.same_person = str_eq(s->refund.requested_by, s->rq.actor);
+    struct value params[] = {V_UUID(s->rq.merchant), V_UUID(s->refund.payment)};
+    store_read(s->flow->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, s);
+}
+
+static void load(struct step *s)
+{
+    struct value params[] = {V_UUID(s->rq.merchant), V_UUID_OPT(UUID_NIL),
+                             V_UUID_OPT(s->rq.refund)};
+    store_read(s->flow->store, Q_refund_get, params, COUNT_OF(params), refund_loaded, s);
+}
+
+void refund_move_start(struct flow *f, const struct refund_move *rq, refund_moved_fn *done,
+                       void *ctx)
+{
+    struct step *s = calloc(1, sizeof *s);
+    ASSERT(s != NULL);
+    s->flow = f;
+    s->rq = *rq;
+    s->done = done;
+    s->ctx = ctx;
+    s->op_id = random_uuid(loop_wall_us(f->loop));
+    s->rq.event.random = (uint32_t)random_u64();
+    arena_init(&s->arena, STEP_ARENA);
+    f->busy++;
+    load(s);
+}

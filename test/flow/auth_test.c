@@ -1,0 +1,111 @@
+/* core/flow/auth.c: the words of scopes and the form of keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "core/flow/auth.h"
+
+static void scopes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool ok;
+        unsigned scopes;
+    } cases[] = {
+        {"payments:read", true, SCOPE_PAYMENTS_READ},
+        {"payments:write", true, SCOPE_PAYMENTS_WRITE},
+        {"refunds:write", true, SCOPE_REFUNDS_WRITE},
+        {"payouts:write", true, SCOPE_PAYOUTS_WRITE},
+        {"webhooks:write", true, SCOPE_WEBHOOKS_WRITE},
+        {"payments:read,webhooks:write", true, SCOPE_PAYMENTS_READ | SCOPE_WEBHOOKS_WRITE},
+        {"payments:read,payments:read", true, SCOPE_PAYMENTS_READ},
+        {"*", true, SCOPE_ALL},
+        {"payments:read,*", true, SCOPE_ALL},
+        {"", false, 0},
+        {",", false, 0},
+        {"payments:read,", false, 0},
+        {",payments:read", false, 0},
+        {"payments:read, payments:write", false, 0},
+        {"payments", false, 0},
+        {"payments:", false, 0},
+        {"payments:readx", false, 0},
+        {"PAYMENTS:READ", false, 0},
+        {"payments:*", false, 0},
+        {"**", false, 0},
+        {"payments:read,admin", false, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        unsigned got = 77;
+        bool ok = auth_scopes_parse(str_c(cases[i].text), &got);
+        if (ok != cases[i].ok || (ok && got != cases[i].scopes))
+            fail_msg("%s", cases[i].text);
+    }
+    assert_int_equal(SCOPE_ALL, SCOPE_PAYMENTS_READ | SCOPE_PAYMENTS_WRITE | SCOPE_REFUNDS_WRITE |
+                                    SCOPE_PAYOUTS_WRITE | SCOPE_WEBHOOKS_WRITE);
+}
+
+#define HEX48 "0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void keys(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"sk_test_" HEX48, "sk_live_" HEX48, "rk_test_" HEX48,
+                                       "rk_live_" HEX48};
+    static const char *const bad[] = {
+        "",
+        "sk_test_",
+        HEX48,
+        "sk_test_" HEX48 "0",
+        "sk_test_" HEX48 " ",
+        "sk-test-" HEX48,
+        "pk_test_" HEX48,
+        "SK_test_" HEX48,
+        "sk_Test_" HEX48,
+        "sk_demo_" HEX48,
+        "sk_liveX" HEX48,
+    };
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        assert_true(auth_key_ok(str_c(good[i])));
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_false(auth_key_ok(str_c(bad[i])));
+    assert_false(auth_key_ok(STR_NULL));
+    char key[AUTH_KEY_LEN + 1];
+    for (size_t at = 8; at < AUTH_KEY_LEN; at++) { /* every place, every byte */
+        memcpy(key, good[0], sizeof key);
+        for (int c = 0; c < 256; c++) {
+            key[at] = (char)c;
+            bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+            assert_int_equal(auth_key_ok(str_n(key, AUTH_KEY_LEN)), hex);
+        }
+    }
+}
+
+static void made_keys(void **state)
+{
+    (void)state;
+    char a[AUTH_KEY_LEN + 1], b[AUTH_KEY_LEN + 1];
+    for (int live = 0; live <= 1; live++) {
+        auth_key_make(live != 0, a);
+        auth_key_make(live != 0, b);
+        assert_int_equal(strlen(a), AUTH_KEY_LEN);
+        assert_true(auth_key_ok(str_c(a)));
+        assert_true(str_starts(str_c(a), live ? STR("sk_live_") : STR("sk_test_")));
+        assert_string_not_equal(a, b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scopes),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(made_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

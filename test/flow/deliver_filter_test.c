@@ -1,0 +1,58 @@
+/* core/flow/deliver.c: which events an endpoint's filter takes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/flow/deliver.h"
+
+static void filters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *filter, *type;
+        bool wanted;
+    } cases[] = {
+        {"*", "payment.completed", true},
+        {"*", "refund.failed", true},
+        {"payment.completed", "payment.completed", true},
+        {"payment.completed", "payment.failed", false},
+        {"payment.completed", "payment.completed2", false},
+        {"payment.completed2", "payment.completed", false},
+        {"payment.completed,payment.failed", "payment.failed", true},
+        {"payment.completed,payment.failed", "payment.expired", false},
+        {"payment.*", "payment.completed", true},
+        {"payment.*", "payment.attempt.failed", true},
+        {"payment.*", "payments.completed", false},
+        {"payment.*", "payment", false},
+        {"payment.*", "refund.completed", false},
+        {"refund.*,payment.failed", "payment.failed", true},
+        {"refund.*,payment.failed", "refund.completed", true},
+        {"refund.*,payment.failed", "payment.completed", false},
+        {"refund.completed,*", "payment.completed", true},
+        {"pay*", "payment.completed", false}, /* a star stands for whole words only */
+        {"payment.comp*", "payment.completed", false},
+        {"*.completed", "payment.completed", false},
+        {"**", "payment.completed", false},
+        {".*", "payment.completed", false},
+        {"", "payment.completed", false},
+        {",", "payment.completed", false},
+        {",,payment.completed", "payment.completed", true},
+        {" payment.completed", "payment.completed", false},
+        {"PAYMENT.COMPLETED", "payment.completed", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        if (deliver_wants(str_c(cases[i].filter), str_c(cases[i].type)) != cases[i].wanted)
+            fail_msg("%s: %s", cases[i].filter, cases[i].type);
+    assert_false(deliver_wants(STR_NULL, STR("payment.completed")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

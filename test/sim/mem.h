@@ -1,0 +1,189 @@
+#ifndef RELI_SIM_MEM_H
+#define RELI_SIM_MEM_H
+
+#include "store/kinds.h"
+
+/* The tables of a world as the statements of sql/query see them. One thread, so each unit is a
+ * transaction by itself; which runs when, and who hears of it, is store_mem.c. Texts live as long
+ * as the world and never change, so that a copy of a row is a snapshot. */
+
+enum {
+    MEM_PAYMENTS = 64,
+    MEM_IDEMPOTENCY = 128,
+    MEM_REFERENCES = 256,
+    MEM_RECEIPTS = 128,
+    MEM_JOBS = 1024,
+    MEM_INBOUND = 512,
+    MEM_EVENTS = 512,
+    MEM_DELIVERIES = 1024,
+    MEM_TRANSFERS = 128,
+    MEM_EXCEPTIONS = 256,
+    MEM_ENDPOINTS = 3,
+    MEM_ACCOUNTS = 32,
+};
+
+struct mem_attempt {
+    int16_t n, poll_n;
+    struct str status, currency, provider_ref, receipt, provider_code, code;
+    int64_t amount, sent_at, answered_at, next_poll_at;
+};
+
+struct mem_payment {
+    struct uuid merchant, id, op_id, account_id;
+    struct str mode, status, reference, reference_no, pay_code, provider, method, currency,
+        customer_id, pii, description, return_url, callback_url, metadata, next_action,
+        failure_code, failure_provider_code, failure_message, provider_ref, receipt, status_source;
+    int32_t version, revision;
+    int64_t amount, received, refunded, reserved, fee;
+    int64_t recon_since, created_at, updated_at, expires_at, completed_at;
+    bool late;
+    /* for the checker */
+    bool ended_once; /* was failed, expired or cancelled */
+    struct str idem_key;
+    int n_calls;
+    size_t n_attempts;
+    struct mem_attempt attempts[PAYMENT_MAX_ATTEMPTS];
+};
+
+struct mem_idempotency {
+    struct uuid merchant, payment;
+    struct str mode, key, fingerprint, provider_ref, problem;
+    int16_t slot, http_status;
+    int32_t period, seq;
+    int64_t lease_until, created_at;
+};
+
+struct mem_reference {
+    struct str mode, reference;
+    struct uuid payment;
+};
+
+struct mem_receipt {
+    struct str mode, provider, receipt;
+    struct uuid payment;
+};
+
+struct mem_job {
+    struct uuid merchant, subject, lease_owner;
+    struct str kind;
+    int32_t n;
+    int16_t bucket, tries;
+    int64_t run_at, lease_until;
+};
+
+struct mem_inbound {
+    struct uuid merchant, subject, payment;
+    struct str dedupe_key, mode, provider, state, reason, peer, raw;
+    int16_t attempt;
+    bool ip_ok;
+};
+
+struct mem_event {
+    struct uuid merchant, payment, id;
+    struct str mode, type, data;
+    int32_t seq;
+    int64_t at;
+};
+
+struct mem_delivery {
+    struct uuid merchant, id, payment, event, endpoint;
+    struct str mode, type, status, last_error;
+    int32_t seq, revision, last_http;
+    int16_t n, tries;
+    int64_t next_at, created_at;
+};
+
+struct mem_transfer {
+    struct uuid payment, journal, debit, credit;
+    struct str kind, currency;
+    int16_t step;
+    int64_t amount;
+};
+
+struct mem_exception {
+    struct uuid subject;
+    struct str kind;
+};
+
+struct mem_endpoint {
+    struct uuid merchant, id;
+    struct str mode, url, events, secrets, status;
+    int64_t failing_since;
+};
+
+struct mem_account {
+    struct uuid id;
+    struct str type, owner, currency;
+};
+
+struct mem {
+    struct uuid merchant;
+    struct str webhook_secret; /* sealed */
+    size_t n_payments, n_idempotency, n_references, n_receipts, n_jobs, n_inbound, n_events,
+        n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts;
+    int64_t next_job_us; /* of all jobs; TIME_NEVER */
+    bool next_job_known;
+    struct mem_endpoint endpoints[MEM_ENDPOINTS];
+    struct mem_account accounts[MEM_ACCOUNTS];
+    struct mem_job jobs[MEM_JOBS];
+    struct mem_payment payments[MEM_PAYMENTS];
+    struct mem_idempotency idempotency[MEM_IDEMPOTENCY];
+    struct mem_reference references[MEM_REFERENCES];
+    struct mem_receipt receipts[MEM_RECEIPTS];
+    struct mem_inbound inbound[MEM_INBOUND];
+    struct mem_event events[MEM_EVENTS];
+    struct mem_delivery deliveries[MEM_DELIVERIES];
+    struct mem_transfer transfers[MEM_TRANSFERS];
+    struct mem_exception exceptions[MEM_EXCEPTIONS];
+};
+extern struct mem mem;
+
+/* Empties the tables, then makes the merchant and its endpoints. */
+void mem_tables_begin(void);
+/* The earliest moment (wall) at which a job is nobody's and due; TIME_NEVER without jobs. */
+int64_t mem_next_job_us(void);
+
+struct mem_payment *mem_payment(struct uuid id);
+const struct mem_event *mem_event(struct uuid payment, int32_t seq);
+struct mem_delivery *mem_delivery(struct uuid id);
+struct mem_inbound *mem_inbound(struct uuid subject, struct str dedupe_key);
+
+/* Runs a unit as one transaction and tells the unit's kind its rows. ERR_INTERNAL where the schema
+ * would refuse. */
+struct err mem_commit(struct unit *u);
+/* Runs a statement of store_exec. */
+struct err mem_exec(enum query query, const struct value *params);
+
+/* ---- rows.c ---- */
+
+/* A column as a statement returns it. */
+struct mem_column {
+    enum column_type type;
+    bool zero_is_null;
+    size_t offset;
+};
+
+enum { ROWS_PARTS = 5, ROWS_BYTES = 12288 };
+
+/* Rows side by side of several tables, each a copy. */
+struct rows {
+    size_t n;
+    size_t n_parts;
+    struct {
+        const struct mem_column *columns;
+        size_t n_columns, stride;
+        const char *base; /* NULL: an outer join that found nothing */
+    } parts[ROWS_PARTS];
+    size_t used;
+    _Alignas(16) char bytes[ROWS_BYTES];
+};
+
+/* Empty rows; then parts from left to right. */
+void rows_clear(struct rows *r, size_t n);
+/* `base` NULL: no such row. `n` rows are copied, one if stride is 0. */
+void rows_part(struct rows *r, const struct mem_column *columns, size_t n_columns, const void *base,
+               size_t size, size_t n);
+/* Answers a statement of store_read (or what one of store_exec returns). */
+void mem_read(enum query query, const struct value *params, struct rows *out);
+
+#endif

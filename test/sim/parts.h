@@ -1,0 +1,124 @@
+#ifndef RELI_SIM_PARTS_H
+#define RELI_SIM_PARTS_H
+
+#include "test/sim/world.h"
+
+/* What stands around the flows in a simulated world, and what each tells the checker. */
+
+/* ---- the reactor: loop_sim.c ---- */
+
+void loop_laters_run(struct loop *l);
+/* When the process next wants to be woken by an alarm of its own; not by those of its jobs. */
+int64_t loop_next_us(const struct process *p);
+/* The same for its jobs' alarms. */
+int64_t loop_next_jobs_us(const struct process *p);
+/* Fires what is due, of its jobs or of the rest. */
+void loop_fire(struct process *p, bool jobs);
+
+/* ---- PostgreSQL: store_mem.c ---- */
+
+void mem_begin(void);
+struct store *mem_store(struct process *p);
+/* What it had sent may arrive or not. */
+void mem_process_died(struct process *p);
+
+/* ---- providers: provider_sim.c ---- */
+
+enum { PROVIDER_ALPHA, PROVIDER_BETA, PROVIDER_CASH, N_PROVIDERS };
+
+void provider_begin(void);
+struct gw_client *provider_client(struct process *p);
+const struct gateway *provider_gateway(int provider);
+struct uuid provider_account(int provider);
+void provider_process_died(struct process *p);
+
+/* One decision of a provider on a prompt. */
+struct decision {
+    int64_t at_us;
+    bool paid, sure;
+    enum failure_code code;
+    struct money amount;
+    char receipt[16];
+    bool receipt_reused;
+    bool heard; /* a callback that tells it was acknowledged */
+};
+
+/* What a provider made of one charge. */
+struct prompt {
+    struct prompt *next;
+    int provider;
+    struct uuid payment;
+    int attempt;
+    char token[97];
+    char ref[20];
+    char phone[16];
+    struct money asked;
+    int64_t arrived_us;
+    int n_decisions;
+    struct decision decisions[2];
+    bool vanished;        /* dropped without an end; the provider no longer knows it */
+    int64_t answered_us;  /* its reference was handed to a process; 0 never */
+    struct process *answered_to;
+    bool told_paid;       /* a query's "paid" was handed to a process … */
+    int64_t told_paid_us; /* … at this moment */
+    struct process *told_paid_to;
+    int64_t asked_last_us; /* last query that was answered truly */
+};
+
+/* Charges that reached a provider, newest first. */
+struct prompt *provider_prompts(void);
+/* The last decision by now; NULL if there is none. */
+const struct decision *prompt_decided(const struct prompt *p, int64_t now_us);
+
+/* A callback that reli has thanked for. */
+struct thanked {
+    struct thanked *next;
+    struct uuid payment;
+    struct str body;
+};
+struct thanked *provider_thanked(void);
+
+/* ---- webhook receivers and Redis: outside_sim.c ---- */
+
+enum { MAX_ENDPOINTS = 3 };
+void receiver_begin(void);
+struct outbound *receiver_outbound(struct process *p);
+/* Times that an event was taken with 2xx at a URL. */
+int receiver_n_taken(struct uuid event, struct str url);
+
+/* ---- clients: client_sim.c ---- */
+
+struct order {
+    struct order *next;
+    int provider;
+    struct str key, reference, phone, callback_url;
+    struct money amount;
+    bool unbuildable;  /* the provider's request cannot be made */
+    bool rewritten;    /* the key was also sent with another amount */
+    bool late;         /* sent again when the key was no longer kept */
+    int n_calls;
+    int n_open; /* requests without an answer */
+    int tries;
+    struct uuid payment; /* nil: none known */
+    bool refused;        /* 409 for its reference */
+    bool answered;       /* first answer given, in these words: */
+    int status;
+    uint64_t body_hash;
+    bool unsettled; /* the answer was given before it was durable */
+    bool tried_cancel, tried_confirm, cancelled, confirmed;
+};
+
+void client_begin(void);
+void client_process_died(struct process *p);
+struct order *client_orders(void);
+
+/* ---- the checker: check.c; at the world's end ---- */
+
+void check_world(void);
+
+/* ---- rows of the transition tables: cover.c ---- */
+
+/* Prints how often each was taken; false if one that can be was taken less than `least` times. */
+bool cover_print(uint64_t least);
+
+#endif

@@ -1,0 +1,527 @@
+/* gateways/client.h and two scripted providers. "alpha" is like Daraja: a query names neither amount
+ * nor receipt, and its "not found" means nothing. "beta" is like MTN: queries are complete, and what
+ * it does not know was never taken. What a provider makes of a charge, its prompts, is the truth that
+ * the checker compares with. */
+#include <stdio.h>
+
+#include "core/base/times.h"
+#include "core/flow/callback.h"
+#include "test/sim/heap.h"
+#include "test/sim/parts.h"
+
+enum { ANSWER_LIMIT_S = 30 };
+
+/* One request under way. */
+struct call {
+    struct process *process;
+    int provider;
+    int64_t started_us;
+    struct prompt *prompt; /* to be made, or found */
+    char ref[PAYMENT_REF_MAX + 1];
+    struct gw_result result;
+    struct gw_exchange exchange;
+    gw_done_fn *done;
+    void *ctx;
+};
+
+struct emission {
+    struct prompt *prompt;
+    struct decision *decision; /* NULL: forged */
+    struct str token, body;
+    bool ip_ok, forged;
+    int tries;
+    struct process *to;
+};
+
+struct gw_client {
+    struct process *process;
+};
+
+static struct {
+    struct prompt *prompts;
+    struct thanked *thanked;
+    int n;
+} provider;
+
+static struct {
+    size_t n;
+    struct emission *all[1024];
+} emissions;
+
+void provider_begin(void)
+{
+    provider.prompts = NULL;
+    provider.thanked = NULL;
+    provider.n = 0;
+    emissions.n = 0;
+}
+
+struct prompt *provider_prompts(void)
+{
+    return provider.prompts;
+}
+
+struct thanked *provider_thanked(void)
+{
+    return provider.thanked;
+}
+
+struct gw_client *provider_client(struct process *p)
+{
+    struct gw_client *c = world_alloc(sizeof *c);
+    c->process = p;
+    return c;
+}
+
+const struct decision *prompt_decided(const struct prompt *p, int64_t now_us)
+{
+    const struct decision *last = NULL;
+    for (int i = 0; i < p->n_decisions; i++)
+        if (p->decisions[i].at_us <= now_us)
+            last = &p->decisions[i];
+    return last;
+}
+
+/* ---- the gateways ---- */
+
+static struct err charge_build(const struct gw_account *a, const struct gw_charge *in,
+                               struct str token, struct arena *mem, struct outbound_request *out)
+{
+    (void)a, (void)token, (void)mem, (void)out;
+    return str_eq(in->description, STR("unbuildable")) ? ERR(INVALID, "cannot be built") : ERR_OK;
+}
+
+/* "S ref receipt minor phone salt" paid, "F ref code sure - salt" not. */
+static struct err callback_parse(const struct gw_callback *in, struct arena *mem,
+                                 struct gw_result *out)
+{
+    struct str rest = in->body, word[6];
+    int64_t n;
+    for (int i = 0; i < 6; i++)
+        if (!str_split(&rest, ' ', &word[i]))
+            return ERR(PARSE, "not a callback");
+    *out = (struct gw_result){.verdict = GW_UNKNOWN, .provider_ref = arena_dup(mem, word[1])};
+    if (str_eq(word[0], STR("S")) && str_to_i64(word[3], &n)) {
+        out->verdict = GW_SUCCEEDED;
+        out->receipt = arena_dup(mem, word[2]);
+        out->amount = (struct money){n, CURRENCY('K', 'E', 'S')};
+        out->phone = arena_dup(mem, word[4]);
+        out->provider_code = STR("0");
+    } else if (str_eq(word[0], STR("F")) && str_to_i64(word[2], &n)) {
+        out->verdict = GW_FAILED;
+        out->code = (enum failure_code)n;
+        out->sure = str_eq(word[3], STR("1"));
+        out->provider_code = arena_dup(mem, word[2]);
+    }
+    return ERR_OK;
+}
+
+static const struct gateway gateway_alpha = {
+    .name = "alpha",
+    .methods = "alpha",
+    .currencies = "KES",
+    .needs_phone = true,
+    .action = "approve_on_phone",
+    .prompt_window_us = 90 * US_PER_S,
+    .expiry_us = 15 * US_PER_MIN,
+    .charge_build = charge_build,
+    .callback_parse = callback_parse,
+};
+static const struct gateway gateway_beta = {
+    .name = "beta",
+    .methods = "beta",
+    .currencies = "KES",
+    .needs_phone = true,
+    .not_found_is_final = true,
+    .action = "approve_on_phone",
+    .prompt_window_us = 5 * US_PER_MIN,
+    .expiry_us = 15 * US_PER_MIN,
+    .charge_build = charge_build,
+    .callback_parse = callback_parse,
+};
+static const struct gateway gateway_cash = {
+    .name = "cash",
+    .methods = "cash",
+    .currencies = "",
+    .manual = true,
+    .action = "collect_cash",
+    .expiry_us = 7 * US_PER_DAY,
+};
+const struct gateway *const gateways[] = {&gateway_alpha, &gateway_beta, &gateway_cash, NULL};
+
+const struct gateway *provider_gateway(int i)
+{
+    return gateways[i];
+}
+
+struct uuid provider_account(int i)
+{
+    struct uuid id;
+    memset(id.b, 0xa0 + i, sizeof id.b);
+    return id;
+}
+
+const struct gateway *gateway_find(struct str name)
+{
+    for (size_t i = 0; gateways[i] != NULL; i++)
+        if (str_eq(name, str_c(gateways[i]->name)))
+            return gateways[i];
+    return NULL;
+}
+
+static int provider_of(const struct gw_account *a)
+{
+    return a->gateway == &gateway_alpha ? PROVIDER_ALPHA : PROVIDER_BETA;
+}
+
+/* ---- callbacks ---- */
+
+static void emission_go(void *ctx);
+
+static void emission_again(struct emission *e)
+{
+    e->to = NULL;
+    if (++e->tries <= 12)
+        event_in(sim_between(US_PER_S, 40 * US_PER_S), NULL, emission_go, e);
+}
+
+static void thanks(void *ctx, struct err err, const struct gateway *gateway)
+{
+    struct emission *e = ctx;
+    e->to = NULL;
+    if (e->forged) {
+        if (err.code != ERR_UNAUTHENTICATED)
+            sim_violation("a forged callback is answered %d", (int)err.code);
+        return;
+    }
+    if (err_is(err)) {
+        if (err.code != ERR_UNAVAILABLE && err.code != ERR_AMBIGUOUS)
+            sim_violation("a callback is answered %d", (int)err.code);
+        emission_again(e);
+        return;
+    }
+    if (gateway != gateways[e->prompt->provider])
+        sim_violation("a callback is taken for another provider's");
+    struct thanked *t = world_alloc(sizeof *t);
+    *t = (struct thanked){provider.thanked, e->prompt->payment, e->body};
+    provider.thanked = t;
+    if (e->decision != NULL)
+        e->decision->heard = true;
+}
+
+static void emission_receive(void *ctx)
+{
+    struct emission *e = ctx;
+    struct callback_input in = {
+        .token = e->token, .body = e->body, .peer = STR("192.0.2.1"), .ip_ok = e->ip_ok};
+    callback_receive(&e->to->flow, &in, thanks, e);
+}
+
+static void emission_go(void *ctx)
+{
+    struct emission *e = ctx;
+    struct process *p = process_any();
+    if (p == NULL) {
+        emission_again(e);
+        return;
+    }
+    e->to = p;
+    sim_say("callback %.*s%s", STR_ARG(e->body), e->forged ? " (forged)" : "");
+    if (!process_run(p, emission_receive, e) && e->to == p)
+        emission_again(e);
+}
+
+void provider_process_died(struct process *p)
+{
+    for (size_t i = 0; i < emissions.n; i++)
+        if (emissions.all[i]->to == p) {
+            if (sim_below(2) == 0)
+                emission_again(emissions.all[i]);
+            emissions.all[i]->to = NULL;
+        }
+}
+
+static struct emission *emission_new(struct prompt *p, struct decision *d, struct str body,
+                                     int64_t at_us)
+{
+    struct emission *e = world_alloc(sizeof *e);
+    *e = (struct emission){
+        .prompt = p, .decision = d, .token = str_c(p->token), .body = body, .ip_ok = true};
+    ASSERT(emissions.n < COUNT_OF(emissions.all));
+    emissions.all[emissions.n++] = e;
+    event_at(at_us, NULL, emission_go, e);
+    return e;
+}
+
+static struct str body_of(const struct prompt *p, const struct decision *d, int salt)
+{
+    char text[160];
+    bool other_phone = d->paid && sim_fault(FAULT_CALLBACK_FOREIGN);
+    int n = d->paid ? snprintf(text, sizeof text, "S %s %s %lld %s %d", p->ref, d->receipt,
+                               (long long)d->amount.minor,
+                               other_phone ? "+254799999999" : p->phone, salt)
+                    : snprintf(text, sizeof text, "F %s %d %d - %d", p->ref, (int)d->code, d->sure,
+                               salt);
+    return world_dup(str_n(text, (size_t)n));
+}
+
+/* Somebody who knows the URL, but not what became of the prompt. */
+static void forge(struct prompt *p, int64_t at_us)
+{
+    char text[160];
+    int n = snprintf(text, sizeof text, "S %s FORGED%d %lld %s 9", p->ref, provider.n,
+                     (long long)p->asked.minor, p->phone);
+    struct emission *e = emission_new(p, NULL, world_dup(str_n(text, (size_t)n)), at_us);
+    e->ip_ok = false;
+    if (sim_below(2) == 0) {
+        struct str token = world_dup(e->token);
+        char *t = (char *)(uintptr_t)token.p + sim_below((uint32_t)token.n);
+        *t = *t == 'a' ? 'b' : 'a';
+        e->token = token;
+        e->forged = true;
+    }
+}
+
+static void callbacks_plan(struct prompt *p, struct decision *d)
+{
+    int64_t at_us = d->at_us + sim_between(0, 3 * US_PER_S);
+    if (sim_fault(FAULT_CALLBACK_FORGED))
+        forge(p, p->arrived_us + sim_between(0, 2 * US_PER_MIN));
+    if (sim_fault(FAULT_CALLBACK_LOST))
+        return;
+    if (sim_fault(FAULT_CALLBACK_LATE))
+        at_us += sim_below(4) == 0 ? sim_between(0, 30 * US_PER_HOUR) : sim_between(0, 30 * US_PER_MIN);
+    struct str body = body_of(p, d, 0);
+    struct emission *e = emission_new(p, d, body, at_us);
+    e->ip_ok = !sim_fault(FAULT_CALLBACK_FOREIGN);
+    while (sim_fault(FAULT_CALLBACK_TWICE)) {
+        at_us += sim_below(2) == 0 ? sim_between(0, 50 * US_PER_MS) : sim_between(0, US_PER_HOUR);
+        emission_new(p, d, sim_below(2) == 0 ? body : body_of(p, d, 1 + (int)sim_below(9)), at_us);
+    }
+}
+
+/* ---- prompts ---- */
+
+static void decision_add(struct prompt *p, int64_t at_us, bool paid)
+{
+    static const enum failure_code sure[] = {FAILURE_CANCELLED_BY_CUSTOMER, FAILURE_WRONG_PIN};
+    static const enum failure_code unsure[] = {FAILURE_CUSTOMER_UNREACHABLE,
+                                               FAILURE_INSUFFICIENT_FUNDS};
+    struct decision *d = &p->decisions[p->n_decisions++];
+    *d = (struct decision){.at_us = at_us, .paid = paid, .amount = p->asked};
+    if (!paid) {
+        d->sure = sim_below(2) == 0;
+        d->code = d->sure ? sure[sim_below(2)] : unsure[sim_below(2)];
+        return;
+    }
+    snprintf(d->receipt, sizeof d->receipt, "RCP%d", provider.n);
+    if (sim_fault(FAULT_AMOUNT_WRONG))
+        d->amount.minor += sim_below(2) == 0 ? 100 : -100;
+    const struct prompt *other = p->next;
+    if (other != NULL && other->n_decisions > 0 && other->decisions[0].paid &&
+        other->provider == p->provider && sim_fault(FAULT_RECEIPT_REUSED)) {
+        memcpy(d->receipt, other->decisions[0].receipt, sizeof d->receipt);
+        d->receipt_reused = true;
+        provider.prompts->decisions[0].receipt_reused = true;
+    }
+}
+
+static void prompt_decide(struct prompt *p)
+{
+    int64_t window_us = gateways[p->provider]->prompt_window_us;
+    int64_t at_us = p->arrived_us + (sim_below(5) == 0 ? sim_between(0, 2 * US_PER_S)
+                                                       : sim_between(US_PER_S, window_us - US_PER_S));
+    if (sim_fault(FAULT_DECIDED_LATE))
+        at_us += sim_below(2) == 0 ? sim_between(0, 20 * US_PER_MIN) : sim_between(0, 20 * US_PER_HOUR);
+    if (sim_fault(FAULT_NEVER_DECIDED)) {
+        p->vanished = sim_below(3) > 0;
+        return;
+    }
+    decision_add(p, at_us, sim_below(3) > 0);
+    struct decision *first = &p->decisions[0];
+    if (!first->paid && !first->sure && sim_fault(FAULT_PAID_LATE))
+        decision_add(p, at_us + (sim_below(2) == 0 ? sim_between(US_PER_S, 10 * US_PER_MIN)
+                                                   : sim_between(US_PER_MIN, 18 * US_PER_HOUR)),
+                     true);
+    for (int i = 0; i < p->n_decisions; i++)
+        callbacks_plan(p, &p->decisions[i]);
+}
+
+/* The charge has reached the provider. */
+static void prompt_arrives(struct prompt *p)
+{
+    p->arrived_us = w.now_us;
+    snprintf(p->ref, sizeof p->ref, "ws_%d", ++provider.n);
+    p->next = provider.prompts;
+    provider.prompts = p;
+    prompt_decide(p);
+    sim_say("prompt %s at %s, decisions %d%s", p->ref, gateways[p->provider]->name, p->n_decisions,
+            p->vanished ? ", vanishes" : "");
+}
+
+static uint8_t hex(char c)
+{
+    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static struct prompt *prompt_new(int at, const struct gw_charge *in)
+{
+    struct prompt *p = world_alloc(sizeof *p);
+    struct uuid attempt;
+    ASSERT(in->callback_url.n > 96);
+    const char *token = in->callback_url.p + in->callback_url.n - 96;
+    memcpy(p->token, token, 96);
+    for (int i = 0; i < 16; i++)
+        attempt.b[i] = (uint8_t)(hex(token[2 * i]) << 4 | hex(token[2 * i + 1]));
+    p->payment = attempt_payment(attempt, &p->attempt);
+    p->provider = at;
+    p->asked = in->amount;
+    str_copy_c(p->phone, sizeof p->phone, in->phone);
+    return p;
+}
+
+/* ---- requests ---- */
+
+static void call_told(void *ctx)
+{
+    struct call *c = ctx;
+    struct prompt *p = c->prompt;
+    c->exchange.took_us = w.now_us - c->started_us;
+    if (p != NULL && c->exchange.op == GW_OP_CHARGE && c->result.provider_ref.n > 0) {
+        p->answered_us = w.now_us;
+        p->answered_to = c->process;
+    }
+    if (p != NULL && c->exchange.op == GW_OP_QUERY && c->result.verdict == GW_SUCCEEDED) {
+        p->told_paid = true;
+        p->told_paid_us = w.now_us;
+        p->told_paid_to = c->process;
+    }
+    c->done(c->ctx, &c->result, &c->exchange);
+}
+
+static void call_ends(struct call *c, int64_t at_us)
+{
+    event_at(at_us, c->process, call_told, c);
+}
+
+static void charge_arrives(void *ctx)
+{
+    struct call *c = ctx;
+    struct prompt *p = c->prompt;
+    prompt_arrives(p);
+    c->result = (struct gw_result){.verdict = GW_ACCEPTED, .provider_ref = str_c(p->ref)};
+    c->exchange.http_status = 200;
+    if (sim_fault(FAULT_CHARGE_ANSWER_LOST)) {
+        c->result = (struct gw_result){.verdict = GW_UNKNOWN, .why = "simulated"};
+        call_ends(c, c->started_us + sim_between(0, ANSWER_LIMIT_S) * US_PER_S);
+    } else if (sim_fault(FAULT_CHARGE_OPEN_REF)) {
+        c->result.verdict = GW_UNKNOWN;
+        call_ends(c, w.now_us + sim_between(US_PER_MS, 3 * US_PER_S));
+    } else if (sim_fault(FAULT_CHARGE_ANSWER_LATE)) {
+        call_ends(c, c->started_us + sim_between(US_PER_S, 2 * ANSWER_LIMIT_S * US_PER_S));
+    } else {
+        call_ends(c, w.now_us + sim_between(US_PER_MS, 3 * US_PER_S));
+    }
+}
+
+static struct call *call_new(struct gw_client *client, const struct gw_account *a, enum gw_op op,
+                             gw_done_fn *done, void *ctx)
+{
+    struct call *c = world_alloc(sizeof *c);
+    totals.provider_calls++;
+    c->process = client->process;
+    c->provider = provider_of(a);
+    c->started_us = w.now_us;
+    c->exchange.op = op;
+    c->exchange.sent = true;
+    c->exchange.request = STR("{\"a\":1}");
+    c->exchange.response = STR("{\"b\":2}");
+    c->done = done;
+    c->ctx = ctx;
+    return c;
+}
+
+struct err gw_charge_start(struct gw_client *client, const struct gw_account *a,
+                           const struct gw_charge *in, gw_done_fn *done, void *ctx)
+{
+    bool unsent = sim_fault(FAULT_CHARGE_UNSENT);
+    if (unsent && sim_below(3) == 0)
+        return ERR(OVERLOADED, "too many provider requests");
+    struct call *c = call_new(client, a, GW_OP_CHARGE, done, ctx);
+    int64_t soon_us = w.now_us + sim_between(US_PER_MS, US_PER_S);
+    if (unsent || sim_fault(FAULT_CHARGE_REFUSED)) {
+        c->exchange.sent = !unsent;
+        c->result = (struct gw_result){
+            .verdict = sim_below(8) == 0 ? GW_TOKEN_REJECTED : GW_REFUSED,
+            .code = unsent ? FAILURE_PROVIDER_UNAVAILABLE : FAILURE_CONFIGURATION,
+            .provider_code = STR("400"),
+        };
+        call_ends(c, sim_below(3) == 0 ? w.now_us + sim_between(0, 60 * US_PER_S) : soon_us);
+    } else if (sim_fault(FAULT_CHARGE_DROPPED)) {
+        c->result = (struct gw_result){.verdict = GW_UNKNOWN, .why = "simulated"};
+        call_ends(c, w.now_us + ANSWER_LIMIT_S * US_PER_S);
+    } else {
+        c->prompt = prompt_new(c->provider, in);
+        event_at(soon_us, NULL, charge_arrives, c);
+    }
+    return ERR_OK;
+}
+
+static struct gw_result query_answer(struct call *c)
+{
+    struct prompt *p = provider.prompts;
+    while (p != NULL && (p->provider != c->provider || strcmp(p->ref, c->ref) != 0))
+        p = p->next;
+    c->prompt = p;
+    struct gw_result r = {.verdict = GW_NOT_FOUND};
+    if (p == NULL)
+        return r;
+    p->asked_last_us = w.now_us;
+    r.provider_ref = str_c(p->ref);
+    const struct decision *d = prompt_decided(p, w.now_us);
+    bool typing = w.now_us < p->arrived_us + gateways[p->provider]->prompt_window_us - US_PER_MIN;
+    if (d == NULL && p->vanished && w.now_us > p->arrived_us + 20 * US_PER_S) {
+        return r;
+    } else if (d == NULL && typing && sim_fault(FAULT_QUERY_EARLY)) {
+        r.verdict = GW_FAILED;
+        r.code = FAILURE_CUSTOMER_UNREACHABLE;
+    } else if (d == NULL) {
+        r.verdict = GW_PENDING;
+    } else if (!d->paid) {
+        r.verdict = GW_FAILED;
+        r.code = d->code;
+        r.sure = d->sure;
+    } else {
+        r.verdict = GW_SUCCEEDED;
+        if (p->provider == PROVIDER_BETA) {
+            r.amount = d->amount;
+            r.receipt = str_c(d->receipt);
+        }
+    }
+    return r;
+}
+
+static void query_arrives(void *ctx)
+{
+    struct call *c = ctx;
+    int64_t us = sim_between(US_PER_MS, US_PER_S);
+    c->result = query_answer(c);
+    if (sim_fault(FAULT_QUERY_FAILED)) {
+        c->result = (struct gw_result){.verdict = GW_UNKNOWN, .why = "simulated"};
+        us = sim_between(US_PER_S, ANSWER_LIMIT_S * US_PER_S);
+    } else if (sim_fault(FAULT_QUERY_LATE)) {
+        us = sim_between(US_PER_S, 2 * ANSWER_LIMIT_S * US_PER_S);
+    }
+    call_ends(c, w.now_us + us);
+}
+
+struct err gw_query_start(struct gw_client *client, const struct gw_account *a,
+                          struct str provider_ref, gw_done_fn *done, void *ctx)
+{
+    if (sim_fault(FAULT_QUERY_FAILED) && sim_below(4) == 0)
+        return ERR(OVERLOADED, "too many provider requests");
+    struct call *c = call_new(client, a, GW_OP_QUERY, done, ctx);
+    str_copy_c(c->ref, sizeof c->ref, provider_ref);
+    event_in(sim_between(US_PER_MS, US_PER_S), NULL, query_arrives, c);
+    return ERR_OK;
+}
