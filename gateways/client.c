@@ -1,7 +1,7 @@
 /* Carries requests to providers. The way of an operation:
  *
  *   TOKEN  wait for the account's access token (kept, shared, or fetched once for all who wait)
- *   TURN   wait until the account's rate allows it; charges go before queries
+ *   TURN   wait until the account's rate allows it; charges and refunds go before queries
  *   SEND   build with the token, send, read the answer
  *          token rejected, the first time: drop it, back to TOKEN
  *   DONE
@@ -34,6 +34,9 @@ static const struct fsm op_fsm = {"gw_op", op_names, op_next};
 
 static struct err op_new(struct gw_client *c, const struct gw_account *a, enum gw_op kind,
                          gw_done_fn *done, void *ctx, struct op **out);
+static struct err op_build(struct op *op, struct str token, struct outbound_request *out);
+static struct err op_start(struct op *op, bool whole);
+static bool texts_copy(struct arena *mem, struct str *const *texts, size_t n);
 static void op_send(struct op *op, struct str token);
 static void op_answered(void *ctx, const struct outbound_response *response);
 static void op_end(struct op *op);
@@ -79,25 +82,9 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
     struct op *op;
     TRY(op_new(c, a, GW_OP_CHARGE, done, ctx, &op));
     op->charge = *in;
-    const struct str *from[] = {&in->phone, &in->pay_code, &in->description, &in->callback_url};
-    struct str *to[] = {&op->charge.phone, &op->charge.pay_code, &op->charge.description,
-                        &op->charge.callback_url};
-    bool whole = true;
-    for (size_t i = 0; i < COUNT_OF(from); i++) {
-        *to[i] = arena_dup(&op->mem, *from[i]);
-        whole &= to[i]->p != NULL;
-    }
-    /* What cannot be built is told before a token is fetched for it. */
-    struct outbound_request request;
-    struct err err =
-        whole ? a->gateway->charge_build(&op->account, &op->charge, STR("none"), &op->mem, &request)
-              : ERR(NO_MEMORY, "charge");
-    if (err_is(err)) {
-        op_free(op);
-        return err;
-    }
-    op_begin(op);
-    return ERR_OK;
+    struct str *texts[] = {&op->charge.phone, &op->charge.pay_code, &op->charge.description,
+                           &op->charge.callback_url};
+    return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
 }
 
 struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
@@ -105,13 +92,38 @@ struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struc
 {
     struct op *op;
     TRY(op_new(c, a, GW_OP_QUERY, done, ctx, &op));
-    op->provider_ref = arena_dup(&op->mem, provider_ref);
-    if (op->provider_ref.p == NULL) {
-        op_free(op);
-        return ERR(NO_MEMORY, "query");
-    }
-    op_begin(op);
-    return ERR_OK;
+    op->provider_ref = provider_ref;
+    struct str *texts[] = {&op->provider_ref};
+    return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
+}
+
+static bool refund_copy(struct op *op, const struct gw_refund *in)
+{
+    struct gw_refund *r = &op->refund;
+    *r = *in;
+    struct str *texts[] = {&r->payment_receipt, &r->payment_ref, &r->phone,
+                           &r->our_id,          &r->remarks,     &r->callback_url};
+    return texts_copy(&op->mem, texts, COUNT_OF(texts));
+}
+
+struct err gw_refund_start(struct gw_client *c, const struct gw_account *a,
+                           const struct gw_refund *in, gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_REFUND, done, ctx, &op));
+    return op_start(op, refund_copy(op, in));
+}
+
+struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a,
+                                 const struct gw_refund *in, struct str provider_ref,
+                                 gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_REFUND_QUERY, done, ctx, &op));
+    op->provider_ref = provider_ref;
+    struct str *texts[] = {&op->provider_ref};
+    bool whole = texts_copy(&op->mem, texts, COUNT_OF(texts));
+    return op_start(op, refund_copy(op, in) && whole);
 }
 
 /* ---- an operation ---- */
@@ -130,11 +142,37 @@ struct err account_copy(struct arena *mem, const struct gw_account *in, struct g
     return whole ? ERR_OK : ERR(NO_MEMORY, "account");
 }
 
+static bool offers(const struct gateway *g, enum gw_op kind)
+{
+    switch (kind) {
+    case GW_OP_CHARGE:
+        return g->charge_build != NULL;
+    case GW_OP_QUERY:
+        return g->query_build != NULL;
+    case GW_OP_REFUND:
+        return g->refund_build != NULL;
+    case GW_OP_REFUND_QUERY:
+        return g->refund_query_build != NULL;
+    }
+    return false;
+}
+
+/* Each text in the place of the one that it copies. */
+static bool texts_copy(struct arena *mem, struct str *const *texts, size_t n)
+{
+    bool whole = true;
+    for (size_t i = 0; i < n; i++) {
+        *texts[i] = arena_dup(mem, *texts[i]);
+        whole &= texts[i]->p != NULL;
+    }
+    return whole;
+}
+
 static struct err op_new(struct gw_client *c, const struct gw_account *a, enum gw_op kind,
                          gw_done_fn *done, void *ctx, struct op **out)
 {
     const struct gateway *g = a->gateway;
-    if (g->manual || (kind == GW_OP_CHARGE ? g->charge_build == NULL : g->query_build == NULL))
+    if (g->manual || !offers(g, kind))
         return ERR(INVALID, "the gateway has no such operation");
     if (c->closing)
         return ERR(CANCELED, "shutting down");
@@ -172,6 +210,57 @@ static void op_free(struct op *op)
     slot_release(op->slot);
     arena_free(&op->mem);
     free(op);
+}
+
+static struct err op_build(struct op *op, struct str token, struct outbound_request *out)
+{
+    const struct gw_account *a = &op->account;
+    const struct gateway *g = a->gateway;
+    switch (op->kind) {
+    case GW_OP_CHARGE:
+        return g->charge_build(a, &op->charge, token, &op->mem, out);
+    case GW_OP_QUERY:
+        return g->query_build(a, op->provider_ref, loop_wall_us(op->client->loop), token, &op->mem,
+                              out);
+    case GW_OP_REFUND:
+        return g->refund_build(a, &op->refund, token, &op->mem, out);
+    case GW_OP_REFUND_QUERY:
+        return g->refund_query_build(a, &op->refund, op->provider_ref, token, &op->mem, out);
+    }
+    return ERR(INVALID, "no such operation");
+}
+
+static void op_parse(struct op *op, const struct outbound_response *in)
+{
+    const struct gw_account *a = &op->account;
+    const struct gateway *g = a->gateway;
+    switch (op->kind) {
+    case GW_OP_CHARGE:
+        g->charge_parse(a, in, &op->mem, &op->result);
+        break;
+    case GW_OP_QUERY:
+        g->query_parse(a, in, &op->mem, &op->result);
+        break;
+    case GW_OP_REFUND:
+        g->refund_parse(a, &op->refund, in, &op->mem, &op->result);
+        break;
+    case GW_OP_REFUND_QUERY:
+        g->refund_query_parse(a, in, &op->mem, &op->result);
+        break;
+    }
+}
+
+/* What cannot be built is told before a token is fetched for it. */
+static struct err op_start(struct op *op, bool whole)
+{
+    struct outbound_request request;
+    struct err err =
+        whole ? op_build(op, STR("none"), &request) : ERR(NO_MEMORY, "provider request");
+    if (err_is(err))
+        op_free(op);
+    else
+        op_begin(op);
+    return err;
 }
 
 static void op_late(void *ctx)
@@ -212,13 +301,7 @@ void op_has_turn(struct op *op)
 static void op_send(struct op *op, struct str token)
 {
     struct gw_client *c = op->client;
-    const struct gateway *g = op->account.gateway;
-    struct err err;
-    if (op->kind == GW_OP_CHARGE)
-        err = g->charge_build(&op->account, &op->charge, token, &op->mem, &op->request);
-    else
-        err = g->query_build(&op->account, op->provider_ref, loop_wall_us(c->loop), token, &op->mem,
-                             &op->request);
+    struct err err = op_build(op, token, &op->request);
     if (err_is(err)) {
         op_fail(op, false, FAILURE_CONFIGURATION, err.what);
         return;
@@ -259,11 +342,9 @@ static void op_answered(void *ctx, const struct outbound_response *response)
     free(link);
     if (op == NULL)
         return; /* the client is gone */
-    const struct gateway *g = op->account.gateway;
     op->call = NULL;
     op->call_link = NULL;
-    bool charge = op->kind == GW_OP_CHARGE;
-    (charge ? g->charge_parse : g->query_parse)(&op->account, response, &op->mem, &op->result);
+    op_parse(op, response);
     op->exchange.sent = response->outcome != OUTBOUND_NOT_SENT;
     op->exchange.http_status = response->status;
     op->exchange.took_us = response->took_us;
@@ -282,7 +363,7 @@ static void op_answered(void *ctx, const struct outbound_response *response)
         return;
     }
     /* An answer about another attempt is no answer. */
-    bool ours = charge || op->result.provider_ref.n == 0 ||
+    bool ours = op_is_order(op) || op->result.provider_ref.n == 0 ||
                 str_eq(op->result.provider_ref, op->provider_ref);
     if (!ours)
         op->result =
@@ -302,9 +383,9 @@ void op_fail(struct op *op, bool sent, enum failure_code code, const char *why)
     /* After a rejected token the provider's own words are kept. */
     r->provider_code = code_text;
     r->message = message.n > 0 ? message : str_c(why);
-    if (op->kind == GW_OP_CHARGE && !sent)
+    if (op_is_order(op) && !sent)
         r->verdict = GW_REFUSED;
-    else if (op->kind == GW_OP_CHARGE)
+    else if (op_is_order(op))
         r->code = FAILURE_NONE;
     op_end(op);
 }

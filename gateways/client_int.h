@@ -34,6 +34,7 @@ struct op {
     struct arena mem;
     struct gw_account account;
     struct gw_charge charge;
+    struct gw_refund refund;
     struct str provider_ref;
     gw_done_fn *done;
     void *ctx;
@@ -49,11 +50,18 @@ struct op {
     struct gw_exchange exchange;
 };
 
+/* Whether it moves money, and does not only ask. */
+static inline bool op_is_order(const struct op *op)
+{
+    return op->kind == GW_OP_CHARGE || op->kind == GW_OP_REFUND;
+}
+
 /* The steps that a slot calls. */
 void op_begin(struct op *op);
 void op_has_token(struct op *op);
 void op_has_turn(struct op *op);
-/* Ends it without an answer: a charge is refused, or unknown if it was sent; a query is unknown. */
+/* Ends it without an answer: a charge or refund is refused, or unknown if it was sent; a query is
+ * unknown. */
 void op_fail(struct op *op, bool sent, enum failure_code code, const char *why);
 struct err account_copy(struct arena *mem, const struct gw_account *in,
                         struct gw_account *out) MUST_USE;

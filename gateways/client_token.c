@@ -20,7 +20,7 @@
 #define uthash_fatal(msg) assert_failed((msg), __FILE__, __LINE__)
 #include <uthash.h>
 
-enum { MAX_SLOTS = 4096, FETCH_ARENA = 64 * 1024, CHARGES = 0, QUERIES = 1 };
+enum { MAX_SLOTS = 4096, FETCH_ARENA = 64 * 1024, ORDERS = 0, QUERIES = 1 };
 #define SHARE_TIMEOUT_US (1 * US_PER_S)
 #define FETCH_TIMEOUT_US (10 * US_PER_S)
 #define RENEW_AGAIN_US (10 * US_PER_S)
@@ -41,7 +41,7 @@ struct slot {
 
     int64_t step_us;          /* 1 s / rate; 0 no limit */
     int64_t full_us;          /* monotonic: when the bucket is full again */
-    struct list want_turn[2]; /* CHARGES, QUERIES */
+    struct list want_turn[2]; /* ORDERS, QUERIES */
     struct timer turn;
 };
 
@@ -110,7 +110,7 @@ struct err slot_hold(struct gw_client *c, const struct gw_account *a, struct slo
         s->no_token = a->gateway->token_build == NULL;
         memcpy(s->key, key, sizeof key);
         list_init(&s->want_token);
-        list_init(&s->want_turn[CHARGES]);
+        list_init(&s->want_turn[ORDERS]);
         list_init(&s->want_turn[QUERIES]);
         HASH_ADD_KEYPTR(hh, c->slots, s->key, (size_t)n, s);
     }
@@ -316,7 +316,7 @@ static void fetch_end(struct fetch *f, struct err err)
 
 /* ---- turns ---- */
 
-/* A bucket that holds one second's requests; queries leave half of it to charges. 0: go; else the
+/* A bucket that holds one second's requests; queries leave half of it to orders. 0: go; else the
  * time to wait. */
 static int64_t turn_wait_us(const struct slot *s, int kind, int64_t now_us)
 {
@@ -334,7 +334,7 @@ static void turn_take(struct slot *s, int64_t now_us)
 
 static void turns_arm(struct slot *s, int64_t now_us)
 {
-    int kind = list_is_empty(&s->want_turn[CHARGES]) ? QUERIES : CHARGES;
+    int kind = list_is_empty(&s->want_turn[ORDERS]) ? QUERIES : ORDERS;
     if (list_is_empty(&s->want_turn[kind]))
         return;
     timer_set(s->client->loop, &s->turn, turn_wait_us(s, kind, now_us), turn_comes, s);
@@ -342,10 +342,10 @@ static void turns_arm(struct slot *s, int64_t now_us)
 
 void slot_want_turn(struct slot *s, struct op *op)
 {
-    int kind = op->kind == GW_OP_CHARGE ? CHARGES : QUERIES;
+    int kind = op_is_order(op) ? ORDERS : QUERIES;
     int64_t now_us = loop_mono_us(s->client->loop);
-    bool first = list_is_empty(&s->want_turn[CHARGES]) &&
-                 (kind == CHARGES || list_is_empty(&s->want_turn[QUERIES]));
+    bool first = list_is_empty(&s->want_turn[ORDERS]) &&
+                 (kind == ORDERS || list_is_empty(&s->want_turn[QUERIES]));
     if (s->step_us == 0 || (first && turn_wait_us(s, kind, now_us) == 0)) {
         if (s->step_us > 0)
             turn_take(s, now_us);
@@ -360,7 +360,7 @@ static void turn_comes(void *ctx)
 {
     struct slot *s = ctx;
     int64_t now_us = loop_mono_us(s->client->loop);
-    for (int kind = CHARGES; kind <= QUERIES; kind++) {
+    for (int kind = ORDERS; kind <= QUERIES; kind++) {
         while (!list_is_empty(&s->want_turn[kind]) && turn_wait_us(s, kind, now_us) == 0) {
             struct op *op = CONTAINER_OF(list_first(&s->want_turn[kind]), struct op, waiting);
             slot_leave(op);

@@ -1,9 +1,9 @@
-/* M-Pesa Kenya (Safaricom Daraja), STK push: the requests. What comes back is read in
- * mpesa_answer.c; mpesa.md tells both in words. */
+/* M-Pesa Kenya (Safaricom Daraja): what it can do, and the requests of the STK push. Refunds are
+ * asked for in mpesa_refund.c, what comes back is read in mpesa_answer.c and mpesa_result.c;
+ * mpesa.md tells it all in words. */
 #include "gateways/mpesa.h"
 
 #include "core/base/times.h"
-#include "core/codec/jsonw.h"
 #include "core/crypto/text.h"
 #include "gateways/redact.h"
 
@@ -15,13 +15,8 @@ enum {
     DESCRIPTION_MAX = 13,
     REFERENCE_MAX = 12,
     REFERENCE_LIMIT = 20,
-    BODY_MAX = 4096,
 };
 
-/* Amounts: whole shillings, 1 to 250 000. Source: mpesa.md 1.4 (Central Bank of Kenya, 15 Aug
- * 2023). Seen: sandbox yes, live no. */
-#define MIN_MINOR INT64_C(100)
-#define MAX_MINOR INT64_C(25000000)
 #define EAT_OFFSET_US (3 * US_PER_HOUR)
 
 static const struct gw_setting settings[] = {
@@ -32,6 +27,11 @@ static const struct gw_setting settings[] = {
     {"type", false, false},                  /* "paybill" (default) or "till" */
     {"till", false, false},                  /* PartyB of a till */
     {"account_reference_max", false, false}, /* default 12 */
+    /* for refunds only */
+    {"initiator_name", false, false},
+    {"initiator_password", true, false},
+    {"certificate", false, false},   /* text of an X.509 certificate, or the path of its file */
+    {"b2c_shortcode", false, false}, /* pays out; default: shortcode */
 };
 
 /* The account's settings, checked. */
@@ -41,7 +41,7 @@ struct merchant {
     int64_t reference_max;
 };
 
-static bool is_shortcode(struct str s)
+bool mpesa_is_shortcode(struct str s)
 {
     return str_is_digits(s) && s.n >= SHORTCODE_MIN && s.n <= SHORTCODE_MAX;
 }
@@ -50,7 +50,7 @@ static struct err merchant_read(const struct gw_account *a, struct merchant *m)
 {
     m->shortcode = gw_setting(a, "shortcode");
     m->passkey = gw_setting(a, "passkey");
-    if (!is_shortcode(m->shortcode))
+    if (!mpesa_is_shortcode(m->shortcode))
         return ERR(INVALID, "the short code is not 5 to 7 digits");
     if (m->passkey.n == 0 || m->passkey.n > 512)
         return ERR(INVALID, "the pass key is missing or too long");
@@ -64,7 +64,7 @@ static struct err merchant_read(const struct gw_account *a, struct merchant *m)
     } else if (str_eq(type, STR("till"))) {
         m->transaction_type = "CustomerBuyGoodsOnline";
         m->party_b = gw_setting(a, "till");
-        if (!is_shortcode(m->party_b))
+        if (!mpesa_is_shortcode(m->party_b))
             return ERR(INVALID, "the till number is not 5 to 7 digits");
     } else {
         return ERR(INVALID, "the type is neither paybill nor till");
@@ -95,7 +95,7 @@ static void timestamp_text(int64_t now_us, char out[TIMESTAMP_TEXT])
 
 /* A number as the document shows it; one with a leading zero only survives as a string, which
  * Daraja takes as well. Source: mpesa.md 1.4, 2.1. Seen: sandbox yes, live no. */
-static void put_digits(struct jsonw *w, const char *name, struct str digits)
+void mpesa_put_digits(struct jsonw *w, const char *name, struct str digits)
 {
     if (digits.p[0] == '0')
         jw_str(w, name, digits);
@@ -115,15 +115,14 @@ static struct err put_password(struct jsonw *w, const struct merchant *m, int64_
     struct str password = plain.p != NULL ? base64_text(mem, plain) : STR_NULL;
     if (password.p == NULL)
         return ERR(NO_MEMORY, "arena");
-    put_digits(w, "BusinessShortCode", m->shortcode);
+    mpesa_put_digits(w, "BusinessShortCode", m->shortcode);
     jw_str(w, "Password", password);
     jw_c(w, "Timestamp", stamp);
     return ERR_OK;
 }
 
-/* A POST of `body` (taken over into the arena and freed) with the token. */
-static struct err request_finish(const struct gw_account *a, const char *path, struct str token,
-                                 struct buf *body, struct arena *mem, struct outbound_request *out)
+struct err mpesa_request(const struct gw_account *a, const char *path, struct str token,
+                         struct buf *body, struct arena *mem, struct outbound_request *out)
 {
     struct str url = arena_fmt(mem, "%.*s%s", STR_ARG(a->base_url), path);
     struct str auth = arena_fmt(mem, "Authorization: Bearer %.*s", STR_ARG(token));
@@ -168,7 +167,7 @@ static struct err token_build(const struct gw_account *a, struct arena *mem,
 
 /* Words that Daraja does not take in a callback URL, in any case. Source: mpesa.md 1.4. Seen:
  * sandbox yes, live no. */
-static bool callback_url_ok(const struct gw_account *a, struct str url)
+bool mpesa_url_ok(const struct gw_account *a, struct str url)
 {
     static const char *const forbidden[] = {"mpesa", "safaricom", "exe",  "exec",
                                             "cmd",   "sql",       "query"};
@@ -191,25 +190,22 @@ static bool is_alphanumeric(struct str s)
     return s.n > 0;
 }
 
-static bool is_kenyan_mobile(struct str e164)
+bool mpesa_is_phone(struct str e164)
 {
     return e164.n == PHONE_DIGITS + 1 && str_is_digits(str_from(e164, 1)) &&
            (str_starts(e164, STR("+2547")) || str_starts(e164, STR("+2541")));
 }
 
-/* TransactionDesc: 1 to 13 characters, always sent: without it the answer is "Invalid Remarks".
- * Letters, digits and single blanks remain of what the merchant wrote. Source: mpesa.md 2.1. Seen:
- * sandbox yes, live no. */
-static size_t description_text(struct str in, char out[DESCRIPTION_MAX])
+struct str mpesa_words(struct str in, size_t min, size_t max, const char *otherwise, char *out)
 {
     size_t n = 0;
     bool blank = false;
-    for (size_t i = 0; i < in.n && n < DESCRIPTION_MAX; i++) {
+    for (size_t i = 0; i < in.n && n < max; i++) {
         char c = in.p[i];
         if (c == ' ' || c == '\t' || c == '\n') {
             blank = n > 0;
         } else if (ascii_is_digit(c) || ascii_is_alpha(c)) {
-            if (blank && n + 1 < DESCRIPTION_MAX)
+            if (blank && n + 1 < max)
                 out[n++] = ' ';
             else if (blank)
                 break;
@@ -217,30 +213,32 @@ static size_t description_text(struct str in, char out[DESCRIPTION_MAX])
             out[n++] = c;
         }
     }
-    if (n == 0) {
-        memcpy(out, "Payment", 7);
-        n = 7;
-    }
-    return n;
+    return n < min ? str_c(otherwise) : str_n(out, n);
+}
+
+struct err mpesa_amount_check(struct money amount, int64_t min_minor)
+{
+    if (amount.currency != CURRENCY('K', 'E', 'S'))
+        return ERR(INVALID, "M-Pesa takes Kenya shillings only");
+    if (amount.minor % 100 != 0)
+        return ERR(INVALID, "M-Pesa takes whole shillings only");
+    if (amount.minor < min_minor || amount.minor > MPESA_MAX_MINOR)
+        return ERR(INVALID, "the amount is outside M-Pesa's limits");
+    return ERR_OK;
 }
 
 static struct err charge_check(const struct gw_account *a, const struct gw_charge *in,
                                const struct merchant *m)
 {
-    if (in->amount.currency != CURRENCY('K', 'E', 'S'))
-        return ERR(INVALID, "M-Pesa takes Kenya shillings only");
-    if (in->amount.minor % 100 != 0)
-        return ERR(INVALID, "M-Pesa takes whole shillings only");
-    if (in->amount.minor < MIN_MINOR || in->amount.minor > MAX_MINOR)
-        return ERR(INVALID, "the amount is outside M-Pesa's limits");
-    if (!is_kenyan_mobile(in->phone))
+    TRY(mpesa_amount_check(in->amount, MPESA_MIN_MINOR));
+    if (!mpesa_is_phone(in->phone))
         return ERR(INVALID, "not a Kenyan mobile number");
     /* AccountReference is refused rather than cut when it is too long: half a code names nobody's
      * payment. An over-long prompt ends in 1025. Source: mpesa.md 2.1. Seen: sandbox yes, live no.
      */
     if (!is_alphanumeric(in->pay_code) || (int64_t)in->pay_code.n > m->reference_max)
         return ERR(INVALID, "the account reference is too long or not alphanumeric");
-    if (!callback_url_ok(a, in->callback_url))
+    if (!mpesa_url_ok(a, in->callback_url))
         return ERR(INVALID, "M-Pesa does not take this callback URL");
     return ERR_OK;
 }
@@ -254,25 +252,27 @@ static struct err charge_build(const struct gw_account *a, const struct gw_charg
     char description[DESCRIPTION_MAX];
     struct str phone = str_from(in->phone, 1);
     struct buf body;
-    buf_init(&body, BODY_MAX);
+    buf_init(&body, MPESA_BODY_MAX);
     struct jsonw w = jw_into(&body);
     jw_open(&w);
     struct err err = put_password(&w, &m, in->now_us, mem);
     jw_c(&w, "TransactionType", m.transaction_type);
     jw_i64(&w, "Amount", in->amount.minor / 100);
-    put_digits(&w, "PartyA", phone);
-    put_digits(&w, "PartyB", m.party_b);
-    put_digits(&w, "PhoneNumber", phone);
+    mpesa_put_digits(&w, "PartyA", phone);
+    mpesa_put_digits(&w, "PartyB", m.party_b);
+    mpesa_put_digits(&w, "PhoneNumber", phone);
     jw_str(&w, "CallBackURL", in->callback_url);
     jw_str(&w, "AccountReference", in->pay_code);
+    /* TransactionDesc: 1 to 13 characters, always sent: without it the answer is "Invalid
+     * Remarks". Source: mpesa.md 2.1. Seen: sandbox yes, live no. */
     jw_str(&w, "TransactionDesc",
-           str_n(description, description_text(in->description, description)));
+           mpesa_words(in->description, 1, DESCRIPTION_MAX, "Payment", description));
     jw_close(&w);
     if (err_is(err)) {
         buf_free(&body);
         return err;
     }
-    TRY(request_finish(a, "/mpesa/stkpush/v1/processrequest", token, &body, mem, out));
+    TRY(mpesa_request(a, "/mpesa/stkpush/v1/processrequest", token, &body, mem, out));
     out->no_reuse = true; /* a push that is sent twice asks the customer twice */
     return ERR_OK;
 }
@@ -285,7 +285,7 @@ static struct err query_build(const struct gw_account *a, struct str provider_re
     if (provider_ref.n == 0 || provider_ref.n > GW_REF_MAX || !str_is_printable_ascii(provider_ref))
         return ERR(INVALID, "no CheckoutRequestID to ask for");
     struct buf body;
-    buf_init(&body, BODY_MAX);
+    buf_init(&body, MPESA_BODY_MAX);
     struct jsonw w = jw_into(&body);
     jw_open(&w);
     struct err err = put_password(&w, &m, now_us, mem);
@@ -295,16 +295,18 @@ static struct err query_build(const struct gw_account *a, struct str provider_re
         buf_free(&body);
         return err;
     }
-    return request_finish(a, "/mpesa/stkpushquery/v1/query", token, &body, mem, out);
+    return mpesa_request(a, "/mpesa/stkpushquery/v1/query", token, &body, mem, out);
 }
 
 static void redact(struct str body, struct buf *out)
 {
     static const struct redact_rules rules = {
-        .hide = "Password,SecurityCredential,access_token",
+        .hide = "Password,SecurityCredential,access_token,Initiator,InitiatorName,"
+                "ReceiverPartyPublicName,CreditPartyPublicName,DebitPartyPublicName,"
+                "CreditPartyName,DebitPartyName",
         .phones = "PhoneNumber,PartyA,PartyB,MSISDN,phone",
         .urls = "CallBackURL,ResultURL,QueueTimeOutURL",
-        .pair_name = "Name",
+        .pair_names = "Name,Key",
         .pair_value = "Value",
     };
     redact_json(body, &rules, out);
@@ -318,8 +320,8 @@ const struct gateway gateway_mpesa = {
     .methods = "mpesa,mpesa_stk",
     .currencies = "KES",
     .countries = "KE",
-    .min_minor = MIN_MINOR,
-    .max_minor = MAX_MINOR,
+    .min_minor = MPESA_MIN_MINOR,
+    .max_minor = MPESA_MAX_MINOR,
     .needs_phone = true,
     .whole_units = true,
     .action = "approve_on_phone",
@@ -333,6 +335,13 @@ const struct gateway gateway_mpesa = {
     .charge_parse = mpesa_charge_parse,
     .query_build = query_build,
     .query_parse = mpesa_query_parse,
+    .n_refund_rails = 2,
+    .refund_rails = {REFUND_RAIL_REVERSAL, REFUND_RAIL_PAYOUT},
+    .refund_build = mpesa_refund_build,
+    .refund_parse = mpesa_refund_parse,
+    .refund_query_build = mpesa_refund_query_build,
+    .refund_query_parse = mpesa_refund_query_parse,
+    .refund_callback_parse = mpesa_refund_callback_parse,
     .callback_parse = mpesa_callback_parse,
     .callback_ack_type = "application/json",
     .callback_ack = "{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}",

@@ -1,9 +1,48 @@
 #ifndef RELI_GATEWAYS_MPESA_H
 #define RELI_GATEWAYS_MPESA_H
 
+#include "core/codec/json.h"
+#include "core/codec/jsonw.h"
 #include "gateways/gateway.h"
 
-/* The two halves of the M-Pesa gateway: mpesa.c says what we ask, this what Daraja's words mean. */
+/* The parts of the M-Pesa gateway: mpesa.c and mpesa_refund.c say what we ask, mpesa_answer.c and
+ * mpesa_result.c what Daraja's words mean. */
+
+/* ---- mpesa.c: what requests share ---- */
+
+enum { MPESA_BODY_MAX = 8192 };
+/* Amounts: whole shillings, 1 to 250 000. Source: mpesa.md 1.4 (Central Bank of Kenya, 15 Aug
+ * 2023). Seen: sandbox yes, live no. */
+#define MPESA_MIN_MINOR INT64_C(100)
+#define MPESA_MAX_MINOR INT64_C(25000000)
+
+bool mpesa_is_shortcode(struct str s);
+/* +2547… or +2541…, 12 digits. */
+bool mpesa_is_phone(struct str e164);
+/* Whether Daraja takes it as an address for callbacks. */
+bool mpesa_url_ok(const struct gw_account *a, struct str url);
+/* Kenya shillings, whole, at least `min_minor`; ERR_INVALID. */
+struct err mpesa_amount_check(struct money amount, int64_t min_minor) MUST_USE;
+/* Letters, digits and single blanks of `in`, at most `max` bytes; `otherwise` if less than `min`
+ * are left. `out` has room for `max`. */
+struct str mpesa_words(struct str in, size_t min, size_t max, const char *otherwise, char *out);
+void mpesa_put_digits(struct jsonw *w, const char *name, struct str digits);
+/* A POST of `body`, which is copied, wiped and freed, with the token. */
+struct err mpesa_request(const struct gw_account *a, const char *path, struct str token,
+                         struct buf *body, struct arena *mem,
+                         struct outbound_request *out) MUST_USE;
+
+/* ---- mpesa_refund.c ---- */
+
+struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund *in,
+                              struct str token, struct arena *mem,
+                              struct outbound_request *out) MUST_USE;
+struct err mpesa_refund_query_build(const struct gw_account *a, const struct gw_refund *in,
+                                    struct str provider_ref, struct str token, struct arena *mem,
+                                    struct outbound_request *out) MUST_USE;
+
+/* ---- mpesa_answer.c: tokens, pushes, queries, and what all answers share ---- */
+
 struct err mpesa_token_parse(const struct outbound_response *in, struct arena *mem,
                              struct str *token, int64_t *life_us) MUST_USE;
 void mpesa_charge_parse(const struct gw_account *a, const struct outbound_response *in,
@@ -12,5 +51,34 @@ void mpesa_query_parse(const struct gw_account *a, const struct outbound_respons
                        struct arena *mem, struct gw_result *out);
 struct err mpesa_callback_parse(const struct gw_callback *in, struct arena *mem,
                                 struct gw_result *out) MUST_USE;
+
+/* The JSON of an answer to a request that moves money, or to a question. NULL if there is none:
+ * `out` then says what that means. */
+struct json *mpesa_order_json(const struct outbound_response *in, struct gw_result *out);
+struct json *mpesa_question_json(const struct outbound_response *in, struct gw_result *out);
+/* Reads an error envelope: was the order taken? Did the question reach anybody? */
+void mpesa_order_envelope(const struct outbound_response *in, const struct json *root,
+                          struct arena *mem, struct gw_result *out);
+void mpesa_question_envelope(const struct json *root, struct arena *mem, struct gw_result *out);
+
+/* A code, id or receipt: printable, no blanks, not too long; else STR_NULL. */
+struct str mpesa_word(struct arena *mem, struct str s, size_t max);
+/* Result codes come as numbers and as strings. */
+struct str mpesa_code(struct arena *mem, const struct json *j);
+/* The provider's words, fit to be stored. */
+struct str mpesa_message(struct arena *mem, struct str s);
+/* Letters and digits; else STR_NULL. */
+struct str mpesa_receipt(struct arena *mem, const struct json *j);
+void mpesa_unknown(struct gw_result *out, const char *why);
+
+/* ---- mpesa_result.c: refunds ---- */
+
+void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
+                        const struct outbound_response *answer, struct arena *mem,
+                        struct gw_result *out);
+void mpesa_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                              struct arena *mem, struct gw_result *out);
+struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                       struct gw_result *out) MUST_USE;
 
 #endif

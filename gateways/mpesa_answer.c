@@ -1,10 +1,9 @@
-/* What Daraja's words mean: answers to the token call, the push and the query, and the callback.
- * Two tables decide, error codes and result codes; whatever is in neither is never taken for an
- * end. */
+/* What Daraja's words mean: answers to the token call, the push and the query, and the callback;
+ * and what answers to refunds share with them. Two tables decide, error codes and result codes;
+ * whatever is in neither is never taken for an end. */
 #include "gateways/mpesa.h"
 
 #include "core/base/times.h"
-#include "core/codec/json.h"
 
 enum { CODE_MAX = 32, MESSAGE_MAX = 200, RECEIPT_MAX = 32, TOKEN_MAX = 4096 };
 #define LIFE_MAX_S (366 * INT64_C(86400))
@@ -108,7 +107,6 @@ static const struct envelope_rule *envelope_rule(struct str code, struct str mes
 
 /* ---- reading hostile text ---- */
 
-/* A code, id or receipt: printable, no blanks, not too long; else STR_NULL. */
 struct str mpesa_word(struct arena *mem, struct str s, size_t max)
 {
     if (s.n == 0 || s.n > max || !str_is_printable_ascii(s) || str_find(s, ' ', 0) != SIZE_MAX)
@@ -134,7 +132,6 @@ struct str mpesa_message(struct arena *mem, struct str s)
     return str_n(p, n);
 }
 
-/* Result codes come as numbers and as strings. */
 struct str mpesa_code(struct arena *mem, const struct json *j)
 {
     char text[JSON_NUMBER_TEXT];
@@ -233,8 +230,8 @@ struct json *mpesa_question_json(const struct outbound_response *in, struct gw_r
     return NULL;
 }
 
-void mpesa_envelope(const struct outbound_response *in, const struct json *root,
-                            struct arena *mem, struct gw_result *out)
+void mpesa_order_envelope(const struct outbound_response *in, const struct json *root,
+                          struct arena *mem, struct gw_result *out)
 {
     const struct envelope_rule *rule;
     if (!envelope_read(root, mem, out, &rule)) {
@@ -269,6 +266,8 @@ void mpesa_envelope(const struct outbound_response *in, const struct json *root,
     }
 }
 
+/* ---- push ---- */
+
 /* ResponseCode "0" with an id: the prompt is queued, no more. Any other code: no prompt.
  * Source: mpesa.md 2.1. Seen: sandbox yes, live no. */
 static void charge_accepted(const struct json *root, struct arena *mem, struct gw_result *out)
@@ -301,13 +300,13 @@ void mpesa_charge_parse(const struct gw_account *a, const struct outbound_respon
     if (in->status == 200)
         charge_accepted(root, mem, out);
     else
-        mpesa_envelope(in, root, mem, out);
+        mpesa_order_envelope(in, root, mem, out);
     json_free(root);
 }
 
 /* ---- query ---- */
 
-void mpesa_query_envelope(const struct json *root, struct arena *mem, struct gw_result *out)
+void mpesa_question_envelope(const struct json *root, struct arena *mem, struct gw_result *out)
 {
     const struct envelope_rule *rule;
     bool is_envelope = envelope_read(root, mem, out, &rule);
@@ -366,7 +365,7 @@ void mpesa_query_parse(const struct gw_account *a, const struct outbound_respons
     if (in->status == 200)
         query_result(root, mem, out);
     else
-        mpesa_query_envelope(root, mem, out);
+        mpesa_question_envelope(root, mem, out);
     json_free(root);
 }
 

@@ -78,11 +78,19 @@ static bool put_masked(const struct redaction *r, const struct json *v, struct s
     return false;
 }
 
+/* What names the object's value, if it is a pair. */
+static struct str pair_of(const struct redaction *r, const struct json *v)
+{
+    struct json_iter it = {0};
+    while (r->rules->pair_names != NULL && json_next(v, &it))
+        if (listed(r->rules->pair_names, it.name) && json_kind(it.value) == JSON_STR)
+            return json_str(it.value);
+    return STR_NULL;
+}
+
 static void put_object(const struct redaction *r, const struct json *v)
 {
-    struct str pair = STR_NULL;
-    if (r->rules->pair_name != NULL)
-        pair = json_str(json_get(v, r->rules->pair_name));
+    struct str pair = pair_of(r, v);
     bool comma = false;
     struct json_iter it = {0};
     buf_char(r->out, '{');

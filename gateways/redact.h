@@ -11,9 +11,9 @@ struct redact_rules {
     const char
         *phones; /* all but the first five and the last two characters, if it is a phone number */
     const char *urls; /* what follows the last slash: the token of a callback */
-    /* {"Name": "PhoneNumber", "Value": 254…}: the member that names and the one that holds; or
-     * NULL. */
-    const char *pair_name, *pair_value;
+    /* {"Name": "PhoneNumber", "Value": 254…}: the members that may name, by commas, and the one
+     * that holds; or NULL. */
+    const char *pair_names, *pair_value;
 };
 
 /* Appends the masked body as compact JSON. Of a body that is no JSON only the length is kept:

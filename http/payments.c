@@ -70,9 +70,10 @@ static bool read_key(struct http_exchange *x, const struct principal *who, struc
 {
     struct str key = http_header(x, STR("idempotency-key"));
     if (key.p == NULL) {
-        if (who->needs_idempotency_key)
-            http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
-        return !who->needs_idempotency_key;
+        if (!who->needs_idempotency_key)
+            return true;
+        http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
+        return false;
     }
     if (!idempotency_key_ok(key)) {
         http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),

@@ -105,12 +105,12 @@ check_store_headers() { # no type of libpq or hiredis shows in a header that oth
 # A file's C without its comments.
 code_of() { gcc -fpreprocessed -dD -E -P "$1" 2>/dev/null; }
 
-absent_from_code() { # absent_from_code PATTERN WORDS FILE…: WORDS explain a hit
+absent_from_code() { # absent_from_code PATTERN WORDS FILE…: WORDS explain a hit; (?i) ignores case
     local pattern=$1 words=$2 file bad=0
     shift 2
     for file in "$@"; do
         [ -f "$file" ] || continue
-        if code_of "$file" | grep -niE "$pattern"; then
+        if code_of "$file" | grep -nP "$pattern"; then
             echo "$file: $words"
             bad=1
         fi
@@ -128,7 +128,7 @@ check_providers() {
         *) files+=("$file") ;;
         esac
     done
-    absent_from_code '\b(mpesa|m-pesa|daraja|stripe|paystack|flutterwave|paypal|airtel|eversend|cpay)' \
+    absent_from_code '(?i)\b(mpesa|m-pesa|daraja|stripe|paystack|flutterwave|paypal|airtel|eversend|cpay)' \
         'a provider has a name only in gateways/' "${files[@]}"
 }
 

@@ -16,6 +16,7 @@
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "core/domain/reference.h"
+#include "core/flow/fanout.h"
 #include "core/flow/move.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
@@ -560,8 +561,9 @@ static void created(struct charge *c)
     struct flow *f = c->flow;
     if (c->in.idem_key.p != NULL)
         idempotency_remember(c->in.merchant, c->in.live, c->in.idem_key);
-    for (int32_t seq = 1; seq <= (int32_t)c->unit.n_events; seq++)
-        flow_published(f, &c->rec, seq, c->unit.fanout);
+    /* nobody watches a payment whose id nobody has seen: only webhooks are to be told */
+    for (int32_t seq = 1; c->unit.fanout && seq <= (int32_t)c->unit.n_events; seq++)
+        fanout_start(f, c->rec.merchant, c->rec.id, seq, NULL, NULL);
     crash_point(CRASH_CHARGE_RESERVED);
     if (c->rec.p.status == PAYMENT_PROCESSING) {
         enter(c, CHARGE_SEND);

@@ -11,8 +11,13 @@
 
 struct mem mem;
 
-/* The next row of a table with room for one more. */
-#define ROW_NEW(table, n, max) (ASSERT((n) < (max)), &(table)[(n)++])
+/* The place of a new row, counted in. */
+static size_t place_new(size_t *n, size_t max)
+{
+    ASSERT(*n < max);
+    return (*n)++;
+}
+#define ROW_NEW(table, n, max) (&(table)[place_new(&(n), (max))])
 
 static struct str seal(const char *place, struct uuid row, struct str plain)
 {

@@ -116,9 +116,4 @@ struct order *client_orders(void);
 
 void check_world(void);
 
-/* ---- rows of the transition tables: cover.c ---- */
-
-/* Prints how often each was taken; false if one that can be was taken less than `least` times. */
-bool cover_print(uint64_t least);
-
 #endif

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 import websocket
-from helpers import ROOT, V1, Site, cash, new_key, phone, stk, wait_until
+from helpers import ROOT, V1, Shop, Site, cash, new_key, phone, stk, wait_until
 from openapi import Judge, load, operations
 
 DOCUMENT = load()
@@ -125,6 +125,9 @@ def test_the_examples_of_problems_have_their_codes_status_and_title():
     ("core/domain/payment.h", "ATTEMPT_STATES", ("Attempt", "properties", "status")),
     ("core/domain/failure.h", "FAILURE_CODES", ("FailureCode",)),
     ("core/domain/failure.h", "FAILURE_ADVICE", ("Failure", "properties", "advice")),
+    ("core/domain/refund.h", "REFUND_STATES", ("RefundStatus",)),
+    ("core/domain/refund.h", "RAIL_STATES", ("RefundAttempt", "properties", "status")),
+    ("core/domain/refund.h", "REFUND_RAILS", ("RefundAttempt", "properties", "rail")),
     ("core/domain/delivery.h", "DELIVERY_STATES", ("WebhookDelivery", "properties", "status")),
 ])
 def test_every_word_of_a_machine_is_in_its_enum_and_nothing_else(where, macro, name):
@@ -136,11 +139,13 @@ def test_every_word_of_a_machine_is_in_its_enum_and_nothing_else(where, macro, n
 
 def test_the_other_words_are_in_their_enums():
     names = source("core/domain/payment_names.c")
-    types = re.findall(r'\[NOTICE_\w+\] = "([^"]+)"', names)
+    types = re.findall(r'\[(?:REFUND_)?NOTICE_\w+\] = "([^"]+)"', names + source("core/domain/refund_names.c"))
     assert schema("EventType")["enum"] == types
-    assert schema("EventFilter")["enum"] == types + ["payment.*", "*"]
+    assert schema("EventFilter")["enum"] == types + ["payment.*", "refund.*", "*"]
     assert schema("Payment")["properties"]["status_source"]["enum"] == \
         re.findall(r'\[SOURCE_\w+\] = "([^"]+)"', names)
+    rails = schema("RefundAttempt")["properties"]["rail"]["enum"]
+    assert schema("Refund")["properties"]["rail"]["enum"] == rails + [None]
     assert DOCUMENT["components"]["parameters"]["DeliveryStatus"]["schema"]["enum"] == \
         schema("WebhookDelivery")["properties"]["status"]["enum"]
     faults = set()
@@ -227,8 +232,10 @@ def test_the_service_serves_the_document(reli):
 class Setting:
     """What an operation needs to exist, made on demand for one merchant."""
 
-    def __init__(self, shop, receiver=None):
+    def __init__(self, shop, receiver=None, careful=False):
         self.shop, self.receiver = shop, receiver
+        self.careful = careful  # refunds wait for approval
+        self.second_key = None  # who decides about them
 
     def payment(self, **fields):
         return self.shop.pay(**fields)
@@ -242,7 +249,29 @@ class Setting:
         return wait_until(lambda: self.shop.get(V1 + "/webhook-deliveries").json["data"],
                           what="a delivery")[0]
 
+    def refund(self):
+        """Of half of what was collected."""
+        paid = self.payment()
+        assert self.shop.post(f"{V1}/payments/{paid['id']}/confirm").status == 200
+        answer = self.shop.post(f"{V1}/payments/{paid['id']}/refund", {"amount": "500.00"})
+        assert answer.status == 201, answer
+        if not self.careful:
+            self.wait_refund(answer.json["id"], "processing")
+        return answer.json
+
+    def wait_refund(self, refund, status):
+        wait_until(lambda: self.shop.get(f"{V1}/refunds/{refund}").json["status"] == status,
+                   what=f"refund {refund} {status}")
+
     def id_for(self, op):
+        if "/refunds/" in op.path:
+            return self.refund()["id"]
+        if op.id == "createRefund":
+            made = self.payment()
+            assert self.shop.post(f"{V1}/payments/{made['id']}/confirm").status == 200
+            return made["id"]
+        if op.id == "verifyPayment":
+            return self.shop.pay(stk())["id"]
         if "/webhook-endpoints/" in op.path:
             return self.endpoint()["id"]
         if "/webhook-deliveries/" in op.path:
@@ -263,6 +292,10 @@ class Setting:
         if op.id == "findPayment":
             made = self.payment(reference=body.get("reference"))
             return {name: made[name] for name in body}
+        if op.id == "createRefundByReference":
+            made = self.payment(reference=new_key())
+            assert self.shop.post(f"{V1}/payments/{made['id']}/confirm").status == 200
+            return body | {"reference": made["reference"]}
         if op.id == "createTicket":
             return {"channel": f"transaction/{self.payment()['id']}"}
         return body
@@ -274,12 +307,32 @@ class Setting:
         return {}
 
     def call(self, op, path, body=None, **headers):
-        return self.shop.request(op.method, path, body=body, headers=self.headers(op) | headers)
+        shop = self.shop.with_key(self.second_key) if self.second_key else self.shop
+        return shop.request(op.method, path, body=body, headers=self.headers(op) | headers)
+
+
+def careful_shop(stack, replica):
+    """A merchant whose refunds above one shilling wait for a second person."""
+    made = stack.cli(replica.database, "merchant", "create", "--name", "A careful shop", "--refund-approval-above", "100")
+    assert made.returncode == 0, made.stderr
+    words = dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
+    key = stack.api_key(replica, words["merchant_id"])
+    return Shop(replica, words["merchant_id"], words["webhook_secret"], key)
+
+
+DECISIONS = ("approveRefund", "rejectRefund", "cancelRefund")
 
 
 @pytest.fixture
-def setting(reli, receiver):
-    return Setting(reli, receiver)
+def setting(reli, receiver, stack, request):
+    """A new merchant. What is decided about its refunds is decided by a second person."""
+    op = getattr(request.node, "callspec", None) and request.node.callspec.params.get("op")
+    if op is None or op.id not in DECISIONS:
+        return Setting(reli, receiver)
+    shop = careful_shop(stack, reli.replica)
+    careful = Setting(shop, receiver, careful=True)
+    careful.second_key = stack.api_key(shop.replica, shop.merchant)
+    return careful
 
 
 @which(lambda o: not is_callback(o))
@@ -302,10 +355,10 @@ def test_without_a_key(op, setting):
 @which(has_key)
 def test_without_the_scope(op, setting, stack):
     (scope,) = op.security[0]["ApiKey"]
-    others = {"payments:read", "payments:write", "webhooks:write"} - {scope}
-    key = stack.api_key(setting.shop.replica, setting.shop.merchant, "test", "--scopes", ",".join(sorted(others)))
+    others = {"payments:read", "payments:write", "refunds:write", "webhooks:write"} - {scope}
     path = setting.path(op)
-    setting.shop = setting.shop.with_key(key)
+    setting.second_key = stack.api_key(setting.shop.replica, setting.shop.merchant, "test", "--scopes",
+                                       ",".join(sorted(others)))
     op.check(setting.call(op, path, op.body_examples()[0]), [403])
 
 
@@ -412,10 +465,12 @@ def values_of(p):
     if "enum" in node:
         return node["enum"][-1], ["nonsense", ""]
     if node.get("format") == "uuid":
-        return GOOD[p["name"]], ["nonsense"]
+        return GOOD.get(p["name"], NOBODY), ["nonsense"]
     if node["type"] == "integer":
         return str(node["maximum"]), [str(node["minimum"] - 1), str(node["maximum"] + 1), "x", ""]
-    return GOOD[p["name"]], [BAD[p["name"]]] if p["name"] in BAD else []
+    if p["name"] == "after":  # a position
+        return p["example"], ["x", "-1", ""]
+    return p.get("example", GOOD.get(p["name"])), [BAD[p["name"]]] if p["name"] in BAD else []
 
 
 @which(lambda o: o.query() and not is_socket(o))
@@ -479,6 +534,78 @@ def test_ended_payments_are_as_documented(setting, ended):
     lists = [by_id["listPayments"].check(setting.shop.get(f"{V1}/payments?{q}"), [200]).json
              for q in ("", "limit=2", "limit=2&page=2", f"limit=3&before={ended[0]}", f"after={ended[-1]}")]
     assert [len(found["data"]) for found in lists] == [6, 2, 2, 3, 5]
+
+
+def test_refunds_are_as_documented(setting, ended):
+    shop, by_id = setting.shop, {o.id: o for o in OPERATIONS}
+    collected = ended[1]
+
+    def ask(body, wanted, key=None):
+        answer = shop.post(f"{V1}/payments/{collected}/refund", body, headers={"Idempotency-Key": key} if key else {})
+        return by_id["createRefund"].check(answer, [wanted])
+
+    key = new_key()
+    first = ask({"amount": "400"}, 201, key)
+    again = ask({"amount": 400.00}, 201, key)
+    assert again.body == first.body and again.header("Idempotent-Replayed") == "true"
+    assert ask({"amount": "400", "reason": "x"}, 422, key).code == "idempotency_key_reused"
+    assert ask({"amount": "600.01"}, 409).code == "invalid_state"
+    assert ask({"amount": "0.001"}, 422).json["param"] == "amount"
+    assert ask({}, 400, "short").code == "idempotency_key_invalid"
+    rest = ask({}, 201)
+    assert rest.json["amount"] == "600.00"
+    for made, status in ((first, "partially_refunded"), (rest, "refunded")):
+        refund = made.json["id"]
+        setting.wait_refund(refund, "processing")
+        for name, wanted in (("confirm", 200), ("cancel", 409), ("approve", 409), ("reject", 409)):
+            op = by_id[f"{name}Refund"]
+            op.check(shop.post(op.path.replace("{id}", refund)), [wanted])
+        by_id["getRefund"].check(shop.get(f"{V1}/refunds/{refund}"), [200])
+        shop.wait_status(collected, status)
+    shown = by_id["getPayment"].check(shop.get(f"{V1}/payments/{collected}"), [200]).json
+    listed = by_id["listRefunds"].check(shop.get(f"{V1}/payments/{collected}/refunds"), [200]).json
+    assert shown["refunds"] == listed["data"] and len(listed["data"]) == 2
+
+
+def test_who_asks_for_a_refund_cannot_approve_it(reli, stack):
+    op = [o for o in OPERATIONS if o.id == "approveRefund"][0]
+    careful = Setting(careful_shop(stack, reli.replica), careful=True)
+    refund = careful.refund()
+    assert refund["status"] == "pending_approval"
+    op.check(careful.shop.post(op.path.replace("{id}", refund["id"])), [403])
+
+
+def test_books_are_as_documented(setting, ended):
+    shop, by_id = setting.shop, {o.id: o for o in OPERATIONS}
+    refund = shop.post(f"{V1}/payments/{ended[1]}/refund", {}).json["id"]
+    setting.wait_refund(refund, "processing")
+    assert shop.post(f"{V1}/refunds/{refund}/confirm").status == 200
+    other = shop.pay(stk("026"))["id"]  # another amount than was asked for
+
+    def get(name, query=""):
+        return by_id[name].check(shop.get(by_id[name].path + query), [200]).json
+
+    found = wait_until(lambda: get("listExceptions", "?status=open")["data"], what="an exception")
+    assert {x["subject_id"] for x in found} >= {other}
+    assert len(get("listTransfers", f"?payment_id={ended[1]}")["data"]) == 2
+    assert len(get("listTransfers")["data"]) >= 3
+    assert {b["type"] for b in get("listBalances")["data"]} >= {"provider_receivable", "merchant_pending"}
+
+    def all_events():
+        seen, after = [], "0"
+        while True:
+            page = get("listEvents", f"?limit=7&after={after}")
+            seen += page["data"]
+            after = page["next"] or after
+            if not page["has_more"]:
+                return seen
+
+    wait_until(lambda: "refund.completed" in {e["type"] for e in all_events()}, what="the events have positions")
+    seen = all_events()
+    for payment in ended:
+        n = [e["seq"] for e in seen if e["payment_id"] == payment]
+        assert n == list(range(1, len(n) + 1)) and n, payment
+    assert {e["type"] for e in get("listEvents", "?type=refund.completed")["data"]} == {"refund.completed"}
 
 
 def test_conflicts_are_as_documented(setting, ended):

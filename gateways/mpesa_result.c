@@ -1,0 +1,292 @@
+/* What Daraja says about a refund: the acknowledgement of a reversal, a payout or a status query,
+ * and the "Result" that comes later. One URL takes the results of the refund and those of our
+ * questions about it; whatever does not clearly say that money moved, or clearly that it did not,
+ * is unknown, since a second rail opens after a failure. */
+#include "gateways/mpesa.h"
+
+/* Result codes of reversal and payout, and of the platform; also as ResponseCode. FAILURE_NONE:
+ * documented, but the request may have been carried out, or was before. A code that is not here
+ * says nothing. Source: mpesa.md 5.1, 5.6, 5.7 (official portal pages, one SDK; the nine-digit ones
+ * have one source). Seen: sandbox no, live no. Final: yes, but where FAILURE_NONE. Retryable: 1, 4,
+ * 26 and the throttled ones, later. */
+static const struct refund_rule {
+    const char *code;
+    enum failure_code failure;
+} refund_rules[] = {
+    {"1", FAILURE_INSUFFICIENT_FUNDS}, /* ours, not the customer's */
+    {"2", FAILURE_LIMIT_EXCEEDED},
+    {"3", FAILURE_LIMIT_EXCEEDED},
+    {"4", FAILURE_LIMIT_EXCEEDED},
+    {"8", FAILURE_LIMIT_EXCEEDED}, /* the customer's account would hold too much */
+    {"11", FAILURE_CONFIGURATION}, /* our account is not active */
+    {"2006", FAILURE_CONFIGURATION},
+    {"15", FAILURE_NONE}, /* duplicate originator id: submitted before */
+    {"17", FAILURE_NONE}, /* internal failure */
+    {"18", FAILURE_CONFIGURATION},
+    {"19", FAILURE_NONE}, /* message sequencing */
+    {"20", FAILURE_CONFIGURATION},
+    {"21", FAILURE_CONFIGURATION}, /* the operator lacks the role */
+    {"22", FAILURE_CONFIGURATION},
+    {"24", FAILURE_CONFIGURATION},
+    {"25", FAILURE_CONFIGURATION},
+    {"26", FAILURE_PROVIDER_BUSY},
+    {"29", FAILURE_CONFIGURATION},
+    {"2001", FAILURE_CONFIGURATION}, /* the operator's password */
+    {"2028", FAILURE_CONFIGURATION}, /* the short code may not do this */
+    {"2040", FAILURE_DECLINED},      /* the receiver is not registered */
+    {"8006", FAILURE_CONFIGURATION}, /* the operator is locked */
+    {"SFC_IC0003", FAILURE_DECLINED},
+    {"R000001", FAILURE_NONE}, /* reversed before, and perhaps by us */
+    {"R000002", FAILURE_DECLINED},
+    {"100000000", FAILURE_NONE}, /* cached for resend */
+    {"100000001", FAILURE_NONE},
+    {"100000002", FAILURE_PROVIDER_BUSY},
+    {"100000004", FAILURE_NONE},
+    {"100000005", FAILURE_CONFIGURATION},
+    {"100000007", FAILURE_NONE},
+    {"100000009", FAILURE_NONE},
+    {"100000010", FAILURE_CONFIGURATION},
+    {"100000011", FAILURE_PROVIDER_BUSY},
+};
+
+static const struct refund_rule *refund_rule(struct str code)
+{
+    for (size_t i = 0; i < COUNT_OF(refund_rules); i++)
+        if (str_eq(code, str_c(refund_rules[i].code)))
+            return &refund_rules[i];
+    return NULL;
+}
+
+/* ---- acknowledgements ---- */
+
+/* ResponseCode "0" with an id: queued, no more. Source: mpesa.md 4. Seen: sandbox no, live no. */
+static void refund_acknowledged(const struct json *root, struct arena *mem, struct gw_result *out)
+{
+    struct str code = mpesa_code(mem, json_get(root, "ResponseCode"));
+    struct str ref = mpesa_word(mem, json_str(json_get(root, "ConversationID")), GW_REF_MAX);
+    const struct refund_rule *rule = refund_rule(code);
+    out->provider_code = code;
+    out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
+    if (code.n == 0) {
+        mpesa_unknown(out, "an answer without a response code");
+    } else if (rule != NULL && rule->failure == FAILURE_NONE) {
+        mpesa_unknown(out, "a response code that leaves the request open");
+    } else if (!str_eq(code, STR("0"))) {
+        out->verdict = GW_REFUSED;
+        out->code = rule != NULL ? rule->failure : FAILURE_PROVIDER_ERROR;
+        out->retry_later = out->code == FAILURE_PROVIDER_BUSY;
+    } else if (ref.n == 0) {
+        mpesa_unknown(out, "accepted without a usable ConversationID");
+    } else {
+        out->verdict = GW_ACCEPTED;
+        out->provider_ref = ref;
+    }
+}
+
+/* "Duplicate OriginatorConversationID.": the request was submitted before, whatever became of it.
+ * Source: mpesa.md 1.2, 5.1. Seen: sandbox no, live no. Final: no. Retryable: never. */
+static bool says_duplicate(const struct outbound_response *in, const struct json *root)
+{
+    return in->status == 409 ||
+           str_icontains(json_str(json_get(root, "errorMessage")), STR("duplicate"));
+}
+
+void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
+                        const struct outbound_response *answer, struct arena *mem,
+                        struct gw_result *out)
+{
+    (void)a;
+    (void)in;
+    struct json *root = mpesa_order_json(answer, out);
+    if (root == NULL)
+        return;
+    if (answer->status == 200) {
+        refund_acknowledged(root, mem, out);
+    } else {
+        mpesa_order_envelope(answer, root, mem, out);
+        if (says_duplicate(answer, root)) {
+            out->code = FAILURE_NONE;
+            out->retry_later = false;
+            mpesa_unknown(out, "submitted before");
+        }
+    }
+    json_free(root);
+}
+
+/* The answer itself is only an acknowledgement, with ids of its own: the result comes to the
+ * callback URL. Source: mpesa.md 5.5. Seen: sandbox no, live no. */
+void mpesa_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                              struct arena *mem, struct gw_result *out)
+{
+    (void)a;
+    struct json *root = mpesa_question_json(in, out);
+    if (root == NULL)
+        return;
+    if (in->status != 200) {
+        mpesa_question_envelope(root, mem, out);
+    } else {
+        out->provider_code = mpesa_code(mem, json_get(root, "ResponseCode"));
+        out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
+        if (str_eq(out->provider_code, STR("0")))
+            out->verdict = GW_PENDING;
+        else
+            mpesa_unknown(out, "the query was not taken");
+    }
+    json_free(root);
+}
+
+/* ---- results ---- */
+
+/* ResultParameter is a list, or a single object in the place of a list of one. Source: mpesa.md 4.
+ * Seen: sandbox no, live no. */
+static const struct json *parameter_at(const struct json *result, size_t i)
+{
+    const struct json *list = json_path(result, "ResultParameters", "ResultParameter", NULL);
+    if (json_kind(list) == JSON_OBJ)
+        return i == 0 ? list : NULL;
+    return json_at(list, i);
+}
+
+static size_t parameters_n(const struct json *result)
+{
+    const struct json *list = json_path(result, "ResultParameters", "ResultParameter", NULL);
+    return json_kind(list) == JSON_OBJ ? 1 : json_n(list);
+}
+
+/* The Value under a Key; NULL if there is none, an entry may come without one. Two of them set
+ * *twice: which is meant, nobody knows. */
+static const struct json *parameter(const struct json *result, const char *key, bool *twice)
+{
+    const struct json *found = NULL;
+    for (size_t i = 0; i < parameters_n(result); i++) {
+        const struct json *it = parameter_at(result, i);
+        const struct json *value = json_get(it, "Value");
+        if (value == NULL || !str_eq(json_str(json_get(it, "Key")), str_c(key)))
+            continue;
+        *twice |= found != NULL;
+        found = value;
+    }
+    return found;
+}
+
+/* Whether it answers a status query: only these have such keys, with or without a value. */
+static bool is_status(const struct json *result)
+{
+    static const char *const keys[] = {"TransactionStatus", "ReceiptNo",  "InitiatedTime",
+                                       "FinalisedTime",     "ReasonType", "TransactionReason"};
+    for (size_t i = 0; i < parameters_n(result); i++)
+        for (size_t k = 0; k < COUNT_OF(keys); k++)
+            if (str_eq(json_str(json_get(parameter_at(result, i), "Key")), str_c(keys[k])))
+                return true;
+    return false;
+}
+
+/* The receipt and, if it is told, the amount of money that has moved. TransactionID is there even
+ * when nothing has moved, with a value like SKE0000000: no receipt. Source: mpesa.md 4. Seen:
+ * sandbox no, live no. */
+static void moved(const struct json *receipt, const struct json *amount, bool twice,
+                  struct arena *mem, struct gw_result *out)
+{
+    char text[JSON_NUMBER_TEXT];
+    struct money money = {0};
+    struct str r = mpesa_receipt(mem, receipt);
+    bool told = amount != NULL && json_kind(amount) != JSON_KIND_NULL;
+    if (twice)
+        mpesa_unknown(out, "a result that says something twice");
+    else if (r.n == 0 || str_ends(r, STR("0000000")))
+        mpesa_unknown(out, "a success without a receipt");
+    else if (told && (err_is(money_parse(json_number_text(amount, text), CURRENCY('K', 'E', 'S'),
+                                         &money)) ||
+                      money.minor == 0))
+        mpesa_unknown(out, "a success without a usable amount");
+    else
+        *out = (struct gw_result){.verdict = GW_SUCCEEDED,
+                                  .provider_code = out->provider_code,
+                                  .message = out->message,
+                                  .provider_ref = out->provider_ref,
+                                  .receipt = r,
+                                  .amount = money};
+}
+
+/* A body for QueueTimeOutURL has the shape of a result with a failing code, which one is not
+ * documented: the words decide. Not processed in time is not "not processed". Source: mpesa.md 4.
+ * Seen: sandbox no, live no. Final: no. */
+static bool says_timeout(struct str words)
+{
+    static const char *const signs[] = {"queue", "timeout", "timed out", "time out", "expired"};
+    for (size_t i = 0; i < COUNT_OF(signs); i++)
+        if (str_icontains(words, str_c(signs[i])))
+            return true;
+    return false;
+}
+
+/* Of the refund itself: TransactionID is the receipt of the reversal or payout. Source: mpesa.md
+ * 5.1, 5.6. Seen: sandbox no, live no. Final: yes. */
+static void result_direct(const struct json *result, struct arena *mem, struct gw_result *out)
+{
+    const struct refund_rule *rule = refund_rule(out->provider_code);
+    bool twice = false;
+    if (out->provider_ref.n == 0) {
+        mpesa_unknown(out, "a result that names no request");
+    } else if (str_eq(out->provider_code, STR("0"))) {
+        const struct json *payout = parameter(result, "TransactionAmount", &twice);
+        const struct json *reversal = parameter(result, "Amount", &twice);
+        twice |= payout != NULL && reversal != NULL;
+        moved(json_get(result, "TransactionID"), payout != NULL ? payout : reversal, twice, mem,
+              out);
+    } else if (rule == NULL) {
+        mpesa_unknown(out, "a result code that nobody has documented");
+    } else if (rule->failure == FAILURE_NONE ||
+               says_timeout(json_str(json_get(result, "ResultDesc")))) {
+        mpesa_unknown(out, "a result that leaves the refund open");
+    } else {
+        out->verdict = GW_FAILED;
+        out->sure = true;
+        out->code = rule->failure;
+    }
+}
+
+/* Of a status query: the outer ids and code are the question's, the refund's are among the
+ * parameters. "Completed" is the one status whose meaning is documented. Source: mpesa.md 5.5.
+ * Seen: sandbox no, live no. Final: yes. */
+static void result_status(const struct json *result, struct arena *mem, struct gw_result *out)
+{
+    bool twice = false;
+    struct str status = json_str(parameter(result, "TransactionStatus", &twice));
+    const struct json *ref = parameter(result, "ConversationID", &twice);
+    const struct json *receipt = parameter(result, "ReceiptNo", &twice);
+    const struct json *amount = parameter(result, "Amount", &twice);
+    out->provider_ref = twice ? STR_NULL : mpesa_word(mem, json_str(ref), GW_REF_MAX);
+    if (!str_eq(out->provider_code, STR("0")))
+        mpesa_unknown(out, "the query failed");
+    else if (!str_ieq(status, STR("Completed")))
+        mpesa_unknown(out, "a status that is no end");
+    else if (!twice && out->provider_ref.n == 0)
+        mpesa_unknown(out, "a status that names no request");
+    else
+        moved(receipt, amount, twice, mem, out);
+}
+
+struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                       struct gw_result *out)
+{
+    struct json *root;
+    *out = (struct gw_result){.verdict = GW_UNKNOWN};
+    if (err_is(json_parse(in->body, &root, NULL)))
+        return ERR(PARSE, "the callback is no JSON");
+    const struct json *result = json_get(root, "Result");
+    struct str ref = mpesa_word(mem, json_str(json_get(result, "ConversationID")), GW_REF_MAX);
+    if (ref.n == 0 && json_str(json_get(result, "OriginatorConversationID")).n == 0) {
+        json_free(root);
+        return ERR(PARSE, "no result of a refund");
+    }
+    out->provider_ref = ref;
+    out->provider_code = mpesa_code(mem, json_get(result, "ResultCode"));
+    out->message = mpesa_message(mem, json_str(json_get(result, "ResultDesc")));
+    if (is_status(result))
+        result_status(result, mem, out);
+    else
+        result_direct(result, mem, out);
+    json_free(root);
+    return ERR_OK;
+}

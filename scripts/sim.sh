@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Builds the simulation and runs it: SIM_LIFECYCLES (default 1 000 000) from SIM_SEED (fresh, printed).
+#   scripts/sim.sh [release | asan]
+# It stands on its own objects: the flows are compiled with the simulation's allocator.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+variant=${1:-release}
+build=${BUILD:-build}
+out=$build/sim/$variant
+gen=$build/gen
+cc=${CC:-gcc}
+
+[ -f "$gen/queries.h" ] || make_here "$gen/stamp" >&2
+mkdir -p "$out"
+
+warn=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+flags=(-std=c11 -D_GNU_SOURCE -DRELI_CRASH_POINTS -g -I. "-I$gen" -isystem /usr/include/postgresql)
+case $variant in
+    release) flags+=(-O2 -D_FORTIFY_SOURCE=2) ;;
+    asan) flags+=(-O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) ;;
+    *) die "no variant $variant" ;;
+esac
+own=(-Dmalloc=sim_malloc -Dcalloc=sim_calloc -Drealloc=sim_realloc -Dfree=sim_free)
+
+# What runs inside a process of the simulation, and so allocates in its memory.
+inside=(core/base/{arena,buf}.c
+    core/domain/{delivery,failure,payment_names,payment_watch,phone,reference,schedule}.c
+    core/flow/{ask,callback,charge,deliver,fanout,flow,idempotency,jobs,move,record,render,tick,webhook_sign}.c
+    core/codec/jsonw.c store/{kinds,rows}.c)
+# The rest: allocates nothing, or only between begin and end of one call, or once for all worlds.
+outside=(core/base/{err,fsm,log,metric,money,secret,str,times,uuid}.c core/codec/json.c core/crypto/text.c
+    core/flow/vault.c)
+
+jobs=()
+objects=()
+compile() { # compile SOURCE OBJECT FLAG…: if anything that it was made of has changed
+    local source=$1 object=$2
+    shift 2
+    objects+=("$object")
+    if [ -f "$object" ] && [ -f "$object.d" ] && [ "$object" -nt scripts/sim.sh ] &&
+        ! tr ' \\' '\n\n' <"$object.d" | sed -n '2,$p' | grep -v ':$' | while read -r file; do
+            [ -z "$file" ] || [ "$object" -nt "$file" ] || echo old
+        done | grep -q old; then
+        return 0
+    fi
+    mkdir -p "$(dirname "$object")"
+    "$cc" "${warn[@]}" "${flags[@]}" "$@" -MMD -MF "$object.d" -c "$source" -o "$object" &
+    jobs+=($!)
+    if [ ${#jobs[@]} -ge "$(nproc)" ]; then
+        wait "${jobs[0]}"
+        jobs=("${jobs[@]:1}")
+    fi
+}
+for f in "${inside[@]}"; do compile "$f" "$out/inside/$f.o" "${own[@]}"; done
+for f in "${outside[@]}"; do compile "$f" "$out/outside/$f.o"; done
+for f in test/sim/*.c; do compile "$f" "$out/$f.o"; done
+for job in "${jobs[@]}"; do wait "$job"; done
+
+"$cc" "${flags[@]}" -o "$out/sim" "${objects[@]}" -ljansson
+exec "$out/sim"

@@ -1,0 +1,1 @@
+def trial(e): return 0,0

@@ -1,0 +1,334 @@
+/* What must hold when a world has come to rest. Written from domain.md, not from the flows. */
+#include <stdio.h>
+
+#include "core/base/times.h"
+#include "test/sim/heap.h"
+#include "test/sim/mem.h"
+#include "test/sim/parts.h"
+
+#define SAY(p, fmt, ...)                                                                  \
+    sim_violation("payment %zu (%.*s, %.*s): " fmt, (size_t)((p) - mem.payments),        \
+                  STR_ARG((p)->provider), STR_ARG((p)->status), __VA_ARGS__)
+
+/* How long a process must have lived after it was told something to have kept it, with a database
+ * that was never away for longer than CHECKED_OUTAGE_US. */
+#define KEEP_US (3 * US_PER_MIN)
+#define CHECKED_OUTAGE_US (40 * US_PER_S)
+
+static bool is(const struct mem_payment *p, enum payment_status s)
+{
+    return str_eq(p->status, str_c(payment_status_word(s)));
+}
+
+static bool has_exception(struct uuid payment, const char *kind)
+{
+    for (size_t i = 0; i < mem.n_exceptions; i++)
+        if (uuid_eq(mem.exceptions[i].subject, payment) &&
+            str_eq(mem.exceptions[i].kind, str_c(kind)))
+            return true;
+    return false;
+}
+
+static bool kept_by(const struct process *p, int64_t told_us)
+{
+    return p->alive || p->died_us > told_us + KEEP_US;
+}
+
+/* ---- one payment and its provider ---- */
+
+static const struct prompt *prompt_of(const struct mem_payment *p)
+{
+    const struct prompt *found = NULL;
+    for (const struct prompt *q = provider_prompts(); q != NULL; q = q->next) {
+        if (!uuid_eq(q->payment, p->id))
+            continue;
+        if (found != NULL)
+            SAY(p, "%s", "was charged twice");
+        found = q;
+    }
+    return found;
+}
+
+/* reli was told of the money in a way that it must have kept. */
+static bool told_paid(const struct prompt *q, const struct decision *d)
+{
+    if (d->heard && !d->receipt_reused)
+        return true;
+    return q->told_paid && q->told_paid_us >= d->at_us && w.longest_outage_us <= CHECKED_OUTAGE_US &&
+           kept_by(q->told_paid_to, q->told_paid_us);
+}
+
+/* The provider knew of the money, reli its reference, and questions were still due. */
+static bool asked_paid(const struct mem_payment *p, const struct prompt *q,
+                       const struct decision *d)
+{
+    const struct mem_attempt *a = &p->attempts[0];
+    if (a->provider_ref.n == 0 || w.clock_jumped || d->receipt_reused)
+        return false;
+    int64_t paid_at = w.epoch_us + d->at_us;
+    int64_t calm = w.epoch_us + w.calm_us;
+    (void)q;
+    if (is(p, PAYMENT_IN_RECONCILIATION))
+        return paid_at < p->recon_since + 4 * US_PER_DAY && calm < p->recon_since + 4 * US_PER_DAY;
+    return paid_at < p->updated_at + 0 && calm < p->updated_at;
+}
+
+static void check_paid(const struct mem_payment *p, const struct prompt *q,
+                       const struct decision *d)
+{
+    bool right = d->amount.minor == p->amount;
+    if (is(p, PAYMENT_COMPLETED)) {
+        if (!right && d->heard && !d->receipt_reused && !has_exception(p->id, "integrity_failure"))
+            SAY(p, "%s", "another amount was paid and told, and nobody is to look at it");
+        return;
+    }
+    bool put_away = has_exception(p->id, "callback_dead") || has_exception(p->id, "receipt_taken");
+    if (right && !put_away && told_paid(q, d))
+        SAY(p, "was paid as %s, and reli was told", q->ref);
+    if (right && asked_paid(p, q, d))
+        SAY(p, "was paid as %s, and reli has stopped asking", q->ref);
+    if (!right && told_paid(q, d) && !put_away && !has_exception(p->id, "integrity_failure"))
+        SAY(p, "another amount was paid as %s, and nobody is to look at it", q->ref);
+}
+
+/* Never a lie, never lost, never twice. */
+static void check_truth(const struct mem_payment *p)
+{
+    const struct prompt *q = prompt_of(p);
+    const struct decision *d = q != NULL ? prompt_decided(q, w.now_us) : NULL;
+    bool paid = d != NULL && d->paid;
+    if (is(p, PAYMENT_COMPLETED) && !paid)
+        SAY(p, "%s", "nothing was paid");
+    if (paid)
+        check_paid(p, q, d);
+    if (is(p, PAYMENT_PENDING) || is(p, PAYMENT_PROCESSING) || is(p, PAYMENT_REQUIRES_ACTION))
+        SAY(p, "%s", "has come to rest undecided");
+    if (is(p, PAYMENT_CANCELLED))
+        SAY(p, "%s", "was cancelled after it was sent");
+    if (is(p, PAYMENT_IN_RECONCILIATION) && !has_exception(p->id, "stuck") &&
+        !has_exception(p->id, "integrity_failure"))
+        SAY(p, "%s", "waits for an operator who was not told");
+    if (q == NULL || p->n_attempts == 0)
+        return;
+    if (str_eq(p->attempts[0].status, STR("sending")))
+        SAY(p, "%s", "an attempt is still being sent");
+    if (q->answered_us > 0 && kept_by(q->answered_to, q->answered_us) &&
+        w.longest_outage_us <= CHECKED_OUTAGE_US && p->attempts[0].provider_ref.n == 0)
+        SAY(p, "the provider's reference %s was lost", q->ref);
+}
+
+static void check_cash(const struct mem_payment *p, const struct order *o)
+{
+    if (is(p, PAYMENT_COMPLETED) && !o->tried_confirm)
+        SAY(p, "%s", "nobody has confirmed it");
+    if (is(p, PAYMENT_CANCELLED) && !o->tried_cancel)
+        SAY(p, "%s", "nobody has cancelled it");
+    if (o->confirmed && !is(p, PAYMENT_COMPLETED))
+        SAY(p, "%s", "was confirmed");
+    if (o->cancelled && !is(p, PAYMENT_CANCELLED))
+        SAY(p, "%s", "was cancelled");
+    if (!is(p, PAYMENT_COMPLETED) && !is(p, PAYMENT_CANCELLED) && !is(p, PAYMENT_EXPIRED) &&
+        !is(p, PAYMENT_FAILED))
+        SAY(p, "%s", "has come to rest undecided");
+}
+
+static const struct order *order_of(const struct mem_payment *p)
+{
+    for (const struct order *o = client_orders(); o != NULL; o = o->next)
+        if (o->key.p != NULL ? str_eq(o->key, p->idem_key) : uuid_eq(o->payment, p->id))
+            return o;
+    return NULL;
+}
+
+/* ---- its books, its events ---- */
+
+static void check_books(const struct mem_payment *p)
+{
+    int received = 0;
+    for (size_t i = 0; i < mem.n_transfers; i++) {
+        const struct mem_transfer *t = &mem.transfers[i];
+        if (!uuid_eq(t->payment, p->id))
+            continue;
+        if (!str_eq(t->currency, p->currency))
+            SAY(p, "%s", "a transfer in another currency");
+        if (!str_eq(t->kind, STR("payment_received"))) {
+            if (!has_exception(p->id, "integrity_failure") &&
+                !has_exception(p->id, "double_success"))
+                SAY(p, "%s", "money is unallocated, and nobody is to look at it");
+            continue;
+        }
+        received++;
+        if (t->amount != p->received || !uuid_eq(t->journal, p->id))
+            SAY(p, "%s", "the books have another amount");
+    }
+    if (received != (is(p, PAYMENT_COMPLETED) ? 1 : 0))
+        SAY(p, "is in the books %d times", received);
+}
+
+/* The states that its public events tell, one after the other, end in the one that it has. */
+static void check_events(const struct mem_payment *p)
+{
+    static const struct {
+        const char *type;
+        enum payment_status status;
+    } types[] = {{"payment.initiated", PAYMENT_PENDING},
+                 {"payment.processing", PAYMENT_PROCESSING},
+                 {"payment.requires_action", PAYMENT_REQUIRES_ACTION},
+                 {"payment.in_reconciliation", PAYMENT_IN_RECONCILIATION},
+                 {"payment.completed", PAYMENT_COMPLETED},
+                 {"payment.failed", PAYMENT_FAILED},
+                 {"payment.expired", PAYMENT_EXPIRED},
+                 {"payment.cancelled", PAYMENT_CANCELLED}};
+    enum payment_status now = PAYMENT_PENDING;
+    for (int32_t seq = 1; seq <= p->version; seq++) {
+        const struct mem_event *e = mem_event(p->id, seq);
+        if (e == NULL) {
+            SAY(p, "event %d is missing", (int)seq);
+            return;
+        }
+        for (size_t i = 0; i < COUNT_OF(types); i++) {
+            if (!str_eq(e->type, str_c(types[i].type)))
+                continue;
+            if (seq > 1 && !payment_may_move(now, types[i].status))
+                SAY(p, "event %d cannot follow", (int)seq);
+            now = types[i].status;
+        }
+        char status[64];
+        int n = snprintf(status, sizeof status, "\"status\":\"%s\"", payment_status_word(now));
+        if (str_find_str(e->data, str_n(status, (size_t)n)) == SIZE_MAX)
+            SAY(p, "event %d shows another state than %s", (int)seq, payment_status_word(now));
+    }
+    if (!is(p, now))
+        SAY(p, "its events end in %s", payment_status_word(now));
+    if (mem_event(p->id, p->version + 1) != NULL)
+        SAY(p, "%s", "has an event beyond its version");
+}
+
+/* ---- webhooks ---- */
+
+static bool wants(struct str filter, struct str type)
+{
+    return str_eq(filter, STR("*")) || str_eq(filter, STR("payment.*")) ||
+           str_find_str(filter, type) != SIZE_MAX;
+}
+
+static const struct mem_delivery *delivery_of(const struct mem_event *e, struct uuid endpoint)
+{
+    for (size_t i = 0; i < mem.n_deliveries; i++)
+        if (uuid_eq(mem.deliveries[i].event, e->id) &&
+            uuid_eq(mem.deliveries[i].endpoint, endpoint))
+            return &mem.deliveries[i];
+    return NULL;
+}
+
+static void check_delivery(const struct mem_delivery *d, struct str url)
+{
+    int n = receiver_n_taken(d->event, url);
+    if (str_eq(d->status, STR("delivered")) && n == 0)
+        sim_violation("a webhook is delivered that nobody has taken");
+    if (str_eq(d->status, STR("dead")) && d->tries < 6 && d->last_http != 410)
+        sim_violation("a webhook is given up after %d tries", (int)d->tries);
+    if (!str_eq(d->status, STR("delivered")) && !str_eq(d->status, STR("dead")) &&
+        !str_eq(d->status, STR("cancelled")))
+        sim_violation("a webhook has come to rest %.*s", STR_ARG(d->status));
+}
+
+static void check_webhooks(const struct mem_payment *p)
+{
+    for (size_t i = 0; i < mem.n_events; i++) {
+        const struct mem_event *e = &mem.events[i];
+        if (!uuid_eq(e->payment, p->id))
+            continue;
+        const struct mem_delivery *d = delivery_of(e, p->id);
+        if ((p->callback_url.p != NULL) != (d != NULL))
+            SAY(p, "event %d has %s delivery to callback_url", (int)e->seq, d != NULL ? "a" : "no");
+        if (d != NULL)
+            check_delivery(d, p->callback_url);
+        for (size_t k = 0; k < mem.n_endpoints; k++) {
+            const struct mem_endpoint *w_ = &mem.endpoints[k];
+            d = delivery_of(e, w_->id);
+            if (d == NULL && str_eq(w_->status, STR("enabled")) && wants(w_->events, e->type))
+                SAY(p, "event %d has no delivery to an endpoint", (int)e->seq);
+            if (d != NULL)
+                check_delivery(d, w_->url);
+        }
+    }
+}
+
+/* ---- keys, references, callbacks, what is left ---- */
+
+static void check_orders(void)
+{
+    for (const struct order *o = client_orders(); o != NULL; o = o->next) {
+        size_t n = 0;
+        for (size_t i = 0; i < mem.n_payments; i++)
+            if (o->key.p != NULL && str_eq(mem.payments[i].idem_key, o->key))
+                n++;
+        if (n > (o->late ? 2u : 1u))
+            sim_violation("a key has %zu payments", n);
+        if (o->n_open != 0)
+            sim_violation("%d requests of an order were never answered", o->n_open);
+        const struct mem_payment *p =
+            !uuid_is_nil(o->payment) ? mem_payment(o->payment) : NULL;
+        if (!uuid_is_nil(o->payment) && p == NULL)
+            sim_violation("an acknowledged payment is gone");
+        if (p != NULL && p->amount != o->amount.minor &&
+            !(o->rewritten && p->amount == o->amount.minor + 1000))
+            sim_violation("an acknowledged payment has another amount");
+    }
+}
+
+static void check_callbacks(void)
+{
+    for (const struct thanked *t = provider_thanked(); t != NULL; t = t->next) {
+        bool found = false;
+        for (size_t i = 0; i < mem.n_inbound; i++)
+            found |= uuid_eq(mem.inbound[i].payment, t->payment);
+        if (!found)
+            sim_violation("a callback was thanked for and is gone");
+    }
+    for (size_t i = 0; i < mem.n_inbound; i++) {
+        const struct mem_inbound *in = &mem.inbound[i];
+        if (str_eq(in->state, STR("dead")) && !has_exception(in->payment, "callback_dead"))
+            sim_violation("a callback is dead, and nobody is to look at it");
+        if (!str_eq(in->state, STR("processed")) && !str_eq(in->state, STR("ignored")) &&
+            !str_eq(in->state, STR("dead")))
+            sim_violation("a callback has come to rest %.*s", STR_ARG(in->state));
+    }
+}
+
+static void check_rest(void)
+{
+    for (size_t i = 0; i < mem.n_jobs; i++)
+        sim_violation("a job is left: %.*s", STR_ARG(mem.jobs[i].kind));
+    for (int i = 0; i < N_REPLICAS; i++) {
+        const struct process *p = w.replicas[i];
+        if (p == NULL)
+            sim_violation("replica %d is down", i);
+        else if (p->flow.busy != 0)
+            sim_violation("%d operations of replica %d never end", p->flow.busy, i);
+        else if (heap_n_live(p->n) != 1)
+            sim_violation("replica %d leaks %lld pieces", i, (long long)heap_n_live(p->n) - 1);
+    }
+}
+
+void check_world(void)
+{
+    for (size_t i = 0; i < mem.n_payments; i++) {
+        const struct mem_payment *p = &mem.payments[i];
+        const struct order *o = order_of(p);
+        bool cash = str_eq(p->provider, STR("cash"));
+        if (cash && o != NULL)
+            check_cash(p, o);
+        else if (!cash)
+            check_truth(p);
+        check_books(p);
+        check_events(p);
+        check_webhooks(p);
+        sim_trace_str(p->status);
+        sim_trace((uint64_t)p->version);
+    }
+    check_orders();
+    check_callbacks();
+    check_rest();
+}
