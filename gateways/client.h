@@ -48,12 +48,12 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
                            const struct gw_charge *in, gw_done_fn *done, void *ctx) MUST_USE;
 struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
                           gw_done_fn *done, void *ctx) MUST_USE;
-/* The same for refunds: a refund whose fate is open is GW_UNKNOWN, never sent again; strings of `in` are copied.
- * A query is GW_PENDING when its answer will come by callback. */
-struct err gw_refund_start(struct gw_client *c, const struct gw_account *a, const struct gw_refund *in,
-                           gw_done_fn *done, void *ctx) MUST_USE;
+/* The same for refunds: a refund whose fate is open is GW_UNKNOWN, never sent again; strings of
+ * `in` are copied. A query is GW_PENDING when its answer will come by callback. */
+struct err gw_refund_start(struct gw_client *c, const struct gw_account *a,
+                           const struct gw_refund *in, gw_done_fn *done, void *ctx) MUST_USE;
 struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a,
-                                 const struct gw_refund *in, struct str provider_ref, gw_done_fn *done,
-                                 void *ctx) MUST_USE;
+                                 const struct gw_refund *in, struct str provider_ref,
+                                 gw_done_fn *done, void *ctx) MUST_USE;
 
 #endif

@@ -86,7 +86,7 @@ struct gw_refund {
     struct str phone;           /* E.164, "" if none */
     struct str our_id;          /* of this attempt, unique, for providers that de-duplicate by it */
     struct str remarks;
-    struct str callback_url;    /* carries the attempt's token */
+    struct str callback_url; /* carries the attempt's token */
     int64_t now_us;
 };
 
@@ -135,12 +135,13 @@ struct gateway {
     void (*query_parse)(const struct gw_account *a, const struct outbound_response *in,
                         struct arena *mem, struct gw_result *out);
 
-    /* Ways to give money back, in the order in which they are tried; 0 without: an operator's task. */
+    /* Ways to give money back, in the order in which they are tried; 0 without: an operator's task.
+     */
     int n_refund_rails;
     enum refund_rail refund_rails[4];
     /* As charge_build and charge_parse, per rail. */
-    struct err (*refund_build)(const struct gw_account *a, const struct gw_refund *in, struct str token,
-                               struct arena *mem, struct outbound_request *out);
+    struct err (*refund_build)(const struct gw_account *a, const struct gw_refund *in,
+                               struct str token, struct arena *mem, struct outbound_request *out);
     void (*refund_parse)(const struct gw_account *a, const struct gw_refund *in,
                          const struct outbound_response *answer, struct arena *mem,
                          struct gw_result *out);

@@ -178,7 +178,8 @@ void http_problem_fields(struct http_exchange *x, struct err err, const char *de
     int status = err_http(err_public(err.code)      ? err.code
                           : err_retryable(err.code) ? ERR_UNAVAILABLE
                                                     : ERR_INTERNAL);
-    if ((status == 503 || status == 429) && !has_header(ex, STR("Retry-After")))
+    bool soon = status == 503 || status == 429 || err.code == ERR_IDEMPOTENCY_IN_PROGRESS;
+    if (soon && !has_header(ex, STR("Retry-After")))
         http_set_header(x, STR("Retry-After"), STR("1"));
     http_reply(x, status, STR("application/problem+json"), body);
 }

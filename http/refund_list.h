@@ -4,7 +4,8 @@
 #include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/err.h"
-#include "store/value.h"
+
+struct rows;
 
 /* The rows of refund_get as a JSON list of refunds with their attempts. */
 struct err refund_list_put(const struct rows *r, struct arena *a, struct buf *out) MUST_USE;

@@ -133,7 +133,7 @@ check_providers() {
 }
 
 check_floats() {
-    absent_from_code '\b(double|float)\b' 'no floating point near money' \
+    absent_from_code '(?<![".])\b(double|float)\b' 'no floating point near money' \
         core/base/*.[ch] core/domain/*.[ch] core/flow/*.[ch]
 }
 

@@ -24,7 +24,7 @@ esac
 own=(-Dmalloc=sim_malloc -Dcalloc=sim_calloc -Drealloc=sim_realloc -Dfree=sim_free)
 
 # What runs inside a process of the simulation, and so allocates in its memory.
-inside=(core/base/{arena,buf}.c
+inside=(core/base/buf.c
     core/domain/{delivery,failure,payment_names,payment_watch,phone,reference,schedule}.c
     core/flow/{ask,callback,charge,deliver,fanout,flow,idempotency,jobs,move,record,render,tick,webhook_sign}.c
     core/codec/jsonw.c store/{kinds,rows}.c)
@@ -53,9 +53,12 @@ compile() { # compile SOURCE OBJECT FLAG…: if anything that it was made of has
     fi
 }
 for f in "${inside[@]}"; do compile "$f" "$out/inside/$f.o" "${own[@]}"; done
+compile core/base/arena.c "$out/inside/core/base/arena.c.o" -Dmalloc=sim_malloc_chunk -Dfree=sim_free
 for f in "${outside[@]}"; do compile "$f" "$out/outside/$f.o"; done
+# The list of crash points; crash_point() itself is the simulation's.
+compile core/base/crash.c "$out/outside/core/base/crash.c.o" -URELI_CRASH_POINTS
 for f in test/sim/*.c; do compile "$f" "$out/$f.o"; done
 for job in "${jobs[@]}"; do wait "$job"; done
 
-"$cc" "${flags[@]}" -o "$out/sim" "${objects[@]}" -ljansson
+"$cc" "${flags[@]}" -o "$out/sim" "${objects[@]}" -ljansson -lcrypto
 exec "$out/sim"

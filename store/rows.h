@@ -410,7 +410,8 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
 void attempt_row_fill(const struct payment_record *rec, const struct attempt *a, int64_t now_us,
                       struct attempt_row *out);
 
-/* The last byte of a payment's or refund's id tells what it is: 0x20 a refund, 0x10 live; the low four bits are zero. */
+/* The last byte of a payment's or refund's id tells what it is: 0x20 a refund, 0x10 live; the low
+ * four bits are zero. */
 static inline bool id_is_refund(struct uuid id)
 {
     return (id.b[15] & 0x20) != 0;

@@ -68,17 +68,17 @@ static const struct refund_row refund_rows[] = {
     ROW(SENDABLE,              DISPATCH, may_hand_over, IN_RECONCILIATION, NONE,        MANUAL),
     ROW(SENDABLE,              DISPATCH, may_send,      PROCESSING,        NONE,        NONE),
     ROW(UNDECIDED,             SUCCESS,  unsound,       IN_RECONCILIATION, NONE,        INTEGRITY),
-    ROW(UNDECIDED,             SUCCESS,  others_paid,   COMPLETED,         SETTLE,      DOUBLE),
+    ROW(UNDECIDED,             SUCCESS,  others_paid,   COMPLETED,         SETTLE,      TWICE),
     ROW(UNDECIDED,             SUCCESS,  others_open,   COMPLETED,         SETTLE,      LATE),
     ROW(UNDECIDED,             SUCCESS,  NULL,          COMPLETED,         SETTLE,      NONE),
     ROW(IN(FAILED),            SUCCESS,  unsound,       STAY,              NONE,        INTEGRITY),
     ROW(IN(FAILED),            SUCCESS,  NULL,          COMPLETED,         SETTLE_LATE, LATE),
-    ROW(IN(COMPLETED),         SUCCESS,  NULL,          STAY,              NONE,        DOUBLE),
-    ROW(IN(IN_RECONCILIATION), CONFIRM,  others_paid,   COMPLETED,         SETTLE,      DOUBLE),
+    ROW(IN(COMPLETED),         SUCCESS,  NULL,          STAY,              NONE,        TWICE),
+    ROW(IN(IN_RECONCILIATION), CONFIRM,  others_paid,   COMPLETED,         SETTLE,      TWICE),
     ROW(IN(IN_RECONCILIATION), CONFIRM,  others_open,   COMPLETED,         SETTLE,      LATE),
     ROW(IN(IN_RECONCILIATION), CONFIRM,  NULL,          COMPLETED,         SETTLE,      NONE),
     ROW(IN(FAILED),            CONFIRM,  NULL,          COMPLETED,         SETTLE_LATE, LATE),
-    ROW(IN(COMPLETED),         CONFIRM,  NULL,          STAY,              NONE,        DOUBLE),
+    ROW(IN(COMPLETED),         CONFIRM,  NULL,          STAY,              NONE,        TWICE),
     ROW(IN(PROCESSING),        REFUSED,  rail_left,     STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        FAILURE,  rail_left,     STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        REVOKE,   rail_left,     STAY,              NONE,        NONE),
@@ -152,7 +152,7 @@ static const char *const rail_actions[RAIL_N_STATES] = {
 static const char *const exception_actions[] = {
     [REFUND_EXCEPTION_INTEGRITY] = "refund.integrity_failure",
     [REFUND_EXCEPTION_REVOKED] = "refund.revoked",
-    [REFUND_EXCEPTION_DOUBLE] = "refund.double",
+    [REFUND_EXCEPTION_TWICE] = "refund.paid_twice",
 };
 
 static const struct refund_row *refund_row(const struct step *s);
@@ -688,8 +688,8 @@ static void add_facts(struct step *s)
         rail_watch_start(s->r, a, s->rules, s->now_us, s->ev->random);
     switch (ev->kind) {
     case REFUND_EVENT_SUCCESS:
-        receipt = a->status == RAIL_SUCCEEDED && learn(a->receipt, sizeof a->receipt, ev->receipt);
-        if (receipt && s->r->status == REFUND_COMPLETED && counted_alone(s))
+        receipt = learn(a->receipt, sizeof a->receipt, ev->receipt);
+        if (receipt && counted_alone(s))
             memcpy(s->r->receipt, a->receipt, sizeof s->r->receipt);
         /* paid by a query's word, which named no amount; the callback names another one */
         if (receipt && is_sound(a) && !same_amount(s))

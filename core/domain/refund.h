@@ -174,7 +174,7 @@ enum refund_exception {
     REFUND_EXCEPTION_REVOKED,
     REFUND_EXCEPTION_LATE, /* paid after it had ended, or while another rail is at work */
     REFUND_EXCEPTION_INTEGRITY,
-    REFUND_EXCEPTION_DOUBLE, /* two rails have moved money: double_refund */
+    REFUND_EXCEPTION_TWICE, /* two rails have moved money: double_refund */
 };
 
 struct refund_effects {

@@ -36,7 +36,8 @@ struct principal {
     unsigned scopes;
     char country[3];
     bool needs_idempotency_key;
-    int64_t refund_approval_above; /* minor units; larger refunds wait for a second person; 0 none */
+    int64_t
+        refund_approval_above; /* minor units; larger refunds wait for a second person; 0 none */
     char actor[9 + UUID_TEXT]; /* "api_key:…" for the audit trail */
 };
 

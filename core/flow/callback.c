@@ -247,7 +247,7 @@ static void moved(void *ctx, struct err err, const struct move_result *result)
 {
     struct process *p = ctx;
     (void)result;
-    if (err.code == ERR_CONFLICT) {
+    if (err.code == ERR_CONFLICT && err.detail == MOVE_RECEIPT_TAKEN) {
         close_with(p, "ignored", "receipt_taken", "receipt_taken");
     } else if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
         close_with(p, "ignored", "state", NULL);

@@ -678,16 +678,32 @@ static void keep_result(struct charge *c, const struct gw_result *result,
              F_I64("ms", exchange->took_us / 1000));
 }
 
-/* The client is not kept waiting for a database that is away; the record is tried again. */
+/* The client is not kept waiting for a database that is away; the record is tried again. What it is
+ * told is what a replay will say: 202, or, when nobody knows which answer is recorded, to ask again.
+ */
+static void tell_early(struct charge *c, struct err err)
+{
+    struct charge_result none = {0};
+    if (c->replied)
+        return;
+    if (err.code == ERR_AMBIGUOUS && c->in.idem_key.p != NULL) {
+        reply(c, err, &none);
+        return;
+    }
+    reply_created(c, 202, c->snapshot, STR_NULL);
+    c->answer.http_status = 202;
+    c->answer.given = true;
+}
+
 static void recorded(void *ctx, struct err err, const struct move_result *result)
 {
     struct charge *c = ctx;
     struct flow *f = c->flow;
     if (err_is(err)) {
+        bool again = err_retryable(err.code) || err.code == ERR_AMBIGUOUS;
         log_warn("charge.not_recorded", F_ID("payment", c->rec.id), F_ERR(err));
-        if (!c->replied)
-            reply_created(c, 202, c->snapshot, STR_NULL);
-        if (err_retryable(err.code) && !f->closing && ++c->tries < 60) {
+        tell_early(c, err);
+        if (again && !f->closing && ++c->tries < 60) {
             timer_set(f->loop, &c->timer, US_PER_S, record, c);
             return;
         }

@@ -49,6 +49,8 @@ static void move_run(struct move *m);
 static void finish(struct move *m, struct err err)
 {
     fsm_enter(&move_fsm, &m->state, MOVING_DONE);
+    if (m->was_doubtful && (err.code == ERR_UNAVAILABLE || err.code == ERR_OVERLOADED))
+        err = ERR_D(AMBIGUOUS, err.detail, "a commit was not answered, nor what came of it");
     struct move_result result = {&m->rec, &m->fx, m->snapshot};
     m->flow->busy--;
     m->done(m->ctx, err, err_is(err) ? NULL : &result);
@@ -86,7 +88,11 @@ static void add_answer(struct move *m)
     row->idem_slot = answer->slot;
     row->idem_slot_b = answer->slot_b;
     row->idem_http = answer->http_status;
-    row->idem_seq = m->fx.notice != NOTICE_NONE ? m->rec.p.version : answer->seq;
+    row->idem_seq = answer->seq;
+    if (answer->given)
+        return;
+    if (m->fx.notice != NOTICE_NONE)
+        row->idem_seq = m->rec.p.version;
     row->idem_provider_ref = row->provider_ref;
 }
 
@@ -172,7 +178,7 @@ static void wrote(void *ctx)
         finish(m, ERR_OK);
         return;
     case MOVE_RECEIPT_TAKEN:
-        finish(m, ERR(CONFLICT, "the receipt is another payment's"));
+        finish(m, ERR_D(CONFLICT, MOVE_RECEIPT_TAKEN, "the receipt is another payment's"));
         return;
     case MOVE_LOST_RACE:
     case MOVE_KEY_KNOWN: /* not asked for here */
@@ -186,18 +192,36 @@ static void wrote(void *ctx)
     move_run(m);
 }
 
+/* The commit of which we had no answer was made, and nobody has moved the payment since: `fx` is
+ * still what it said. */
+static void finish_mine(struct move *m)
+{
+    struct err err = ERR_OK;
+    m->snapshot = STR_NULL;
+    if (m->fx.notice != NOTICE_NONE) {
+        struct event_row again;
+        err = record_event(m->flow, &m->arena, &m->rec, m->fx.notice, &again);
+        if (!err_is(err))
+            m->snapshot = again.data;
+        flow_published(m->flow, &m->rec, m->rec.p.version, true);
+    }
+    finish(m, err);
+}
+
 static void step(struct move *m)
 {
     const struct gateway *g = gateway_find(m->rec.provider);
     struct payment_rules rules = flow_rules(m->flow, g);
     struct payment before = m->rec.p;
     int64_t now = loop_wall_us(m->flow->loop);
-    bool mine = m->was_doubtful && uuid_eq(m->rec.op_id, m->op_id);
+    if (m->was_doubtful && uuid_eq(m->rec.op_id, m->op_id)) {
+        finish_mine(m);
+        return;
+    }
     m->fx = (struct payment_effects){0};
-    struct err err = ERR_OK;
-    if (!mine) /* else the commit of which we had no answer was made */
-        err = payment_step(&m->rec.p, &m->rq.event, &rules, now, &m->fx);
-    bool more = !mine && (m->rq.answer != NULL || m->rq.inbound != NULL || m->rq.call != NULL);
+    m->snapshot = STR_NULL;
+    struct err err = payment_step(&m->rec.p, &m->rq.event, &rules, now, &m->fx);
+    bool more = m->rq.answer != NULL || m->rq.inbound != NULL || m->rq.call != NULL;
     if (err_is(err) || (!m->fx.changed && !more)) {
         finish(m, err);
         return;

@@ -13,6 +13,7 @@ struct move_answer {
     int16_t slot, slot_b;
     int16_t http_status; /* 201 or 202 */
     int32_t seq;         /* the event that is shown when the move makes none itself */
+    bool given;          /* it was given before it was durable: event seq as it was, always */
 };
 
 /* The callback that says so, closed with the move. */
@@ -40,6 +41,7 @@ struct move_request {
     const struct move_answer *answer; /* these three may be NULL */
     const struct move_inbound *inbound;
     const struct move_call *call;
+    const char *exception; /* an operator is to look at it; NULL: none but the step's own */
 };
 
 struct move_result {
@@ -50,7 +52,8 @@ struct move_result {
 
 /* `done` fires once on a later turn; `result` is NULL when err is set and lives during the call.
  * Everything that `rq` points at must live until then. ERR_NOT_FOUND; ERR_INVALID_STATE,
- * ERR_INVALID of payment_step; ERR_CONFLICT when the receipt belongs to another payment;
+ * ERR_INVALID of payment_step; ERR_CONFLICT, with the detail MOVE_RECEIPT_TAKEN, when the receipt
+ * belongs to another payment;
  * ERR_UNAVAILABLE, ERR_AMBIGUOUS of the store: doing it again is safe. */
 typedef void move_fn(void *ctx, struct err err, const struct move_result *result);
 void move_start(struct flow *f, const struct move_request *rq, move_fn *done, void *ctx);

@@ -7,6 +7,7 @@
 #include "core/base/crash.h"
 #include "core/base/log.h"
 #include "core/flow/ask.h"
+#include "store/kinds.h"
 
 struct tick {
     struct flow *flow;
@@ -17,6 +18,7 @@ struct tick {
     struct arena arena;
     struct payment_event said;
     struct move_call call;
+    bool has_call;
 };
 
 static void finish(struct tick *t, struct err err)
@@ -29,10 +31,33 @@ static void finish(struct tick *t, struct err err)
     free(t);
 }
 
+static void answer_moved(void *ctx, struct err err, const struct move_result *result);
+
+static void move_answer(struct tick *t, const char *exception)
+{
+    struct move_request rq = {
+        .merchant = t->merchant,
+        .payment = t->payment,
+        .event = t->said,
+        .actor = STR("provider"),
+        .call = t->has_call ? &t->call : NULL,
+        .exception = exception,
+    };
+    move_start(t->flow, &rq, answer_moved, t);
+}
+
+/* A receipt that is another payment's proves nothing, but the provider's word on its own reference
+ * stands. */
 static void answer_moved(void *ctx, struct err err, const struct move_result *result)
 {
+    struct tick *t = ctx;
     (void)result;
-    finish(ctx, err);
+    if (err.code == ERR_CONFLICT && err.detail == MOVE_RECEIPT_TAKEN && t->said.receipt.n > 0) {
+        t->said.receipt = STR("");
+        move_answer(t, "receipt_taken");
+        return;
+    }
+    finish(t, err);
 }
 
 static void answered(void *ctx, const struct payment_event *said, const struct move_call *call)
@@ -44,18 +69,12 @@ static void answered(void *ctx, const struct payment_event *said, const struct m
     t->said.receipt = arena_dup(a, said->receipt);
     t->said.provider_code = arena_dup(a, said->provider_code);
     t->said.message = arena_dup(a, said->message);
-    struct move_request rq = {
-        .merchant = t->merchant,
-        .payment = t->payment,
-        .event = t->said,
-        .actor = STR("provider"),
-    };
-    if (call != NULL) {
+    t->has_call = call != NULL;
+    if (t->has_call) {
         t->call = *call;
         t->call.body = arena_dup(a, call->body);
-        rq.call = &t->call;
     }
-    move_start(t->flow, &rq, answer_moved, t);
+    move_answer(t, NULL);
 }
 
 static void stepped(void *ctx, struct err err, const struct move_result *result)

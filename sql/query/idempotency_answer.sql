@@ -1,4 +1,4 @@
--- Sets the answer of a key that this subject holds. $1 uuid merchant, $2 text mode, $3 text key, $4 uuid subject, $5 int2
--- status, $6 int4 seq.
+-- Sets the answer of a key that this subject holds. $1 uuid merchant, $2 text mode, $3 text key, $4
+-- uuid subject, $5 int2 status, $6 int4 seq.
 update reli.idempotency set http_status = $5, seq = $6
 where merchant_id = $1 and mode = $2 and key = $3 and payment_id = $4 and http_status is null

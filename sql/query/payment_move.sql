@@ -1,11 +1,12 @@
--- Moves payments, and refunds with them: one row of u per unit, with everything that the move writes.
--- Gates: the idempotency key is new (idem_fingerprint set); the receipt is new or this payment's own; the
--- payment still has the revision that the unit was made from. What fails a gate writes nothing behind it.
--- Rows: ord int4, stage int4 (0 moved, 1 receipt is another payment's, 2 the revision is another, 3 key
--- known), fanout bool.
+-- Moves payments, and refunds with them: one row of u per unit, with everything that the move
+-- writes. Gates: the idempotency key is new (idem_fingerprint set); the receipt is new or this
+-- payment's own; the payment still has the revision that the unit was made from. What fails a gate
+-- writes nothing behind it.
+-- Rows: ord int4, stage int4 (0 moved, 1 receipt is another payment's, 2 the revision is another, 3
+-- key known), fanout bool.
 with u as materialized (
-    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::int4[], $6::uuid[], $7::text[],
-        $8::int4[], $9::int8[], $10::text[], $11::bool[], $12::text[], $13::text[],
+    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::int4[], $6::uuid[],
+        $7::text[], $8::int4[], $9::int8[], $10::text[], $11::bool[], $12::text[], $13::text[],
         $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::json[],
         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
         $24::int2[], $25::uuid[], $26::timestamptz[], $27::text[], $28::int2[], $29::int2[],
@@ -23,8 +24,8 @@ with u as materialized (
         idem_fingerprint, idem_look_a, idem_look_b, idem_period, idem_lease)
 ),
 a as materialized (
-    select * from unnest($52::int4[], $53::uuid[], $54::uuid[], $55::int2[], $56::text[], $57::text[],
-        $58::text[], $59::uuid[], $60::int8[], $61::text[], $62::text[], $63::text[],
+    select * from unnest($52::int4[], $53::uuid[], $54::uuid[], $55::int2[], $56::text[],
+        $57::text[], $58::text[], $59::uuid[], $60::int8[], $61::text[], $62::text[], $63::text[],
         $64::text[], $65::text[], $66::timestamptz[], $67::timestamptz[], $68::int2[],
         $69::timestamptz[], $70::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
@@ -32,42 +33,43 @@ a as materialized (
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($71::int4[], $72::uuid[], $73::uuid[], $74::int4[], $75::uuid[], $76::text[],
-        $77::text[], $78::text[], $79::timestamptz[], $80::int2[], $81::uuid[],
+    select * from unnest($71::int4[], $72::uuid[], $73::uuid[], $74::int4[], $75::uuid[],
+        $76::text[], $77::text[], $78::text[], $79::timestamptz[], $80::int2[], $81::uuid[],
         $82::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($83::int4[], $84::uuid[], $85::uuid[], $86::uuid[], $87::text[], $88::text[],
-        $89::text[], $90::text[], $91::text[], $92::text[], $93::timestamptz[])
+    select * from unnest($83::int4[], $84::uuid[], $85::uuid[], $86::uuid[], $87::text[],
+        $88::text[], $89::text[], $90::text[], $91::text[], $92::text[], $93::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
-    select * from unnest($94::int4[], $95::uuid[], $96::uuid[], $97::uuid[], $98::text[], $99::text[],
-        $100::text[], $101::text[], $102::timestamptz[])
+    select * from unnest($94::int4[], $95::uuid[], $96::uuid[], $97::uuid[], $98::text[],
+        $99::text[], $100::text[], $101::text[], $102::timestamptz[])
     as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
-    select * from unnest($103::int4[], $104::uuid[], $105::uuid[], $106::uuid[], $107::int2[], $108::text[],
-        $109::text[], $110::uuid[], $111::uuid[], $112::int8[], $113::text[],
+    select * from unnest($103::int4[], $104::uuid[], $105::uuid[], $106::uuid[], $107::int2[],
+        $108::text[], $109::text[], $110::uuid[], $111::uuid[], $112::int8[], $113::text[],
         $114::timestamptz[])
     as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id,
         amount, currency, at)
 ),
 x as materialized (
-    select * from unnest($115::int4[], $116::uuid[], $117::uuid[], $118::uuid[], $119::text[], $120::text[],
-        $121::text[], $122::timestamptz[])
+    select * from unnest($115::int4[], $116::uuid[], $117::uuid[], $118::uuid[], $119::text[],
+        $120::text[], $121::text[], $122::timestamptz[])
     as x(ord, merchant_id, payment_id, id, mode, kind, detail, at)
 ),
 pc as materialized (
-    select * from unnest($123::int4[], $124::uuid[], $125::uuid[], $126::uuid[], $127::text[], $128::int2[],
-        $129::text[], $130::int4[], $131::int8[], $132::text[], $133::bytea[],
+    select * from unnest($123::int4[], $124::uuid[], $125::uuid[], $126::uuid[], $127::text[],
+        $128::int2[], $129::text[], $130::int4[], $131::int8[], $132::text[], $133::bytea[],
         $134::timestamptz[])
     as pc(ord, merchant_id, payment_id, id, mode, attempt_n, op, http_status, took_us, outcome,
         body, at)
 ),
 rf as materialized (
-    select * from unnest($135::int4[], $136::uuid[], $137::uuid[], $138::uuid[], $139::text[], $140::text[],
+    select * from unnest($135::int4[], $136::uuid[], $137::uuid[], $138::uuid[], $139::text[],
+        $140::text[],
         $141::int4[], $142::int8[], $143::text[], $144::text[], $145::text[], $146::text[],
         $147::uuid[], $148::bool[], $149::text[], $150::text[], $151::text[], $152::text[],
         $153::text[], $154::timestamptz[], $155::timestamptz[], $156::timestamptz[],
@@ -78,7 +80,8 @@ rf as materialized (
         completed_at, is_new)
 ),
 ra as materialized (
-    select * from unnest($159::int4[], $160::uuid[], $161::uuid[], $162::uuid[], $163::int2[], $164::text[],
+    select * from unnest($159::int4[], $160::uuid[], $161::uuid[], $162::uuid[], $163::int2[],
+        $164::text[],
         $165::text[], $166::text[], $167::text[], $168::text[], $169::text[], $170::text[],
         $171::timestamptz[], $172::timestamptz[], $173::int2[], $174::timestamptz[],
         $175::timestamptz[])
@@ -124,7 +127,8 @@ moved as (
     returning p.merchant_id, p.id, p.mode, p.callback_url
 ),
 attempts as (
-    insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
+    insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id,
+        amount, currency,
         provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at,
         created_at, updated_at)
     select a.merchant_id, a.payment_id, a.n, a.mode, a.status, a.provider, a.account_id, a.amount,
@@ -138,16 +142,19 @@ attempts as (
         next_poll_at = excluded.next_poll_at, updated_at = excluded.updated_at
 ),
 refunds as (
-    insert into reli.refund (merchant_id, id, payment_id, mode, status, version, amount, currency, reason,
-        requested_by, approved_by, account_id, late, failure_code, failure_provider_code,
+    insert into reli.refund (merchant_id, id, payment_id, mode, status, version, amount, currency,
+        reason, requested_by, approved_by, account_id, late, failure_code, failure_provider_code,
         failure_message, provider_ref, receipt, recon_since, created_at, updated_at, completed_at)
-    select rf.merchant_id, rf.id, rf.payment_id, rf.mode, rf.status, rf.version, rf.amount, rf.currency,
+    select rf.merchant_id, rf.id, rf.payment_id, rf.mode, rf.status, rf.version, rf.amount,
+        rf.currency,
         rf.reason, rf.requested_by, rf.approved_by, rf.account_id, rf.late, rf.failure_code,
         rf.failure_provider_code, rf.failure_message, rf.provider_ref, rf.receipt, rf.recon_since,
         rf.created_at, rf.updated_at, rf.completed_at
     from rf where coalesce(rf.payment_id in (select id from moved), false)
-    on conflict (merchant_id, id) do update set status = excluded.status, version = excluded.version,
-        approved_by = excluded.approved_by, late = excluded.late, failure_code = excluded.failure_code,
+    on conflict (merchant_id, id) do update set status = excluded.status,
+        version = excluded.version,
+        approved_by = excluded.approved_by, late = excluded.late,
+            failure_code = excluded.failure_code,
         failure_provider_code = excluded.failure_provider_code,
         failure_message = excluded.failure_message, provider_ref = excluded.provider_ref,
         receipt = excluded.receipt, recon_since = excluded.recon_since,
@@ -159,10 +166,13 @@ refund_owners as (
     from rf where rf.is_new and coalesce(rf.payment_id in (select id from moved), false)
 ),
 refund_attempts as (
-    insert into reli.refund_attempt (merchant_id, refund_id, n, mode, rail, status, provider_ref, receipt,
+    insert into reli.refund_attempt (merchant_id, refund_id, n, mode, rail, status, provider_ref,
+        receipt,
         provider_code, code, sent_at, answered_at, poll_n, next_poll_at, created_at, updated_at)
-    select ra.merchant_id, ra.refund_id, ra.n, ra.mode, ra.rail, ra.status, ra.provider_ref, ra.receipt,
-        ra.provider_code, ra.code, ra.sent_at, ra.answered_at, ra.poll_n, ra.next_poll_at, ra.at, ra.at
+    select ra.merchant_id, ra.refund_id, ra.n, ra.mode, ra.rail, ra.status, ra.provider_ref,
+        ra.receipt,
+        ra.provider_code, ra.code, ra.sent_at, ra.answered_at, ra.poll_n, ra.next_poll_at, ra.at,
+            ra.at
     from ra where coalesce(ra.payment_id in (select id from moved), false)
     on conflict (merchant_id, refund_id, n) do update set status = excluded.status,
         provider_ref = excluded.provider_ref, receipt = excluded.receipt,
@@ -183,17 +193,17 @@ audits as (
     from l where coalesce(l.subject_id in (select id from moved), false)
 ),
 accounts as (
-    insert into reli.ledger_account (merchant_id, id, mode, type, owner, currency, status, created_at,
-        updated_at)
-    select distinct on (c.merchant_id, c.id) c.merchant_id, c.id, c.mode, c.type, c.owner, c.currency,
-        'open', c.at, c.at
+    insert into reli.ledger_account (merchant_id, id, mode, type, owner, currency, status,
+        created_at, updated_at)
+    select distinct on (c.merchant_id, c.id) c.merchant_id, c.id, c.mode, c.type, c.owner,
+        c.currency, 'open', c.at, c.at
     from c where coalesce(c.payment_id in (select id from moved), false)
     order by c.merchant_id, c.id
     on conflict do nothing
 ),
 transfers as (
-    insert into reli.ledger_transfer (merchant_id, journal_id, step, mode, kind, debit_id, credit_id,
-        amount, currency, state, payment_id, created_at)
+    insert into reli.ledger_transfer (merchant_id, journal_id, step, mode, kind, debit_id,
+        credit_id, amount, currency, state, payment_id, created_at)
     select t.merchant_id, t.journal_id, t.step, t.mode, t.kind, t.debit_id, t.credit_id, t.amount,
         t.currency, 'posted', t.payment_id, t.at
     from t where coalesce(t.payment_id in (select id from moved), false)
@@ -216,8 +226,10 @@ answers as (
         provider_ref = u.idem_provider_ref
     from u
     where u.idem_key is not null and i.merchant_id = u.merchant_id and i.mode = u.mode
-      and i.key = u.idem_key and i.slot in (u.idem_slot, u.idem_slot_b) and i.payment_id = u.idem_subject
-      and i.http_status is null and u.idem_fingerprint is null and coalesce(u.id in (select id from moved), false)
+      and i.key = u.idem_key and i.slot in (u.idem_slot, u.idem_slot_b)
+          and i.payment_id = u.idem_subject
+      and i.http_status is null and u.idem_fingerprint is null
+          and coalesce(u.id in (select id from moved), false)
 ),
 inbound as (
     update reli.provider_event v set state = u.inbound_state, reason = u.inbound_reason,
@@ -252,7 +264,8 @@ done as (
         from u where u.job_run_at is null and coalesce(u.id in (select id from moved), false)
         union all
         select u.merchant_id, 'inbound', u.inbound_subject, u.inbound_n
-        from u where u.inbound_subject is not null and coalesce(u.id in (select id from moved), false)
+        from u where u.inbound_subject is not null
+            and coalesce(u.id in (select id from moved), false)
     ) k
     where j.merchant_id = k.merchant_id and j.kind = k.kind and j.subject = k.subject and j.n = k.n
 ),

@@ -2,8 +2,8 @@
  *   watch hold HOST PORT FILE    a WebSocket for each line of FILE (a path); "open N" when all have
  *       been greeted. Then for each line "wait K" on standard input: "ready", and, when K more
  *       frames have come, their count, their bytes and the µs from the first to the last
- *   watch ceiling N BYTES ROUNDS  what write() alone achieves: a process that writes BYTES to each of
- *       N sockets, ROUNDS times; prints the same for all rounds together */
+ *   watch ceiling N BYTES ROUNDS  what write() alone achieves: a process that writes BYTES to each
+ * of N sockets, ROUNDS times; prints the same for all rounds together */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -45,14 +45,22 @@ def run(*command, **more):
 
 # ---- what the kernel counts ----
 
-def cpu_s(pids):
-    """CPU seconds of processes, with all their threads."""
+def cpu_ns(pid):
     ns = 0
-    for pid in pids:
-        for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
-            with contextlib.suppress(OSError, ValueError):
-                ns += int((task / "schedstat").read_text().split()[0])
-    return ns / 1e9
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            ns += int((task / "schedstat").read_text().split()[0])
+    return ns
+
+
+class Cpu:
+    """CPU seconds that processes use from now on. Those that end meanwhile are not counted."""
+
+    def __init__(self, pids):
+        self.before = {pid: cpu_ns(pid) for pid in pids}
+
+    def seconds(self):
+        return sum(max(0, cpu_ns(pid) - ns) for pid, ns in self.before.items()) / 1e9
 
 
 def children(pid):

@@ -22,10 +22,10 @@ TABLES = {
     "log_position": "merchant_id::text, kind, position, n, subjects::text[] as subjects, seqs, "
                     "row_ids::text[] as row_ids",
     "log_new": "merchant_id::text, id::text",
-    "idempotency": "merchant_id::text, mode, key, payment_id::text, http_status",
     "webhook_delivery": "id::text, merchant_id::text, payment_id::text, seq, event_id::text, event_type, endpoint_id::text, "
                         "status, tries",
     "webhook_endpoint": "id::text, status, status_reason",
+    "provider_event": "id::text, payment_id::text, state",
     "exception_item": "subject_id::text, kind, status",
     "receipt": "merchant_id::text, provider, receipt, payment_id::text",
     "job": "merchant_id::text, kind, subject::text, n, extract(epoch from run_at)::float8 as run_at",
@@ -46,6 +46,8 @@ class Evidence:
         self.charges = json.loads(self.text("sandbox-charges.json"))["data"]
         self.pushes = json.loads(self.text("sandbox-calls.json"))["data"]
         self.callbacks = json.loads(self.text("sandbox-callbacks.json"))["data"]
+        # Records of keys are emptied with their period: these were read before time was moved.
+        self.keys = json.loads(self.text("keys.json"))
         self.read_database(doctoring)
 
     def changed(self, doctoring=(), files=None):

@@ -1,6 +1,7 @@
 """One subscriber of one payment: it connects again after every loss, from where it was, and journals each frame."""
 
 import json
+import socket
 import threading
 import time
 
@@ -20,8 +21,8 @@ class Watcher(threading.Thread):
     def finish(self, direct):
         with self.lock:
             self.direct = direct
-            if self.ws is not None:
-                self.ws.shutdown()
+            if self.ws is not None:  # wakes the thread that reads
+                self.ws.sock.shutdown(socket.SHUT_RDWR)
 
     def run(self):
         while self.direct is None:

@@ -83,7 +83,7 @@ static const struct row rows[] = {
      OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, NONE)},
     {"completed: success, repeated", "rp", "dispatch accepted success success",
      SAME(COMPLETED, A(SUCCEEDED))},
-    {"completed: an old failure changes nothing", "rp", "dispatch accepted success failure",
+    {"completed: an old failure changes nothing", "rp", "dispatch accepted success failure:code=9",
      SAME(COMPLETED, A(SUCCEEDED))},
     {"processing: definitive failure, another rail", "rp", "dispatch accepted failure",
      NEXT(PROCESSING, A(FAILED), PAYOUT)},
@@ -106,7 +106,7 @@ static const struct row rows[] = {
     {"failed: nothing more is sent", "r", "dispatch refused dispatch",
      BAD(INVALID_STATE, FAILED, A(REJECTED))},
     {"processing: failure of another request is not believed", "rp",
-     "dispatch accepted failure:ref=AG_X", SAME(PROCESSING, A(SUBMITTED))},
+     "dispatch accepted failure:ref=AG_X:code=9", SAME(PROCESSING, A(SUBMITTED))},
     {"processing: no usable answer", "rp", "dispatch ambiguous",
      OK(PROCESSING, A(UNCERTAIN), NONE, NONE, NONE)},
     {"processing: unknown past the window stays reserved", "rp", "dispatch accepted @900 tick",
@@ -152,6 +152,9 @@ static const struct row rows[] = {
      OK(IN_RECONCILIATION, A(SUCCEEDED), NONE, NONE, INTEGRITY)},
     {"in_reconciliation: the wrong success, repeated", "rp",
      "dispatch accepted success:other success:other", SAME(IN_RECONCILIATION, A(SUCCEEDED))},
+    {"in_reconciliation: the wrong success learns its receipt, and is told once", "rp",
+     "dispatch accepted success:other success:other:receipt=R",
+     OK(IN_RECONCILIATION, A(SUCCEEDED), NONE, NONE, NONE)},
     {"in_reconciliation: a second word about a wrong success settles nothing", "rp",
      "dispatch accepted success:other success", SAME(IN_RECONCILIATION, A(SUCCEEDED))},
     {"in_reconciliation: a failure after a wrong success settles nothing", "rp",
@@ -205,7 +208,7 @@ static const struct row rows[] = {
      "dispatch refused dispatch success#1", OK(COMPLETED, A(SENDING), COMPLETED, SETTLE, LATE)},
     {"completed: then the second pays as well", "rp",
      "dispatch refused dispatch success#1 success#2",
-     OK(COMPLETED, A(SUCCEEDED), NONE, NONE, DOUBLE)},
+     OK(COMPLETED, A(SUCCEEDED), NONE, NONE, TWICE)},
     {"completed: then the second fails", "rp",
      "dispatch refused dispatch success#1 failure#2", OK(COMPLETED, A(FAILED), NONE, NONE, NONE)},
     {"completed: one of two is revoked", "rp",
@@ -218,7 +221,7 @@ static const struct row rows[] = {
      "dispatch refused dispatch success#1", OK(COMPLETED, A(SUBMITTED), COMPLETED, SETTLE, LATE)},
     {"completed: and the operator has paid too", "rm",
      "dispatch refused dispatch success#1 confirm",
-     OK(COMPLETED, A(SUCCEEDED), NONE, NONE, DOUBLE)},
+     OK(COMPLETED, A(SUCCEEDED), NONE, NONE, TWICE)},
     {"completed: and the operator has not", "rm",
      "dispatch refused dispatch success#1 failure#2", OK(COMPLETED, A(FAILED), NONE, NONE, NONE)},
     {"failed: the operator confirms after the rail's payment was revoked", "rm",
@@ -226,7 +229,15 @@ static const struct row rows[] = {
      OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE_LATE, LATE)},
     {"in_reconciliation: paid by hand beside a wrong success", "rm",
      "dispatch refused dispatch success#1:other confirm",
-     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, DOUBLE)},
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, TWICE)},
+    {"in_reconciliation: confirm, repeated, vouches for nothing else", "rm",
+     "dispatch refused dispatch success#1:other confirm confirm", SAME(COMPLETED, A(SUCCEEDED))},
+    {"in_reconciliation: a good success beside a wrong one", "rp",
+     "dispatch refused dispatch success#1:other success#2",
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, TWICE)},
+    {"in_reconciliation: vouched for while another rail is at work", "rp",
+     "dispatch refused dispatch success#1:other confirm",
+     OK(COMPLETED, A(SENDING), COMPLETED, SETTLE, LATE)},
     {"in_reconciliation: not paid by hand beside a wrong success stays", "rm",
      "dispatch refused dispatch success#1:other failure#2",
      OK(IN_RECONCILIATION, A(FAILED), NONE, NONE, NONE)},
@@ -313,6 +324,39 @@ static void what_is_kept_of_a_success(void **state)
     assert_string_equal(b.r.provider_ref, "AG_1");
 }
 
+static void what_another_attempt_says_is_not_shown(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b, "rp");
+    play(&b, "dispatch refused dispatch accepted#2 still_pending#1:ref=AG_1");
+    assert_string_equal(b.out.action, "rail.reference");
+    assert_string_equal(b.r.attempts[0].provider_ref, "AG_1");
+    assert_string_equal(b.r.provider_ref, "AG_2");
+    play(&b, "success#2 success#1 success#1:receipt=R1");
+    assert_string_equal(b.r.attempts[0].receipt, "R1");
+    assert_string_equal(b.r.receipt, "");
+    assert_string_equal(b.r.provider_ref, "AG_2");
+    assert_string_equal(b.r.failure_provider_code, "");
+}
+
+/* No step brings this about; a row in the database might. */
+static void something_was_sent_after_all(void **state)
+{
+    (void)state;
+    static const char *const events[] = {"cancel", "reject", "dispatch"};
+    for (size_t i = 0; i < COUNT_OF(events); i++) {
+        for (int approval = 0; approval <= 1; approval++) {
+            struct bench b;
+            bench_init(&b, approval == 1 ? "a:rp" : "rp");
+            b.r.attempts[b.r.n_attempts++] =
+                (struct rail_attempt){.n = 1, .rail = REFUND_RAIL_REVERSAL, .status = A(SUBMITTED)};
+            play(&b, events[i]);
+            assert_int_equal(b.err.code, ERR_INVALID_STATE);
+        }
+    }
+}
+
 static void what_is_kept_of_a_failure(void **state)
 {
     (void)state;
@@ -346,6 +390,9 @@ static void what_is_kept_of_a_failure(void **state)
     bench_init(&b, "rp");
     play(&b, "dispatch accepted @900 tick");
     assert_int_equal(b.r.failure, FAILURE_UNKNOWN_OUTCOME);
+    assert_int_equal(b.r.recon_since_us, T0 + 900 * US_PER_S);
+    play(&b, "@2000 success:other");
+    assert_int_equal(b.r.failure, FAILURE_INTEGRITY);
     assert_int_equal(b.r.recon_since_us, T0 + 900 * US_PER_S);
     bench_init(&b, "m");
     play(&b, "@7 dispatch");
@@ -393,6 +440,11 @@ static void polls_by_schedule(void **state)
     assert_int_equal(b.r.status, REFUND_IN_RECONCILIATION);
     assert_int_equal(refund_deadline_us(&b.r, &b.rules), TIME_NEVER);
     assert_int_equal(b.reserved, 1);
+
+    /* counted from when it was sent */
+    bench_init(&b, "r");
+    play(&b, "dispatch @5 accepted");
+    assert_int_equal(refund_deadline_us(&b.r, &b.rules), T0 + 15 * US_PER_S);
 
     /* "not decided" starts the wait again */
     bench_init(&b, "r");
@@ -589,6 +641,8 @@ int main(void)
         cmocka_unit_test(rows_of_the_table),
         cmocka_unit_test(what_is_kept_of_a_success),
         cmocka_unit_test(what_is_kept_of_a_failure),
+        cmocka_unit_test(what_another_attempt_says_is_not_shown),
+        cmocka_unit_test(something_was_sent_after_all),
         cmocka_unit_test(polls_by_schedule),
         cmocka_unit_test(without_a_reference_nobody_is_asked),
         cmocka_unit_test(a_rail_that_nobody_dispatched_is_dispatched),

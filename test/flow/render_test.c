@@ -147,8 +147,8 @@ static void hostile_texts(void **state)
     static const char *const texts[] = {
         NOBODY,
         NO_REF,
-        "x\"," NOBODY ",\"",
-        "\\\"," NO_REF,
+        ("x\"," NOBODY ",\""),
+        ("\\\"," NO_REF),
         "\\",
         "{\"provider_transaction_id\":null}",
         "caf\xc3\xa9 \xf0\x9f\x92\xb0 \"quoted\" \\back\n\t\x01",

@@ -23,6 +23,31 @@ static void check(const struct gw_result *r)
         ASSERT(r->amount.currency == CURRENCY('K', 'E', 'S') && r->amount.minor > 0);
 }
 
+static void refunds(const struct gw_account *account, const struct outbound_response *in,
+                    struct arena *mem)
+{
+    const struct gateway *g = account->gateway;
+    static const struct gw_refund refund = {.rail = REFUND_RAIL_PAYOUT};
+    struct gw_callback callback = {.body = in->body};
+    struct gw_result r;
+    g->refund_parse(account, &refund, in, mem, &r);
+    check(&r);
+    ASSERT(r.verdict == GW_ACCEPTED || r.verdict == GW_REFUSED || r.verdict == GW_UNKNOWN ||
+           r.verdict == GW_TOKEN_REJECTED);
+    g->refund_query_parse(account, in, mem, &r);
+    check(&r);
+    ASSERT(r.verdict == GW_PENDING || r.verdict == GW_UNKNOWN || r.verdict == GW_TOKEN_REJECTED);
+    ASSERT(r.provider_ref.n == 0 && r.receipt.n == 0);
+    if (err_is(g->refund_callback_parse(&callback, mem, &r)))
+        return;
+    check(&r);
+    ASSERT(r.verdict == GW_SUCCEEDED || r.verdict == GW_FAILED || r.verdict == GW_UNKNOWN);
+    /* what is certain names its request, so that another's can be told from it */
+    ASSERT(r.verdict == GW_UNKNOWN || r.provider_ref.n > 0);
+    ASSERT((r.verdict == GW_SUCCEEDED) == (r.receipt.n > 0));
+    ASSERT(r.verdict == GW_SUCCEEDED || r.amount.currency == 0);
+}
+
 static const int statuses[] = {200, 400, 401, 404, 429, 500, 503, 201};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -51,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         ASSERT(r.provider_ref.n > 0);
         ASSERT(r.verdict != GW_SUCCEEDED || (r.receipt.n > 0 && r.amount.currency != 0));
     }
+    refunds(&account, &in, &mem);
     struct str token = STR_NULL;
     int64_t life_us = 0;
     if (!err_is(g->token_parse(&in, &mem, &token, &life_us)))

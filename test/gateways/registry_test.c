@@ -70,6 +70,14 @@ static void descriptions(void **state)
         assert_true(g->n_settings == 0 || g->env_prefix != NULL);
         assert_true((g->token_build == NULL) == (g->token_parse == NULL));
         assert_true(g->max_minor == 0 || g->min_minor <= g->max_minor);
+        /* manual is what remains when all rails have failed: none of a gateway's own */
+        assert_true(g->n_refund_rails >= 0 && g->n_refund_rails < REFUND_MAX_RAILS);
+        assert_true((g->n_refund_rails > 0) == (g->refund_build != NULL));
+        for (int i = 0; i < g->n_refund_rails; i++)
+            assert_true(g->refund_rails[i] != REFUND_RAIL_NONE &&
+                        g->refund_rails[i] != REFUND_RAIL_MANUAL);
+        assert_true((g->refund_build == NULL) == (g->refund_parse == NULL));
+        assert_true((g->refund_query_build == NULL) == (g->refund_query_parse == NULL));
         if (g->manual) {
             assert_true(g->charge_build == NULL && g->query_build == NULL);
             continue;

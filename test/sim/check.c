@@ -6,8 +6,8 @@
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
 
-#define SAY(p, fmt, ...)                                                                  \
-    sim_violation("payment %zu (%.*s, %.*s): " fmt, (size_t)((p) - mem.payments),        \
+#define SAY(p, fmt, ...)                                                        \
+    sim_violation("payment %zu (%.*s, %.*s): " fmt, (size_t)((p)-mem.payments), \
                   STR_ARG((p)->provider), STR_ARG((p)->status), __VA_ARGS__)
 
 /* How long a process must have lived after it was told something to have kept it, with a database
@@ -52,10 +52,10 @@ static const struct prompt *prompt_of(const struct mem_payment *p)
 /* reli was told of the money in a way that it must have kept. */
 static bool told_paid(const struct prompt *q, const struct decision *d)
 {
-    if (d->heard && !d->receipt_reused)
+    if (d->heard)
         return true;
-    return q->told_paid && q->told_paid_us >= d->at_us && w.longest_outage_us <= CHECKED_OUTAGE_US &&
-           kept_by(q->told_paid_to, q->told_paid_us);
+    return q->told_paid && q->told_paid_us >= d->at_us &&
+           w.longest_outage_us <= CHECKED_OUTAGE_US && kept_by(q->told_paid_to, q->told_paid_us);
 }
 
 /* The provider knew of the money, reli its reference, and questions were still due. */
@@ -78,7 +78,8 @@ static void check_paid(const struct mem_payment *p, const struct prompt *q,
 {
     bool right = d->amount.minor == p->amount;
     if (is(p, PAYMENT_COMPLETED)) {
-        if (!right && d->heard && !d->receipt_reused && !has_exception(p->id, "integrity_failure"))
+        if (!right && d->heard && !d->receipt_reused && !q->misled &&
+            !has_exception(p->id, "integrity_failure"))
             SAY(p, "%s", "another amount was paid and told, and nobody is to look at it");
         return;
     }
@@ -119,6 +120,11 @@ static void check_truth(const struct mem_payment *p)
 
 static void check_cash(const struct mem_payment *p, const struct order *o)
 {
+    if (!uuid_eq(p->id, o->payment)) { /* nobody knew of it */
+        if (!is(p, PAYMENT_EXPIRED) && !is(p, PAYMENT_FAILED))
+            SAY(p, "%s", "has ended, and nobody knew of it");
+        return;
+    }
     if (is(p, PAYMENT_COMPLETED) && !o->tried_confirm)
         SAY(p, "%s", "nobody has confirmed it");
     if (is(p, PAYMENT_CANCELLED) && !o->tried_cancel)
@@ -268,8 +274,7 @@ static void check_orders(void)
             sim_violation("a key has %zu payments", n);
         if (o->n_open != 0)
             sim_violation("%d requests of an order were never answered", o->n_open);
-        const struct mem_payment *p =
-            !uuid_is_nil(o->payment) ? mem_payment(o->payment) : NULL;
+        const struct mem_payment *p = !uuid_is_nil(o->payment) ? mem_payment(o->payment) : NULL;
         if (!uuid_is_nil(o->payment) && p == NULL)
             sim_violation("an acknowledged payment is gone");
         if (p != NULL && p->amount != o->amount.minor &&

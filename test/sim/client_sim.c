@@ -1,5 +1,5 @@
-/* Merchants' clients: they order, lose answers, ask again with the same key, cancel and confirm, and
- * remember what they were told. */
+/* Merchants' clients: they order, lose answers, ask again with the same key, cancel and confirm,
+ * and remember what they were told. */
 #include <stdio.h>
 
 #include "core/base/times.h"
@@ -79,8 +79,9 @@ static void same_answer(struct order *o, const struct charge_result *result)
     uint64_t hash = hash_of(result->body);
     if (result->recovered)
         return;
-    if (o->answered && !result->replayed)
+    if (o->answered_new && !result->replayed)
         sim_violation("one key is answered twice as if new");
+    o->answered_new |= !result->replayed;
     if (o->answered && (o->status != result->http_status || o->body_hash != hash))
         sim_violation("a replay differs from the first answer: %d, then %d", o->status,
                       result->http_status);
@@ -326,8 +327,9 @@ static void order_plan(struct order *o)
         while (sim_fault(FAULT_CLIENT_AT_ONCE))
             request_at(o, at_us + sim_between(0, 20 * US_PER_MS), false, false);
         while (sim_fault(FAULT_CLIENT_AGAIN))
-            request_at(o, at_us + (sim_below(2) == 0 ? sim_between(0, US_PER_MIN)
-                                                     : sim_between(0, 22 * US_PER_HOUR)),
+            request_at(o,
+                       at_us + (sim_below(2) == 0 ? sim_between(0, US_PER_MIN)
+                                                  : sim_between(0, 22 * US_PER_HOUR)),
                        false, false);
         if (o->rewritten)
             request_at(o, at_us + sim_between(0, US_PER_MIN), true, false);

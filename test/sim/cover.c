@@ -1,5 +1,5 @@
-/* Which rows of the payment machine were taken. The machine is compiled in here as it is, so that its
- * own tables and guards tell which row an event is going to take. */
+/* Which rows of the payment machine were taken. The machine is compiled in here as it is, so that
+ * its own tables and guards tell which row an event is going to take. */
 #define payment_step machine_step
 #include "core/domain/payment.c"
 #undef payment_step
@@ -105,7 +105,10 @@ bool cover_print(uint64_t least)
         printf("%-14s -> %-18s %10llu %s\n", payment_event_word(row->on),
                row->to == PAYMENT_STAY ? "(stays)"
                                        : payment_status_word((enum payment_status)row->to),
-               (unsigned long long)payments_taken[i], few ? (why == NULL ? "TOO FEW" : "NOT CLOSED ANY MORE") : why != NULL ? why : "");
+               (unsigned long long)payments_taken[i],
+               few           ? (why == NULL ? "TOO FEW" : "NOT CLOSED ANY MORE")
+               : why != NULL ? why
+                             : "");
     }
     printf("rows of the attempts' table:\n");
     for (size_t i = 0; i < COUNT_OF(attempt_rows); i++) {

@@ -14,6 +14,8 @@ void *sim_malloc(size_t n);
 void *sim_calloc(size_t n, size_t size);
 void *sim_realloc(void *p, size_t n);
 void sim_free(void *p);
+/* For arenas, whose chunks wander from one owner to the next: counted for nobody. */
+void *sim_malloc_chunk(size_t n);
 
 /* Whose memory is asked for now; 0: the world's, which is not counted. */
 enum { HEAP_OWNERS = 128 };

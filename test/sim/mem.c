@@ -1,7 +1,7 @@
 /* The tables, and the units that write them: each function is one statement of sql/query, gate by
  * gate. What a constraint of the schema would refuse is a violation here: the flows are not meant
  * to find out that way. */
-#include "test/sim/mem.h"
+#include "test/sim/mem_int.h"
 
 #include "core/base/times.h"
 #include "core/flow/vault.h"
@@ -12,12 +12,11 @@
 struct mem mem;
 
 /* The place of a new row, counted in. */
-static size_t place_new(size_t *n, size_t max)
+size_t mem_place_new(size_t *n, size_t max)
 {
     ASSERT(*n < max);
     return (*n)++;
 }
-#define ROW_NEW(table, n, max) (&(table)[place_new(&(n), (max))])
 
 static struct str seal(const char *place, struct uuid row, struct str plain)
 {
@@ -92,7 +91,7 @@ struct mem_inbound *mem_inbound(struct uuid subject, struct str dedupe_key)
     return NULL;
 }
 
-static struct mem_idempotency *idempotency(struct str mode, struct str key, int16_t slot)
+struct mem_idempotency *mem_idempotency(struct str mode, struct str key, int16_t slot)
 {
     for (size_t i = 0; i < mem.n_idempotency; i++) {
         struct mem_idempotency *r = &mem.idempotency[i];
@@ -112,7 +111,7 @@ static struct mem_reference *reference(struct str mode, struct str word)
 
 /* ---- jobs ---- */
 
-static struct mem_job *job(struct str kind, struct uuid subject, int32_t n)
+struct mem_job *mem_job(struct str kind, struct uuid subject, int32_t n)
 {
     for (size_t i = 0; i < mem.n_jobs; i++) {
         struct mem_job *j = &mem.jobs[i];
@@ -122,15 +121,15 @@ static struct mem_job *job(struct str kind, struct uuid subject, int32_t n)
     return NULL;
 }
 
-static void job_delete(struct mem_job *j)
+void mem_job_delete(struct mem_job *j)
 {
     if (j != NULL)
         *j = mem.jobs[--mem.n_jobs];
     mem.next_job_known = false;
 }
 
-static struct mem_job *job_insert(struct str kind, struct uuid subject, int32_t n, int16_t bucket,
-                                  int64_t run_at, struct uuid owner, int64_t lease)
+struct mem_job *mem_job_insert(struct str kind, struct uuid subject, int32_t n, int16_t bucket,
+                               int64_t run_at, struct uuid owner, int64_t lease)
 {
     struct mem_job *j = ROW_NEW(mem.jobs, mem.n_jobs, MEM_JOBS);
     *j = (struct mem_job){mem.merchant, subject, owner, kind, n, bucket, 0, run_at, lease};
@@ -138,12 +137,12 @@ static struct mem_job *job_insert(struct str kind, struct uuid subject, int32_t 
     return j;
 }
 
-static void job_upsert(struct str kind, struct uuid subject, int32_t n, int16_t bucket,
-                       int64_t run_at, struct uuid owner, int64_t lease)
+void mem_job_upsert(struct str kind, struct uuid subject, int32_t n, int16_t bucket, int64_t run_at,
+                    struct uuid owner, int64_t lease)
 {
-    struct mem_job *j = job(kind, subject, n);
+    struct mem_job *j = mem_job(kind, subject, n);
     if (j == NULL) {
-        job_insert(kind, subject, n, bucket, run_at, owner, lease);
+        mem_job_insert(kind, subject, n, bucket, run_at, owner, lease);
         return;
     }
     j->run_at = run_at;
@@ -170,25 +169,20 @@ int64_t mem_next_job_us(void)
 
 /* ---- what the schema would refuse ---- */
 
-static struct err refuse(const char *constraint)
+struct err mem_refuse(const char *constraint)
 {
     sim_violation("the schema would refuse: %s", constraint);
     return ERR(INTERNAL, constraint);
 }
 
-static bool is_timed(int64_t at)
+bool mem_is_timed(int64_t at)
 {
     return at != 0 && at != TIME_NEVER;
 }
 
 /* ---- answers ---- */
 
-struct unit_answer {
-    int32_t ord, stage;
-    bool fanout;
-    struct uuid id;
-};
-static const struct mem_column stage_columns[] = {
+const struct mem_column mem_stage_columns[MEM_STAGE_COLUMNS] = {
     {COL_I32, false, offsetof(struct unit_answer, ord)},
     {COL_I32, false, offsetof(struct unit_answer, stage)},
     {COL_BOOL, false, offsetof(struct unit_answer, fanout)},
@@ -198,8 +192,8 @@ static const struct mem_column id_columns[] = {
     {COL_UUID, false, offsetof(struct unit_answer, id)},
 };
 
-static void answer(struct unit *u, const struct mem_column *columns, size_t n,
-                   const struct unit_answer *a)
+void mem_answer(struct unit *u, const struct mem_column *columns, size_t n,
+                const struct unit_answer *a)
 {
     static struct rows r;
     rows_clear(&r, 1);
@@ -207,355 +201,14 @@ static void answer(struct unit *u, const struct mem_column *columns, size_t n,
     u->kind->on_row(u, &r, 0);
 }
 
-static bool heard(struct str mode, struct str callback_url)
+bool mem_heard(struct str mode, struct str callback_url)
 {
     if (callback_url.p != NULL)
         return true;
     for (size_t i = 0; i < mem.n_endpoints; i++)
-        if (str_eq(mem.endpoints[i].status, STR("enabled")) &&
-            str_eq(mem.endpoints[i].mode, mode))
+        if (str_eq(mem.endpoints[i].status, STR("enabled")) && str_eq(mem.endpoints[i].mode, mode))
             return true;
     return false;
-}
-
-static void attempt_store(struct mem_payment *p, const struct attempt_row *a)
-{
-    struct mem_attempt *at = NULL;
-    for (size_t i = 0; i < p->n_attempts; i++)
-        if (p->attempts[i].n == a->n)
-            at = &p->attempts[i];
-    if (at == NULL) {
-        ASSERT(p->n_attempts < PAYMENT_MAX_ATTEMPTS);
-        at = &p->attempts[p->n_attempts++];
-        *at = (struct mem_attempt){.n = a->n,
-                                   .amount = a->amount,
-                                   .currency = world_dup(a->currency),
-                                   .sent_at = a->sent_at};
-    }
-    at->status = world_dup(a->status);
-    at->provider_ref = world_dup(a->provider_ref);
-    at->receipt = world_dup(a->receipt);
-    at->provider_code = world_dup(a->provider_code);
-    at->code = world_dup(a->code);
-    at->answered_at = a->answered_at;
-    at->poll_n = a->poll_n;
-    at->next_poll_at = is_timed(a->next_poll_at) ? a->next_poll_at : 0;
-}
-
-static struct err event_store(const struct event_row *e, bool is_heard)
-{
-    if (mem_event(e->subject_id, e->seq) != NULL)
-        return refuse("two events of one seq");
-    *ROW_NEW(mem.events, mem.n_events, MEM_EVENTS) = (struct mem_event){
-        .merchant = e->merchant_id,
-        .payment = e->subject_id,
-        .id = e->id,
-        .mode = e->mode,
-        .type = e->type,
-        .data = world_dup(e->data),
-        .seq = e->seq,
-        .at = e->at,
-    };
-    if (is_heard)
-        job_upsert(STR("fanout"), e->subject_id, e->seq, e->bucket, e->at, e->owner, e->lease);
-    return ERR_OK;
-}
-
-/* ---- payment_create.sql ---- */
-
-static void idempotency_insert(const struct payment_insert_row *row, int16_t slot, int *n)
-{
-    if (slot < 0 || idempotency(row->mode, row->idem_key, slot) != NULL)
-        return;
-    *ROW_NEW(mem.idempotency, mem.n_idempotency, MEM_IDEMPOTENCY) = (struct mem_idempotency){
-        .merchant = row->merchant_id,
-        .payment = row->id,
-        .mode = row->mode,
-        .key = world_dup(row->idem_key),
-        .fingerprint = world_dup(row->idem_fingerprint),
-        .slot = slot,
-        .http_status = row->idem_http,
-        .seq = row->idem_seq,
-        .period = row->idem_period,
-        .lease_until = row->idem_lease,
-        .created_at = row->created_at,
-    };
-    ++*n;
-}
-
-static bool keyed(const struct payment_insert_row *row)
-{
-    int n = 0;
-    if (row->idem_key.p == NULL || row->idem_held)
-        return true;
-    if (idempotency(row->mode, row->idem_key, row->idem_look_a) != NULL ||
-        idempotency(row->mode, row->idem_key, row->idem_look_b) != NULL)
-        return false;
-    idempotency_insert(row, row->idem_slot, &n);
-    idempotency_insert(row, row->idem_slot_b, &n);
-    return n == (row->idem_slot_b < 0 ? 1 : 2);
-}
-
-static bool reference_insert(struct str mode, struct str word, struct uuid payment)
-{
-    if (reference(mode, word) != NULL)
-        return false;
-    *ROW_NEW(mem.references, mem.n_references, MEM_REFERENCES) =
-        (struct mem_reference){mode, world_dup(word), payment};
-    return true;
-}
-
-static bool reference_taken(const struct payment_insert_row *row)
-{
-    if (str_eq(row->reference, row->reference_no))
-        return false;
-    struct mem_reference *r = reference(row->mode, row->reference);
-    if (uuid_is_nil(row->previous_owner))
-        return !reference_insert(row->mode, row->reference, row->id);
-    if (r == NULL || !uuid_eq(r->payment, row->previous_owner))
-        return true;
-    const struct mem_payment *previous = mem_payment(r->payment);
-    if (previous != NULL && !previous->ended_once)
-        sim_violation("a reference is taken from a payment that has not ended");
-    r->payment = row->id;
-    return false;
-}
-
-static struct err payment_insert(const struct create_unit *u)
-{
-    const struct payment_insert_row *row = &u->row;
-    if (mem_payment(row->id) != NULL)
-        return refuse("two payments of one id");
-    if (row->amount <= 0)
-        return refuse("amount");
-    struct mem_payment *p = ROW_NEW(mem.payments, mem.n_payments, MEM_PAYMENTS);
-    *p = (struct mem_payment){
-        .merchant = row->merchant_id,
-        .id = row->id,
-        .op_id = row->op_id,
-        .account_id = row->account_id,
-        .mode = row->mode,
-        .status = row->status,
-        .reference = world_dup(row->reference),
-        .reference_no = world_dup(row->reference_no),
-        .pay_code = world_dup(row->pay_code),
-        .provider = row->provider,
-        .method = world_dup(row->payment_method),
-        .currency = world_dup(row->currency),
-        .customer_id = world_dup(row->customer_id),
-        .pii = world_dup(row->pii),
-        .description = world_dup(row->description),
-        .return_url = world_dup(row->return_url),
-        .callback_url = world_dup(row->callback_url),
-        .metadata = world_dup(row->metadata),
-        .next_action = world_dup(row->next_action),
-        .failure_code = row->failure_code,
-        .failure_message = world_dup(row->failure_message),
-        .status_source = row->status_source,
-        .version = row->version,
-        .revision = 1,
-        .amount = row->amount,
-        .created_at = row->created_at,
-        .updated_at = row->created_at,
-        .expires_at = row->expires_at,
-        .idem_key = world_dup(row->idem_key),
-        .ended_once = str_eq(row->status, STR("failed")),
-    };
-    for (size_t i = 0; i < u->n_attempts; i++)
-        attempt_store(p, &u->attempts[i]);
-    if (is_timed(row->job_run_at))
-        job_insert(STR("payment"), row->id, 0, row->job_bucket, row->job_run_at, row->job_owner,
-                   row->job_lease);
-    for (size_t i = 0; i < u->n_events; i++)
-        TRY(event_store(&u->events[i], heard(row->mode, row->callback_url)));
-    return ERR_OK;
-}
-
-static struct err create_commit(struct unit *unit)
-{
-    struct create_unit *u = CONTAINER_OF(unit, struct create_unit, unit);
-    const struct payment_insert_row *row = &u->row;
-    struct unit_answer a = {.stage = CREATE_DONE, .fanout = heard(row->mode, row->callback_url)};
-    if (!keyed(row)) {
-        a.stage = CREATE_KEY_KNOWN;
-    } else {
-        bool no = reference_insert(row->mode, row->reference_no, row->id);
-        bool code = reference_insert(row->mode, row->pay_code, row->id);
-        if (!no || !code)
-            a.stage = CREATE_WORD_TAKEN;
-        else if (reference_taken(row))
-            a.stage = CREATE_REFERENCE_TAKEN;
-        else
-            TRY(payment_insert(u));
-    }
-    sim_trace((uint64_t)a.stage);
-    answer(unit, stage_columns, COUNT_OF(stage_columns), &a);
-    return ERR_OK;
-}
-
-/* ---- payment_move.sql ---- */
-
-/* False if the receipt is another payment's. */
-static bool claimed(const struct payment_update_row *row)
-{
-    if (row->receipt_claim.p == NULL)
-        return true;
-    for (size_t i = 0; i < mem.n_receipts; i++) {
-        const struct mem_receipt *r = &mem.receipts[i];
-        if (str_eq(r->receipt, row->receipt_claim) && str_eq(r->provider, row->provider) &&
-            str_eq(r->mode, row->mode))
-            return uuid_eq(r->payment, row->id);
-    }
-    *ROW_NEW(mem.receipts, mem.n_receipts, MEM_RECEIPTS) = (struct mem_receipt){
-        row->mode, world_dup(row->provider), world_dup(row->receipt_claim), row->id};
-    return true;
-}
-
-static struct err row_check(const struct mem_payment *p, const struct payment_update_row *row)
-{
-    enum payment_status from, to;
-    if (!payment_status_parse(p->status, &from) || !payment_status_parse(row->status, &to))
-        return refuse("status");
-    if (from != to && !payment_may_move(from, to))
-        sim_violation("a payment moves from %s to %s", payment_status_word(from),
-                      payment_status_word(to));
-    if (row->version < p->version || row->version > p->version + 1)
-        sim_violation("version %d follows %d", (int)row->version, (int)p->version);
-    bool paid = to == PAYMENT_COMPLETED || to == PAYMENT_PARTIALLY_REFUNDED ||
-                to == PAYMENT_REFUNDED || to == PAYMENT_REVERSED;
-    if (row->received < 0 || paid != (row->received > 0) ||
-        (paid && !is_timed(row->completed_at)))
-        return refuse("received");
-    return ERR_OK;
-}
-
-static struct err transfer_store(const struct transfer_row *t)
-{
-    for (size_t i = 0; i < mem.n_transfers; i++)
-        if (mem.transfers[i].step == t->step && uuid_eq(mem.transfers[i].journal, t->journal_id))
-            return refuse("two transfers of one journal and step");
-    if (t->amount <= 0 || uuid_eq(t->debit_id, t->credit_id))
-        return refuse("transfer");
-    *ROW_NEW(mem.transfers, mem.n_transfers, MEM_TRANSFERS) = (struct mem_transfer){
-        .payment = t->payment_id,
-        .journal = t->journal_id,
-        .debit = t->debit_id,
-        .credit = t->credit_id,
-        .kind = t->kind,
-        .currency = world_dup(t->currency),
-        .step = t->step,
-        .amount = t->amount,
-    };
-    return ERR_OK;
-}
-
-static void account_store(const struct account_row *c)
-{
-    for (size_t i = 0; i < mem.n_accounts; i++)
-        if (uuid_eq(mem.accounts[i].id, c->id))
-            return;
-    *ROW_NEW(mem.accounts, mem.n_accounts, MEM_ACCOUNTS) =
-        (struct mem_account){c->id, c->type, world_dup(c->owner), world_dup(c->currency)};
-}
-
-static void answer_store(const struct payment_update_row *row)
-{
-    for (size_t i = 0; row->idem_key.p != NULL && i < mem.n_idempotency; i++) {
-        struct mem_idempotency *r = &mem.idempotency[i];
-        if ((r->slot == row->idem_slot || r->slot == row->idem_slot_b) && r->http_status == 0 &&
-            str_eq(r->key, row->idem_key) && uuid_eq(r->payment, row->id) &&
-            str_eq(r->mode, row->mode)) {
-            r->http_status = row->idem_http;
-            r->seq = row->idem_seq;
-            r->provider_ref = world_dup(row->idem_provider_ref);
-        }
-    }
-}
-
-static void payment_update(struct mem_payment *p, const struct payment_update_row *row)
-{
-    p->status = row->status;
-    p->version = row->version;
-    p->revision++;
-    p->op_id = row->op_id;
-    p->received = row->received;
-    p->status_source = row->status_source;
-    p->late = row->late;
-    p->failure_code = row->failure_code;
-    p->failure_provider_code = world_dup(row->failure_provider_code);
-    p->failure_message = world_dup(row->failure_message);
-    p->provider_ref = world_dup(row->provider_ref);
-    p->receipt = world_dup(row->receipt);
-    p->next_action = world_dup(row->next_action);
-    p->recon_since = row->recon_since;
-    p->completed_at = row->completed_at;
-    p->updated_at = row->updated_at;
-    p->ended_once |= str_eq(row->status, STR("failed")) || str_eq(row->status, STR("expired")) ||
-                     str_eq(row->status, STR("cancelled"));
-    if (is_timed(row->job_run_at))
-        job_upsert(row->job_kind, row->job_subject, 0, row->job_bucket, row->job_run_at,
-                   row->job_owner, row->job_lease);
-    else
-        job_delete(job(row->job_kind, row->job_subject, 0));
-}
-
-static void inbound_update(const struct payment_update_row *row)
-{
-    if (uuid_is_nil(row->inbound_subject))
-        return;
-    struct mem_inbound *v = mem_inbound(row->inbound_subject, row->inbound_key);
-    if (v != NULL) {
-        v->state = row->inbound_state;
-        v->reason = row->inbound_reason;
-    }
-    job_delete(job(STR("inbound"), row->inbound_subject, row->inbound_n));
-}
-
-static struct err move_write(struct mem_payment *p, const struct move_unit *u)
-{
-    const struct payment_update_row *row = &u->row;
-    bool is_heard = heard(p->mode, p->callback_url);
-    TRY(row_check(p, row));
-    if (row->version != p->version + (int32_t)u->n_events)
-        sim_violation("%zu events move the version from %d to %d", u->n_events, (int)p->version,
-                      (int)row->version);
-    for (size_t i = 0; i < u->n_attempts; i++)
-        attempt_store(p, &u->attempts[i]);
-    for (size_t i = 0; i < u->n_events; i++)
-        TRY(event_store(&u->events[i], is_heard));
-    for (size_t i = 0; i < u->n_accounts; i++)
-        account_store(&u->accounts[i]);
-    for (size_t i = 0; i < u->n_transfers; i++)
-        TRY(transfer_store(&u->transfers[i]));
-    for (size_t i = 0; i < u->n_exceptions; i++)
-        *ROW_NEW(mem.exceptions, mem.n_exceptions, MEM_EXCEPTIONS) =
-            (struct mem_exception){u->exceptions[i].payment_id, u->exceptions[i].kind};
-    p->n_calls += (int)u->n_calls;
-    answer_store(row);
-    payment_update(p, row);
-    inbound_update(row);
-    return ERR_OK;
-}
-
-static struct err move_commit(struct unit *unit)
-{
-    struct move_unit *u = CONTAINER_OF(unit, struct move_unit, unit);
-    const struct payment_update_row *row = &u->row;
-    struct mem_payment *p = mem_payment(row->id);
-    struct unit_answer a = {.stage = MOVE_DONE};
-    if (!claimed(row)) {
-        a.stage = MOVE_RECEIPT_TAKEN;
-    } else if (p == NULL || p->revision != row->revision) {
-        a.stage = MOVE_LOST_RACE;
-    } else {
-        a.fanout = heard(p->mode, p->callback_url);
-        TRY(move_write(p, u));
-        sim_trace_str(row->status);
-        sim_trace((uint64_t)row->version);
-    }
-    sim_trace((uint64_t)a.stage);
-    answer(unit, stage_columns, COUNT_OF(stage_columns), &a);
-    return ERR_OK;
 }
 
 /* ---- callback_store.sql ---- */
@@ -579,11 +232,11 @@ static struct err inbound_commit(struct unit *unit)
         .attempt = row->attempt_n,
         .ip_ok = row->ip_ok,
     };
-    if (job(STR("inbound"), row->subject_id, row->job_n) != NULL)
-        return refuse("two callback jobs of one number");
-    job_insert(STR("inbound"), row->subject_id, row->job_n, row->job_bucket, row->at,
-               row->job_owner, row->job_lease);
-    answer(unit, stage_columns, 1, &a);
+    if (mem_job(STR("inbound"), row->subject_id, row->job_n) != NULL)
+        return mem_refuse("two callback jobs of one number");
+    mem_job_insert(STR("inbound"), row->subject_id, row->job_n, row->job_bucket, row->at,
+                   row->job_owner, row->job_lease);
+    mem_answer(unit, mem_stage_columns, 1, &a);
     return ERR_OK;
 }
 
@@ -603,7 +256,7 @@ static bool delivery_owned(const struct delivery_row *d)
 static struct err fanout_commit(struct unit *unit)
 {
     struct fanout_unit *u = CONTAINER_OF(unit, struct fanout_unit, unit);
-    job_delete(job(STR("fanout"), u->row.payment_id, u->row.seq));
+    mem_job_delete(mem_job(STR("fanout"), u->row.payment_id, u->row.seq));
     for (size_t i = 0; i < u->n_deliveries; i++) {
         const struct delivery_row *d = &u->deliveries[i];
         if (delivery_owned(d))
@@ -623,9 +276,9 @@ static struct err fanout_commit(struct unit *unit)
             .next_at = d->at,
             .created_at = d->at,
         };
-        job_insert(STR("delivery"), d->id, 0, d->job_bucket, d->at, d->job_owner, d->job_lease);
+        mem_job_insert(STR("delivery"), d->id, 0, d->job_bucket, d->at, d->job_owner, d->job_lease);
         struct unit_answer a = {.id = d->id};
-        answer(unit, id_columns, COUNT_OF(id_columns), &a);
+        mem_answer(unit, id_columns, COUNT_OF(id_columns), &a);
     }
     return ERR_OK;
 }
@@ -657,21 +310,21 @@ static struct err delivery_commit(struct unit *unit)
         return ERR_OK;
     d->status = row->status;
     d->tries = row->tries;
-    d->next_at = is_timed(row->next_at) ? row->next_at : 0;
+    d->next_at = mem_is_timed(row->next_at) ? row->next_at : 0;
     d->last_http = row->last_http;
     d->last_error = row->last_error;
     d->revision++;
     endpoint_learn(row);
-    if (is_timed(row->next_at)) {
-        struct mem_job *j = job(STR("delivery"), row->id, 0);
+    if (mem_is_timed(row->next_at)) {
+        struct mem_job *j = mem_job(STR("delivery"), row->id, 0);
         int16_t tries = j != NULL ? j->tries : 0; /* this statement leaves them */
-        job_upsert(STR("delivery"), row->id, 0, row->job_bucket, row->next_at, row->job_owner,
-                   row->job_lease);
-        job(STR("delivery"), row->id, 0)->tries = tries;
+        mem_job_upsert(STR("delivery"), row->id, 0, row->job_bucket, row->next_at, row->job_owner,
+                       row->job_lease);
+        mem_job(STR("delivery"), row->id, 0)->tries = tries;
     } else {
-        job_delete(job(STR("delivery"), row->id, 0));
+        mem_job_delete(mem_job(STR("delivery"), row->id, 0));
     }
-    answer(unit, stage_columns, 1, &a);
+    mem_answer(unit, mem_stage_columns, 1, &a);
     return ERR_OK;
 }
 
@@ -680,7 +333,7 @@ static struct err delivery_commit(struct unit *unit)
 static struct err lease_commit(struct unit *unit)
 {
     const struct lease_row *row = &CONTAINER_OF(unit, struct lease_unit, unit)->row;
-    struct mem_job *j = job(row->kind, row->subject, row->n);
+    struct mem_job *j = mem_job(row->kind, row->subject, row->n);
     struct unit_answer a = {0};
     if (j == NULL || j->lease_until > row->now || j->run_at > row->now)
         return ERR_OK;
@@ -689,7 +342,7 @@ static struct err lease_commit(struct unit *unit)
     j->tries = (int16_t)(j->tries < 30000 ? j->tries + 1 : 30000);
     mem.next_job_known = false;
     a.stage = j->tries;
-    answer(unit, stage_columns, 2, &a);
+    mem_answer(unit, mem_stage_columns, 2, &a);
     return ERR_OK;
 }
 
@@ -698,9 +351,9 @@ struct err mem_commit(struct unit *u)
     sim_trace((uint64_t)u->kind->query << 8);
     switch (u->kind->query) {
     case Q_payment_create:
-        return create_commit(u);
+        return mem_create_commit(u);
     case Q_payment_move:
-        return move_commit(u);
+        return mem_move_commit(u);
     case Q_callback_store:
         return inbound_commit(u);
     case Q_delivery_create:
@@ -710,7 +363,7 @@ struct err mem_commit(struct unit *u)
     case Q_job_lease:
         return lease_commit(u);
     default:
-        return refuse("a kind of unit that is not simulated");
+        return mem_refuse("a kind of unit that is not simulated");
     }
 }
 
@@ -726,12 +379,12 @@ static void callback_close(const struct value *v)
             *ROW_NEW(mem.exceptions, mem.n_exceptions, MEM_EXCEPTIONS) =
                 (struct mem_exception){v[10].u.uuid, world_dup(v[8].u.str)};
     }
-    job_delete(job(STR("inbound"), v[1].u.uuid, (int32_t)v[3].u.i64));
+    mem_job_delete(mem_job(STR("inbound"), v[1].u.uuid, (int32_t)v[3].u.i64));
 }
 
 static void job_later(const struct value *v)
 {
-    struct mem_job *j = job(v[1].u.str, v[2].u.uuid, (int32_t)v[3].u.i64);
+    struct mem_job *j = mem_job(v[1].u.str, v[2].u.uuid, (int32_t)v[3].u.i64);
     if (j == NULL || !uuid_eq(j->lease_owner, v[5].u.uuid))
         return;
     j->run_at = j->lease_until = v[4].u.i64;
@@ -790,6 +443,6 @@ struct err mem_exec(enum query query, const struct value *params)
     case Q_replica_beat:
         return ERR_OK;
     default:
-        return refuse("a statement that is not simulated");
+        return mem_refuse("a statement that is not simulated");
     }
 }

@@ -3,14 +3,14 @@
 #include "test/sim/mem.h"
 #include "test/sim/world.h"
 
-#define C(type_, struct_, member)                              \
-    {                                                          \
-        COL_##type_, false, offsetof(struct struct_, member)   \
+#define C(type_, struct_, member)                            \
+    {                                                        \
+        COL_##type_, false, offsetof(struct struct_, member) \
     }
 /* An integer whose zero is NULL. */
-#define C_OPT(type_, struct_, member)                          \
-    {                                                          \
-        COL_##type_, true, offsetof(struct struct_, member)    \
+#define C_OPT(type_, struct_, member)                       \
+    {                                                       \
+        COL_##type_, true, offsetof(struct struct_, member) \
     }
 
 /* The order is that of the statement that each is named after. */
@@ -56,12 +56,12 @@ static const struct mem_column payment_get[] = {
 };
 
 static const struct mem_column payment_get_attempt[] = {
-    C_OPT(I16, mem_attempt, n),         C(TEXT, mem_attempt, status),
-    C(I64, mem_attempt, amount),        C(TEXT, mem_attempt, currency),
-    C(TEXT, mem_attempt, provider_ref), C(TEXT, mem_attempt, receipt),
+    C_OPT(I16, mem_attempt, n),          C(TEXT, mem_attempt, status),
+    C(I64, mem_attempt, amount),         C(TEXT, mem_attempt, currency),
+    C(TEXT, mem_attempt, provider_ref),  C(TEXT, mem_attempt, receipt),
     C(TEXT, mem_attempt, provider_code), C(TEXT, mem_attempt, code),
-    C(TIME, mem_attempt, sent_at),      C(TIME, mem_attempt, answered_at),
-    C(I16, mem_attempt, poll_n),        C(TIME, mem_attempt, next_poll_at),
+    C(TIME, mem_attempt, sent_at),       C(TIME, mem_attempt, answered_at),
+    C(I16, mem_attempt, poll_n),         C(TIME, mem_attempt, next_poll_at),
 };
 
 static const struct mem_column idempotency_get[] = {
@@ -103,11 +103,11 @@ static const struct mem_column fanout_get_endpoint[] = {
 };
 
 static const struct mem_column delivery_get[] = {
-    C(TEXT, mem_delivery, status),  C(I32, mem_delivery, revision),
-    C(I16, mem_delivery, tries),    C(UUID, mem_delivery, payment),
-    C(I32, mem_delivery, seq),      C(UUID, mem_delivery, event),
-    C(TEXT, mem_delivery, type),    C(UUID, mem_delivery, endpoint),
-    C(TEXT, mem_delivery, mode),    C(TIME, mem_delivery, created_at),
+    C(TEXT, mem_delivery, status), C(I32, mem_delivery, revision),
+    C(I16, mem_delivery, tries),   C(UUID, mem_delivery, payment),
+    C(I32, mem_delivery, seq),     C(UUID, mem_delivery, event),
+    C(TEXT, mem_delivery, type),   C(UUID, mem_delivery, endpoint),
+    C(TEXT, mem_delivery, mode),   C(TIME, mem_delivery, created_at),
 };
 static const struct mem_column delivery_get_event[] = {
     C(TEXT, mem_event, data),

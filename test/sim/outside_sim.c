@@ -1,5 +1,5 @@
-/* gateways/outbound.h as the webhooks of the flows meet it: receivers that answer, fail, or are gone
- * for good. And Redis, which is not there. */
+/* gateways/outbound.h as the webhooks of the flows meet it: receivers that answer, fail, or are
+ * gone for good. And Redis, which is not there. */
 #include "core/base/times.h"
 #include "store/redis.h"
 #include "test/sim/heap.h"

@@ -56,13 +56,15 @@ struct prompt {
     int64_t arrived_us;
     int n_decisions;
     struct decision decisions[2];
-    bool vanished;        /* dropped without an end; the provider no longer knows it */
-    int64_t answered_us;  /* its reference was handed to a process; 0 never */
+    bool vanished;       /* dropped without an end; the provider no longer knows it */
+    int64_t answered_us; /* its reference was handed to a process; 0 never */
     struct process *answered_to;
     bool told_paid;       /* a query's "paid" was handed to a process … */
     int64_t told_paid_us; /* … at this moment */
     struct process *told_paid_to;
-    int64_t asked_last_us; /* last query that was answered truly */
+    /* a callback from a foreign address, with the right URL and an invented receipt, was taken: the
+     * provider is asked whether it paid, but what it adds to the answer is believed */
+    bool misled;
 };
 
 /* Charges that reached a provider, newest first. */
@@ -93,18 +95,18 @@ struct order {
     int provider;
     struct str key, reference, phone, callback_url;
     struct money amount;
-    bool unbuildable;  /* the provider's request cannot be made */
-    bool rewritten;    /* the key was also sent with another amount */
-    bool late;         /* sent again when the key was no longer kept */
+    bool unbuildable; /* the provider's request cannot be made */
+    bool rewritten;   /* the key was also sent with another amount */
+    bool late;        /* sent again when the key was no longer kept */
     int n_calls;
     int n_open; /* requests without an answer */
     int tries;
     struct uuid payment; /* nil: none known */
     bool refused;        /* 409 for its reference */
+    bool answered_new;   /* not as a replay */
     bool answered;       /* first answer given, in these words: */
     int status;
     uint64_t body_hash;
-    bool unsettled; /* the answer was given before it was durable */
     bool tried_cancel, tried_confirm, cancelled, confirmed;
 };
 

@@ -1,7 +1,7 @@
-/* gateways/client.h and two scripted providers. "alpha" is like Daraja: a query names neither amount
- * nor receipt, and its "not found" means nothing. "beta" is like MTN: queries are complete, and what
- * it does not know was never taken. What a provider makes of a charge, its prompts, is the truth that
- * the checker compares with. */
+/* gateways/client.h and two scripted providers. "alpha" is like Daraja: a query names neither
+ * amount nor receipt, and its "not found" means nothing. "beta" is like MTN: queries are complete,
+ * and what it does not know was never taken. What a provider makes of a charge, its prompts, is the
+ * truth that the checker compares with. */
 #include <stdio.h>
 
 #include "core/base/times.h"
@@ -207,6 +207,8 @@ static void thanks(void *ctx, struct err err, const struct gateway *gateway)
     provider.thanked = t;
     if (e->decision != NULL)
         e->decision->heard = true;
+    else
+        e->prompt->misled = true;
 }
 
 static void emission_receive(void *ctx)
@@ -257,11 +259,11 @@ static struct str body_of(const struct prompt *p, const struct decision *d, int 
 {
     char text[160];
     bool other_phone = d->paid && sim_fault(FAULT_CALLBACK_FOREIGN);
-    int n = d->paid ? snprintf(text, sizeof text, "S %s %s %lld %s %d", p->ref, d->receipt,
-                               (long long)d->amount.minor,
-                               other_phone ? "+254799999999" : p->phone, salt)
-                    : snprintf(text, sizeof text, "F %s %d %d - %d", p->ref, (int)d->code, d->sure,
-                               salt);
+    int n =
+        d->paid
+            ? snprintf(text, sizeof text, "S %s %s %lld %s %d", p->ref, d->receipt,
+                       (long long)d->amount.minor, other_phone ? "+254799999999" : p->phone, salt)
+            : snprintf(text, sizeof text, "F %s %d %d - %d", p->ref, (int)d->code, d->sure, salt);
     return world_dup(str_n(text, (size_t)n));
 }
 
@@ -290,7 +292,8 @@ static void callbacks_plan(struct prompt *p, struct decision *d)
     if (sim_fault(FAULT_CALLBACK_LOST))
         return;
     if (sim_fault(FAULT_CALLBACK_LATE))
-        at_us += sim_below(4) == 0 ? sim_between(0, 30 * US_PER_HOUR) : sim_between(0, 30 * US_PER_MIN);
+        at_us +=
+            sim_below(4) == 0 ? sim_between(0, 30 * US_PER_HOUR) : sim_between(0, 30 * US_PER_MIN);
     struct str body = body_of(p, d, 0);
     struct emission *e = emission_new(p, d, body, at_us);
     e->ip_ok = !sim_fault(FAULT_CALLBACK_FOREIGN);
@@ -317,22 +320,24 @@ static void decision_add(struct prompt *p, int64_t at_us, bool paid)
     snprintf(d->receipt, sizeof d->receipt, "RCP%d", provider.n);
     if (sim_fault(FAULT_AMOUNT_WRONG))
         d->amount.minor += sim_below(2) == 0 ? 100 : -100;
-    const struct prompt *other = p->next;
+    struct prompt *other = p->next;
     if (other != NULL && other->n_decisions > 0 && other->decisions[0].paid &&
         other->provider == p->provider && sim_fault(FAULT_RECEIPT_REUSED)) {
         memcpy(d->receipt, other->decisions[0].receipt, sizeof d->receipt);
         d->receipt_reused = true;
-        provider.prompts->decisions[0].receipt_reused = true;
+        other->decisions[0].receipt_reused = true;
     }
 }
 
 static void prompt_decide(struct prompt *p)
 {
     int64_t window_us = gateways[p->provider]->prompt_window_us;
-    int64_t at_us = p->arrived_us + (sim_below(5) == 0 ? sim_between(0, 2 * US_PER_S)
-                                                       : sim_between(US_PER_S, window_us - US_PER_S));
+    int64_t at_us =
+        p->arrived_us + (sim_below(5) == 0 ? sim_between(0, 2 * US_PER_S)
+                                           : sim_between(US_PER_S, window_us - US_PER_S));
     if (sim_fault(FAULT_DECIDED_LATE))
-        at_us += sim_below(2) == 0 ? sim_between(0, 20 * US_PER_MIN) : sim_between(0, 20 * US_PER_HOUR);
+        at_us +=
+            sim_below(2) == 0 ? sim_between(0, 20 * US_PER_MIN) : sim_between(0, 20 * US_PER_HOUR);
     if (sim_fault(FAULT_NEVER_DECIDED)) {
         p->vanished = sim_below(3) > 0;
         return;
@@ -340,8 +345,9 @@ static void prompt_decide(struct prompt *p)
     decision_add(p, at_us, sim_below(3) > 0);
     struct decision *first = &p->decisions[0];
     if (!first->paid && !first->sure && sim_fault(FAULT_PAID_LATE))
-        decision_add(p, at_us + (sim_below(2) == 0 ? sim_between(US_PER_S, 10 * US_PER_MIN)
-                                                   : sim_between(US_PER_MIN, 18 * US_PER_HOUR)),
+        decision_add(p,
+                     at_us + (sim_below(2) == 0 ? sim_between(US_PER_S, 10 * US_PER_MIN)
+                                                : sim_between(US_PER_MIN, 18 * US_PER_HOUR)),
                      true);
     for (int i = 0; i < p->n_decisions; i++)
         callbacks_plan(p, &p->decisions[i]);
@@ -476,7 +482,6 @@ static struct gw_result query_answer(struct call *c)
     struct gw_result r = {.verdict = GW_NOT_FOUND};
     if (p == NULL)
         return r;
-    p->asked_last_us = w.now_us;
     r.provider_ref = str_c(p->ref);
     const struct decision *d = prompt_decided(p, w.now_us);
     bool typing = w.now_us < p->arrived_us + gateways[p->provider]->prompt_window_us - US_PER_MIN;

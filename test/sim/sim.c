@@ -99,8 +99,8 @@ int main(void)
         if (!w.failed)
             check_world();
         if (w.failed) {
-            printf("FAILED: SIM_SEED=%" PRIu64 " SIM_WORLD=%" PRIu64 " tells it step by step\n", seed,
-                   i);
+            printf("FAILED: SIM_SEED=%" PRIu64 " SIM_WORLD=%" PRIu64 " tells it step by step\n",
+                   seed, i);
             return 1;
         }
         totals.worlds++;

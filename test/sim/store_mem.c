@@ -12,9 +12,9 @@ enum { FLIGHT_MAX = 512, PARAMS = 12 };
 struct flight {
     struct store *store;
     struct unit *unit;
-    int runs;          /* commits to come; more than one: the answer of the first is lost */
-    bool skip_first;   /* the first was lost before it was made */
-    bool never_told;   /* and time runs out then: AMBIGUOUS */
+    int runs;           /* commits to come; more than one: the answer of the first is lost */
+    bool skip_first;    /* the first was lost before it was made */
+    bool never_told;    /* and time runs out then: AMBIGUOUS */
     bool never_arrives; /* its process died first */
     bool started;
     struct err err;
@@ -24,6 +24,12 @@ struct store {
     struct process *process;
     size_t n;
     struct flight *flights[FLIGHT_MAX]; /* in the order of store_write */
+};
+
+static const char *const query_names[] = {
+#define X(name) #name,
+    QUERIES(X)
+#undef X
 };
 
 struct store *mem_store(struct process *p)
@@ -152,6 +158,8 @@ static void flight_step(void *ctx)
     if (f->never_arrives || (!f->store->process->alive && u->tries > 0))
         return; /* and the dead run nothing again */
     if (f->runs == 0) {
+        sim_say("%d: %s ends with %d", f->store->process->replica, query_names[u->kind->query],
+                (int)f->err.code);
         flight_tell(f);
         return;
     }
@@ -159,6 +167,9 @@ static void flight_step(void *ctx)
         u->kind->reset(u);
     if (!f->skip_first)
         f->err = mem_commit(u);
+    sim_say("%d: %s%s%s", f->store->process->replica, query_names[u->kind->query],
+            f->skip_first ? " is lost" : " is committed",
+            f->runs > 1 || f->never_told ? ", and not answered" : "");
     f->skip_first = false;
     if (--f->runs > 0) {
         u->doubt = true;

@@ -6,6 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/base/times.h"
+#include "core/crypto/random.h"
 #include "test/sim/heap.h"
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
@@ -86,13 +87,15 @@ void sim_say(const char *fmt, ...)
     va_list args;
     if (!w.verbose)
         return;
-    printf("%12.6f %s ", (double)w.now_us / 1e6, w.current == NULL          ? "  "
-                                                 : w.current->replica == 0 ? "A "
-                                                                           : "B ");
+    printf("%12.6f %s ", (double)w.now_us / 1e6,
+           w.current == NULL         ? "  "
+           : w.current->replica == 0 ? "A "
+                                     : "B ");
     va_start(args, fmt);
     vprintf(fmt, args);
     va_end(args);
     printf("\n");
+    log_flush();
 }
 
 /* ---- the queue: a binary heap by (time, order of asking) ---- */
@@ -287,6 +290,7 @@ static void faults_choose(void)
 void world_begin(uint64_t seed, uint64_t index)
 {
     bool verbose = w.verbose;
+    arena_trim(); /* its spare chunks lie in what goes now */
     heap_reset();
     memset(&w, 0, offsetof(struct world, events));
     memset(w.replicas, 0, sizeof w - offsetof(struct world, replicas));

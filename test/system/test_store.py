@@ -1,0 +1,413 @@
+"""PostgreSQL and Redis go away, come back, and lose connections: slower, never wrong."""
+
+import concurrent.futures
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+
+import psycopg2
+import pytest
+import test_websocket
+from helpers import SLOW, V1, cash, new_key, phone, stk, wait_until
+from stack import Database, Services
+
+
+def running(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Own:
+    """A PostgreSQL that a test may kill."""
+
+    def __init__(self, stack, folder):
+        self.services = Services(str(folder))
+        self.folder = pathlib.Path(folder)
+        self.database = Database(self.services, "reli")
+        self.stack = stack
+        done = stack.cli(self.database, "migrate")
+        assert done.returncode == 0, done.stderr
+
+    def postmaster(self):
+        base = pathlib.Path(self.folder, "place").read_text().split("\n")[0]
+        return int(pathlib.Path(base, "pg/postmaster.pid").read_text().split("\n")[0])
+
+    def backends(self):
+        """The processes of PostgreSQL that serve reli's role."""
+        rows = self.services.admin("select pid from pg_stat_activity where usename = 'reli_service'")
+        return [r[0] for r in rows]
+
+    def kill(self):
+        pid = self.postmaster()
+        os.kill(pid, signal.SIGKILL)
+        self.database.close()
+        wait_until(lambda: not running(pid), 10, "the postmaster is gone")
+
+    def stop(self):
+        self.services.script("stop")
+        self.database.close()
+
+    def start(self):
+        def up():
+            try:
+                self.services.script("start")
+                return self.services.admin("select 1")
+            except (subprocess.CalledProcessError, psycopg2.OperationalError):
+                return False  # after a SIGKILL the old backends need a moment to notice
+
+        wait_until(up, 30, "PostgreSQL is up again")
+
+    def close(self):
+        self.database.close()
+        self.services.script("reset")
+
+
+@pytest.fixture(scope="module")
+def own(stack):
+    o = Own(stack, stack.folder / "own")
+    yield o
+    o.close()
+
+
+@pytest.fixture
+def shop(stack, own, sandbox):
+    """A merchant at a replica on that PostgreSQL; it is there at the end."""
+    replica = stack.serve(own.database).ready()
+    yield stack.shop(replica)
+    own.start()
+    stack.leave(replica)
+
+
+def is_unavailable(r):
+    assert r.status == 503 and r.code == "unavailable", r
+    assert int(r.header("Retry-After")) >= 1
+
+
+def create_until_there(shop, key, body, results):
+    """A client as it should be: the same key until there is an answer."""
+    end = time.monotonic() + 60 * SLOW
+    while time.monotonic() < end:
+        try:
+            r = shop.initialize(body, key=key, timeout=40)
+        except OSError:
+            continue
+        if r.status in (201, 202):
+            results[key] = r.json["id"]
+            return
+        assert r.status in (409, 503), r
+        if r.status == 409:
+            assert r.code == "idempotency_in_progress", r
+    raise AssertionError("no answer in a minute")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_postgresql_goes_and_comes_back(own, shop, how):
+    before = shop.pay(reference=f"BEFORE-{how}")
+    getattr(own, how)()
+    wait_until(lambda: shop.get("/readyz").status == 503, 10, "/readyz is 503")
+    for method, path, body in (("GET", f"{V1}/payments/{before['id']}", None), ("GET", V1 + "/payments", None),
+                               ("POST", V1 + "/payments/initialize", cash()),
+                               ("POST", f"{V1}/payments/{before['id']}/confirm", {}),
+                               ("GET", V1 + "/webhook-endpoints", None)):
+        began = time.monotonic()
+        is_unavailable(shop.request(method, path, body))
+        assert time.monotonic() - began < 6 * SLOW, path
+    assert shop.get("/livez").status == 200 and shop.get("/health").status == 200
+    assert shop.get("/health/detailed").json["components"]["postgresql"] == "unavailable"
+    own.start()
+    wait_until(lambda: shop.get("/readyz").status == 200, 15, "/readyz is 200 again")
+    assert shop.payment(before["id"])["status"] == "requires_action"
+    assert shop.post(f"{V1}/payments/{before['id']}/confirm", {}).status == 200
+    assert shop.pay()["status"] == "requires_action"
+
+
+def test_killed_under_load(own, shop):
+    """Whatever was answered 201 is there, once; whatever was not is taken up by the client's retry."""
+    results, keys = {}, [new_key() for _ in range(200)]
+    started = threading.Event()
+
+    def go(key):
+        started.set()
+        create_until_there(shop, key, cash(), results)
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        work = [pool.submit(go, k) for k in keys]
+        wait_until(lambda: len(results) > 20, 20, "some are done")
+        own.kill()
+        own.start()
+        for w in work:
+            w.result()
+    stored = {r["id"] for r in own.database.rows(
+        "select id from reli.payment where merchant_id = %s", shop.merchant)}
+    assert stored == set(results.values()) and len(stored) == 200
+
+
+def test_backends_are_terminated_all_the_time(own, shop):
+    """500 payments while every connection is cut again and again: none lost, none doubled."""
+    results, keys, stop = {}, [new_key() for _ in range(500)], threading.Event()
+    cut = []
+
+    def cutter():
+        while not stop.wait(0.05):
+            rows = own.services.admin("""select pg_terminate_backend(pid) from pg_stat_activity
+                                         where usename = 'reli_service'""")
+            cut.append(len(rows))
+
+    thread = threading.Thread(target=cutter)
+    thread.start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            for w in [pool.submit(create_until_there, shop, k, cash(), results) for k in keys]:
+                w.result()
+    finally:
+        stop.set()
+        thread.join()
+    assert sum(cut) >= 3, "the test cut nothing"
+    rows = own.database.rows("select id, version from reli.payment where merchant_id = %s", shop.merchant)
+    assert {r["id"] for r in rows} == set(results.values()) and len(rows) == 500
+    assert own.database.value("""select count(*) from reli.event e join reli.payment p
+        on p.merchant_id = e.merchant_id and p.id = e.subject_id where p.merchant_id = %s""",
+                              shop.merchant) == 1000
+    for key in keys[:20]:
+        assert shop.initialize(cash(), key=key).json["id"] == results[key]
+
+
+def test_pushes_while_backends_are_terminated(own, shop, sandbox):
+    """The provider is asked once for each, whatever becomes of the commits."""
+    sandbox.chaos(delay_ms=0)
+    results, stop = {}, threading.Event()
+    work = {new_key(): stk(phone=phone()) for _ in range(40)}
+
+    def cutter():
+        while not stop.wait(0.05):
+            own.services.admin("""select pg_terminate_backend(pid) from pg_stat_activity
+                                  where usename = 'reli_service'""")
+
+    thread = threading.Thread(target=cutter)
+    thread.start()
+    try:
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            done = [pool.submit(create_until_there, shop, k, b, results) for k, b in work.items()]
+            for w in done:
+                w.result()
+    finally:
+        stop.set()
+        thread.join()
+    pushes = sandbox.calls(op="push")
+    assert len({c["phone"] for c in pushes}) == len(pushes), "somebody was asked twice"
+    assert len(set(results.values())) == 40
+    for body in work.values():
+        assert len(sandbox.pushes(body["customer"]["phone"])) <= 1
+
+
+def test_postgresql_is_frozen(own, shop):
+    """Connections that say nothing: an answer comes nevertheless, and it goes on afterwards."""
+    pids = own.backends()
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        r = shop.get(V1 + "/payments", timeout=40)
+        assert r.status == 503, r
+        assert time.monotonic() - began < 30
+    finally:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    wait_until(lambda: shop.get("/readyz").status == 200, 20, "/readyz is 200 again")
+    shop.pay()
+
+
+def test_started_before_postgresql(own, stack):
+    """The order of starting does not matter."""
+    own.stop()
+    replica = stack.serve(own.database)
+    wait_until(lambda: "app.listening" in replica.tail(), 5, "it listens")
+    assert replica.get("/readyz").status == 503
+    own.start()
+    replica.ready(20)
+    stack.shop(replica).pay()
+    stack.leave(replica)
+
+
+# ---- Redis ----
+
+
+class Redis:
+    """A Redis of the test's own."""
+
+    def __init__(self, folder):
+        self.path = str(folder / "redis.sock")
+        self.url = f"unix://{self.path}"
+        self.folder = folder
+        self.start()
+
+    def start(self):
+        self.p = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", self.path, "--save", "", "--appendonly", "no",
+             "--dir", str(self.folder)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        wait_until(lambda: self.cli("ping") == "PONG", 5, "Redis answers")
+
+    def cli(self, *args):
+        return subprocess.run(["redis-cli", "-s", self.path, *args], text=True, capture_output=True,
+                              timeout=10).stdout.strip()
+
+    def signal(self, number):
+        self.p.send_signal(number)
+        if number == signal.SIGKILL:
+            self.p.wait(5)
+
+    def close(self):
+        self.p.kill()
+        self.p.wait(5)
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    r = Redis(tmp_path)
+    yield r
+    r.close()
+
+
+def redis_state(replica):
+    return replica.get("/health/detailed").json["components"]["redis"]
+
+
+def test_redis_is_killed_flushed_and_started(replicas, own_redis, sandbox):
+    one, two = replicas(2, clock=False, REDIS_URL=own_redis.url)
+    shop = replicas.shop(one)
+    wait_until(lambda: redis_state(two) == "ok", 5, "Redis is up")
+
+    def a_payment_is_seen(within):
+        p = shop.pay()
+        w = test_websocket.watch(shop, p["id"], "?after=2", replica=two)
+        assert w.frame()["type"] == "hello"
+        began = time.monotonic()
+        assert shop.post(f"{V1}/payments/{p['id']}/confirm", {}).status == 200
+        assert w.frame(deadline=15)["type"] == "payment.completed"
+        took = time.monotonic() - began
+        assert took < within * SLOW, took
+        w.close()
+
+    a_payment_is_seen(0.5)
+    own_redis.cli("flushall")
+    a_payment_is_seen(0.5)
+    held = shop.pay()
+    w = test_websocket.watch(shop, held["id"], "?after=2", replica=two)
+    w.frame()
+    own_redis.signal(signal.SIGKILL)
+    a_payment_is_seen(3)
+    shop.wait_status(shop.pay(stk())["id"], "completed")
+    wait_until(lambda: redis_state(two) == "unavailable", 5, "Redis is missed")
+    assert one.get("/readyz").status == two.get("/readyz").status == 200
+    own_redis.start()
+    wait_until(lambda: redis_state(one) == redis_state(two) == "ok", 10, "Redis is found again")
+    a_payment_is_seen(0.5)
+    shop.post(f"{V1}/payments/{held['id']}/confirm", {})
+    assert w.frame()["type"] == "payment.completed", "the same WebSocket, from before the crash"
+    w.close()
+
+
+def test_redis_is_frozen(replicas, own_redis, sandbox):
+    """A Redis that answers nothing holds nobody up for long."""
+    one = replicas.one(clock=False, REDIS_URL=own_redis.url)
+    shop = replicas.shop(one)
+    wait_until(lambda: redis_state(one) == "ok", 5, "Redis is up")
+    own_redis.signal(signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            began = time.monotonic()
+            p = shop.pay(stk())
+            assert time.monotonic() - began < 2 * SLOW
+            shop.wait_status(p["id"], "completed")
+    finally:
+        own_redis.signal(signal.SIGCONT)
+    wait_until(lambda: redis_state(one) == "ok", 10, "Redis is found again")
+
+
+def test_redis_that_never_was(replicas, tmp_path, sandbox):
+    one = replicas.one(clock=False, REDIS_URL=f"unix://{tmp_path}/nowhere.sock")
+    shop = replicas.shop(one)
+    shop.wait_status(shop.pay(stk())["id"], "completed")
+
+
+# ---- the schema ----
+
+
+def empty(stack, own, name):
+    own.services.admin(f"create database {name} owner reli_owner")
+    own.services.admin(f"grant connect on database {name} to reli_service")
+    return Database(own.services, name)
+
+
+def test_migrations_at_once_and_twice(stack, own):
+    database = empty(stack, own, "at_once")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: stack.cli(database, "migrate"), range(4)))
+    assert [d.returncode for d in done] == [0] * 4, [d.stderr for d in done]
+    applied = sorted(int(d.stdout.strip().rpartition("=")[2]) for d in done)
+    assert applied[:3] == [0, 0, 0] and applied[3] >= 1
+    again = stack.cli(database, "migrate")
+    assert again.returncode == 0 and again.stdout.strip() == "migrations_applied=0"
+    replica = stack.serve(database).ready()
+    stack.shop(replica).pay()
+    stack.leave(replica)
+    database.close()
+
+
+def test_a_schema_of_the_future_is_refused(stack, own):
+    database = empty(stack, own, "future")
+    assert stack.cli(database, "migrate").returncode == 0
+    database.rows("""insert into reli.schema_migration (name, checksum, applied_at)
+                     values ('9999_tomorrow.sql', 'x', now())""")
+    done = stack.cli(database, "migrate")
+    assert done.returncode == 2 and "9999_tomorrow" in done.stderr, done.stderr
+    database.close()
+
+
+def test_without_a_schema_it_is_not_ready(stack, own):
+    database = empty(stack, own, "bare")
+    replica = stack.serve(database)
+    wait_until(lambda: "app.listening" in replica.tail(), 5, "it listens")
+    r = replica.get("/readyz")
+    assert r.status == 503
+    assert stack.cli(database, "migrate").returncode == 0
+    replica.ready(20)
+    stack.leave(replica)
+    database.close()
+
+
+@pytest.mark.parametrize("table", ["audit_log", "event", "ledger_transfer", "provider_call"])
+@pytest.mark.parametrize("statement", [
+    "update reli.{0} set created_at = now()", "delete from reli.{0}", "truncate reli.{0}",
+    "drop table reli.{0}", "alter table reli.{0} disable trigger all",
+])
+def test_the_services_role_only_appends(db, table, statement):
+    c = psycopg2.connect(db.service_url)
+    try:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege), c.cursor() as cursor:
+            cursor.execute(statement.format(table))
+    finally:
+        c.close()
+
+
+@pytest.mark.parametrize("statement", [
+    "create table reli.mine (a int)", "create table public.mine (a int)",
+    "update reli.schema_migration set checksum = ''", "delete from reli.schema_lock",
+    "insert into reli.schema_migration values ('x', 'y', now())", "drop function reli.grant_service(text)",
+])
+def test_the_services_role_leaves_the_schema_alone(db, statement):
+    c = psycopg2.connect(db.service_url)
+    try:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege), c.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        c.close()
