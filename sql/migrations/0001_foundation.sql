@@ -1,9 +1,10 @@
--- The foundation: merchants and keys, payments with everything that a payment writes, jobs, callbacks in,
--- webhooks out.
+-- The foundation: merchants and keys, payments with everything that a payment writes, jobs,
+-- callbacks in, webhooks out.
 --
 -- Rules of the schema:
---   * every primary key and unique constraint starts with merchant_id (look-up tables excepted: they are
---     keyed by what is looked up), so that the schema can be distributed by merchant;
+--   * every primary key and unique constraint starts with merchant_id (look-up tables
+--     excepted: they are keyed by what is looked up), so that the schema can be distributed by
+--     merchant;
 --   * ids are UUIDv7 and come from the program, like every time and random value: no sequences, no
 --     triggers, no volatile defaults;
 --   * tables that grow are range-partitioned by a UUIDv7, by month (reli.partitions_ensure);
@@ -120,8 +121,8 @@ create table reli.attempt (
     payment_id uuid not null,
     n int2 not null check (n between 1 and 15),
     mode text not null check (mode in ('test', 'live')),
-    status text not null check (status in ('created', 'sending', 'submitted', 'uncertain', 'rejected',
-        'succeeded', 'failed', 'expired', 'not_found')),
+    status text not null check (status in ('created', 'sending', 'submitted', 'uncertain',
+        'rejected', 'succeeded', 'failed', 'expired', 'not_found')),
     provider text not null,
     account_id uuid not null,
     amount int8 not null check (amount > 0),
@@ -174,8 +175,8 @@ create table reli.refund_attempt (
     n int2 not null check (n between 1 and 15),
     mode text not null check (mode in ('test', 'live')),
     rail text not null check (rail in ('reversal', 'payout', 'manual')),
-    status text not null check (status in ('sending', 'submitted', 'uncertain', 'rejected', 'succeeded',
-        'failed')),
+    status text not null check (status in ('sending', 'submitted', 'uncertain', 'rejected',
+        'succeeded', 'failed')),
     provider_ref text,
     receipt text,
     provider_code text,
@@ -257,8 +258,9 @@ create table reli.ledger_transfer (
     primary key (merchant_id, journal_id, step)
 ) partition by range (journal_id);
 
--- What was committed and has no position yet: one row per statement and merchant, arrays with an item per unit of work.
--- Short, for what is given positions is deleted. id is the op_id of one of the units.
+-- What was committed and has no position yet: one row per statement and merchant, arrays with an
+-- item per unit of work. Short, for what is given positions is deleted. id is the op_id of one of
+-- the units.
 create table reli.log_new (
     merchant_id uuid not null,
     id uuid not null,
@@ -273,9 +275,9 @@ create table reli.log_new (
     primary key (merchant_id, id)
 );
 
--- Gapless positions in the order of commits, insert-only: ids do not arrive in commit order, so lists and seals go
--- by these. A row holds the positions `position` to `position + n - 1`. kind 1: events (subject, seq); 2: audit rows
--- (subject, row id).
+-- Gapless positions in the order of commits, insert-only: ids do not arrive in commit order, so
+-- lists and seals go by these. A row holds the positions `position` to `position + n - 1`. kind 1:
+-- events (subject, seq); 2: audit rows (subject, row id).
 create table reli.log_position (
     merchant_id uuid not null,
     kind int2 not null check (kind in (1, 2)),
@@ -297,7 +299,8 @@ create table reli.ledger_balance (
     primary key (merchant_id, account_id)
 );
 
--- The audit trail's hash chain, over ranges of positions; mac is made with a key that the database does not hold.
+-- The audit trail's hash chain, over ranges of positions; mac is made with a key that the database
+-- does not hold.
 create table reli.audit_seal (
     merchant_id uuid not null,
     n int8 not null check (n > 0),
@@ -368,7 +371,8 @@ create table reli.job (
 ) with (fillfactor = 70);
 create index job_due on reli.job (bucket, run_at);
 
--- Callbacks from providers, as they came. subject_id is the attempt (or account) that the URL named.
+-- Callbacks from providers, as they came. subject_id is the attempt (or account) that the URL
+-- named.
 create table reli.provider_event (
     merchant_id uuid not null,
     subject_id uuid not null,
@@ -378,8 +382,8 @@ create table reli.provider_event (
     provider text not null,
     payment_id uuid not null,
     attempt_n int2 not null,
-    state text not null check (state in ('received', 'verified', 'processed', 'ignored', 'retry', 'dead',
-        'rejected')),
+    state text not null check (state in ('received', 'verified', 'processed', 'ignored', 'retry',
+        'dead', 'rejected')),
     reason text,
     peer text not null,
     ip_ok bool not null,
@@ -411,8 +415,9 @@ create table reli.exception_item (
     merchant_id uuid not null,
     id uuid not null,
     mode text not null check (mode in ('test', 'live')),
-    kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund', 'stuck',
-        'sig_forged', 'receipt_taken', 'callback_dead', 'refund_manual', 'refund_revoked', 'refund_late')),
+    kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund',
+        'stuck', 'sig_forged', 'receipt_taken', 'callback_dead', 'refund_manual', 'refund_revoked',
+        'refund_late')),
     subject_id uuid not null,
     detail text,
     status text not null check (status in ('open', 'assigned', 'resolved')),
@@ -442,7 +447,8 @@ create table reli.webhook_endpoint (
     primary key (merchant_id, id)
 );
 
--- One event to one place. endpoint_id is the payment's id when it goes to the payment's callback_url.
+-- One event to one place. endpoint_id is the payment's id when it goes to the payment's
+-- callback_url.
 create table reli.webhook_delivery (
     merchant_id uuid not null,
     id uuid not null,
@@ -483,8 +489,9 @@ create table reli.ticket_use (
     primary key (merchant_id, id)
 );
 
--- Partitions for the month of p_from and the two after it, for every partitioned table whose key is a
--- UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls it.
+-- Partitions for the month of p_from and the two after it, for every partitioned table whose key is
+-- a UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls
+-- it.
 create function reli.partitions_ensure(p_from timestamptz) returns int
 language plpgsql security definer set search_path = pg_catalog as $$
 declare
@@ -506,10 +513,12 @@ begin
             m := date_trunc('month', p_from at time zone 'UTC') + make_interval(months => i);
             part := t || '_' || to_char(m, 'YYYYMM');
             if to_regclass(format('reli.%I', part)) is null then
-                lo := lpad(to_hex((extract(epoch from m at time zone 'UTC') * 1000)::int8), 12, '0');
+                lo := lpad(to_hex((extract(epoch from m at time zone 'UTC')
+                                   * 1000)::int8), 12, '0');
                 hi := lpad(to_hex((extract(epoch from (m + interval '1 month') at time zone 'UTC')
                                    * 1000)::int8), 12, '0');
-                execute format('create table reli.%I partition of reli.%I for values from (%L) to (%L)',
+                execute format(
+                    'create table reli.%I partition of reli.%I for values from (%L) to (%L)',
                     part, t, overlay(lo placing '-' from 9 for 0) || '-0000-0000-000000000000',
                     overlay(hi placing '-' from 9 for 0) || '-0000-0000-000000000000');
                 made := made + 1;
@@ -519,8 +528,8 @@ begin
     return made;
 end $$;
 
--- Empties the idempotency slot that the period after the next will use, if rows of older periods are
--- still in it.
+-- Empties the idempotency slot that the period after the next will use, if rows of older periods
+-- are still in it.
 create function reli.idempotency_turn(p_period int4) returns bool
 language plpgsql security definer set search_path = pg_catalog as $$
 declare
@@ -542,7 +551,8 @@ declare
     t record;
 begin
     execute format('grant usage on schema reli to %I', p_role);
-    -- Rights on a partitioned table cover its partitions, as long as these are not named themselves.
+    -- Rights on a partitioned table cover its partitions, as long as these are not named
+    -- themselves.
     for t in select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
              where n.nspname = 'reli' and c.relkind in ('r', 'p') and not c.relispartition loop
         execute format('grant select on reli.%I to %I', t.relname, p_role);
