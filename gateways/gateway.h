@@ -86,14 +86,16 @@ struct gw_refund {
     struct str phone;           /* E.164, "" if none */
     struct str our_id;          /* of this attempt, unique, for providers that de-duplicate by it */
     struct str remarks;
-    struct str callback_url; /* carries the attempt's token */
+    struct str callback_url; /* carries the attempt's token; see gw_callback.kind */
     int64_t now_us;
 };
 
-/* A callback that came to an attempt's URL. */
+/* A callback that came to an attempt's URL. A gateway that has to tell several kinds of callbacks
+ * apart gives out callback_url with a dot and a word of at most 16 lower-case letters behind it. */
 struct gw_callback {
     struct str body;
     struct str content_type;
+    struct str kind; /* that word, "" of callback_url itself */
 };
 
 struct gateway {
@@ -139,6 +141,9 @@ struct gateway {
      */
     int n_refund_rails;
     enum refund_rail refund_rails[4];
+    /* Set of 1u << rail: gw_refund.our_id is the provider's reference of such a refund, so that it
+     * can be asked for although its answer was lost. */
+    unsigned our_id_rails;
     /* As charge_build and charge_parse, per rail. */
     struct err (*refund_build)(const struct gw_account *a, const struct gw_refund *in,
                                struct str token, struct arena *mem, struct outbound_request *out);

@@ -337,6 +337,7 @@ const struct gateway gateway_mpesa = {
     .query_parse = mpesa_query_parse,
     .n_refund_rails = 2,
     .refund_rails = {REFUND_RAIL_REVERSAL, REFUND_RAIL_PAYOUT},
+    .our_id_rails = 1u << REFUND_RAIL_PAYOUT,
     .refund_build = mpesa_refund_build,
     .refund_parse = mpesa_refund_parse,
     .refund_query_build = mpesa_refund_query_build,

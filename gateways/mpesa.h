@@ -34,6 +34,11 @@ struct err mpesa_request(const struct gw_account *a, const char *path, struct st
 
 /* ---- mpesa_refund.c ---- */
 
+/* gw_callback.kind of what comes to the QueueTimeOutURL, and of the results of status queries; that
+ * of the refund's own result is "". */
+#define MPESA_KIND_TIMEOUT "timeout"
+#define MPESA_KIND_STATUS "status"
+
 struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund *in,
                               struct str token, struct arena *mem,
                               struct outbound_request *out) MUST_USE;

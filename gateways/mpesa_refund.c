@@ -1,7 +1,7 @@
 /* Money back to a customer of M-Pesa: the reversal of a payment, the payout (B2C), and the question
  * what became of either. All three are an operator's ("initiator's") requests: its name, and its
- * password encrypted with the key of Safaricom's certificate. What Daraja says to them comes later
- * and to the same callback URL; mpesa_result.c reads it. */
+ * password encrypted with the key of Safaricom's certificate. What Daraja says to them comes later,
+ * to three kinds of the refund's callback URL; mpesa_result.c reads it. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,13 +94,20 @@ static struct str payout_shortcode(const struct gw_account *a)
     return own.n > 0 ? own : gw_setting(a, "shortcode");
 }
 
-static void put_tail(struct jsonw *w, const struct gw_refund *in)
+/* Three kinds of callbacks share one skeleton, and which code a queue timeout carries is not
+ * documented: the URL tells them apart, not what they say. */
+static void put_tail(struct jsonw *w, const struct gw_refund *in, bool query, struct arena *mem)
 {
     char remarks[REMARKS_MAX];
+    struct str late = arena_fmt(mem, "%.*s." MPESA_KIND_TIMEOUT, STR_ARG(in->callback_url));
+    struct str told = in->callback_url;
+    if (query)
+        told = arena_fmt(mem, "%.*s." MPESA_KIND_STATUS, STR_ARG(in->callback_url));
     jw_str(w, "Remarks", mpesa_words(in->remarks, REMARKS_MIN, REMARKS_MAX, "Refund", remarks));
-    jw_str(w, "QueueTimeOutURL", in->callback_url);
-    jw_str(w, "ResultURL", in->callback_url);
+    jw_str(w, "QueueTimeOutURL", late);
+    jw_str(w, "ResultURL", told);
     jw_close(w);
+    w->b->failed |= late.p == NULL || told.p == NULL;
 }
 
 static bool is_word(struct str s)
@@ -137,7 +144,7 @@ static struct err reversal_build(const struct gw_account *a, const struct gw_ref
     jw_i64(&w, "Amount", in->amount.minor / 100);
     mpesa_put_digits(&w, "ReceiverParty", shortcode);
     jw_c(&w, "RecieverIdentifierType", "11");
-    put_tail(&w, in);
+    put_tail(&w, in, false, mem);
     return mpesa_request(a, "/mpesa/reversal/v1/request", token, &body, mem, out);
 }
 
@@ -170,20 +177,17 @@ static struct err payout_build(const struct gw_account *a, const struct gw_refun
     jw_i64(&w, "Amount", in->amount.minor / 100);
     mpesa_put_digits(&w, "PartyA", shortcode);
     mpesa_put_digits(&w, "PartyB", str_from(in->phone, 1));
-    put_tail(&w, in);
+    put_tail(&w, in, false, mem);
     return mpesa_request(a, "/mpesa/b2c/v3/paymentrequest", token, &body, mem, out);
 }
 
 /* ---- query ---- */
 
-/* OriginalConversationID names the request that is asked about: of a payout our own id, of a
- * reversal what its acknowledgement called it (documented is the originator's id; whether this one
- * does is not known, and a question that finds nothing changes nothing). Never the payment's
- * receipt: its status "Completed" says that the customer has paid, not that he was paid back.
- *
- * Without the acknowledgement nobody is asked. The answer comes to the refund's own URL, and if the
- * question fails it has the shape of a failed refund: only the ConversationID tells them apart.
- * Source: mpesa.md 4, 5.5. Seen: sandbox no, live no. */
+/* OriginalConversationID is the originator's id of the request that is asked about: of a payout our
+ * own, of a reversal what its acknowledgement called it (documented for B2C and B2B; whether a
+ * reversal is found by it is not known, and a question that finds nothing changes nothing). Never
+ * the payment's receipt: its status "Completed" says that the customer has paid, not that he was
+ * paid back. Source: mpesa.md 4, 5.5. Seen: sandbox no, live no. */
 struct err mpesa_refund_query_build(const struct gw_account *a, const struct gw_refund *in,
                                     struct str provider_ref, struct str token, struct arena *mem,
                                     struct outbound_request *out)
@@ -191,11 +195,10 @@ struct err mpesa_refund_query_build(const struct gw_account *a, const struct gw_
     struct operator o;
     bool payout = in->rail == REFUND_RAIL_PAYOUT;
     struct str shortcode = payout ? payout_shortcode(a) : gw_setting(a, "shortcode");
-    struct str id = payout ? in->our_id : provider_ref;
     if (!payout && in->rail != REFUND_RAIL_REVERSAL)
         return ERR(INVALID, "M-Pesa has no such rail");
-    if (!is_word(provider_ref) || !is_word(id))
-        return ERR(INVALID, "no ConversationID to ask for");
+    if (!is_word(provider_ref))
+        return ERR(INVALID, "no OriginatorConversationID to ask for");
     if (!mpesa_is_shortcode(shortcode))
         return ERR(INVALID, "the short code is not 5 to 7 digits");
     if (!mpesa_url_ok(a, in->callback_url))
@@ -208,9 +211,9 @@ struct err mpesa_refund_query_build(const struct gw_account *a, const struct gw_
     jw_str(&w, "Initiator", o.name);
     jw_str(&w, "SecurityCredential", o.credential);
     jw_c(&w, "CommandID", "TransactionStatusQuery");
-    jw_str(&w, "OriginalConversationID", id);
+    jw_str(&w, "OriginalConversationID", provider_ref);
     mpesa_put_digits(&w, "PartyA", shortcode);
     jw_c(&w, "IdentifierType", "4");
-    put_tail(&w, in);
+    put_tail(&w, in, true, mem);
     return mpesa_request(a, "/mpesa/transactionstatus/v1/query", token, &body, mem, out);
 }

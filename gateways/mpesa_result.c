@@ -1,7 +1,8 @@
 /* What Daraja says about a refund: the acknowledgement of a reversal, a payout or a status query,
- * and the "Result" that comes later. One URL takes the results of the refund and those of our
- * questions about it; whatever does not clearly say that money moved, or clearly that it did not,
- * is unknown, since a second rail opens after a failure. */
+ * and the "Result" that comes later. All of them name the request by its OriginatorConversationID,
+ * ours or Daraja's, which is also what a status query asks by. Whatever does not clearly say that
+ * money moved, or clearly that it did not, is unknown, since a second rail opens after a failure.
+ */
 #include "gateways/mpesa.h"
 
 /* Result codes of reversal and payout, and of the platform; also as ResponseCode. FAILURE_NONE:
@@ -59,11 +60,17 @@ static const struct refund_rule *refund_rule(struct str code)
 
 /* ---- acknowledgements ---- */
 
+/* The id by which a request is known. */
+static struct str request_id(struct arena *mem, const struct json *j)
+{
+    return mpesa_word(mem, json_str(json_get(j, "OriginatorConversationID")), GW_REF_MAX);
+}
+
 /* ResponseCode "0" with an id: queued, no more. Source: mpesa.md 4. Seen: sandbox no, live no. */
 static void refund_acknowledged(const struct json *root, struct arena *mem, struct gw_result *out)
 {
     struct str code = mpesa_code(mem, json_get(root, "ResponseCode"));
-    struct str ref = mpesa_word(mem, json_str(json_get(root, "ConversationID")), GW_REF_MAX);
+    struct str ref = request_id(mem, root);
     const struct refund_rule *rule = refund_rule(code);
     out->provider_code = code;
     out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
@@ -76,7 +83,7 @@ static void refund_acknowledged(const struct json *root, struct arena *mem, stru
         out->code = rule != NULL ? rule->failure : FAILURE_PROVIDER_ERROR;
         out->retry_later = out->code == FAILURE_PROVIDER_BUSY;
     } else if (ref.n == 0) {
-        mpesa_unknown(out, "accepted without a usable ConversationID");
+        mpesa_unknown(out, "accepted without a usable OriginatorConversationID");
     } else {
         out->verdict = GW_ACCEPTED;
         out->provider_ref = ref;
@@ -169,18 +176,6 @@ static const struct json *parameter(const struct json *result, const char *key, 
     return found;
 }
 
-/* Whether it answers a status query: only these have such keys, with or without a value. */
-static bool is_status(const struct json *result)
-{
-    static const char *const keys[] = {"TransactionStatus", "ReceiptNo",  "InitiatedTime",
-                                       "FinalisedTime",     "ReasonType", "TransactionReason"};
-    for (size_t i = 0; i < parameters_n(result); i++)
-        for (size_t k = 0; k < COUNT_OF(keys); k++)
-            if (str_eq(json_str(json_get(parameter_at(result, i), "Key")), str_c(keys[k])))
-                return true;
-    return false;
-}
-
 /* The receipt and, if it is told, the amount of money that has moved. TransactionID is there even
  * when nothing has moved, with a value like SKE0000000: no receipt. Source: mpesa.md 4. Seen:
  * sandbox no, live no. */
@@ -208,9 +203,8 @@ static void moved(const struct json *receipt, const struct json *amount, bool tw
                                   .amount = money};
 }
 
-/* A body for QueueTimeOutURL has the shape of a result with a failing code, which one is not
- * documented: the words decide. Not processed in time is not "not processed". Source: mpesa.md 4.
- * Seen: sandbox no, live no. Final: no. */
+/* A queue timeout has an URL of its own; one that comes to the wrong one all the same is no
+ * failure. Source: mpesa.md 4. Seen: sandbox no, live no. */
 static bool says_timeout(struct str words)
 {
     static const char *const signs[] = {"queue", "timeout", "timed out", "time out", "expired"};
@@ -253,7 +247,7 @@ static void result_status(const struct json *result, struct arena *mem, struct g
 {
     bool twice = false;
     struct str status = json_str(parameter(result, "TransactionStatus", &twice));
-    const struct json *ref = parameter(result, "ConversationID", &twice);
+    const struct json *ref = parameter(result, "OriginatorConversationID", &twice);
     const struct json *receipt = parameter(result, "ReceiptNo", &twice);
     const struct json *amount = parameter(result, "Amount", &twice);
     out->provider_ref = twice ? STR_NULL : mpesa_word(mem, json_str(ref), GW_REF_MAX);
@@ -267,6 +261,19 @@ static void result_status(const struct json *result, struct arena *mem, struct g
         moved(receipt, amount, twice, mem, out);
 }
 
+/* Not processed in time is not "not processed": whatever code it carries, nothing is known. Source:
+ * mpesa.md 4. Seen: sandbox no, live no. Final: no. */
+static void result_of_kind(struct str kind, const struct json *result, struct arena *mem,
+                           struct gw_result *out)
+{
+    if (kind.n == 0)
+        result_direct(result, mem, out);
+    else if (str_eq(kind, STR(MPESA_KIND_STATUS)))
+        result_status(result, mem, out);
+    else
+        mpesa_unknown(out, "not processed in time");
+}
+
 struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
                                        struct gw_result *out)
 {
@@ -275,18 +282,15 @@ struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct aren
     if (err_is(json_parse(in->body, &root, NULL)))
         return ERR(PARSE, "the callback is no JSON");
     const struct json *result = json_get(root, "Result");
-    struct str ref = mpesa_word(mem, json_str(json_get(result, "ConversationID")), GW_REF_MAX);
-    if (ref.n == 0 && json_str(json_get(result, "OriginatorConversationID")).n == 0) {
+    if (json_str(json_get(result, "ConversationID")).n == 0 &&
+        json_str(json_get(result, "OriginatorConversationID")).n == 0) {
         json_free(root);
         return ERR(PARSE, "no result of a refund");
     }
-    out->provider_ref = ref;
+    out->provider_ref = request_id(mem, result);
     out->provider_code = mpesa_code(mem, json_get(result, "ResultCode"));
     out->message = mpesa_message(mem, json_str(json_get(result, "ResultDesc")));
-    if (is_status(result))
-        result_status(result, mem, out);
-    else
-        result_direct(result, mem, out);
+    result_of_kind(in->kind, result, mem, out);
     json_free(root);
     return ERR_OK;
 }

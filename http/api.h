@@ -56,8 +56,9 @@ http_handler_fn payment_create, payment_show, payment_index, payment_status_post
 http_handler_fn payment_verify; /* payments.c */
 http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show, refund_approve,
     refund_reject, refund_cancel, refund_confirm; /* refunds.c */
-http_handler_fn event_index, balance_index, transfer_index, exception_index; /* books.c */
-http_handler_fn callback_token_post;                                         /* callbacks.c */
+http_handler_fn event_index, balance_index, transfer_index; /* books.c */
+http_handler_fn exception_index, exception_resolve;         /* exceptions.c */
+http_handler_fn callback_token_post;                        /* callbacks.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
     endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
     delivery_replay; /* webhooks.c */

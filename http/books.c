@@ -1,14 +1,15 @@
-/* What happened and what it adds up to: events, balances, transfers, and the operators' queue. */
+/* What happened and what it adds up to: events, balances and transfers. */
 #include "http/api.h"
 
 #include <stdio.h>
 
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
+#include "core/domain/ledger.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 
-enum { BOOKS_MAX = 8 << 20, BOOKS_LIMIT = 20, BOOKS_LIMIT_MAX = 100 };
+enum { BOOKS_MAX = 8 << 20, BOOKS_LIMIT = 20, BOOKS_LIMIT_MAX = 100, TRANSFER_CURSOR = UUID_TEXT + 8 };
 
 /* A list in the making. */
 struct books {
@@ -163,8 +164,9 @@ static void balances_read(void *ctx, struct err err, const struct rows *r)
     for (size_t i = 0; i < rows_n(r); i++) {
         struct str currency = rows_str(r, i, B_CURRENCY);
         struct str type = rows_str(r, i, B_TYPE);
-        bool debit_side = str_eq(type, STR("provider_receivable")) ||
-                          str_eq(type, STR("provider_fee_expense")) || str_eq(type, STR("bank"));
+        enum ledger_account account;
+        bool debit_side = ledger_account_parse(type, &account) &&
+                          ledger_account_side(account) == LEDGER_DEBIT;
         int64_t minor = rows_i64(r, i, B_BALANCE);
         jw_open(&w);
         jw_c(&w, "object", "balance");
@@ -238,12 +240,27 @@ static void transfers_read(void *ctx, struct err err, const struct rows *r)
         jw_close(&w);
     }
     list_close(&w, more);
-    if (more)
-        jw_uuid(&w, "next", rows_uuid(r, n - 1, T_JOURNAL));
-    else
+    if (more) {
+        char next[TRANSFER_CURSOR], journal[UUID_TEXT];
+        snprintf(next, sizeof next, "%s.%d", uuid_text(rows_uuid(r, n - 1, T_JOURNAL), journal),
+                 (int)rows_i64(r, n - 1, T_STEP));
+        jw_c(&w, "next", next);
+    } else {
         jw_null(&w, "next");
+    }
     jw_close(&w);
     api_reply_buf(l->x, 200, &b);
+}
+
+/* "journal.step": a page may end within a journal. */
+static void transfer_cursor(struct books *b, struct uuid *journal, int64_t *step)
+{
+    struct str rest = http_query(b->x, STR("after")), part;
+    *journal = UUID_NIL;
+    *step = 0;
+    if (rest.p != NULL && (!str_split(&rest, '.', &part) || !uuid_parse(part, journal) ||
+                           !str_is_digits(rest) || !str_to_i64(rest, step) || *step > INT16_MAX))
+        field_error(&b->errors, STR("after"), "format", "Not a cursor; send `next` of a page.");
 }
 
 void transfer_index(struct http_exchange *x)
@@ -252,88 +269,14 @@ void transfer_index(struct http_exchange *x)
     struct books *l = books_new(x);
     if (l == NULL)
         return;
-    struct uuid payment = id_query(l, "payment_id"), after = id_query(l, "after");
+    struct uuid payment = id_query(l, "payment_id"), journal;
+    int64_t step;
+    transfer_cursor(l, &journal, &step);
     if (!books_ok(l))
         return;
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
-                             V_UUID_OPT(payment), V_UUID_OPT(after), V_I64(l->limit + 1)};
+    struct value params[] = {V_UUID(who->merchant),   V_TEXT(mode_word(who->live)),
+                             V_UUID_OPT(payment),     V_UUID_OPT(journal),
+                             V_I32((int32_t)step),    V_I64(l->limit + 1)};
     store_read(api_of(x)->flow->store, Q_transfer_list, params, COUNT_OF(params), transfers_read,
-               l);
-}
-
-/* ---- exceptions ---- */
-
-enum {
-    X_ID,
-    X_KIND,
-    X_SUBJECT,
-    X_DETAIL,
-    X_STATUS,
-    X_RESOLUTION,
-    X_EVIDENCE,
-    X_BY,
-    X_CREATED,
-    X_UPDATED
-};
-
-static void put_exception(struct jsonw *w, const struct rows *r, size_t i)
-{
-    jw_open(w);
-    jw_uuid(w, "id", rows_uuid(r, i, X_ID));
-    jw_c(w, "object", "exception");
-    jw_str(w, "kind", rows_str(r, i, X_KIND));
-    jw_uuid(w, "subject_id", rows_uuid(r, i, X_SUBJECT));
-    jw_str(w, "detail", or_null(r, i, X_DETAIL));
-    jw_str(w, "status", rows_str(r, i, X_STATUS));
-    jw_str(w, "resolution", or_null(r, i, X_RESOLUTION));
-    jw_str(w, "evidence", or_null(r, i, X_EVIDENCE));
-    jw_str(w, "resolved_by", or_null(r, i, X_BY));
-    jw_time(w, "created_at", rows_time(r, i, X_CREATED));
-    jw_time(w, "updated_at", rows_time(r, i, X_UPDATED));
-    jw_close(w);
-}
-
-static void exceptions_read(void *ctx, struct err err, const struct rows *r)
-{
-    struct books *l = ctx;
-    if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
-    }
-    struct buf b;
-    buf_init(&b, BOOKS_MAX);
-    struct jsonw w = jw_into(&b);
-    size_t n = rows_n(r);
-    bool more = n > (size_t)l->limit;
-    if (more)
-        n = (size_t)l->limit;
-    list_open(&w);
-    for (size_t i = 0; i < n; i++)
-        put_exception(&w, r, i);
-    list_close(&w, more);
-    if (more)
-        jw_uuid(&w, "next", rows_uuid(r, n - 1, X_ID));
-    else
-        jw_null(&w, "next");
-    jw_close(&w);
-    api_reply_buf(l->x, 200, &b);
-}
-
-void exception_index(struct http_exchange *x)
-{
-    const struct principal *who = api_who(x);
-    struct books *l = books_new(x);
-    if (l == NULL)
-        return;
-    struct str status = http_query(x, STR("status"));
-    struct uuid after = id_query(l, "after");
-    if (status.p != NULL && !str_eq(status, STR("open")) && !str_eq(status, STR("assigned")) &&
-        !str_eq(status, STR("resolved")))
-        field_error(&l->errors, STR("status"), "format", "open, assigned or resolved.");
-    if (!books_ok(l))
-        return;
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
-                             V_UUID_OPT(after), V_I64(l->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_exception_list, params, COUNT_OF(params), exceptions_read,
                l);
 }

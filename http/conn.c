@@ -462,11 +462,12 @@ void conns_close(struct http_server *s, bool cut)
 /* One more than we take, or no memory for it. */
 static void refuse_connection(struct http_server *s, struct stream *stream)
 {
-    char head[512], body[256], id[UUID_TEXT];
+    char head[512], body[512], id[UUID_TEXT];
     uuid_text(random_uuid(loop_wall_us(s->loop)), id);
     int n_body = snprintf(body, sizeof body,
-                          "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":503,\"detail\":"
+                          "{\"type\":\"%.*s%s\",\"title\":\"%s\",\"status\":503,\"detail\":"
                           "\"too many connections\",\"code\":\"%s\",\"request_id\":\"%s\"}",
+                          STR_ARG(s->o.problem_base), err_word(ERR_OVERLOADED),
                           err_title(ERR_OVERLOADED), err_word(ERR_OVERLOADED), id);
     int n_head = snprintf(head, sizeof head,
                           "HTTP/1.1 503 Service Unavailable\r\nContent-Type: "

@@ -37,6 +37,12 @@ static void charged(void *ctx, struct err err, const struct charge_result *resul
     struct http_exchange *x = ctx;
     if (err_is(err)) {
         struct str detail = arena_dup(x->arena, result->detail);
+        if (result->amount_bad) {
+            struct field_errors errors = {.arena = x->arena};
+            field_error(&errors, STR("amount"), "range", detail.p);
+            http_problem_fields(x, err, "Some fields are missing or wrong.", &errors);
+            return;
+        }
         http_problem(x, err, detail.n > 0 ? detail.p : "");
         return;
     }
@@ -337,7 +343,7 @@ static void change_loaded(void *ctx, struct err err, const struct rows *rows)
     struct move_request rq = {
         .merchant = who->merchant,
         .payment = c->rec.id,
-        .event = {.kind = c->kind, .source = SOURCE_API, .amount = c->rec.p.amount},
+        .event = {.kind = c->kind, .source = SOURCE_API, .amount = payment_asked(&c->rec.p)},
         .actor = str_c(who->actor),
         .known = &c->rec,
     };

@@ -94,13 +94,29 @@ static void listed(void *ctx, struct err err, const struct rows *r)
     api_reply_buf(x, 200, &b);
 }
 
+static void payment_there(void *ctx, struct err err, const struct rows *r)
+{
+    struct http_exchange *x = ctx;
+    struct payment_record rec = {0};
+    if (!err_is(err))
+        err = payment_record_read(r, x->arena, &rec);
+    if (!err_is(err) && rec.live != api_who(x)->live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
+        return;
+    }
+    struct value params[] = {V_UUID(rec.merchant), V_UUID_OPT(rec.id), V_UUID_OPT(UUID_NIL)};
+    store_read(api_of(x)->flow->store, Q_refund_get, params, COUNT_OF(params), listed, x);
+}
+
 void refund_index(struct http_exchange *x)
 {
     struct uuid id;
     if (!api_path_id(x, 0, &id))
         return;
-    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID_OPT(id), V_UUID_OPT(UUID_NIL)};
-    store_read(api_of(x)->flow->store, Q_refund_get, params, COUNT_OF(params), listed, x);
+    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(id)};
+    store_read(api_of(x)->flow->store, Q_payment_get, params, COUNT_OF(params), payment_there, x);
 }
 
 /* ---- asking ---- */

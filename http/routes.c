@@ -42,6 +42,7 @@ const struct route api_routes[] = {
     {HTTP_GET_, V1 "/balances", balance_index, READ},
     {HTTP_GET_, V1 "/ledger/transfers", transfer_index, READ},
     {HTTP_GET_, V1 "/exceptions", exception_index, READ},
+    {HTTP_POST_, V1 "/exceptions/{id}/resolve", exception_resolve, REFUNDS},
 
     /* callbacks from providers: the token in the path is the authentication */
     {HTTP_POST_, V1 "/cb/{token}", callback_token_post, PUBLIC},

@@ -20,6 +20,7 @@ struct endpoint_op {
     int status_code;
     const char *action;
     int left, started; /* recover */
+    int64_t since_us;
     struct err err;
 };
 
@@ -604,12 +605,26 @@ static void dead_found(void *ctx, struct err err, const struct rows *r)
                       recovered_one, op);
 }
 
+static void endpoint_there(void *ctx, struct err err, const struct rows *r)
+{
+    struct endpoint_op *op = ctx;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, "endpoint");
+    if (err_is(err)) {
+        fail(op->x, err);
+        return;
+    }
+    struct value params[] = {V_UUID(api_who(op->x)->merchant), V_UUID(op->id),
+                             V_UUID(uuid_v7_floor(op->since_us / US_PER_MS)), V_I64(RECOVER_MAX)};
+    store_read(api_of(op->x)->flow->store, Q_delivery_failed, params, COUNT_OF(params), dead_found,
+               op);
+}
+
 void endpoint_recover(struct http_exchange *x)
 {
     static const char *const names[] = {"since", NULL};
     struct endpoint_op *op = op_new(x);
     struct str since;
-    int64_t since_us = 0;
     if (op == NULL || !api_path_id(x, 0, &op->id))
         return;
     struct json *body = api_body(x);
@@ -618,14 +633,15 @@ void endpoint_recover(struct http_exchange *x)
     struct field_errors errors = {.arena = x->arena};
     struct fields f = {body, "", &errors};
     fields_only(&f, names);
-    if (fields_text(&f, "since", REQUIRED, 4, 40, &since) && !time_parse(since, &since_us))
+    if (fields_text(&f, "since", REQUIRED, 4, 40, &since) && !time_parse(since, &op->since_us))
         fields_fault(&f, "since", "format", "A date or time of RFC 3339.");
     json_free(body);
     if (errors.n > 0) {
         http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
         return;
     }
-    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(op->id),
-                             V_UUID(uuid_v7_floor(since_us / US_PER_MS)), V_I64(RECOVER_MAX)};
-    store_read(api_of(x)->flow->store, Q_delivery_failed, params, COUNT_OF(params), dead_found, op);
+    const struct principal *who = api_who(x);
+    struct value params[] = {V_UUID(who->merchant), V_UUID(op->id), V_TEXT(mode_word(who->live))};
+    store_read(api_of(x)->flow->store, Q_endpoint_get, params, COUNT_OF(params), endpoint_there,
+               op);
 }

@@ -55,6 +55,7 @@ pairs=()
 for f in http/static/* "${BUILD:-build}"/vendor/static/*; do [ -f "$f" ] && pairs+=("$f=$(basename "$f")"); done
 add_group embed_static "${pairs[@]}"
 
+printf '.section .note.GNU-stack,"",@progbits\n' >>"$asm"
 keep() { cmp -s "$1" "$2" || cp "$1" "$2"; }
 keep "$asm" "$out/embed.S"
 keep "$table" "$out/embed.c"

@@ -25,9 +25,11 @@ own=(-Dmalloc=sim_malloc -Dcalloc=sim_calloc -Drealloc=sim_realloc -Dfree=sim_fr
 
 # What runs inside a process of the simulation, and so allocates in its memory.
 inside=(core/base/buf.c
-    core/domain/{delivery,failure,payment_names,payment_watch,phone,reference,schedule}.c
-    core/flow/{ask,callback,charge,deliver,fanout,flow,idempotency,jobs,move,record,render,tick,webhook_sign}.c
-    core/codec/jsonw.c store/{kinds,rows}.c)
+    core/domain/{delivery,failure,fee,ledger,payment_names,payment_refund,payment_watch,phone,reference}.c
+    core/domain/{refund_names,refund_rules,refund_watch,schedule}.c
+    core/flow/{ask,callback,charge,deliver,fanout,fee_terms,flow,idempotency,jobs,move,record,render,tick}.c
+    core/flow/{refund,refund_move,refund_run,webhook_sign}.c
+    core/codec/jsonw.c store/{kinds,refund_rows,rows}.c)
 # The rest: allocates nothing, or only between begin and end of one call, or once for all worlds.
 outside=(core/base/{err,fsm,log,metric,money,secret,str,times,uuid}.c core/codec/json.c core/crypto/text.c
     core/flow/vault.c)

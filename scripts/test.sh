@@ -48,7 +48,7 @@ service_tests() {
         name=t_$(basename "$program" | tr -c 'a-z0-9\n' _)
         psql -X -q "$DATABASE_ADMIN_URL" -c "create database $name owner reli_owner" >&2 || return 1
         DATABASE_URL=${DATABASE_MIGRATE_URL/\/reli\?/\/$name?} REDIS_URL=$REDIS_URL \
-            scripts/unit.sh "$program" >"$dir/program.log" 2>&1 || failed=1
+            DATABASE_ADMIN_URL=$DATABASE_ADMIN_URL scripts/unit.sh "$program" >"$dir/program.log" 2>&1 || failed=1
         grep -vE '^[0-9]+ passed, [0-9]+ failed$' "$dir/program.log" || true
     done
     return $failed

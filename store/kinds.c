@@ -114,6 +114,7 @@ static const struct unit_table move_tables[] = {
     {call_columns, CALL_COLUMNS, sizeof(struct call_row)},
     {refund_columns, REFUND_COLUMNS, sizeof(struct refund_row)},
     {refund_attempt_columns, REFUND_ATTEMPT_COLUMNS, sizeof(struct refund_attempt_row)},
+    {resolution_columns, RESOLUTION_COLUMNS, sizeof(struct resolution_row)},
 };
 
 static const struct unit_kind move_kind = {
@@ -142,6 +143,7 @@ void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
     set_table(&u->unit, 7, u->calls, u->n_calls);
     set_table(&u->unit, 8, u->refunds, u->n_refunds);
     set_table(&u->unit, 9, u->refund_attempts, u->n_refund_attempts);
+    set_table(&u->unit, 10, u->resolutions, u->n_resolutions);
     move_reset(&u->unit);
 }
 

@@ -1,6 +1,7 @@
 #ifndef RELI_STORE_KINDS_H
 #define RELI_STORE_KINDS_H
 
+#include "core/domain/ledger.h"
 #include "store/rows.h"
 #include "store/store.h"
 
@@ -37,16 +38,17 @@ struct move_unit {
     bool fanout;
     struct payment_update_row row;
     size_t n_attempts, n_events, n_audits, n_accounts, n_transfers, n_exceptions, n_calls;
-    size_t n_refunds, n_refund_attempts;
+    size_t n_refunds, n_refund_attempts, n_resolutions;
     struct attempt_row attempts[PAYMENT_MAX_ATTEMPTS];
     struct event_row events[1];
     struct audit_row audits[1];
-    struct account_row accounts[2];
-    struct transfer_row transfers[1];
+    struct account_row accounts[LEDGER_MAX_TRANSFERS + 1];
+    struct transfer_row transfers[LEDGER_MAX_TRANSFERS];
     struct exception_row exceptions[1];
     struct call_row calls[1];
     struct refund_row refunds[1];
     struct refund_attempt_row refund_attempts[REFUND_MAX_RAILS];
+    struct resolution_row resolutions[1];
 };
 
 void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx);

@@ -9,7 +9,7 @@ struct stored_refund {
         provider_ref, receipt, reason, requested_by, approved_by;
     int32_t version;
     int64_t amount, recon_since, created_at, updated_at, completed_at;
-    bool late;
+    bool late, excess;
 };
 
 static const struct column stored_refund_columns[] = {
@@ -26,6 +26,7 @@ static const struct column stored_refund_columns[] = {
     COLUMN(TEXT, stored_refund, requested_by),
     COLUMN(TEXT, stored_refund, approved_by),
     COLUMN(BOOL, stored_refund, late),
+    COLUMN(BOOL, stored_refund, excess),
     COLUMN(TEXT, stored_refund, failure_code),
     COLUMN(TEXT, stored_refund, failure_provider_code),
     COLUMN(TEXT, stored_refund, failure_message),
@@ -68,6 +69,7 @@ static struct err refund_of(const struct stored_refund *s, struct refund_record 
         .payment = s->payment,
         .account_id = s->account_id,
         .live = str_eq(s->mode, STR("live")),
+        .excess = s->excess,
         .reason = s->reason,
         .requested_by = s->requested_by,
         .approved_by = s->approved_by,
@@ -151,6 +153,7 @@ void refund_row_fill(const struct refund_record *rec, bool is_new, struct refund
         .approved_by = rec->approved_by,
         .account_id = rec->account_id,
         .late = r->late,
+        .excess = rec->excess,
         .failure_code = r->failure != FAILURE_NONE ? str_c(failure_word(r->failure)) : STR_NULL,
         .failure_provider_code = text_or_null(r->failure_provider_code),
         .failure_message = text_or_null(r->failure_message),

@@ -50,6 +50,9 @@ const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS] = {
     COLUMN(TIME, payment_insert_row, job_lease),
     COLUMN(UUID_OPT, payment_insert_row, audit_a),
     COLUMN(UUID_OPT, payment_insert_row, audit_b),
+    COLUMN(I64, payment_insert_row, fee_due),
+    COLUMN(I32, payment_insert_row, fee_version),
+    COLUMN(BOOL, payment_insert_row, fee_on_top),
 };
 
 const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
@@ -95,6 +98,7 @@ const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
     COLUMN(I16, payment_update_row, journal_steps),
     COLUMN(I64, payment_update_row, refunded),
     COLUMN(I64, payment_update_row, reserved),
+    COLUMN(I64, payment_update_row, fee),
     COLUMN(TEXT, payment_update_row, job_kind),
     COLUMN(UUID, payment_update_row, job_subject),
     COLUMN(UUID, payment_update_row, idem_subject),
@@ -161,9 +165,18 @@ const struct column transfer_columns[TRANSFER_COLUMNS] = {
 
 const struct column exception_columns[EXCEPTION_COLUMNS] = {
     COLUMN(UUID, exception_row, merchant_id), COLUMN(UUID, exception_row, payment_id),
-    COLUMN(UUID, exception_row, id),          COLUMN(TEXT, exception_row, mode),
+    COLUMN(UUID, exception_row, id),          COLUMN(UUID, exception_row, subject_id),
+    COLUMN(I16, exception_row, attempt_n),    COLUMN(TEXT, exception_row, mode),
     COLUMN(TEXT, exception_row, kind),        COLUMN(TEXT, exception_row, detail),
+    COLUMN(I64, exception_row, amount),       COLUMN(TEXT, exception_row, currency),
     COLUMN(TIME, exception_row, at),
+};
+
+const struct column resolution_columns[RESOLUTION_COLUMNS] = {
+    COLUMN(UUID, resolution_row, merchant_id), COLUMN(UUID, resolution_row, payment_id),
+    COLUMN(UUID, resolution_row, subject_id),  COLUMN(UUID_OPT, resolution_row, item_id),
+    COLUMN(TEXT, resolution_row, resolution),  COLUMN(TEXT, resolution_row, evidence),
+    COLUMN(TEXT, resolution_row, resolved_by), COLUMN(TIME, resolution_row, at),
 };
 
 const struct column call_columns[CALL_COLUMNS] = {
@@ -176,14 +189,15 @@ const struct column call_columns[CALL_COLUMNS] = {
 };
 
 const struct column inbound_columns[INBOUND_COLUMNS] = {
-    COLUMN(UUID, inbound_row, merchant_id),   COLUMN(UUID, inbound_row, subject_id),
-    COLUMN(BYTES, inbound_row, dedupe_key),   COLUMN(UUID, inbound_row, id),
-    COLUMN(TEXT, inbound_row, mode),          COLUMN(TEXT, inbound_row, provider),
-    COLUMN(UUID, inbound_row, payment_id),    COLUMN(I16, inbound_row, attempt_n),
-    COLUMN(TEXT, inbound_row, peer),          COLUMN(BOOL, inbound_row, ip_ok),
-    COLUMN(BYTES, inbound_row, raw),          COLUMN(TIME, inbound_row, at),
-    COLUMN(I32, inbound_row, job_n),          COLUMN(I16, inbound_row, job_bucket),
-    COLUMN(UUID_OPT, inbound_row, job_owner), COLUMN(TIME, inbound_row, job_lease),
+    COLUMN(UUID, inbound_row, merchant_id), COLUMN(UUID, inbound_row, subject_id),
+    COLUMN(BYTES, inbound_row, dedupe_key), COLUMN(UUID, inbound_row, id),
+    COLUMN(TEXT, inbound_row, mode),        COLUMN(TEXT, inbound_row, provider),
+    COLUMN(UUID, inbound_row, payment_id),  COLUMN(I16, inbound_row, attempt_n),
+    COLUMN(TEXT, inbound_row, kind),        COLUMN(TEXT, inbound_row, peer),
+    COLUMN(BOOL, inbound_row, ip_ok),       COLUMN(BYTES, inbound_row, raw),
+    COLUMN(TIME, inbound_row, at),          COLUMN(I32, inbound_row, job_n),
+    COLUMN(I16, inbound_row, job_bucket),   COLUMN(UUID_OPT, inbound_row, job_owner),
+    COLUMN(TIME, inbound_row, job_lease),
 };
 
 const struct column delivery_columns[DELIVERY_COLUMNS] = {
@@ -216,6 +230,7 @@ const struct column refund_columns[REFUND_COLUMNS] = {
     COLUMN(TEXT, refund_row, approved_by),
     COLUMN(UUID, refund_row, account_id),
     COLUMN(BOOL, refund_row, late),
+    COLUMN(BOOL, refund_row, excess),
     COLUMN(TEXT, refund_row, failure_code),
     COLUMN(TEXT, refund_row, failure_provider_code),
     COLUMN(TEXT, refund_row, failure_message),
@@ -278,9 +293,9 @@ struct stored_payment {
     struct str reference, reference_no, pay_code, provider, method, customer_id, pii, description,
         return_url, callback_url, metadata, next_action;
     int32_t version, revision;
-    int64_t amount, received, refunded, reserved, fee;
+    int64_t amount, received, refunded, reserved, fee, fee_due;
     int64_t recon_since, created_at, updated_at, expires_at, completed_at;
-    bool late;
+    bool fee_on_top, late;
 };
 
 static const struct column stored_payment_columns[] = {
@@ -303,6 +318,8 @@ static const struct column stored_payment_columns[] = {
     COLUMN(I64, stored_payment, refunded),
     COLUMN(I64, stored_payment, reserved),
     COLUMN(I64, stored_payment, fee),
+    COLUMN(I64, stored_payment, fee_due),
+    COLUMN(BOOL, stored_payment, fee_on_top),
     COLUMN(TEXT, stored_payment, customer_id),
     COLUMN(BYTES, stored_payment, pii),
     COLUMN(TEXT, stored_payment, description),
@@ -356,6 +373,9 @@ static struct err payment_of(const struct stored_payment *s, struct payment *p)
     p->version = s->version;
     p->received_minor = s->received;
     p->refunded_minor = s->refunded;
+    p->fee_due_minor = s->fee_due;
+    p->fee_on_top = s->fee_on_top;
+    p->fee_minor = s->fee;
     p->late = s->late;
     p->failure = failure_parse(s->failure_code);
     str_copy_c(p->failure_provider_code, sizeof p->failure_provider_code, s->failure_provider_code);
@@ -395,7 +415,6 @@ struct err payment_record_read_one(const struct rows *r, size_t row, struct aren
         .callback_url = s.callback_url,
         .metadata = s.metadata,
         .next_action = s.next_action,
-        .fee_minor = s.fee,
         .reserved_minor = s.reserved,
     };
     return payment_of(&s, &out->p);
@@ -488,6 +507,8 @@ void payment_insert_fill(const struct payment_record *rec, struct payment_insert
         .idem_look_a = -1,
         .idem_look_b = -1,
         .job_bucket = job_bucket(rec->id),
+        .fee_due = p->fee_due_minor,
+        .fee_on_top = p->fee_on_top,
     };
 }
 
@@ -520,6 +541,7 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
         .idem_slot_b = -1,
         .refunded = p->refunded_minor,
         .reserved = rec->reserved_minor,
+        .fee = p->fee_minor,
         .job_kind = STR("payment"),
         .job_subject = rec->id,
         .idem_subject = rec->id,

@@ -54,6 +54,9 @@ struct payment_insert_row {
     int64_t job_lease;
     struct uuid audit_a;
     struct uuid audit_b;
+    int64_t fee_due;
+    int32_t fee_version;
+    bool fee_on_top;
 };
 
 /* What a move changes of a payment, its job, its idempotency record and the callback that caused
@@ -101,6 +104,7 @@ struct payment_update_row {
     int16_t journal_steps;
     int64_t refunded;
     int64_t reserved;
+    int64_t fee;
     struct str job_kind; /* whose deadline the job is: the payment's or a refund's */
     struct uuid job_subject;
     struct uuid idem_subject;    /* what the key's record names: payment or refund */
@@ -186,13 +190,30 @@ struct transfer_row {
     int64_t at;
 };
 
+/* Something for the operators. */
 struct exception_row {
     struct uuid merchant_id;
     struct uuid payment_id;
     struct uuid id;
+    struct uuid subject_id; /* payment or refund */
+    int16_t attempt_n;      /* of the subject, 0 none */
     struct str mode;
     struct str kind;
     struct str detail;
+    int64_t amount; /* in `unallocated`, 0 none */
+    struct str currency;
+    int64_t at;
+};
+
+/* Ends the item, or whatever of a subject waited for the outcome that is now known. */
+struct resolution_row {
+    struct uuid merchant_id;
+    struct uuid payment_id;
+    struct uuid subject_id;
+    struct uuid item_id; /* nil: all of the subject that are stuck */
+    struct str resolution;
+    struct str evidence;
+    struct str resolved_by;
     int64_t at;
 };
 
@@ -221,6 +242,7 @@ struct inbound_row {
     struct str provider;
     struct uuid payment_id;
     int16_t attempt_n;
+    struct str kind;
     struct str peer;
     bool ip_ok;
     struct str raw;
@@ -262,6 +284,7 @@ struct refund_row {
     struct str approved_by;
     struct uuid account_id;
     bool late;
+    bool excess;
     struct str failure_code;
     struct str failure_provider_code;
     struct str failure_message;
@@ -330,18 +353,19 @@ struct lease_row {
 
 /* How many columns each has. */
 enum {
-    PAYMENT_INSERT_COLUMNS = 44,
-    PAYMENT_UPDATE_COLUMNS = 50,
+    PAYMENT_INSERT_COLUMNS = 47,
+    PAYMENT_UPDATE_COLUMNS = 51,
     ATTEMPT_COLUMNS = 18,
     EVENT_COLUMNS = 11,
     AUDIT_COLUMNS = 10,
     ACCOUNT_COLUMNS = 8,
     TRANSFER_COLUMNS = 11,
-    EXCEPTION_COLUMNS = 7,
+    EXCEPTION_COLUMNS = 11,
+    RESOLUTION_COLUMNS = 8,
     CALL_COLUMNS = 11,
-    INBOUND_COLUMNS = 16,
+    INBOUND_COLUMNS = 17,
     DELIVERY_COLUMNS = 13,
-    REFUND_COLUMNS = 23,
+    REFUND_COLUMNS = 24,
     REFUND_ATTEMPT_COLUMNS = 16,
     FANOUT_COLUMNS = 3,
     DELIVERY_UPDATE_COLUMNS = 15,
@@ -352,6 +376,7 @@ extern const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS],
     payment_update_columns[PAYMENT_UPDATE_COLUMNS], attempt_columns[ATTEMPT_COLUMNS],
     event_columns[EVENT_COLUMNS], audit_columns[AUDIT_COLUMNS], account_columns[ACCOUNT_COLUMNS],
     transfer_columns[TRANSFER_COLUMNS], exception_columns[EXCEPTION_COLUMNS],
+    resolution_columns[RESOLUTION_COLUMNS],
     call_columns[CALL_COLUMNS], inbound_columns[INBOUND_COLUMNS],
     delivery_columns[DELIVERY_COLUMNS], refund_columns[REFUND_COLUMNS],
     refund_attempt_columns[REFUND_ATTEMPT_COLUMNS], fanout_columns[FANOUT_COLUMNS],
@@ -367,7 +392,7 @@ struct payment_record {
     struct str customer_id;
     struct str pii; /* sealed */
     struct str description, return_url, callback_url, metadata, next_action;
-    int64_t fee_minor, reserved_minor; /* refund_reserved: asked back, not yet gone */
+    int64_t reserved_minor; /* refund_reserved: asked back, not yet gone */
     struct payment p;
 };
 
@@ -391,6 +416,7 @@ struct err payment_record_read_one(const struct rows *r, size_t row, struct aren
 struct refund_record {
     struct uuid merchant, id, payment, account_id;
     bool live;
+    bool excess; /* paid beyond what was received: in no amount of the payment */
     struct str reason, requested_by, approved_by;
     struct refund r;
 };

@@ -24,7 +24,7 @@ struct channel_key {
 struct channel {
     UT_hash_handle hh;
     struct channel_key key;
-    struct hub *hub;
+    struct hub *hub; /* NULL: it has gone while this was reading */
     struct list sockets;
     int32_t seq; /* events up to here were sent to those who wanted them */
     bool reading, again;
@@ -37,12 +37,19 @@ struct hub {
     struct flow *flow;
     struct channel *channels;
     struct timer net;
-    bool net_reading;
+    struct net *net_read; /* under way */
+    int64_t net_cast_us;  /* monotonic */
     uint32_t net_round; /* counts up with every walk over all channels */
     int n_sockets;
     loop_fn *drained;
     void *drained_ctx;
     struct later later;
+};
+
+/* A walk over the channels, one statement of it. */
+struct net {
+    struct hub *hub; /* NULL: it has gone */
+    bool more;
 };
 
 static void refresh(struct channel *c);
@@ -62,7 +69,8 @@ static void drop_if_unused(struct channel *c)
 {
     if (c->sockets.n > 0 || c->reading)
         return;
-    HASH_DELETE(hh, c->hub->channels, c);
+    if (c->hub != NULL)
+        HASH_DELETE(hh, c->hub->channels, c);
     arena_free(&c->arena);
     free(c);
 }
@@ -173,6 +181,8 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
 {
     struct channel *c = ctx;
     struct str person = STR("");
+    if (c->hub == NULL)
+        err = ERR(CANCELED, "the hub has gone");
     if (!err_is(err))
         err = record_person(c->hub->flow, &c->rec, &c->arena, &person);
     if (!err_is(err)) {
@@ -186,6 +196,8 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
 static void payment_read(void *ctx, struct err err, const struct rows *r)
 {
     struct channel *c = ctx;
+    if (c->hub == NULL)
+        err = ERR(CANCELED, "the hub has gone");
     if (!err_is(err))
         err = payment_record_read(r, &c->arena, &c->rec);
     if (err_is(err)) {
@@ -233,33 +245,39 @@ static void message(void *ctx, struct str payload)
 static void gap(void *ctx)
 {
     struct hub *h = ctx;
-    if (!h->net_reading)
+    if (h->net_read == NULL)
         timer_set(h->flow->loop, &h->net, 0, cast_net, h);
 }
 
 /* ---- the net ---- */
 
-static void plan_net(struct hub *h, bool more)
+/* Rings every second, since Redis may go at any moment; while it is there most rings pass by. */
+static void net_due(void *ctx)
 {
+    struct hub *h = ctx;
     bool hints = h->flow->redis != NULL && redis_up(h->flow->redis);
-    if (h->drained == NULL)
-        timer_set(h->flow->loop, &h->net,
-                  more    ? 0
-                  : hints ? NET_US
-                          : NET_WITHOUT_REDIS_US,
-                  cast_net, h);
+    if (hints && loop_mono_us(h->flow->loop) - h->net_cast_us < NET_US)
+        timer_set(h->flow->loop, &h->net, NET_WITHOUT_REDIS_US, net_due, h);
+    else
+        cast_net(h);
 }
 
-struct net {
-    struct hub *hub;
-    bool more;
-};
+static void plan_net(struct hub *h, bool more)
+{
+    if (h->drained == NULL)
+        timer_set(h->flow->loop, &h->net, more ? 0 : NET_WITHOUT_REDIS_US,
+                  more ? cast_net : net_due, h);
+}
 
 static void netted(void *ctx, struct err err, const struct rows *r)
 {
     struct net *n = ctx;
     struct hub *h = n->hub;
-    h->net_reading = false;
+    if (h == NULL) {
+        free(n);
+        return;
+    }
+    h->net_read = NULL;
     h->flow->busy--;
     for (size_t i = 0; !err_is(err) && i < rows_n(r); i++) {
         struct channel *c = find(h, rows_uuid(r, i, 0), rows_uuid(r, i, 1));
@@ -278,6 +296,7 @@ static void cast_net(void *ctx)
     struct buf list[3];
     size_t count = 0;
     char id[UUID_TEXT];
+    h->net_cast_us = loop_mono_us(h->flow->loop);
     if (n == NULL) {
         plan_net(h, false);
         return;
@@ -302,7 +321,7 @@ static void cast_net(void *ctx)
     n->more = c != NULL;
     if (!n->more)
         h->net_round++;
-    h->net_reading = true;
+    h->net_read = n;
     h->flow->busy++;
     struct value params[] = {V_TEXT(buf_view(&list[0])), V_TEXT(buf_view(&list[1])),
                              V_TEXT(buf_view(&list[2]))};
@@ -351,9 +370,13 @@ void hub_free(struct hub *h)
         while ((k = list_pop(&c->sockets)) != NULL)
             socket_free(socket_of_seat(LIST_ITEM(k, struct socket_seat, link)));
         HASH_DELETE(hh, h->channels, c);
-        arena_free(&c->arena);
-        free(c);
+        c->hub = NULL;
+        drop_if_unused(c); /* or by its read, which the store ends */
     }
+    if (h->net_read != NULL)
+        h->net_read->hub = NULL;
+    timer_off(h->flow->loop, &h->net);
+    loop_later_off(h->flow->loop, &h->later);
     free(h);
 }
 

@@ -9,7 +9,7 @@ static const struct {
     bool by_customer;
     const char *message;
 } codes[FAILURE_N_CODES] = {
-#define X(name, word, advice, customer, message)                                                   \
+#define X(name, word, advice, customer, message) \
     [FAILURE_##name] = {word, ADVICE_##advice, customer, message},
     FAILURE_CODES(X)
 #undef X

@@ -7,41 +7,41 @@
 
 /* Why a payment ended without money, in one catalogue for all providers.
  * X(NAME, word, advice, the customer refused or cannot pay, message for people) */
-#define FAILURE_CODES(X)                                                                           \
-    X(NONE, "", NONE, 0, "")                                                                       \
-    X(INSUFFICIENT_FUNDS, "insufficient_funds", RETRY_LATER, 1,                                    \
-      "The customer's balance is too low.")                                                        \
-    X(WRONG_PIN, "wrong_pin", RETRY_NOW, 1, "The customer entered a wrong PIN.")                   \
-    X(CANCELLED_BY_CUSTOMER, "cancelled_by_customer", RETRY_NOW, 1,                                \
-      "The customer cancelled the request.")                                                       \
-    X(CUSTOMER_TIMEOUT, "customer_timeout", RETRY_NOW, 1, "The customer did not answer in time.")  \
-    X(CUSTOMER_UNREACHABLE, "customer_unreachable", RETRY_LATER, 1,                                \
-      "The customer's phone could not be reached.")                                                \
-    X(CUSTOMER_BLOCKED, "customer_blocked", USE_OTHER_METHOD, 1,                                   \
-      "The customer's account is blocked.")                                                        \
-    X(LIMIT_EXCEEDED, "limit_exceeded", USE_OTHER_METHOD, 1,                                       \
-      "The amount is beyond a limit of the customer or the provider.")                             \
-    X(AMOUNT_INVALID, "amount_invalid", FIX_CONFIGURATION, 0,                                      \
-      "The provider does not take this amount.")                                                   \
-    X(DUPLICATE, "duplicate", RETRY_LATER, 0, "The provider saw the same request moments ago.")    \
-    X(PROVIDER_BUSY, "provider_busy", RETRY_LATER, 0, "The provider is busy.")                     \
-    X(PROVIDER_UNAVAILABLE, "provider_unavailable", RETRY_LATER, 0,                                \
-      "The provider is not available.")                                                            \
-    X(PROVIDER_ERROR, "provider_error", RETRY_LATER, 0, "The provider reported an error.")         \
-    X(CONFIGURATION, "configuration", FIX_CONFIGURATION, 0,                                        \
-      "The provider refused the merchant's settings.")                                             \
-    X(DECLINED, "declined", USE_OTHER_METHOD, 1, "The payment was declined.")                      \
-    X(INTEGRITY, "integrity_failure", DO_NOT_RETRY, 0,                                             \
-      "The provider reported another amount or currency than was asked for.")                      \
-    X(UNKNOWN_OUTCOME, "unknown_outcome", DO_NOT_RETRY, 0,                                         \
+#define FAILURE_CODES(X)                                                                          \
+    X(NONE, "", NONE, 0, "")                                                                      \
+    X(INSUFFICIENT_FUNDS, "insufficient_funds", RETRY_LATER, 1,                                   \
+      "The customer's balance is too low.")                                                       \
+    X(WRONG_PIN, "wrong_pin", RETRY_NOW, 1, "The customer entered a wrong PIN.")                  \
+    X(CANCELLED_BY_CUSTOMER, "cancelled_by_customer", RETRY_NOW, 1,                               \
+      "The customer cancelled the request.")                                                      \
+    X(CUSTOMER_TIMEOUT, "customer_timeout", RETRY_NOW, 1, "The customer did not answer in time.") \
+    X(CUSTOMER_UNREACHABLE, "customer_unreachable", RETRY_LATER, 1,                               \
+      "The customer's phone could not be reached.")                                               \
+    X(CUSTOMER_BLOCKED, "customer_blocked", USE_OTHER_METHOD, 1,                                  \
+      "The customer's account is blocked.")                                                       \
+    X(LIMIT_EXCEEDED, "limit_exceeded", USE_OTHER_METHOD, 1,                                      \
+      "The amount is beyond a limit of the customer or the provider.")                            \
+    X(AMOUNT_INVALID, "amount_invalid", FIX_CONFIGURATION, 0,                                     \
+      "The provider does not take this amount.")                                                  \
+    X(DUPLICATE, "duplicate", RETRY_LATER, 0, "The provider saw the same request moments ago.")   \
+    X(PROVIDER_BUSY, "provider_busy", RETRY_LATER, 0, "The provider is busy.")                    \
+    X(PROVIDER_UNAVAILABLE, "provider_unavailable", RETRY_LATER, 0,                               \
+      "The provider is not available.")                                                           \
+    X(PROVIDER_ERROR, "provider_error", RETRY_LATER, 0, "The provider reported an error.")        \
+    X(CONFIGURATION, "configuration", FIX_CONFIGURATION, 0,                                       \
+      "The provider refused the merchant's settings.")                                            \
+    X(DECLINED, "declined", USE_OTHER_METHOD, 1, "The payment was declined.")                     \
+    X(INTEGRITY, "integrity_failure", DO_NOT_RETRY, 0,                                            \
+      "The provider reported another amount or currency than was asked for.")                     \
+    X(UNKNOWN_OUTCOME, "unknown_outcome", DO_NOT_RETRY, 0,                                        \
       "The provider has not yet said what became of the payment.")
 
-#define FAILURE_ADVICE(X)                                                                          \
-    X(NONE, "")                                                                                    \
-    X(DO_NOT_RETRY, "do_not_retry")                                                                \
-    X(RETRY_NOW, "retry_now")                                                                      \
-    X(RETRY_LATER, "retry_later")                                                                  \
-    X(USE_OTHER_METHOD, "use_other_method")                                                        \
+#define FAILURE_ADVICE(X)                   \
+    X(NONE, "")                             \
+    X(DO_NOT_RETRY, "do_not_retry")         \
+    X(RETRY_NOW, "retry_now")               \
+    X(RETRY_LATER, "retry_later")           \
+    X(USE_OTHER_METHOD, "use_other_method") \
     X(FIX_CONFIGURATION, "fix_configuration")
 
 enum failure_code {

@@ -75,6 +75,19 @@ struct err fee_compute(const struct fee_schedule *schedule, struct money amount,
     return ERR_OK;
 }
 
+struct err fee_round_top(struct fee *fee)
+{
+    struct fee f = *fee;
+    int64_t unit = 1;
+    for (int i = 0; i < currency_exponent(f.net.currency); i++)
+        unit *= 10;
+    f.fee.minor = (f.fee.minor + unit / 2) / unit * unit; /* at most MONEY_MAX and a half */
+    if (!money_add(f.net, f.fee, &f.gross) || f.gross.minor > MONEY_MAX)
+        return ERR(LIMIT, "amount with its fee too large");
+    *fee = f;
+    return ERR_OK;
+}
+
 /* ---- the grammar, from its start down to its words ---- */
 
 static struct err read_clauses(struct reader *in, struct fee_schedule *s)

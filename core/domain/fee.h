@@ -58,4 +58,9 @@ struct err fee_parse(struct str text, uint16_t currency, struct fee_schedule *ou
 struct err fee_compute(const struct fee_schedule *schedule, struct money amount,
                        struct fee *out) MUST_USE;
 
+/* For a provider that takes whole units of the currency only: rounds a fee that was put on top half
+ * up to a whole unit; net, which is what was asked for, stays. ERR_LIMIT as above, `*fee` is then
+ * unchanged. */
+struct err fee_round_top(struct fee *fee) MUST_USE;
+
 #endif

@@ -34,6 +34,8 @@
 #define LEDGER_EVENTS(X)                                                                   \
     X(PAYMENT_RECEIVED, "a payment was completed; fee, cost")                              \
     X(PAYMENT_UNALLOCATED, "money came that is no payment's")                              \
+    X(UNALLOCATED_KEPT, "operators gave it to the merchant")                               \
+    X(UNALLOCATED_RETURNED, "operators gave it back")                                      \
     X(PAYMENT_REVERSED, "the provider took a payment back; fee: as much as is given back") \
     X(REFUND_SETTLED, "a refund was completed; cost")                                      \
     X(REFUND_UNDONE, "a completed refund turned out failed")                               \

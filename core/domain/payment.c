@@ -22,13 +22,14 @@ struct step {
 typedef bool guard_fn(const struct step *s);
 
 static guard_fn may_send, may_send_again, manual, may_confirm, idle, intact, broken, unpaid,
-    expired, expired_idle, expired_open, believed, not_there, lease_over;
+    expired, expired_idle, expired_open, believed, not_there, lease_over, unallocated, acceptable;
 
 #define IN(s) (1u << PAYMENT_##s)
 #define WAITING (IN(PENDING) | IN(REQUIRES_ACTION))
 #define UNDECIDED (IN(PROCESSING) | IN(REQUIRES_ACTION) | IN(IN_RECONCILIATION))
 #define ENDED (IN(FAILED) | IN(EXPIRED) | IN(CANCELLED))
 #define PAID (IN(COMPLETED) | IN(PARTIALLY_REFUNDED) | IN(REFUNDED) | IN(REVERSED))
+#define HELD (IN(COMPLETED) | IN(PARTIALLY_REFUNDED))
 
 enum { PAYMENT_STAY = PAYMENT_N_STATES };
 
@@ -37,6 +38,9 @@ enum { PAYMENT_STAY = PAYMENT_N_STATES };
 #define MONEY_WRONG POSTING_UNALLOCATED, EXCEPTION_INTEGRITY
 #define MONEY_TWICE POSTING_UNALLOCATED, EXCEPTION_DOUBLE_SUCCESS
 #define MONEY_UNKNOWN POSTING_NONE, EXCEPTION_STUCK
+#define MONEY_KEPT POSTING_KEPT, EXCEPTION_NONE
+#define MONEY_RETURNED POSTING_RETURNED, EXCEPTION_NONE
+#define MONEY_REVERSED POSTING_REVERSED, EXCEPTION_REVERSED
 
 /* The first row that fits wins. A new state is told by its own notice, and so is each dispatch. */
 struct payment_row {
@@ -78,6 +82,14 @@ static const struct payment_row payment_rows[] = {
     ROW(WAITING,             TICK,           expired_idle,   EXPIRED,           NONE),
     ROW(IN(PROCESSING),      TICK,           expired_idle,   EXPIRED,           NONE),
     ROW(IN(PROCESSING),      TICK,           expired_open,   IN_RECONCILIATION, UNKNOWN),
+    ROW(IN(IN_RECONCILIATION), RESOLVED_PAID,   unpaid,      COMPLETED,         RECEIVED),
+    ROW(IN(IN_RECONCILIATION), RESOLVED_PAID,   acceptable,  COMPLETED,         KEPT),
+    ROW(IN(IN_RECONCILIATION), RESOLVED_UNPAID, unpaid,      FAILED,            NONE),
+    ROW(IN(IN_RECONCILIATION), RESOLVED_UNPAID, unallocated, FAILED,            RETURNED),
+    ROW(PAID | ENDED,        MONEY_KEPT,     acceptable,     STAY,              KEPT),
+    ROW(PAID | ENDED,        MONEY_RETURNED, unallocated,    STAY,              RETURNED),
+    ROW(HELD,                REVERSED,       NULL,           REVERSED,          REVERSED),
+    ROW(IN(REVERSED),        REVERSED,       NULL,           STAY,              NONE),
 };
 /* clang-format on */
 
@@ -89,6 +101,7 @@ static const enum payment_notice notices[PAYMENT_N_STATES] = {
     [PAYMENT_FAILED] = NOTICE_FAILED,
     [PAYMENT_EXPIRED] = NOTICE_EXPIRED,
     [PAYMENT_CANCELLED] = NOTICE_CANCELLED,
+    [PAYMENT_REVERSED] = NOTICE_REVERSED,
 };
 
 #define AT(s) (1u << ATTEMPT_##s)
@@ -121,6 +134,8 @@ static const struct attempt_row attempt_rows[] = {
     MOVE(OPEN,            FAILURE,   believed,   FAILED),
     MOVE(AT(SUBMITTED),   NOT_FOUND, not_there,  EXPIRED),
     MOVE(AT(UNCERTAIN),   NOT_FOUND, not_there,  NOT_FOUND),
+    MOVE(OPEN | UNPAID,   RESOLVED_PAID,   NULL, SUCCEEDED),
+    MOVE(OPEN,            RESOLVED_UNPAID, NULL, FAILED),
 };
 /* clang-format on */
 
@@ -135,9 +150,15 @@ static const char *const attempt_actions[ATTEMPT_N_STATES] = {
     ATTEMPT_STATES(X)
 #undef X
 };
+static const char *const posting_actions[] = {
+    [POSTING_KEPT] = "payment.money_kept",
+    [POSTING_RETURNED] = "payment.money_returned",
+    [POSTING_REVERSED] = NULL,
+};
 static const char *const exception_actions[] = {
     [EXCEPTION_INTEGRITY] = "payment.integrity_failure",
     [EXCEPTION_DOUBLE_SUCCESS] = "payment.double_success",
+    [EXCEPTION_REVERSED] = NULL,
 };
 
 static const struct payment_row *payment_row(const struct step *s);
@@ -145,6 +166,7 @@ static const struct attempt_row *attempt_row(const struct step *s);
 static struct err step_payment(struct step *s);
 static struct err step_dispatch(struct step *s);
 static struct err step_attempt(struct step *s);
+static struct err step_resolved(struct step *s);
 static struct err step_tick(struct step *s);
 static void attempt_move(struct step *s, const struct attempt_row *row);
 static void payment_move(struct step *s, const struct payment_row *row);
@@ -181,7 +203,14 @@ struct err payment_step(struct payment *p, const struct payment_event *ev,
     case PAYMENT_EVENT_NEEDS_CUSTOMER:
     case PAYMENT_EVENT_CANCEL:
     case PAYMENT_EVENT_CONFIRM:
+    case PAYMENT_EVENT_REVERSED:
         e = step_payment(&s);
+        break;
+    case PAYMENT_EVENT_RESOLVED_PAID:
+    case PAYMENT_EVENT_RESOLVED_UNPAID:
+    case PAYMENT_EVENT_MONEY_KEPT:
+    case PAYMENT_EVENT_MONEY_RETURNED:
+        e = step_resolved(&s);
         break;
     case PAYMENT_EVENT_TICK:
         e = step_tick(&s);
@@ -203,8 +232,9 @@ static struct err step_payment(struct step *s)
         return ERR(INVALID_STATE, "not possible in the payment's state");
     if (row->to == PAYMENT_STAY)
         return ERR_OK;
-    if (s->ev->kind == PAYMENT_EVENT_CONFIRM && (s->ev->amount.currency != s->p->amount.currency ||
-                                                 s->ev->amount.minor != s->p->amount.minor))
+    struct money asked = payment_asked(s->p);
+    if (s->ev->kind == PAYMENT_EVENT_CONFIRM &&
+        (s->ev->amount.currency != asked.currency || s->ev->amount.minor != asked.minor))
         return ERR(INVALID, "amount differs");
     payment_move(s, row);
     watch_all(s);
@@ -220,7 +250,7 @@ static struct err step_dispatch(struct step *s)
     s->a = &p->attempts[p->n_attempts++];
     *s->a = (struct attempt){.n = p->n_attempts,
                              .status = ATTEMPT_CREATED,
-                             .amount = p->amount,
+                             .amount = payment_asked(p),
                              .sent_at_us = s->now_us,
                              .next_poll_at_us = TIME_NEVER};
     attempt_move(s, attempt_row(s));
@@ -249,6 +279,25 @@ static struct err step_attempt(struct step *s)
         watch_all(s);
     else
         watch_start(s->p, s->a, s->rules, s->now_us, s->ev->random);
+    return ERR_OK;
+}
+
+/* What operators decided, of the attempt that they named or of the one that is open. */
+static struct err step_resolved(struct step *s)
+{
+    struct payment *p = s->p;
+    s->a = payment_attempt(p, s->ev->attempt);
+    for (int i = 0; i < p->n_attempts && s->a == NULL; i++)
+        if (in(OPEN, (int)p->attempts[i].status))
+            s->a = &p->attempts[i];
+    const struct payment_row *row = payment_row(s);
+    if (row == NULL)
+        return ERR(INVALID_STATE, "there is nothing to resolve");
+    const struct attempt_row *moves = s->a != NULL ? attempt_row(s) : NULL;
+    if (moves != NULL)
+        attempt_move(s, moves);
+    payment_move(s, row);
+    watch_all(s);
     return ERR_OK;
 }
 
@@ -303,6 +352,14 @@ int64_t payment_deadline_us(const struct payment *p, const struct payment_rules 
     return expires && p->expires_at_us < deadline ? p->expires_at_us : deadline;
 }
 
+struct money payment_asked(const struct payment *p)
+{
+    struct money asked = p->amount;
+    if (p->fee_on_top)
+        asked.minor += p->fee_due_minor; /* fee.h keeps the sum below MONEY_MAX */
+    return asked;
+}
+
 struct attempt *payment_attempt(struct payment *p, int n)
 {
     return n >= 1 && n <= p->n_attempts ? &p->attempts[n - 1] : NULL;
@@ -330,23 +387,6 @@ bool attempt_may_move(enum attempt_status from, enum attempt_status to)
         if (in(attempt_rows[i].from, (int)from) && attempt_rows[i].to == to)
             return true;
     return false;
-}
-
-void payment_rules_default(struct payment_rules *r)
-{
-    *r = (struct payment_rules){
-        .prompt_window_us = 90 * US_PER_S,
-        .sending_lease_us = 60 * US_PER_S,
-        .poll = {8,
-                 {15 * US_PER_S, 30 * US_PER_S, 45 * US_PER_S, 60 * US_PER_S, 90 * US_PER_S,
-                  120 * US_PER_S, 180 * US_PER_S, 300 * US_PER_S}},
-        .recon = {7,
-                  {5 * US_PER_MIN, US_PER_HOUR, US_PER_DAY, US_PER_DAY, US_PER_DAY, US_PER_DAY,
-                   US_PER_DAY}},
-        .late_watch = {5,
-                       {5 * US_PER_MIN, 30 * US_PER_MIN, 2 * US_PER_HOUR, 12 * US_PER_HOUR,
-                        24 * US_PER_HOUR}},
-    };
 }
 
 /* ---- rows and guards ---- */
@@ -444,6 +484,17 @@ static bool unpaid(const struct step *s)
     return true;
 }
 
+/* Money came for the attempt that is not the payment's yet. */
+static bool unallocated(const struct step *s)
+{
+    return s->a != NULL && s->a->status == ATTEMPT_SUCCEEDED && s->ev->amount.minor > 0;
+}
+
+static bool acceptable(const struct step *s)
+{
+    return unallocated(s) && s->ev->amount.currency == s->p->amount.currency;
+}
+
 static bool expired(const struct step *s)
 {
     return s->now_us >= s->p->expires_at_us && unpaid(s);
@@ -535,6 +586,7 @@ static void attempt_move(struct step *s, const struct attempt_row *row)
             a->provider_ref[0] = '\0';
         break;
     case PAYMENT_EVENT_SUCCESS:
+    case PAYMENT_EVENT_RESOLVED_PAID:
         a->code = FAILURE_NONE;
         str_copy_c(a->provider_code, sizeof a->provider_code, ev->provider_code);
         (void)learn(a->receipt, sizeof a->receipt, ev->receipt);
@@ -545,6 +597,8 @@ static void attempt_move(struct step *s, const struct attempt_row *row)
         break;
     }
     a->answered_at_us = s->now_us;
+    if (in(PAID, (int)s->p->status) && a->answered_at_us == s->p->completed_at_us)
+        a->answered_at_us++; /* a second success at the same moment is still the second */
     learn_reference(s);
 }
 
@@ -552,8 +606,10 @@ static void post(struct step *s, enum payment_posting posting)
 {
     struct payment_effects *out = s->out;
     struct money amount = s->ev->amount;
-    if (amount.currency == 0)
-        amount = s->a != NULL ? s->a->amount : s->p->amount;
+    if (posting == POSTING_REVERSED)
+        amount = (struct money){s->p->received_minor - s->p->refunded_minor, s->p->amount.currency};
+    else if (amount.currency == 0)
+        amount = s->a != NULL ? s->a->amount : payment_asked(s->p);
     if (posting == POSTING_NONE || amount.minor <= 0 || !currency_known(amount.currency))
         return;
     out->posting = posting;
@@ -576,14 +632,30 @@ static void fail(struct step *s)
     str_copy_c(p->failure_message, sizeof p->failure_message, s->ev->message);
 }
 
+/* From now on this attempt is the one that counts: no other success has its moment. */
+static void count(struct step *s)
+{
+    struct payment *p = s->p;
+    for (int i = 0; i < p->n_attempts; i++) {
+        const struct attempt *other = &p->attempts[i];
+        if (other != s->a && other->status == ATTEMPT_SUCCEEDED &&
+            other->answered_at_us == p->completed_at_us)
+            p->completed_at_us++;
+    }
+    s->a->answered_at_us = p->completed_at_us;
+}
+
 static void complete(struct step *s, bool late)
 {
     struct payment *p = s->p;
     p->late = late;
     p->received_minor = s->out->posted.minor;
+    if (!late && s->out->posting == POSTING_RECEIVED && p->fee_due_minor <= p->received_minor)
+        p->fee_minor = p->fee_due_minor;
     p->completed_at_us = s->now_us;
     clear_failure(p, FAILURE_NONE);
     if (s->a != NULL) {
+        count(s);
         memcpy(p->receipt, s->a->receipt, sizeof p->receipt);
         memcpy(p->provider_ref, s->a->provider_ref, sizeof p->provider_ref);
     } else {
@@ -608,7 +680,9 @@ static void payment_move(struct step *s, const struct payment_row *row)
     post(s, row->posting);
     s->out->changed = true;
     s->out->exception = row->exception;
-    s->out->action = told ? payment_actions[to] : exception_actions[row->exception];
+    s->out->action = told                               ? payment_actions[to]
+                     : row->exception != EXCEPTION_NONE ? exception_actions[row->exception]
+                                                        : posting_actions[row->posting];
     if (row->to == PAYMENT_STAY)
         return;
     p->status = to;

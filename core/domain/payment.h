@@ -41,21 +41,26 @@
     X(NOT_FOUND, "not_found", 1)
 
 /* What happens to a payment. The letter tells whose word it is. */
-#define PAYMENT_EVENTS(X)                                                               \
-    X(DISPATCH, "dispatch")             /* we: an attempt is about to be sent */        \
-    X(CANNOT_SEND, "cannot_send")       /* we: no request can be built */               \
-    X(NEEDS_CUSTOMER, "needs_customer") /* we: a person has to act (manual methods) */  \
-    X(CANCEL, "cancel")                 /* merchant */                                  \
-    X(CONFIRM, "confirm")               /* merchant: a manual method was collected */   \
-    X(ACCEPTED, "accepted")             /* answer: prompt queued, provider_ref known */ \
-    X(REFUSED, "refused")               /* answer: definitely not taken */              \
-    X(AMBIGUOUS, "ambiguous")           /* no usable answer: may have been taken */     \
-    X(SUCCESS, "success")               /* callback or query: paid */                   \
-    X(FAILURE, "failure")               /* callback or query: ended unpaid */           \
-    X(STILL_PENDING, "still_pending")   /* query: not decided */                        \
-    X(UNREACHABLE, "unreachable")       /* query: nothing certain was said */           \
-    X(NOT_FOUND, "not_found")           /* query: unknown to the provider */            \
-    X(TICK, "tick")                     /* time: a deadline may have passed */
+#define PAYMENT_EVENTS(X)                                                                      \
+    X(DISPATCH, "dispatch")               /* we: an attempt is about to be sent */             \
+    X(CANNOT_SEND, "cannot_send")         /* we: no request can be built */                    \
+    X(NEEDS_CUSTOMER, "needs_customer")   /* we: a person has to act (manual methods) */       \
+    X(CANCEL, "cancel")                   /* merchant */                                       \
+    X(CONFIRM, "confirm")                 /* merchant: a manual method was collected */        \
+    X(ACCEPTED, "accepted")               /* answer: prompt queued, provider_ref known */      \
+    X(REFUSED, "refused")                 /* answer: definitely not taken */                   \
+    X(AMBIGUOUS, "ambiguous")             /* no usable answer: may have been taken */          \
+    X(SUCCESS, "success")                 /* callback or query: paid */                        \
+    X(FAILURE, "failure")                 /* callback or query: ended unpaid */                \
+    X(STILL_PENDING, "still_pending")     /* query: not decided */                             \
+    X(UNREACHABLE, "unreachable")         /* query: nothing certain was said */                \
+    X(NOT_FOUND, "not_found")             /* query: unknown to the provider */                 \
+    X(RESOLVED_PAID, "resolved_paid")     /* operators: it was paid, with evidence */          \
+    X(RESOLVED_UNPAID, "resolved_unpaid") /* operators: it was not, or was given back */       \
+    X(MONEY_KEPT, "money_kept")           /* operators: unallocated money is the merchant's */ \
+    X(MONEY_RETURNED, "money_returned")   /* operators: unallocated money was given back */    \
+    X(REVERSED, "reversed")               /* provider: took a payment back, unasked */         \
+    X(TICK, "tick")                       /* time: a deadline may have passed */
 
 enum payment_status {
 #define X(name, word, final) PAYMENT_##name,
@@ -128,6 +133,9 @@ struct payment {
     struct money amount;
     int64_t received_minor; /* amount_received, same currency */
     int64_t refunded_minor;
+    int64_t fee_due_minor; /* fixed at creation: taken when it completes, unless late */
+    bool fee_on_top;       /* the customer bears it: he is asked for amount and fee_due */
+    int64_t fee_minor;     /* taken; amount_received less this is the merchant's */
     bool late; /* completed after failed, expired or cancelled */
     enum status_source source;
     enum failure_code failure;
@@ -161,9 +169,10 @@ struct payment_event {
     enum payment_event_kind kind;
     int attempt; /* n of the attempt that it is about; 0: none (CANCEL, CONFIRM, TICK …) */
     enum status_source source; /* SUCCESS, FAILURE, CONFIRM … */
-    struct money amount;    /* SUCCESS, CONFIRM: reported; currency 0: the provider does not say */
-    enum failure_code code; /* REFUSED, FAILURE, CANNOT_SEND */
-    bool sure;              /* FAILURE: believed before the prompt window ends */
+    struct money amount;       /* SUCCESS, CONFIRM: reported; currency 0: the provider does not say.
+                                  RESOLVED_…, MONEY_…: what is unallocated of the attempt; 0: nothing */
+    enum failure_code code;    /* REFUSED, FAILURE, CANNOT_SEND */
+    bool sure;                 /* FAILURE: believed before the prompt window ends */
     struct str provider_ref, receipt, provider_code, message; /* "" if not said */
     uint32_t random;                                          /* for jitter */
 };
@@ -179,6 +188,7 @@ enum payment_notice {
     NOTICE_EXPIRED,
     NOTICE_CANCELLED,
     NOTICE_IN_RECONCILIATION,
+    NOTICE_REVERSED,
     NOTICE_UPDATED, /* facts were added to a final payment: a receipt that came later */
 };
 /* "payment.initiated" …; NULL for NONE. */
@@ -188,13 +198,17 @@ enum payment_posting {
     POSTING_NONE,
     POSTING_RECEIVED,    /* Dr provider_receivable / Cr merchant_pending, journal = payment */
     POSTING_UNALLOCATED, /* Dr provider_receivable / Cr unallocated, journal = attempt */
+    POSTING_KEPT,        /* Dr unallocated / Cr merchant_pending, journal = exception item */
+    POSTING_RETURNED,    /* Dr unallocated / Cr provider_receivable, journal = exception item */
+    POSTING_REVERSED,    /* what was received and not refunded goes back, journal = payment */
 };
 
 enum payment_exception {
     EXCEPTION_NONE,
     EXCEPTION_INTEGRITY,
     EXCEPTION_DOUBLE_SUCCESS,
-    EXCEPTION_STUCK
+    EXCEPTION_STUCK,
+    EXCEPTION_REVERSED
 };
 const char *payment_exception_word(enum payment_exception e);
 
@@ -228,6 +242,8 @@ int64_t payment_deadline_us(const struct payment *p, const struct payment_rules 
 bool payment_may_move(enum payment_status from, enum payment_status to);
 bool attempt_may_move(enum attempt_status from, enum attempt_status to);
 
+/* What the customer is asked for: `amount`, and the fee where he bears it. */
+struct money payment_asked(const struct payment *p);
 /* The attempt with that n, NULL if there is none. */
 struct attempt *payment_attempt(struct payment *p, int n);
 /* No attempt is in a state in which money may still move. */

@@ -41,6 +41,7 @@ static const char *const notice_types[] = {
     [NOTICE_EXPIRED] = "payment.expired",
     [NOTICE_CANCELLED] = "payment.cancelled",
     [NOTICE_IN_RECONCILIATION] = "payment.in_reconciliation",
+    [NOTICE_REVERSED] = "payment.reversed",
     [NOTICE_UPDATED] = "payment.updated",
 };
 
@@ -49,6 +50,7 @@ static const char *const exception_words[] = {
     [EXCEPTION_INTEGRITY] = "integrity_failure",
     [EXCEPTION_DOUBLE_SUCCESS] = "double_success",
     [EXCEPTION_STUCK] = "stuck",
+    [EXCEPTION_REVERSED] = "reversed",
 };
 
 const char *payment_status_word(enum payment_status s)

@@ -100,3 +100,20 @@ bool watch_put_off(const struct payment *p, struct attempt *a, const struct paym
     a->next_poll_at_us = next;
     return true;
 }
+
+void payment_rules_default(struct payment_rules *r)
+{
+    *r = (struct payment_rules){
+        .prompt_window_us = 90 * US_PER_S,
+        .sending_lease_us = 60 * US_PER_S,
+        .poll = {8,
+                 {15 * US_PER_S, 30 * US_PER_S, 45 * US_PER_S, 60 * US_PER_S, 90 * US_PER_S,
+                  120 * US_PER_S, 180 * US_PER_S, 300 * US_PER_S}},
+        .recon = {7,
+                  {5 * US_PER_MIN, US_PER_HOUR, US_PER_DAY, US_PER_DAY, US_PER_DAY, US_PER_DAY,
+                   US_PER_DAY}},
+        .late_watch = {5,
+                       {5 * US_PER_MIN, 30 * US_PER_MIN, 2 * US_PER_HOUR, 12 * US_PER_HOUR,
+                        24 * US_PER_HOUR}},
+    };
+}

@@ -70,21 +70,39 @@ static void refuse(void *ctx)
     free(r);
 }
 
+/* The word behind the token, which says to the gateway what the callback is about. */
+static bool kind_fine(struct str kind)
+{
+    for (size_t i = 0; i < kind.n; i++)
+        if (kind.p[i] < 'a' || kind.p[i] > 'z')
+            return false;
+    return kind.n <= 16;
+}
+
+/* Of the kind as well: a body says different things at different URLs. */
+static void digest_of(struct str kind, struct str body, uint8_t out[SHA256_LEN])
+{
+    const struct str parts[] = {body, STR("."), kind};
+    sha256(parts, kind.n > 0 ? COUNT_OF(parts) : 1, out);
+}
+
 static struct err fill(struct receive *r, const struct callback_input *in)
 {
     struct flow *f = r->flow;
     struct uuid subject, merchant;
+    struct str kind = in->token, token = STR_NULL;
+    (void)str_split(&kind, '.', &token);
     for (size_t i = 0; gateways[i] != NULL && r->gateway == NULL; i++)
         if (gateways[i]->callback_parse != NULL &&
-            callback_token_read(f->vault, gateways[i]->name, in->token, &subject, &merchant))
+            callback_token_read(f->vault, gateways[i]->name, token, &subject, &merchant))
             r->gateway = gateways[i];
-    if (r->gateway == NULL)
+    if (r->gateway == NULL || !kind_fine(kind))
         return ERR(UNAUTHENTICATED, "callback token");
     crash_point(CRASH_CALLBACK_RECEIVED);
     int n;
     uint8_t digest[SHA256_LEN];
     struct uuid payment = attempt_payment(subject, &n), id = random_uuid(loop_wall_us(f->loop));
-    sha256_one(in->body, digest);
+    digest_of(kind, in->body, digest);
     struct buf sealed;
     buf_init(&sealed, in->body.n + 256);
     struct err err =
@@ -103,6 +121,7 @@ static struct err fill(struct receive *r, const struct callback_input *in)
         .provider = str_c(r->gateway->name),
         .payment_id = payment,
         .attempt_n = (int16_t)n,
+        .kind = kind.n > 0 ? arena_dup(&r->arena, kind) : STR(""),
         .peer = arena_dup(&r->arena, in->peer),
         .ip_ok = in->ip_ok,
         .raw = raw,
@@ -166,7 +185,7 @@ struct process {
     bool ip_ok;
     const struct gateway *gateway;
     struct arena arena;
-    struct str dedupe_key;
+    struct str dedupe_key, kind;
     struct payment_record rec;
     struct gw_result said;
     struct payment_event event;
@@ -366,8 +385,14 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
         refund_run(f, merchant, refund, NULL, NULL);
 }
 
+/* What comes from a strange address is not believed, neither that money moved nor that it did not:
+ * after a failure the next rail is opened. The polls decide, whose answers may come by this way. */
 static void hear_refund(struct process *p)
 {
+    if (!p->ip_ok) {
+        close_with(p, "ignored", "address", NULL);
+        return;
+    }
     if (p->said.verdict != GW_SUCCEEDED && p->said.verdict != GW_FAILED) {
         close_with(p, "processed", "undecided", NULL); /* the polls decide */
         return;
@@ -394,7 +419,7 @@ static void hear_refund(struct process *p)
 
 static struct err parse(struct process *p, struct str raw)
 {
-    struct gw_callback in = {.body = raw};
+    struct gw_callback in = {.body = raw, .kind = p->kind};
     bool refund = id_is_refund(p->payment);
     if (p->gateway == NULL || (refund && p->gateway->refund_callback_parse == NULL))
         return ERR(PARSE, "no such gateway");
@@ -415,7 +440,7 @@ static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
         judge(p);
 }
 
-enum { IN_DEDUPE, IN_PROVIDER, IN_PAYMENT, IN_ATTEMPT, IN_STATE, IN_IP_OK, IN_RAW };
+enum { IN_DEDUPE, IN_PROVIDER, IN_PAYMENT, IN_ATTEMPT, IN_KIND, IN_STATE, IN_IP_OK, IN_RAW };
 
 static void loaded(void *ctx, struct err err, const struct rows *rows)
 {
@@ -430,6 +455,7 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
     p->gateway = gateway_find(rows_str(rows, 0, IN_PROVIDER));
     p->payment = rows_uuid(rows, 0, IN_PAYMENT);
     p->attempt = (int)rows_i64(rows, 0, IN_ATTEMPT);
+    p->kind = arena_dup(&p->arena, rows_str(rows, 0, IN_KIND));
     p->ip_ok = rows_bool(rows, 0, IN_IP_OK);
     if (!str_eq(state, STR("received")) && !str_eq(state, STR("retry"))) {
         close_with(p, "processed", "again", NULL);

@@ -7,7 +7,7 @@
  * (contract.md, section 6). */
 
 struct callback_input {
-    struct str token;
+    struct str token; /* with the kind, if any, behind a dot */
     struct str body;
     struct str peer; /* address, for the record */
     bool ip_ok;      /* from an address that the account expects */

@@ -1,9 +1,11 @@
 /* The create request. Happy path: RESERVE (payment, attempt, idempotency record: durable), SEND,
- * RECORD, DONE; a manual method has nothing to send.
+ * RECORD, DONE; a manual method has nothing to send. What reli takes is mostly known; else PRICE
+ * asks.
  *
  * Ways to fail: the key is known (LOOKUP: replay, wait, recover or refuse); the reference is taken
  * (OWNER: its owner ended without money and hands it over, or 409, cached); a random word is taken
- * (new one, once more); the database is away before the reservation (nothing has happened) or after
+ * (new one, once more); the provider does not take the amount with its fee (422, unless the key has
+ * an answer already: LOOKUP); the database is away before the reservation (nothing has happened) or after
  * the provider was asked (the client is told 202, the record is tried again, and the attempt's
  * lease sees to the rest). */
 #include "core/flow/charge.h"
@@ -17,6 +19,7 @@
 #include "core/crypto/random.h"
 #include "core/domain/reference.h"
 #include "core/flow/fanout.h"
+#include "core/flow/fee_terms.h"
 #include "core/flow/move.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
@@ -27,6 +30,7 @@ enum { CHARGE_ARENA = 3 * 1024 * 1024, RESERVE_TRIES = 5, BODY_MAX = 2 * 1024 * 
     X(LOOKUP, "lookup")   \
     X(RECOVER, "recover") \
     X(RELEASE, "release") \
+    X(PRICE, "price")     \
     X(RESERVE, "reserve") \
     X(OWNER, "owner")     \
     X(REFUSE, "refuse")   \
@@ -51,7 +55,8 @@ static const uint32_t state_next[] = {
     [CHARGE_LOOKUP] = TO(LOOKUP) | TO(RECOVER) | TO(RELEASE) | TO(RESERVE) | TO(SEND) | TO(DONE),
     [CHARGE_RECOVER] = TO(DONE),
     [CHARGE_RELEASE] = TO(RESERVE) | TO(DONE),
-    [CHARGE_RESERVE] = TO(LOOKUP) | TO(RESERVE) | TO(OWNER) | TO(SEND) | TO(DONE),
+    [CHARGE_PRICE] = TO(RESERVE) | TO(DONE),
+    [CHARGE_RESERVE] = TO(LOOKUP) | TO(PRICE) | TO(RESERVE) | TO(OWNER) | TO(SEND) | TO(DONE),
     [CHARGE_OWNER] = TO(RESERVE) | TO(REFUSE) | TO(DONE),
     [CHARGE_REFUSE] = TO(DONE),
     [CHARGE_SEND] = TO(RECORD),
@@ -74,6 +79,11 @@ struct charge {
     struct str person;
     struct str snapshot; /* of the last event made at the reservation */
     const struct flow_account *account;
+    int32_t fee_version; /* of the terms; -1: not known yet */
+    int64_t fee_minor;
+    bool fee_on_top;
+    bool too_dear; /* with its fee, which the customer bears */
+    bool looked;   /* whether the key is known */
     struct create_unit unit;
     struct uuid previous_owner;
     bool held; /* the idempotency record is ours already */
@@ -386,6 +396,69 @@ static void owner(struct charge *c)
 
 /* ---- the reservation ---- */
 
+/* What reli takes is fixed here: the terms may be others when the payment completes. */
+static void set_fee(struct charge *c, const struct fee_terms *terms)
+{
+    const struct gateway *g = c->in.gateway;
+    struct fee fee;
+    c->fee_version = terms->version;
+    if (terms->version == 0)
+        return;
+    struct err err = fee_compute(&terms->schedule, c->in.amount, &fee);
+    c->fee_on_top = terms->schedule.payer == FEE_PAYER_CUSTOMER;
+    if (!err_is(err) && c->fee_on_top && g->whole_units)
+        err = fee_round_top(&fee);
+    c->too_dear = err_is(err) || (g->max_minor > 0 && fee.gross.minor > g->max_minor);
+    if (!c->too_dear)
+        c->fee_minor = fee.fee.minor;
+}
+
+static void priced(void *ctx, struct err err, const struct fee_terms *terms)
+{
+    struct charge *c = ctx;
+    if (err_is(err)) {
+        end_with(c, err, STR_NULL);
+        return;
+    }
+    set_fee(c, terms);
+    enter(c, CHARGE_RESERVE);
+    reserve(c);
+}
+
+/* False: it is being asked for. */
+static bool price(struct charge *c)
+{
+    struct flow *f = c->flow;
+    uint16_t currency = c->in.amount.currency;
+    if (c->fee_version >= 0)
+        return true;
+    const struct fee_terms *terms = fee_terms_known(f, c->in.merchant, c->in.live, currency);
+    if (terms != NULL) {
+        set_fee(c, terms);
+        return true;
+    }
+    enter(c, CHARGE_PRICE);
+    fee_terms_start(f, c->in.merchant, c->in.live, currency, priced, c);
+    return false;
+}
+
+/* A replay does not depend on what is taken now. */
+static void refuse_amount(struct charge *c)
+{
+    struct charge_result result = {
+        .amount_bad = true,
+        .detail = STR("With the fee, which the customer bears, the provider does not take it."),
+    };
+    if (c->in.idem_key.p != NULL && !c->looked) {
+        c->looked = true;
+        enter(c, CHARGE_LOOKUP);
+        lookup(c);
+        return;
+    }
+    reply(c, ERR(VALIDATION, NULL), &result);
+    end(c);
+}
+
 static struct uuid payment_id(const struct charge *c)
 {
     struct uuid id = random_uuid(loop_wall_us(c->flow->loop));
@@ -417,7 +490,7 @@ static struct str callback_url(struct charge *c)
 static struct gw_charge provider_charge(struct charge *c)
 {
     return (struct gw_charge){
-        .amount = c->in.amount,
+        .amount = payment_asked(&c->rec.p),
         .phone = c->in.phone.p != NULL ? c->in.phone : STR(""),
         .pay_code = c->rec.pay_code,
         .description = c->in.description.p != NULL ? c->in.description : STR(""),
@@ -441,12 +514,14 @@ static struct err try_build(struct charge *c)
 
 static struct str next_action(struct charge *c, const struct gateway *g)
 {
-    char at[TIME_TEXT];
+    char at[TIME_TEXT], amount[MONEY_TEXT];
+    money_text(payment_asked(&c->rec.p), amount);
     if (g->manual)
-        return arena_fmt(&c->arena, "{\"type\":\"%s\",\"reference\":\"%.*s\"}", g->action,
-                         STR_ARG(c->rec.pay_code));
+        return arena_fmt(&c->arena, "{\"type\":\"%s\",\"amount\":\"%s\",\"reference\":\"%.*s\"}",
+                         g->action, amount, STR_ARG(c->rec.pay_code));
     time_text(c->rec.p.created_at_us + g->prompt_window_us, at);
-    return arena_fmt(&c->arena, "{\"type\":\"%s\",\"expires_at\":\"%s\"}", g->action, at);
+    return arena_fmt(&c->arena, "{\"type\":\"%s\",\"amount\":\"%s\",\"expires_at\":\"%s\"}",
+                     g->action, amount, at);
 }
 
 /* One event with its rows. */
@@ -531,6 +606,8 @@ static struct err fill(struct charge *c)
         .callback_url = c->in.callback_url,
         .metadata = c->in.metadata,
         .p = {.amount = c->in.amount,
+              .fee_due_minor = c->fee_minor,
+              .fee_on_top = c->fee_on_top,
               .created_at_us = now,
               .expires_at_us = now + life,
               .updated_at_us = now},
@@ -542,6 +619,7 @@ static struct err fill(struct charge *c)
     TRY(step_twice(c, try_build(c)));
     payment_insert_fill(&c->rec, &c->unit.row);
     c->unit.row.previous_owner = c->previous_owner;
+    c->unit.row.fee_version = c->fee_version;
     c->unit.row.audit_a = c->unit.audits[0].id;
     c->unit.row.audit_b = c->unit.audits[1].id;
     for (int i = 0; i < c->rec.p.n_attempts; i++)
@@ -622,6 +700,12 @@ static void reserved(void *ctx)
 
 static void reserve(struct charge *c)
 {
+    if (!price(c))
+        return;
+    if (c->too_dear) {
+        refuse_amount(c);
+        return;
+    }
     struct err err = fill(c);
     if (err_is(err)) {
         end_with(c, err, STR_NULL);
@@ -748,7 +832,8 @@ static void send(struct charge *c)
     struct err err = gw_charge_start(c->flow->gateways, &c->account->gw, &in, sent, c);
     if (err_is(err)) { /* nothing has left: that much is certain */
         struct gw_result result = {.verdict = GW_REFUSED,
-                                   .code = FAILURE_PROVIDER_UNAVAILABLE,
+                                   .code = err.code == ERR_INVALID ? FAILURE_CONFIGURATION
+                                                                   : FAILURE_PROVIDER_UNAVAILABLE,
                                    .message = str_c(err.what)};
         struct gw_exchange exchange = {.op = GW_OP_CHARGE};
         sent(c, &result, &exchange);
@@ -764,6 +849,7 @@ void charge_start(struct flow *f, const struct charge_input *in, charge_fn *done
     c->done = done;
     c->ctx = ctx;
     c->started_us = loop_mono_us(f->loop);
+    c->fee_version = -1;
     arena_init(&c->arena, CHARGE_ARENA);
     f->busy++;
     struct buf person;

@@ -121,6 +121,33 @@ static struct str attempt_detail(struct move *m)
                      a->provider_code[0] != '\0' ? ", provider code " : "", a->provider_code);
 }
 
+static void add_exception(struct move *m)
+{
+    struct record_exception x = {
+        .kind = m->fx.exception != EXCEPTION_NONE ? payment_exception_word(m->fx.exception)
+                                                  : m->rq.exception,
+        .attempt = m->rq.event.attempt,
+        .waiting = m->fx.posting == POSTING_UNALLOCATED ? m->fx.posted : (struct money){0},
+        .detail = attempt_detail(m),
+    };
+    if (x.kind != NULL)
+        record_exception(m->flow, &m->arena, &m->rec, &x, &m->unit);
+}
+
+/* A payment that leaves reconciliation by evidence takes the question about it along. */
+static void add_resolution(struct move *m, const struct payment *before)
+{
+    struct move_resolution answered = {
+        .resolution = str_c(payment_status_word(m->rec.p.status)),
+        .evidence = str_c(status_source_word(m->rec.p.source)),
+        .by = m->rq.actor,
+    };
+    if (m->rq.resolution != NULL)
+        record_resolution(m->flow, &m->rec, m->rec.id, m->rq.resolution, &m->unit);
+    else if (before->status == PAYMENT_IN_RECONCILIATION && m->rec.p.status != before->status)
+        record_resolution(m->flow, &m->rec, m->rec.id, &answered, &m->unit);
+}
+
 /* Everything that the step says, as rows. */
 static struct err fill(struct move *m, const struct payment *before)
 {
@@ -150,10 +177,10 @@ static struct err fill(struct move *m, const struct payment *before)
         m->unit.n_audits = 1;
         m->unit.row.audit_a = m->unit.audits[0].id;
     }
-    record_posting(&m->arena, rec, &m->fx, &m->unit);
-    if (m->fx.exception != EXCEPTION_NONE)
-        record_exception(f, rec, payment_exception_word(m->fx.exception), attempt_detail(m),
-                         &m->unit);
+    struct uuid item = m->rq.resolution != NULL ? m->rq.resolution->item : UUID_NIL;
+    TRY(record_posting(&m->arena, rec, &m->fx, item, &m->unit));
+    add_exception(m);
+    add_resolution(m, before);
     if (m->rq.answer != NULL)
         add_answer(m);
     if (m->rq.inbound != NULL)

@@ -32,15 +32,22 @@ struct move_call {
     struct str body; /* redacted, plain; sealed here */
 };
 
+/* What operators decided about an exception, which ends with the move. */
+struct move_resolution {
+    struct uuid item; /* nil: whatever of the subject is stuck */
+    struct str resolution, evidence, by;
+};
+
 struct move_request {
     struct uuid merchant, payment;
     struct payment_event event;
     struct str actor;
     const struct payment_record
         *known;                       /* the record to start from, saves the load; NULL: load it */
-    const struct move_answer *answer; /* these three may be NULL */
+    const struct move_answer *answer; /* these four may be NULL */
     const struct move_inbound *inbound;
     const struct move_call *call;
+    const struct move_resolution *resolution;
     const char *exception; /* an operator is to look at it; NULL: none but the step's own */
 };
 

@@ -5,7 +5,10 @@
 #include "core/crypto/random.h"
 #include "core/flow/render.h"
 
-enum { SNAPSHOT_MAX = 256 * 1024 };
+enum {
+    SNAPSHOT_MAX = 256 * 1024,
+    JOURNAL_REVERSED = 15 /* in place of an attempt's n, which is at most PAYMENT_MAX_ATTEMPTS */
+};
 
 struct event_row record_event_of(struct flow *f, const struct payment_record *rec, const char *type,
                                  struct str data)
@@ -60,81 +63,111 @@ void record_audit(struct flow *f, const struct payment_record *rec, enum payment
 }
 
 /* The account's id is a hash of what names it (domain.md, section 5): nobody has to look it up. */
-static struct uuid account_row(struct arena *a, const struct payment_record *rec, const char *type,
-                               struct uuid owner, uint16_t currency, int64_t now_us,
-                               struct account_row *out)
+static struct uuid account_id(const struct account_row *c)
 {
-    char owner_text[UUID_TEXT], currency_code[CURRENCY_TEXT];
+    struct uuid id;
     uint8_t hash[SHA256_LEN];
-    *out = (struct account_row){
-        .merchant_id = rec->merchant,
-        .payment_id = rec->id,
-        .mode = mode_word(rec->live),
-        .type = str_c(type),
-        .owner = arena_dup(a, str_c(uuid_text(owner, owner_text))),
-        .currency = arena_dup(a, str_c(currency_text(currency, currency_code))),
-        .at = now_us,
-    };
-    struct str parts[] = {str_n((const char *)rec->merchant.b, 16),
+    struct str parts[] = {str_n((const char *)c->merchant_id.b, 16),
                           STR("\n"),
-                          out->mode,
+                          c->mode,
                           STR("\n"),
-                          out->type,
+                          c->type,
                           STR("\n"),
-                          out->owner,
+                          c->owner,
                           STR("\n"),
-                          out->currency};
+                          c->currency};
     sha256(parts, COUNT_OF(parts), hash);
-    memcpy(out->id.b, hash, 16);
-    out->id.b[6] = (uint8_t)(0x80 | (out->id.b[6] & 0x0f)); /* UUID version 8: custom */
-    out->id.b[8] = (uint8_t)(0x80 | (out->id.b[8] & 0x3f));
-    return out->id;
+    memcpy(id.b, hash, 16);
+    id.b[6] = (uint8_t)(0x80 | (id.b[6] & 0x0f)); /* UUID version 8: custom */
+    id.b[8] = (uint8_t)(0x80 | (id.b[8] & 0x3f));
+    return id;
 }
 
-void record_transfer(struct arena *a, const struct payment_record *rec,
-                     const struct record_transfer *t, struct move_unit *out)
+/* One row for each account, however many legs name it. */
+static struct uuid account(struct arena *a, const struct payment_record *rec,
+                           enum ledger_account type, uint16_t currency, struct move_unit *out)
 {
-    int64_t now = rec->p.updated_at_us;
-    ASSERT(out->n_transfers == 0); /* one per unit, so far */
-    struct uuid debit =
-        account_row(a, rec, t->debit, t->debit_owner, t->amount.currency, now, &out->accounts[0]);
-    struct uuid credit =
-        account_row(a, rec, t->credit, t->credit_owner, t->amount.currency, now, &out->accounts[1]);
-    out->n_accounts = 2;
-    out->n_transfers = 1;
-    out->row.journal_id = t->journal;
-    out->row.journal_steps = 1;
-    out->transfers[0] = (struct transfer_row){
+    struct str word = str_c(ledger_account_word(type));
+    enum ledger_owner owner = ledger_account_owner(type);
+    char text[UUID_TEXT];
+    for (size_t i = 0; i < out->n_accounts; i++)
+        if (str_eq(out->accounts[i].type, word))
+            return out->accounts[i].id;
+    ASSERT(owner == LEDGER_OWNER_MERCHANT || owner == LEDGER_OWNER_PROVIDER_ACCOUNT);
+    ASSERT(out->n_accounts < COUNT_OF(out->accounts));
+    uuid_text(owner == LEDGER_OWNER_MERCHANT ? rec->merchant : rec->account_id, text);
+    struct account_row *c = &out->accounts[out->n_accounts++];
+    *c = (struct account_row){
         .merchant_id = rec->merchant,
         .payment_id = rec->id,
-        .journal_id = t->journal,
-        .step = 1,
         .mode = mode_word(rec->live),
-        .kind = t->kind,
-        .debit_id = debit,
-        .credit_id = credit,
-        .amount = t->amount.minor,
-        .currency = out->accounts[0].currency,
-        .at = now,
+        .type = word,
+        .owner = arena_dup(a, str_c(text)),
+        .currency = currency_str(currency),
+        .at = rec->p.updated_at_us,
     };
+    c->id = account_id(c);
+    return c->id;
 }
 
-void record_posting(struct arena *a, const struct payment_record *rec,
-                    const struct payment_effects *fx, struct move_unit *out)
+struct err record_journal(struct arena *a, const struct payment_record *rec,
+                          const struct record_journal *j, struct move_unit *out)
 {
-    bool ours = fx->posting == POSTING_RECEIVED;
-    if (fx->posting == POSTING_NONE)
-        return;
-    struct record_transfer t = {
-        .journal = ours ? rec->id : attempt_id(rec->id, fx->posted_attempt),
-        .kind = ours ? STR("payment_received") : STR("payment_unallocated"),
-        .debit = "provider_receivable",
-        .debit_owner = rec->account_id,
-        .credit = ours ? "merchant_pending" : "unallocated",
-        .credit_owner = rec->merchant,
-        .amount = fx->posted,
-    };
-    record_transfer(a, rec, &t, out);
+    struct ledger_amounts amounts = {
+        .gross = j->gross, .fee_minor = j->fee_minor, .first_step = 1};
+    struct ledger_posting posting;
+    TRY(ledger_post(j->event, &amounts, &posting));
+    ASSERT(out->n_transfers == 0 && !uuid_is_nil(j->id));
+    for (int i = 0; i < posting.n; i++) {
+        const struct ledger_transfer *t = &posting.transfers[i];
+        ASSERT(t->state == LEDGER_POSTED);
+        out->transfers[out->n_transfers++] = (struct transfer_row){
+            .merchant_id = rec->merchant,
+            .payment_id = rec->id,
+            .journal_id = j->id,
+            .step = (int16_t)t->step,
+            .mode = mode_word(rec->live),
+            .kind = str_c(t->kind),
+            .debit_id = account(a, rec, t->debit, t->amount.currency, out),
+            .credit_id = account(a, rec, t->credit, t->amount.currency, out),
+            .amount = t->amount.minor,
+            .currency = currency_str(t->amount.currency),
+            .at = rec->p.updated_at_us,
+        };
+    }
+    out->row.journal_id = j->id;
+    out->row.journal_steps = (int16_t)posting.n;
+    return ERR_OK;
+}
+
+struct err record_posting(struct arena *a, const struct payment_record *rec,
+                          const struct payment_effects *fx, struct uuid item, struct move_unit *out)
+{
+    struct record_journal j = {.id = item, .gross = fx->posted};
+    switch (fx->posting) {
+    case POSTING_NONE:
+        return ERR_OK;
+    case POSTING_RECEIVED:
+        j.id = rec->id;
+        j.event = LEDGER_EVENT_PAYMENT_RECEIVED;
+        j.fee_minor = rec->p.fee_minor;
+        break;
+    case POSTING_UNALLOCATED:
+        j.id = attempt_id(rec->id, fx->posted_attempt);
+        j.event = LEDGER_EVENT_PAYMENT_UNALLOCATED;
+        break;
+    case POSTING_KEPT:
+        j.event = LEDGER_EVENT_UNALLOCATED_KEPT;
+        break;
+    case POSTING_RETURNED:
+        j.event = LEDGER_EVENT_UNALLOCATED_RETURNED;
+        break;
+    case POSTING_REVERSED: /* the fee stays taken, as with a refund */
+        j.id = attempt_id(rec->id, JOURNAL_REVERSED);
+        j.event = LEDGER_EVENT_PAYMENT_REVERSED;
+        break;
+    }
+    return record_journal(a, rec, &j, out);
 }
 
 struct err record_call(struct flow *f, struct arena *a, const struct payment_record *rec,
@@ -174,19 +207,42 @@ void record_inbound(const struct move_inbound *inbound, struct move_unit *out)
     out->row.inbound_state = STR("processed");
 }
 
-void record_exception(struct flow *f, const struct payment_record *rec, const char *kind,
-                      struct str detail, struct move_unit *out)
+void record_exception(struct flow *f, struct arena *a, const struct payment_record *rec,
+                      const struct record_exception *x, struct move_unit *out)
 {
     int64_t now = loop_wall_us(f->loop);
+    char currency[CURRENCY_TEXT];
     out->n_exceptions = 1;
     out->exceptions[0] = (struct exception_row){
         .merchant_id = rec->merchant,
         .payment_id = rec->id,
         .id = random_uuid(now),
+        .subject_id = uuid_is_nil(x->refund) ? rec->id : x->refund,
+        .attempt_n = (int16_t)x->attempt,
         .mode = mode_word(rec->live),
-        .kind = str_c(kind),
-        .detail = detail,
+        .kind = str_c(x->kind),
+        .detail = x->detail,
+        .amount = x->waiting.minor,
+        .currency = x->waiting.minor > 0
+                        ? arena_dup(a, str_c(currency_text(x->waiting.currency, currency)))
+                        : STR_NULL,
         .at = now,
+    };
+}
+
+void record_resolution(struct flow *f, const struct payment_record *rec, struct uuid subject,
+                       const struct move_resolution *r, struct move_unit *out)
+{
+    out->n_resolutions = 1;
+    out->resolutions[0] = (struct resolution_row){
+        .merchant_id = rec->merchant,
+        .payment_id = rec->id,
+        .subject_id = subject,
+        .item_id = r->item,
+        .resolution = r->resolution,
+        .evidence = r->evidence,
+        .resolved_by = r->by,
+        .at = loop_wall_us(f->loop),
     };
 }
 

@@ -1,6 +1,7 @@
 #ifndef RELI_FLOW_RECORD_H
 #define RELI_FLOW_RECORD_H
 
+#include "core/domain/ledger.h"
 #include "core/flow/flow.h"
 #include "core/flow/move.h"
 #include "store/kinds.h"
@@ -16,26 +17,38 @@ struct event_row record_event_of(struct flow *f, const struct payment_record *re
                                  struct str data);
 void record_audit(struct flow *f, const struct payment_record *rec, enum payment_status before,
                   const char *action, struct str actor, struct str detail, struct audit_row *out);
-/* Both sides of a posting, and the accounts that it names. */
-void record_posting(struct arena *a, const struct payment_record *rec,
-                    const struct payment_effects *fx, struct move_unit *out);
-/* One transfer between two accounts of the merchant, with the accounts. */
-struct record_transfer {
-    struct uuid journal;
-    struct str kind;
-    const char *debit, *credit; /* account types */
-    struct uuid debit_owner, credit_owner;
-    struct money amount;
+/* What a step posts. `item`: the exception that is resolved with it, nil if none. */
+struct err record_posting(struct arena *a, const struct payment_record *rec,
+                          const struct payment_effects *fx, struct uuid item,
+                          struct move_unit *out) MUST_USE;
+/* The transfers of an event in the books, with the accounts that they name. A journal is written by
+ * one unit, whole, and a unit writes one journal: balances are rolled up by it. */
+struct record_journal {
+    struct uuid id;
+    enum ledger_event event;
+    struct money gross;
+    int64_t fee_minor;
 };
-void record_transfer(struct arena *a, const struct payment_record *rec,
-                     const struct record_transfer *t, struct move_unit *out);
+struct err record_journal(struct arena *a, const struct payment_record *rec,
+                          const struct record_journal *j, struct move_unit *out) MUST_USE;
 /* An exchange with a provider, sealed into the arena. */
 struct err record_call(struct flow *f, struct arena *a, const struct payment_record *rec,
                        const struct move_call *call, struct move_unit *out) MUST_USE;
 /* The callback that is closed with the unit. */
 void record_inbound(const struct move_inbound *inbound, struct move_unit *out);
-void record_exception(struct flow *f, const struct payment_record *rec, const char *kind,
-                      struct str detail, struct move_unit *out);
+/* Something that operators have to look at. */
+struct record_exception {
+    const char *kind;
+    struct uuid refund;   /* that it is about; nil: the payment itself */
+    int attempt;          /* of payment or refund, 0 none */
+    struct money waiting; /* what it has left in `unallocated` */
+    struct str detail;
+};
+void record_exception(struct flow *f, struct arena *a, const struct payment_record *rec,
+                      const struct record_exception *x, struct move_unit *out);
+/* The exceptions that end with the unit. */
+void record_resolution(struct flow *f, const struct payment_record *rec, struct uuid subject,
+                       const struct move_resolution *r, struct move_unit *out);
 /* Opens the person of a payment; "" when there is none (any more). */
 struct err record_person(struct flow *f, const struct payment_record *rec, struct arena *a,
                          struct str *person) MUST_USE;

@@ -42,6 +42,8 @@ struct request {
     struct arena arena;
     int tries;
     bool held; /* the idempotency record is ours */
+    struct uuid holder; /* or it is this one's */
+    int64_t holder_lease_us;
     uint8_t fingerprint[FINGERPRINT_LEN];
     struct idempotency_place place;
     struct uuid op_id, id;
@@ -74,42 +76,53 @@ static void fail(struct request *q, struct err err, const char *detail)
 
 enum { I_FINGERPRINT, I_SUBJECT, I_STATUS, I_PROVIDER_REF, I_PROBLEM, I_LEASE, I_CREATED };
 
-static void replay_event(void *ctx, struct err err, const struct rows *r)
+static void look_up(struct request *q);
+
+static void released(void *ctx, struct err err, const struct rows *rows)
 {
     struct request *q = ctx;
-    size_t next;
-    struct refund_record rec = {0};
-    if (!err_is(err))
-        err = refund_record_read(r, 0, &q->arena, &rec, &next);
+    (void)rows;
+    if (err_is(err))
+        finish(q, err, NULL);
+    else
+        look_up(q);
+}
+
+/* The key is held for a refund that is not there (yet): whoever took it is at work, or died before
+ * anything came of it. */
+static void in_flight(struct request *q)
+{
+    if (q->holder_lease_us > loop_wall_us(q->flow->loop)) {
+        fail(q, ERR(IDEMPOTENCY_IN_PROGRESS, NULL),
+             "Another request with this key is being worked on.");
+        return;
+    }
+    struct value params[] = {V_UUID(q->in.merchant), V_TEXT(mode_word(q->in.live)),
+                             V_TEXT(q->in.idem_key), V_UUID(q->holder)};
+    store_exec(q->flow->store, Q_idempotency_release, params, COUNT_OF(params), released, q);
+}
+
+enum { F_DATA, F_AT };
+
+/* The refund as it was made: what has changed since is not part of the answer. */
+static void replay(void *ctx, struct err err, const struct rows *r)
+{
+    struct request *q = ctx;
     if (err_is(err)) {
         finish(q, err, NULL);
         return;
     }
-    /* the refund as it was made: what changes later is put back */
-    rec.r.status = rec.approved_by.p != NULL || rec.r.status == REFUND_PENDING_APPROVAL
-                       ? REFUND_PENDING_APPROVAL
-                       : REFUND_PENDING;
-    rec.approved_by = STR_NULL;
-    rec.r.n_attempts = 0;
-    rec.r.provider_ref[0] = rec.r.receipt[0] = '\0';
-    rec.r.failure = FAILURE_NONE;
-    rec.r.updated_at_us = rec.r.created_at_us;
-    rec.r.completed_at_us = 0;
-    struct buf b;
-    buf_init(&b, BODY_MAX);
-    struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    render_refund(&w, &rec);
-    jw_close(&w);
-    struct refund_result result = {.http_status = 201,
-                                   .body = buf_view(&b),
-                                   .replayed = true,
-                                   .original_us = rec.r.created_at_us};
-    q->flow->busy--;
-    q->done(q->ctx, b.failed ? ERR(NO_MEMORY, "refund") : ERR_OK, &result);
-    buf_free(&b);
-    arena_free(&q->arena);
-    free(q);
+    if (rows_n(r) == 0) {
+        in_flight(q);
+        return;
+    }
+    struct refund_result result = {
+        .http_status = 201,
+        .body = rows_str(r, 0, F_DATA),
+        .replayed = true,
+        .original_us = rows_time(r, 0, F_AT),
+    };
+    finish(q, ERR_OK, &result);
 }
 
 static void known(void *ctx, struct err err, const struct rows *r)
@@ -136,8 +149,12 @@ static void known(void *ctx, struct err err, const struct rows *r)
                       STR_ARG(names));
         fail(q, ERR(IDEMPOTENCY_KEY_REUSED, NULL), words.p);
     } else {
-        struct value params[] = {V_UUID(q->in.merchant), V_UUID_OPT(UUID_NIL), V_UUID_OPT(subject)};
-        store_read(q->flow->store, Q_refund_get, params, COUNT_OF(params), replay_event, q);
+        q->holder = subject;
+        q->holder_lease_us = rows_time(r, 0, I_LEASE);
+        char text[UUID_TEXT];
+        struct value params[] = {V_UUID(q->in.merchant), V_UUID(q->in.payment),
+                                 V_TEXT(str_c(uuid_text(subject, text)))};
+        store_read(q->flow->store, Q_refund_first, params, COUNT_OF(params), replay, q);
     }
 }
 

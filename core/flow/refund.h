@@ -44,8 +44,9 @@ struct refund_move {
     bool live_only, live; /* with live_only: 404 for the other mode */
     struct refund_event event;
     struct str actor;
-    const struct move_inbound *inbound; /* these two may be NULL */
+    const struct move_inbound *inbound; /* these three may be NULL */
     const struct move_call *call;
+    const struct move_resolution *resolution;
 };
 struct refund_moved {
     const struct payment_record *payment;

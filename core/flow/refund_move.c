@@ -16,10 +16,12 @@ struct step {
     struct refund_move rq;
     struct arena arena;
     int tries;
+    struct uuid payment_id;
     struct payment_record payment;
     struct refund_record refund;
     struct refund_effects fx;
     struct uuid op_id;
+    char our_id[UUID_TEXT]; /* that the event may name */
     bool doubted;
     struct move_unit unit;
     refund_moved_fn *done;
@@ -80,31 +82,46 @@ static const char *exception_word(enum refund_exception e)
         [REFUND_EXCEPTION_REVOKED] = "refund_revoked",
         [REFUND_EXCEPTION_LATE] = "refund_late",
         [REFUND_EXCEPTION_INTEGRITY] = "integrity_failure",
+        [REFUND_EXCEPTION_TWICE] = "double_refund",
     };
     return words[e];
 }
 
-/* The postings of domain.md, section 5: a refund is paid from what the merchant has yet to get. */
-static void post(struct step *s, bool fits)
+/* A refund is paid from what the merchant has yet to get; one beyond what was received, from what
+ * is to be cleared. The first settlement's journal is the refund, what comes later has its own. */
+static struct err post(struct step *s, bool excess)
 {
+    struct record_journal j = {.id = s->op_id, .gross = s->refund.r.amount};
+    switch (s->fx.money) {
+    case REFUND_MONEY_NONE:
+    case REFUND_MONEY_RELEASE:
+        return ERR_OK;
+    case REFUND_MONEY_SETTLE:
+        j.id = s->refund.id;
+        j.event = LEDGER_EVENT_REFUND_SETTLED;
+        break;
+    case REFUND_MONEY_SETTLE_LATE:
+        j.event = excess ? LEDGER_EVENT_REFUND_EXCESS : LEDGER_EVENT_REFUND_SETTLED;
+        break;
+    case REFUND_MONEY_UNDO:
+        j.event = excess ? LEDGER_EVENT_REFUND_EXCESS_UNDONE : LEDGER_EVENT_REFUND_UNDONE;
+        break;
+    }
+    return record_journal(&s->arena, &s->payment, &j, &s->unit);
+}
+
+/* Whether the money is beyond what was received; the payment's amounts then stay. */
+static bool take_money(struct step *s)
+{
+    struct payment_record *p = &s->payment;
     bool undo = s->fx.money == REFUND_MONEY_UNDO;
-    struct uuid journal = s->refund.id;
-    if (s->fx.money != REFUND_MONEY_SETTLE && s->fx.money != REFUND_MONEY_SETTLE_LATE && !undo)
-        return;
-    if (undo) /* a journal of its own: the first one stays as it is */
-        journal.b[15] |= 15;
-    struct record_transfer t = {
-        .journal = journal,
-        .kind = undo   ? STR("refund_undone")
-                : fits ? STR("refund")
-                       : STR("refund_double"),
-        .debit = undo ? "provider_receivable" : "merchant_pending",
-        .debit_owner = undo ? s->payment.account_id : s->payment.merchant,
-        .credit = undo ? "merchant_pending" : "provider_receivable",
-        .credit_owner = undo ? s->payment.merchant : s->payment.account_id,
-        .amount = s->refund.r.amount,
-    };
-    record_transfer(&s->arena, &s->payment, &t, &s->unit);
+    bool excess = undo && s->refund.excess;
+    if (s->fx.money != REFUND_MONEY_NONE && !excess)
+        excess =
+            !payment_take_refund(&p->p, &p->reserved_minor, s->fx.money, s->refund.r.amount.minor);
+    if (s->fx.money != REFUND_MONEY_NONE)
+        s->refund.excess = excess && !undo;
+    return excess;
 }
 
 static struct err add_event(struct step *s)
@@ -142,16 +159,38 @@ static void add_job(struct step *s)
     row->job_lease = now;
 }
 
+static void add_exception(struct step *s, bool fits)
+{
+    struct record_exception x = {
+        .kind = fits ? exception_word(s->fx.exception) : "double_refund",
+        .refund = s->refund.id,
+        .attempt = s->rq.event.attempt,
+    };
+    if (x.kind != NULL)
+        record_exception(s->flow, &s->arena, &s->payment, &x, &s->unit);
+}
+
+/* A refund that leaves reconciliation takes the question about it along. */
+static void add_resolution(struct step *s, const struct refund *before)
+{
+    struct move_resolution answered = {
+        .resolution = str_c(refund_status_word(s->refund.r.status)),
+        .evidence = STR("the outcome is known"),
+        .by = s->rq.actor,
+    };
+    if (s->rq.resolution != NULL)
+        record_resolution(s->flow, &s->payment, s->refund.id, s->rq.resolution, &s->unit);
+    else if (before->status == REFUND_IN_RECONCILIATION && s->refund.r.status != before->status)
+        record_resolution(s->flow, &s->payment, s->refund.id, &answered, &s->unit);
+}
+
 static struct err fill(struct step *s, const struct refund *before, enum payment_status was)
 {
     struct flow *f = s->flow;
     struct payment_record *p = &s->payment;
-    bool fits = true;
     p->op_id = s->op_id;
     p->p.updated_at_us = loop_wall_us(f->loop);
-    if (s->fx.money != REFUND_MONEY_NONE)
-        fits =
-            payment_take_refund(&p->p, &p->reserved_minor, s->fx.money, s->refund.r.amount.minor);
+    bool excess = take_money(s);
     s->unit = (struct move_unit){0};
     struct err err = ERR_OK;
     if (s->fx.notice != REFUND_NOTICE_NONE)
@@ -177,11 +216,10 @@ static struct err fill(struct step *s, const struct refund *before, enum payment
         s->unit.n_audits = 1;
         s->unit.row.audit_a = s->unit.audits[0].id;
     }
-    post(s, fits);
-    if (!fits)
-        record_exception(f, p, "double_refund", STR_NULL, &s->unit);
-    else if (s->fx.exception != REFUND_EXCEPTION_NONE)
-        record_exception(f, p, exception_word(s->fx.exception), STR_NULL, &s->unit);
+    if (!err_is(err))
+        err = post(s, excess);
+    add_exception(s, !s->refund.excess || !excess);
+    add_resolution(s, before);
     if (s->rq.inbound != NULL)
         record_inbound(s->rq.inbound, &s->unit);
     if (!err_is(err) && s->rq.call != NULL)
@@ -210,6 +248,32 @@ static void wrote(void *ctx)
     }
 }
 
+/* What operators say is about the rail that is still open; what went by hand they confirm. */
+static void name_rail(struct step *s)
+{
+    struct refund_event *ev = &s->rq.event;
+    const struct refund *r = &s->refund.r;
+    for (int i = 0; i < r->n_attempts && ev->attempt == 0; i++) {
+        enum rail_status rail = r->attempts[i].status;
+        if (rail == RAIL_SENDING || rail == RAIL_SUBMITTED || rail == RAIL_UNCERTAIN)
+            ev->attempt = r->attempts[i].n;
+    }
+    if (ev->kind == REFUND_EVENT_SUCCESS && ev->attempt > 0 && ev->attempt <= r->n_attempts &&
+        r->attempts[ev->attempt - 1].rail == REFUND_RAIL_MANUAL)
+        ev->kind = REFUND_EVENT_CONFIRM;
+}
+
+/* Where the provider takes our id for its reference, it is known before the provider answers. */
+static void name_request(struct step *s, const struct refund_rules *rules)
+{
+    const struct gateway *g = gateway_find(s->payment.provider);
+    enum refund_rail rail = refund_next_rail(&s->refund.r, rules);
+    if (g == NULL || rail == REFUND_RAIL_NONE || (g->our_id_rails >> rail & 1u) == 0)
+        return;
+    struct uuid id = attempt_id(s->refund.id, s->refund.r.n_attempts + 1);
+    s->rq.event.provider_ref = str_c(uuid_text(id, s->our_id));
+}
+
 static void step(struct step *s)
 {
     struct refund_rules rules;
@@ -219,6 +283,10 @@ static void step(struct step *s)
     refund_rules_of(gateway_find(s->payment.provider), &rules);
     s->fx = (struct refund_effects){0};
     struct err err = ERR_OK;
+    if (s->rq.event.kind == REFUND_EVENT_DISPATCH)
+        name_request(s, &rules);
+    if (s->rq.resolution != NULL)
+        name_rail(s);
     if (!mine)
         err = refund_step(&s->refund.r, &s->rq.event, &rules, loop_wall_us(s->flow->loop), &s->fx);
     if (!err_is(err) && s->rq.event.kind == REFUND_EVENT_APPROVE && s->fx.changed)
@@ -235,45 +303,67 @@ static void step(struct step *s)
     finish(s, err);
 }
 
-static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
-{
-    struct step *s = ctx;
-    s->payment = (struct payment_record){0};
-    if (!err_is(err))
-        err = payment_record_read(rows, &s->arena, &s->payment);
-    if (err_is(err))
-        finish(s, err);
-    else
-        step(s);
-}
-
-/* The refund is read first: the payment's revision, read after it, covers both. */
 static void refund_loaded(void *ctx, struct err err, const struct rows *rows)
 {
     struct step *s = ctx;
     size_t next;
-    arena_free(&s->arena);
-    arena_init(&s->arena, STEP_ARENA);
     s->refund = (struct refund_record){0};
     if (!err_is(err))
         err = refund_record_read(rows, 0, &s->arena, &s->refund, &next);
-    if (!err_is(err) && s->rq.live_only && s->refund.live != s->rq.live)
-        err = ERR(NOT_FOUND, NULL);
     if (err_is(err)) {
         finish(s, err);
         return;
     }
     if (s->rq.event.kind == REFUND_EVENT_APPROVE)
         s->rq.event.same_person = str_eq(s->refund.requested_by, s->rq.actor);
-    struct value params[] = {V_UUID(s->rq.merchant), V_UUID(s->refund.payment)};
-    store_read(s->flow->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, s);
+    step(s);
 }
 
-static void load(struct step *s)
+static void read_refund(struct step *s, store_rows_fn *done)
 {
     struct value params[] = {V_UUID(s->rq.merchant), V_UUID_OPT(UUID_NIL),
                              V_UUID_OPT(s->rq.refund)};
-    store_read(s->flow->store, Q_refund_get, params, COUNT_OF(params), refund_loaded, s);
+    store_read(s->flow->store, Q_refund_get, params, COUNT_OF(params), done, s);
+}
+
+static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct step *s = ctx;
+    arena_free(&s->arena);
+    arena_init(&s->arena, STEP_ARENA);
+    s->payment = (struct payment_record){0};
+    if (!err_is(err))
+        err = payment_record_read(rows, &s->arena, &s->payment);
+    if (err_is(err))
+        finish(s, err);
+    else
+        read_refund(s, refund_loaded);
+}
+
+/* The payment is read before the refund: a refund that moves after that has raised the payment's
+ * revision, and the compare-and-set on it fails. */
+static void load(struct step *s)
+{
+    struct value params[] = {V_UUID(s->rq.merchant), V_UUID(s->payment_id)};
+    store_read(s->flow->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, s);
+}
+
+/* Which payment it is of, which never changes. */
+static void found(void *ctx, struct err err, const struct rows *rows)
+{
+    struct step *s = ctx;
+    struct refund_record rec = {0};
+    size_t next;
+    if (!err_is(err))
+        err = refund_record_read(rows, 0, &s->arena, &rec, &next);
+    if (!err_is(err) && s->rq.live_only && rec.live != s->rq.live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        finish(s, err);
+        return;
+    }
+    s->payment_id = rec.payment;
+    load(s);
 }
 
 void refund_move_start(struct flow *f, const struct refund_move *rq, refund_moved_fn *done,
@@ -289,5 +379,5 @@ void refund_move_start(struct flow *f, const struct refund_move *rq, refund_move
     s->rq.event.random = (uint32_t)random_u64();
     arena_init(&s->arena, STEP_ARENA);
     f->busy++;
-    load(s);
+    read_refund(s, found);
 }

@@ -9,7 +9,7 @@
 #include "core/flow/refund_rules.h"
 #include "core/flow/render.h"
 
-enum { WORK_ARENA = 1024 * 1024 };
+enum { WORK_ARENA = 1024 * 1024, ANSWER_TRIES = 60 };
 
 struct work {
     struct flow *flow;
@@ -19,6 +19,8 @@ struct work {
     struct refund_record rec;
     struct refund_event said;
     struct move_call call;
+    struct timer timer;
+    int tries; /* to store what was said */
     loop_fn *done;
     void *ctx;
 };
@@ -36,9 +38,19 @@ static void finish(struct work *w, struct err err)
 
 static void load(struct work *w);
 
+static void store_answer(void *ctx);
+
+/* The provider's word is not lost because the database is away: only we have it. */
 static void answer_moved(void *ctx, struct err err, const struct refund_moved *result)
 {
     struct work *w = ctx;
+    bool again = err_retryable(err.code) || err.code == ERR_AMBIGUOUS || err.code == ERR_CONFLICT;
+    if (err_is(err) && again && !w->flow->closing && ++w->tries < ANSWER_TRIES) {
+        log_warn("refund.not_recorded", F_ID("refund", w->refund), F_ERR(err));
+        timer_set(w->flow->loop, &w->timer, US_PER_S, store_answer, w);
+        return;
+    }
+    w->tries = 0;
     if (!err_is(err) && result->fx->next_rail != REFUND_RAIL_NONE && !w->flow->closing)
         load(w);
     else
@@ -64,6 +76,19 @@ static enum refund_event_kind kind_of(enum gw_verdict verdict, bool query)
         break;
     }
     return query ? REFUND_EVENT_UNREACHABLE : REFUND_EVENT_AMBIGUOUS;
+}
+
+static void store_answer(void *ctx)
+{
+    struct work *w = ctx;
+    struct refund_move rq = {
+        .merchant = w->merchant,
+        .refund = w->refund,
+        .event = w->said,
+        .actor = STR("provider"),
+        .call = &w->call,
+    };
+    refund_move_start(w->flow, &rq, answer_moved, w);
 }
 
 static void said(struct work *w, const struct gw_result *r, const struct gw_exchange *x, bool query)
@@ -99,12 +124,7 @@ static void said(struct work *w, const struct gw_result *r, const struct gw_exch
     };
     log_info("refund.said", F_ID("refund", w->refund), F_C("rail", refund_rail_word(at->rail)),
              F_C("op", w->call.op), F_C("outcome", outcome), F_I64("http", x->http_status));
-    struct refund_move rq = {.merchant = w->merchant,
-                             .refund = w->refund,
-                             .event = w->said,
-                             .actor = STR("provider"),
-                             .call = &w->call};
-    refund_move_start(w->flow, &rq, answer_moved, w);
+    store_answer(w);
 }
 
 static void sent(void *ctx, const struct gw_result *result, const struct gw_exchange *exchange)

@@ -82,8 +82,8 @@ void render_payment(struct jsonw *w, const struct payment_record *rec, struct st
     jw_c(w, "currency", currency_text(p->amount.currency, currency));
     put_money(w, "amount_received", p, p->received_minor);
     put_money(w, "amount_refunded", p, p->refunded_minor);
-    put_money(w, "fee", p, rec->fee_minor);
-    put_money(w, "net", p, p->received_minor - rec->fee_minor);
+    put_money(w, "fee", p, p->fee_minor);
+    put_money(w, "net", p, p->received_minor - p->fee_minor);
     jw_key(w, "customer");
     jw_open(w);
     jw_str(w, "id", rec->customer_id);

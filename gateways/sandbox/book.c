@@ -39,6 +39,14 @@ struct booking *book_find(const struct book *k, struct str id)
     return b;
 }
 
+struct booking *book_find_receipt(const struct book *k, struct str receipt)
+{
+    struct booking *b = NULL;
+    if (receipt.n > 0 && receipt.n < CALL_TEXT)
+        HASH_FIND(hh_receipt, k->by_receipt, receipt.p, (unsigned)receipt.n, b);
+    return b;
+}
+
 struct booking *book_at(const struct book *k, int64_t n)
 {
     return n >= 1 && n <= (int64_t)k->n ? k->all[n - 1] : NULL;
@@ -50,11 +58,15 @@ void book_settle(struct book *k, struct booking *b, enum booking_state state, in
     k->n_in_state[state]++;
     b->state = state;
     b->settled_at_us = wall_us;
+    unsigned len = (unsigned)strlen(b->receipt);
+    if (len > 0 && b->hh_receipt.tbl == NULL) /* without memory it cannot be reversed, no more */
+        HASH_ADD_KEYPTR(hh_receipt, k->by_receipt, b->receipt, len, b);
 }
 
 void book_reset(struct book *k)
 {
     HASH_CLEAR(hh, k->by_id);
+    HASH_CLEAR(hh_receipt, k->by_receipt);
     for (size_t i = 0; i < k->n; i++)
         k->all[i]->drop(k->all[i]);
     free(k->all);
@@ -84,6 +96,8 @@ static void booking_print(const struct booking *b, struct jsonw *w)
     jw_c(w, "reference", b->reference);
     jw_c(w, "state", state_words[b->state]);
     jw_str(w, "receipt", b->receipt[0] != 0 ? str_c(b->receipt) : STR_NULL);
+    jw_c(w, "organisation", b->organisation);
+    jw_i64(w, "reversed", b->reversed);
     jw_str(w, "result_code", str_c(b->result_code));
     jw_c(w, "outcome", b->outcome);
     jw_c(w, "callback_url_hash", b->url_hash);

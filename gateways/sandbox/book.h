@@ -30,19 +30,21 @@ struct booking {
     const char *result_code; /* static; NULL while pending */
     char id[CALL_ID];        /* the provider's, unique */
     char phone[CALL_TEXT], amount[CALL_TEXT], reference[CALL_TEXT];
-    char receipt[CALL_TEXT]; /* "" unless paid */
+    char receipt[CALL_TEXT];      /* "" unless paid */
+    char organisation[CALL_TEXT]; /* who was paid */
+    int64_t reversed;             /* major units that were taken back */
     char url_hash[URL_HASH_TEXT];
     enum booking_state state;
     int callbacks_sent, queries;
     int64_t queued_at_us, settled_at_us; /* wall */
     void (*drop)(struct booking *b);     /* frees it */
-    UT_hash_handle hh;
+    UT_hash_handle hh, hh_receipt;
 };
 
 struct book {
     struct booking **all;
     size_t n, cap;
-    struct booking *by_id;
+    struct booking *by_id, *by_receipt;
     int64_t n_in_state[BOOKING_N_STATES];
 };
 
@@ -55,8 +57,10 @@ struct book_filter {
 /* Numbers and keeps `b`. ERR_LIMIT when full, ERR_NO_MEMORY; the caller then keeps it. */
 struct err book_add(struct book *k, struct booking *b) MUST_USE;
 struct booking *book_find(const struct book *k, struct str id);
+struct booking *book_find_receipt(const struct book *k, struct str receipt);
 /* NULL if there is none. */
 struct booking *book_at(const struct book *k, int64_t n);
+/* A paid one has its receipt by then. */
 void book_settle(struct book *k, struct booking *b, enum booking_state state, int64_t wall_us);
 /* Drops every booking. */
 void book_reset(struct book *k);

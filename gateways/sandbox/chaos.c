@@ -15,7 +15,8 @@ enum { DAY_MS = 86400000, YEAR_S = 31536000 };
 /* clang-format off */
 #define NUMBER(name_, min_, max_, start_)                                                          \
     {#name_, offsetof(struct chaos, name_), SETTING_I64, min_, max_, start_}
-#define SWITCH(name_) {#name_, offsetof(struct chaos, name_), SETTING_BOOL, 0, 1, 0}
+#define SWITCH(name_, start_)                                                                      \
+    {#name_, offsetof(struct chaos, name_), SETTING_BOOL, 0, 1, start_}
 /* clang-format on */
 
 static const struct setting settings[] = {
@@ -24,7 +25,7 @@ static const struct setting settings[] = {
     NUMBER(drop_answer_rate, 0, 1000, 0),
     NUMBER(callback_loss_rate, 0, 1000, 0),
     NUMBER(callback_dup_rate, 0, 1000, 0),
-    SWITCH(down),
+    SWITCH(down, false),
     NUMBER(spike_limit_per_s, 0, 1000000, 0),
     NUMBER(seed, 0, INT64_MAX, 1),
     NUMBER(delay_ms, 0, DAY_MS, 1000),
@@ -32,8 +33,9 @@ static const struct setting settings[] = {
     NUMBER(late_delay_s, 0, YEAR_S, 1200),
     NUMBER(slow_answer_ms, 0, DAY_MS, 36000),
     NUMBER(token_life_s, 1, YEAR_S, 3599),
-    SWITCH(token_single),
+    SWITCH(token_single, false),
     NUMBER(timestamp_tolerance_s, 0, YEAR_S, 300),
+    SWITCH(refund_outcomes, true),
 };
 
 static const char answer_delay[] = "answer_delay_ms";
@@ -54,6 +56,8 @@ struct chaos chaos_default(void)
     for (size_t i = 0; i < COUNT_OF(settings); i++)
         if (settings[i].kind == SETTING_I64)
             *number_of(&c, &settings[i]) = settings[i].start;
+        else
+            *switch_of(&c, &settings[i]) = settings[i].start != 0;
     return c;
 }
 

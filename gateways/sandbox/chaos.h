@@ -25,6 +25,7 @@ struct chaos {
     int64_t token_life_s;
     bool token_single;             /* a new token ends the older ones */
     int64_t timestamp_tolerance_s; /* 0: any timestamp will do */
+    bool refund_outcomes;          /* the refund's amount chooses its outcome */
 };
 
 struct chaos chaos_default(void);

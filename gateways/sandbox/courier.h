@@ -19,7 +19,7 @@ struct parcel {
     const char *id; /* the charge's, whatever the body says */
     const char *url;
     const char *url_hash;
-    int64_t booking; /* book.h; passed to `answered` */
+    int64_t booking; /* book.h, or minus the number in payback.h; passed to `answered` */
 };
 
 /* A callback was answered, or finally was not. */

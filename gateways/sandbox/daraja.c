@@ -1,6 +1,6 @@
-/* Daraja's doors: token, push, query. Each request is counted, meets the settings, then the checks
- * in the order in which Daraja makes them: token, shape, fields, password. Source:
- * providers/mpesa.md. */
+/* Daraja's routes, and the doors of token, push and query. Each request is counted, meets the
+ * settings, then the checks in the order in which Daraja makes them: token, shape, fields,
+ * password. Source: providers/mpesa.md. */
 #include "gateways/sandbox/daraja.h"
 
 #include <stdio.h>
@@ -38,6 +38,15 @@ static const struct route routes[] = {
     {HTTP_GET_, "/mpesa/stkpush/v1/processrequest", wrong_method, 0},
     {HTTP_POST_, "/mpesa/stkpushquery/v1/query", query_post, 0},
     {HTTP_GET_, "/mpesa/stkpushquery/v1/query", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/reversal/v1/request", daraja_reversal_post, 0},
+    {HTTP_GET_, "/mpesa/reversal/v1/request", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/b2c/v3/paymentrequest", daraja_payout_post, 0},
+    {HTTP_GET_, "/mpesa/b2c/v3/paymentrequest", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/b2c/v1/paymentrequest", daraja_payout_v1_post, 0},
+    {HTTP_GET_, "/mpesa/b2c/v1/paymentrequest", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/transactionstatus/v1/query", daraja_status_post, 0},
+    {HTTP_GET_, "/mpesa/transactionstatus/v1/query", wrong_method, 0},
+    {HTTP_GET_, "/_certificate", daraja_certificate_get, 0},
     {0, NULL, NULL, 0},
 };
 
@@ -67,6 +76,7 @@ const struct sandbox_provider daraja_provider = {
     .reset = daraja_reset,
     .close = daraja_close,
     .called_back = daraja_push_called_back,
+    .told = daraja_payback_told,
 };
 
 /* ---- life ---- */
@@ -102,6 +112,12 @@ static struct err credentials(struct daraja *d, const struct sandbox_options *o)
     TRY(copy(&d->texts[2], o->mpesa_till_store, "600997"));
     TRY(copy(&d->texts[3], o->mpesa_till, "7654321"));
     TRY(copy(&d->texts[4], o->mpesa_till_passkey, "sandbox_till_passkey"));
+    TRY(copy(&d->texts[5], o->mpesa_b2c_shortcode, "600998"));
+    TRY(copy(&d->texts[6], o->mpesa_initiator_name, "testapi"));
+    TRY(copy(&d->texts[7], o->mpesa_initiator_password, "sandbox_initiator_password"));
+    d->payout_shortcode = d->texts[5];
+    d->initiator = d->texts[6];
+    d->initiator_password = d->texts[7];
     d->accounts[0] = (struct daraja_account){d->texts[0], d->texts[1], NULL};
     d->accounts[1] = (struct daraja_account){d->texts[2], d->texts[4], d->texts[3]};
     return ERR_OK;
@@ -113,7 +129,9 @@ static struct err daraja_open(struct sandbox *s, const struct sandbox_options *o
     if (d == NULL)
         return ERR(NO_MEMORY, "daraja");
     d->s = s;
-    return credentials(d, o);
+    list_init(&d->inquiries);
+    TRY(credentials(d, o));
+    return daraja_refund_open(d, o);
 }
 
 static void tokens_drop(struct daraja *d)
@@ -136,12 +154,14 @@ static void daraja_reset(void *state)
         HASH_DEL(d->refused, u);
         free(u);
     }
+    daraja_refund_reset(d);
 }
 
 static void daraja_close(void *state)
 {
     struct daraja *d = state;
     daraja_reset(d);
+    daraja_refund_close(d);
     tokens_drop(d);
     free(d->basic);
     for (size_t i = 0; i < COUNT_OF(d->texts); i++)
@@ -183,8 +203,7 @@ void daraja_refuse(struct daraja *d, struct http_exchange *x, struct call *call,
 
 /* ---- doors ---- */
 
-/* True if the settings let the request through. */
-static bool enter(struct daraja *d, struct http_exchange *x, struct call *call)
+bool daraja_enter(struct daraja *d, struct http_exchange *x, struct call *call)
 {
     enum gate gate = sandbox_gate(d->s, x, call);
     if (gate == GATE_SPIKE)
@@ -196,7 +215,7 @@ static void wrong_method(struct http_exchange *x)
 {
     struct daraja *d = sandbox_state(x);
     struct call call = sandbox_call(x, "wrong_method");
-    if (enter(d, x, &call))
+    if (daraja_enter(d, x, &call))
         daraja_refuse(d, x, &call, bad_method);
 }
 
@@ -229,7 +248,7 @@ static void token_get(struct http_exchange *x)
 {
     struct daraja *d = sandbox_state(x);
     struct call call = sandbox_call(x, "token");
-    if (!enter(d, x, &call))
+    if (!daraja_enter(d, x, &call))
         return;
     if (!str_eq(http_header(x, STR("authorization")), str_c(d->basic))) {
         daraja_refuse(d, x, &call, bad_auth);
@@ -266,8 +285,7 @@ static struct daraja_fault token_check(struct daraja *d, const struct http_excha
     return (struct daraja_fault){0, NULL, NULL};
 }
 
-/* What all operations ask first. `body` is NULL if the request's is no JSON object. */
-static struct daraja_fault operation_check(struct daraja *d, const struct http_exchange *x,
+struct daraja_fault daraja_operation_check(struct daraja *d, const struct http_exchange *x,
                                            const struct json *body)
 {
     struct daraja_fault f = token_check(d, x);
@@ -279,8 +297,7 @@ static struct daraja_fault operation_check(struct daraja *d, const struct http_e
     return json_kind(body) == JSON_OBJ ? (struct daraja_fault){0, NULL, NULL} : bad_body;
 }
 
-/* The journal shows what was sent even where it is refused. */
-static void note(char *dst, size_t cap, const struct json *body, const char *name)
+void daraja_note(char *dst, size_t cap, const struct json *body, const char *name)
 {
     char text[JSON_NUMBER_TEXT];
     call_text(dst, cap, json_number_text(json_get(body, name), text));
@@ -291,9 +308,9 @@ static void push_answer(struct daraja *d, struct http_exchange *x, struct call *
 {
     struct daraja_push push;
     const struct daraja_account *account;
-    if (!enter(d, x, call))
+    if (!daraja_enter(d, x, call))
         return;
-    struct daraja_fault f = operation_check(d, x, body);
+    struct daraja_fault f = daraja_operation_check(d, x, body);
     if (f.status == 0)
         f = daraja_check_push(body, &push);
     if (f.status == 0)
@@ -306,7 +323,7 @@ static void push_answer(struct daraja *d, struct http_exchange *x, struct call *
         daraja_push_begin(d, x, call, &push, account);
 }
 
-static struct json *body_of(const struct http_exchange *x)
+struct json *daraja_body_of(const struct http_exchange *x)
 {
     struct json *body = NULL;
     size_t where;
@@ -317,11 +334,11 @@ static void push_post(struct http_exchange *x)
 {
     struct daraja *d = sandbox_state(x);
     struct call call = sandbox_call(x, "push");
-    struct json *body = body_of(x);
+    struct json *body = daraja_body_of(x);
     struct str url = json_str(json_get(body, "CallBackURL"));
-    note(call.phone, sizeof call.phone, body, "PhoneNumber");
-    note(call.amount, sizeof call.amount, body, "Amount");
-    note(call.reference, sizeof call.reference, body, "AccountReference");
+    daraja_note(call.phone, sizeof call.phone, body, "PhoneNumber");
+    daraja_note(call.amount, sizeof call.amount, body, "Amount");
+    daraja_note(call.reference, sizeof call.reference, body, "AccountReference");
     if (url.n > 0)
         call_url_hash(url, call.url_hash);
     push_answer(d, x, &call, body);
@@ -334,9 +351,9 @@ static void query_answer(struct daraja *d, struct http_exchange *x, struct call 
     struct daraja_query query;
     const struct daraja_account *account;
     struct booking *b = NULL;
-    if (!enter(d, x, call))
+    if (!daraja_enter(d, x, call))
         return;
-    struct daraja_fault f = operation_check(d, x, body);
+    struct daraja_fault f = daraja_operation_check(d, x, body);
     if (f.status == 0)
         f = daraja_check_query(body, &query);
     if (f.status == 0)
@@ -358,8 +375,8 @@ static void query_post(struct http_exchange *x)
 {
     struct daraja *d = sandbox_state(x);
     struct call call = sandbox_call(x, "query");
-    struct json *body = body_of(x);
-    note(call.id, sizeof call.id, body, "CheckoutRequestID");
+    struct json *body = daraja_body_of(x);
+    daraja_note(call.id, sizeof call.id, body, "CheckoutRequestID");
     query_answer(d, x, &call, body);
     json_free(body);
 }

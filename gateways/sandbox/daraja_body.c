@@ -17,6 +17,8 @@ static const struct {
     {"4", "Declined due to limit rule: would exceed daily transfer limit."},
     {"8", "Declined due to limit rule: would exceed the maximum balance."},
     {"17", "Rule limited."},
+    {"21", "The initiator is not allowed to initiate this request."},
+    {"25", "Invalid parameters."},
     {"26", "System busy. The service request is rejected."},
     {"1001",
      "Unable to lock subscriber, a transaction is already in process for the current subscriber"},
@@ -29,6 +31,8 @@ static const struct {
     {"4999", "The transaction is still under processing"},
     {"8006", "The security credential is locked."},
     {"9999", "An error occurred while sending a push request"},
+    {"R000001", "The transaction has already been reversed."},
+    {"R000002", "The OriginalTransactionID is invalid."},
     {"SFC_IC0003", "The operator does not exist."},
 };
 

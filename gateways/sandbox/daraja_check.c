@@ -10,14 +10,14 @@
 static const struct daraja_fault fine = {0, NULL, NULL};
 
 /* Source: providers/mpesa.md, section 1.2; one message per field. */
-static struct daraja_fault invalid(const char *message)
+struct daraja_fault daraja_invalid(const char *message)
 {
     return (struct daraja_fault){400, "400.002.02", message};
 }
 
 /* Number or digit string of min..max digits. A real, a sign, a blank or a boolean is neither. */
-static bool digits_of(const struct json *body, const char *name, size_t min, size_t max,
-                      char text[JSON_NUMBER_TEXT], struct str *out)
+bool daraja_digits(const struct json *body, const char *name, size_t min, size_t max,
+                   char text[JSON_NUMBER_TEXT], struct str *out)
 {
     const struct json *j = json_get(body, name);
     if (json_kind(j) != JSON_INT && json_kind(j) != JSON_STR)
@@ -26,19 +26,19 @@ static bool digits_of(const struct json *body, const char *name, size_t min, siz
     return out->n >= min && out->n <= max && str_is_digits(*out);
 }
 
-static bool text_of(const struct json *body, const char *name, struct str *out)
+bool daraja_text(const struct json *body, const char *name, struct str *out)
 {
     *out = json_str(json_get(body, name));
     return out->n > 0;
 }
 
-static bool is_phone(struct str s)
+bool daraja_phone_fine(struct str s)
 {
     return s.n == 12 && (str_starts(s, STR("2547")) || str_starts(s, STR("2541")));
 }
 
 /* Source: section 1.4, "URLs you register". */
-static bool url_fine(struct str url)
+bool daraja_url_fine(struct str url)
 {
     static const char *const forbidden[] = {"mpesa", "safaricom", "exe",  "exec",
                                             "cmd",   "sql",       "query"};
@@ -72,46 +72,46 @@ static bool type_fine(struct str s)
 struct daraja_fault daraja_check_push(const struct json *body, struct daraja_push *out)
 {
     struct str amount, description;
-    if (!digits_of(body, "BusinessShortCode", 5, 7, out->digits[0], &out->shortcode))
-        return invalid("Bad Request - Invalid BusinessShortCode");
-    if (!text_of(body, "Password", &out->password))
-        return invalid("Bad Request - Invalid Password");
-    if (!text_of(body, "Timestamp", &out->timestamp))
-        return invalid("Bad Request - Invalid Timestamp");
-    if (!text_of(body, "TransactionType", &out->type) || !type_fine(out->type))
-        return invalid("Bad Request - Invalid TransactionType");
-    if (!digits_of(body, "Amount", 1, 12, out->digits[1], &amount) ||
+    if (!daraja_digits(body, "BusinessShortCode", 5, 7, out->digits[0], &out->shortcode))
+        return daraja_invalid("Bad Request - Invalid BusinessShortCode");
+    if (!daraja_text(body, "Password", &out->password))
+        return daraja_invalid("Bad Request - Invalid Password");
+    if (!daraja_text(body, "Timestamp", &out->timestamp))
+        return daraja_invalid("Bad Request - Invalid Timestamp");
+    if (!daraja_text(body, "TransactionType", &out->type) || !type_fine(out->type))
+        return daraja_invalid("Bad Request - Invalid TransactionType");
+    if (!daraja_digits(body, "Amount", 1, 12, out->digits[1], &amount) ||
         !str_to_i64(amount, &out->amount) || out->amount < 1)
-        return invalid("Bad Request - Invalid Amount");
-    if (!digits_of(body, "PartyA", 12, 12, out->digits[2], &out->party_a) ||
-        !is_phone(out->party_a))
-        return invalid("Bad Request - Invalid PartyA");
-    if (!digits_of(body, "PartyB", 5, 7, out->digits[3], &out->party_b))
-        return invalid("Bad Request - Invalid PartyB");
-    if (!digits_of(body, "PhoneNumber", 12, 12, out->digits[4], &out->phone) ||
-        !is_phone(out->phone))
-        return invalid("Bad Request - Invalid PhoneNumber");
-    if (!text_of(body, "CallBackURL", &out->url) || !url_fine(out->url))
-        return invalid("Bad Request - Invalid CallBackURL");
-    if (!text_of(body, "AccountReference", &out->reference) || !reference_fine(out->reference))
-        return invalid("Bad Request - Invalid AccountReference");
-    if (!text_of(body, "TransactionDesc", &description))
-        return invalid("Bad Request - Invalid Remarks");
+        return daraja_invalid("Bad Request - Invalid Amount");
+    if (!daraja_digits(body, "PartyA", 12, 12, out->digits[2], &out->party_a) ||
+        !daraja_phone_fine(out->party_a))
+        return daraja_invalid("Bad Request - Invalid PartyA");
+    if (!daraja_digits(body, "PartyB", 5, 7, out->digits[3], &out->party_b))
+        return daraja_invalid("Bad Request - Invalid PartyB");
+    if (!daraja_digits(body, "PhoneNumber", 12, 12, out->digits[4], &out->phone) ||
+        !daraja_phone_fine(out->phone))
+        return daraja_invalid("Bad Request - Invalid PhoneNumber");
+    if (!daraja_text(body, "CallBackURL", &out->url) || !daraja_url_fine(out->url))
+        return daraja_invalid("Bad Request - Invalid CallBackURL");
+    if (!daraja_text(body, "AccountReference", &out->reference) || !reference_fine(out->reference))
+        return daraja_invalid("Bad Request - Invalid AccountReference");
+    if (!daraja_text(body, "TransactionDesc", &description))
+        return daraja_invalid("Bad Request - Invalid Remarks");
     if (utf8_count(description) > 13)
-        return invalid("Bad Request - Invalid TransactionDesc");
+        return daraja_invalid("Bad Request - Invalid TransactionDesc");
     return fine;
 }
 
 struct daraja_fault daraja_check_query(const struct json *body, struct daraja_query *out)
 {
-    if (!digits_of(body, "BusinessShortCode", 5, 7, out->digits[0], &out->shortcode))
-        return invalid("Bad Request - Invalid BusinessShortCode");
-    if (!text_of(body, "Password", &out->password))
-        return invalid("Bad Request - Invalid Password");
-    if (!text_of(body, "Timestamp", &out->timestamp))
-        return invalid("Bad Request - Invalid Timestamp");
-    if (!text_of(body, "CheckoutRequestID", &out->id))
-        return invalid("Bad Request - Invalid CheckoutRequestID");
+    if (!daraja_digits(body, "BusinessShortCode", 5, 7, out->digits[0], &out->shortcode))
+        return daraja_invalid("Bad Request - Invalid BusinessShortCode");
+    if (!daraja_text(body, "Password", &out->password))
+        return daraja_invalid("Bad Request - Invalid Password");
+    if (!daraja_text(body, "Timestamp", &out->timestamp))
+        return daraja_invalid("Bad Request - Invalid Timestamp");
+    if (!daraja_text(body, "CheckoutRequestID", &out->id))
+        return daraja_invalid("Bad Request - Invalid CheckoutRequestID");
     return fine;
 }
 
@@ -156,10 +156,10 @@ struct daraja_fault daraja_check_password(const struct daraja_account *accounts,
     if (*account == NULL)
         return (struct daraja_fault){500, "500.001.1001", "Merchant does not exist"};
     if (!daraja_time_parse(timestamp, &at))
-        return invalid("Bad Request - Invalid Timestamp");
+        return daraja_invalid("Bad Request - Invalid Timestamp");
     int64_t off = at > wall_us ? at - wall_us : wall_us - at;
     if (tolerance_s > 0 && off > tolerance_s * US_PER_S)
-        return invalid("Bad Request - Invalid Timestamp");
+        return daraja_invalid("Bad Request - Invalid Timestamp");
     if (!password_fits(*account, timestamp, password))
         return (struct daraja_fault){500, "500.001.1001", "Wrong credentials"};
     return fine;

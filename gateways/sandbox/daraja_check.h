@@ -52,6 +52,16 @@ struct daraja_fault daraja_check_password(const struct daraja_account *accounts,
  * if it is fine. */
 const char *daraja_misfit(const struct daraja_account *account, const struct daraja_push *push);
 
+/* The rules of single fields. */
+struct daraja_fault daraja_invalid(const char *message);
+/* Number or digit string of min..max digits. A real, a sign, a blank or a boolean is neither. */
+bool daraja_digits(const struct json *body, const char *name, size_t min, size_t max,
+                   char text[JSON_NUMBER_TEXT], struct str *out);
+/* A string that is not empty. */
+bool daraja_text(const struct json *body, const char *name, struct str *out);
+bool daraja_phone_fine(struct str s);
+bool daraja_url_fine(struct str url);
+
 /* 14 digits, East Africa Time, as microseconds UTC; false if that is no date. */
 bool daraja_time_parse(struct str text, int64_t *wall_us);
 

@@ -144,7 +144,7 @@ static void checkout_id(struct daraja *d, char out[CALL_ID])
 
 /* Ten characters: three of the day, seven of a number that grows by a step which has no factor in
  * common with 36^7, so that none comes twice. */
-static void receipt_no(struct daraja *d, char out[CALL_TEXT])
+void daraja_receipt(struct daraja *d, char out[CALL_TEXT])
 {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     const uint64_t space = UINT64_C(78364164096), step = UINT64_C(48828125);
@@ -200,6 +200,7 @@ static struct push *push_new(struct daraja *d, struct call *call, const struct d
     (void)str_copy_c(p->b.phone, sizeof p->b.phone, in->phone);
     (void)str_copy_c(p->b.amount, sizeof p->b.amount, str_c(call->amount));
     (void)str_copy_c(p->b.reference, sizeof p->b.reference, in->reference);
+    (void)str_copy_c(p->b.organisation, sizeof p->b.organisation, in->shortcode);
     memcpy(p->b.url_hash, call->url_hash, sizeof p->b.url_hash);
     if (p->url == NULL || err_is(book_add(&d->s->book, &p->b))) {
         push_free(p);
@@ -256,7 +257,7 @@ static void push_decide(struct push *p, const char *result)
     bool revised = p->b.state == BOOKING_PENDING && p->late_due_us != 0;
     p->b.result_code = result;
     if (paid)
-        receipt_no(p->d, p->b.receipt);
+        daraja_receipt(p->d, p->b.receipt);
     book_settle(&s->book, &p->b, paid ? BOOKING_PAID : BOOKING_FAILED, loop_wall_us(s->loop));
     if (!revised)
         p->late_due_us = 0;

@@ -21,5 +21,9 @@ struct sandbox_options sandbox_options_env(void)
         .mpesa_till_store = getenv("SANDBOX_MPESA_TILL_STORE"),
         .mpesa_till = getenv("SANDBOX_MPESA_TILL"),
         .mpesa_till_passkey = getenv("SANDBOX_MPESA_TILL_PASSKEY"),
+        .mpesa_b2c_shortcode = getenv("SANDBOX_MPESA_B2C_SHORTCODE"),
+        .mpesa_initiator_name = getenv("SANDBOX_MPESA_INITIATOR_NAME"),
+        .mpesa_initiator_password = getenv("SANDBOX_MPESA_INITIATOR_PASSWORD"),
+        .mpesa_certificate_out = getenv("SANDBOX_MPESA_CERTIFICATE_OUT"),
     };
 }

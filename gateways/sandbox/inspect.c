@@ -3,6 +3,7 @@
 
 #include "core/codec/json.h"
 #include "gateways/sandbox/outcome.h"
+#include "gateways/sandbox/refund_outcome.h"
 #include "gateways/sandbox/sandbox_int.h"
 
 enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 10000 };
@@ -10,6 +11,7 @@ enum { ANSWER_LIMIT = 32 * 1024 * 1024 };
 
 static void calls_get(struct http_exchange *x);
 static void charges_get(struct http_exchange *x);
+static void refunds_get(struct http_exchange *x);
 static void callbacks_get(struct http_exchange *x);
 static void outcomes_get(struct http_exchange *x);
 static void chaos_get(struct http_exchange *x);
@@ -17,10 +19,15 @@ static void chaos_post(struct http_exchange *x);
 static void reset_post(struct http_exchange *x);
 
 const struct route inspect_routes[] = {
-    {HTTP_GET_, "/calls", calls_get, 0},         {HTTP_GET_, "/charges", charges_get, 0},
-    {HTTP_GET_, "/callbacks", callbacks_get, 0}, {HTTP_GET_, "/outcomes", outcomes_get, 0},
-    {HTTP_GET_, "/chaos", chaos_get, 0},         {HTTP_POST_, "/chaos", chaos_post, 0},
-    {HTTP_POST_, "/reset", reset_post, 0},       {0, NULL, NULL, 0},
+    {HTTP_GET_, "/calls", calls_get, 0},
+    {HTTP_GET_, "/charges", charges_get, 0},
+    {HTTP_GET_, "/refunds", refunds_get, 0},
+    {HTTP_GET_, "/callbacks", callbacks_get, 0},
+    {HTTP_GET_, "/outcomes", outcomes_get, 0},
+    {HTTP_GET_, "/chaos", chaos_get, 0},
+    {HTTP_POST_, "/chaos", chaos_post, 0},
+    {HTTP_POST_, "/reset", reset_post, 0},
+    {0, NULL, NULL, 0},
 };
 
 /* A query parameter between 0 and max; false after having answered. */
@@ -78,6 +85,26 @@ static void charges_get(struct http_exchange *x)
     answer(x, &b);
 }
 
+static void refunds_get(struct http_exchange *x)
+{
+    struct sandbox *s = x->app;
+    struct payback_filter f = {.provider = http_query(x, STR("provider")),
+                               .kind = http_query(x, STR("kind")),
+                               .receipt = http_query(x, STR("receipt")),
+                               .phone = http_query(x, STR("phone")),
+                               .state = http_query(x, STR("state")),
+                               .originator_id = http_query(x, STR("originator_id")),
+                               .limit = LIMIT_DEFAULT};
+    struct buf b;
+    struct jsonw w = jw_into(&b);
+    if (!number_param(x, "limit", LIMIT_MAX, &f.limit) ||
+        !number_param(x, "after", INT64_MAX, &f.after))
+        return;
+    buf_init(&b, ANSWER_LIMIT);
+    payback_print(&s->paybacks, &f, &w);
+    answer(x, &b);
+}
+
 static void callbacks_get(struct http_exchange *x)
 {
     struct sandbox *s = x->app;
@@ -91,23 +118,33 @@ static void callbacks_get(struct http_exchange *x)
     answer(x, &b);
 }
 
+static void ending_print(struct jsonw *w, int digits, int number, const char *words)
+{
+    char suffix[16];
+    (void)snprintf(suffix, sizeof suffix, "%0*d", digits, number);
+    jw_open(w);
+    jw_c(w, "suffix", suffix);
+    jw_c(w, "outcome", words);
+    jw_close(w);
+}
+
 static void outcomes_get(struct http_exchange *x)
 {
     const struct outcome *o;
+    const struct refund_outcome *r;
     struct buf b;
     struct jsonw w = jw_into(&b);
-    char suffix[8];
     buf_init(&b, ANSWER_LIMIT);
     jw_open(&w);
     jw_key(&w, "data");
     jw_open_list(&w);
-    for (size_t i = 0; (o = outcome_at(i)) != NULL; i++) {
-        (void)snprintf(suffix, sizeof suffix, "%03d", o->number);
-        jw_open(&w);
-        jw_c(&w, "suffix", suffix);
-        jw_c(&w, "outcome", o->words);
-        jw_close(&w);
-    }
+    for (size_t i = 0; (o = outcome_at(i)) != NULL; i++)
+        ending_print(&w, 3, o->number, o->words);
+    jw_close_list(&w);
+    jw_key(&w, "refunds");
+    jw_open_list(&w);
+    for (size_t i = 0; (r = refund_outcome_at(i)) != NULL; i++)
+        ending_print(&w, 2, r->number, r->words);
     jw_close_list(&w);
     jw_close(&w);
     answer(x, &b);

@@ -85,6 +85,7 @@ void sandbox_reset(struct sandbox *s)
     courier_reset(s->courier);
     journal_reset(&s->journal);
     book_reset(&s->book);
+    payback_reset(&s->paybacks);
     s->chaos = s->chaos_start;
     dice_seed(&s->dice, s->chaos.seed);
     memset(s->spike_second, 0, sizeof s->spike_second);
@@ -102,6 +103,7 @@ void sandbox_free(struct sandbox *s)
         http_server_free(s->http);
     courier_free(s->courier);
     book_reset(&s->book);
+    payback_reset(&s->paybacks);
     for (size_t i = 0; i < COUNT_OF(providers); i++)
         if (s->state[i] != NULL)
             providers[i]->close(s->state[i]);
@@ -319,7 +321,12 @@ static void called_back(void *ctx, int64_t n)
 {
     struct sandbox *s = ctx;
     struct booking *b = book_at(&s->book, n);
-    for (size_t i = 0; b != NULL && i < COUNT_OF(providers); i++)
-        if (strcmp(providers[i]->name, b->provider) == 0 && providers[i]->called_back != NULL)
+    struct payback *p = payback_at(&s->paybacks, -n);
+    for (size_t i = 0; i < COUNT_OF(providers); i++) {
+        if (b != NULL && providers[i]->called_back != NULL &&
+            strcmp(providers[i]->name, b->provider) == 0)
             providers[i]->called_back(s->state[i], b);
+        if (p != NULL && providers[i]->told != NULL && strcmp(providers[i]->name, p->provider) == 0)
+            providers[i]->told(s->state[i], p);
+    }
 }

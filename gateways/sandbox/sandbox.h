@@ -26,6 +26,10 @@ struct sandbox_options {
     const char *mpesa_till_store; /* the store number of the till below */
     const char *mpesa_till;
     const char *mpesa_till_passkey;
+    const char *mpesa_b2c_shortcode; /* pays out, as the other two do */
+    const char *mpesa_initiator_name;
+    const char *mpesa_initiator_password;
+    const char *mpesa_certificate_out; /* file that gets the certificate of SecurityCredential */
     bool access_log;
 };
 

@@ -6,6 +6,7 @@
 #include "gateways/sandbox/chaos.h"
 #include "gateways/sandbox/courier.h"
 #include "gateways/sandbox/journal.h"
+#include "gateways/sandbox/payback.h"
 #include "gateways/sandbox/sandbox.h"
 #include "http/server.h"
 
@@ -21,6 +22,8 @@ struct sandbox_provider {
     void (*close)(void *state);
     /* A callback of this booking was answered. NULL if not wanted. */
     void (*called_back)(void *state, struct booking *b);
+    /* The same of a refund's result. */
+    void (*told)(void *state, struct payback *p);
 };
 
 enum { SANDBOX_MAX_PROVIDERS = 16 };
@@ -33,6 +36,7 @@ struct sandbox {
     struct dice dice;
     struct journal journal;
     struct book book;
+    struct payback_book paybacks;
     struct list held; /* answers that wait for their time */
     struct route *routes;
     void *state[SANDBOX_MAX_PROVIDERS];

@@ -25,6 +25,18 @@ create table reli.merchant (
     version int4 not null default 1
 );
 
+-- What is taken of a merchant's payments in a currency (core/domain/fee.h has the grammar). Rows are
+-- never changed: the latest version counts for new payments, each payment names its own.
+create table reli.fee_schedule (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    currency text not null,
+    version int4 not null check (version > 0),
+    schedule text not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, mode, currency, version)
+);
+
 -- HMAC and data keys of the installation, random, wrapped by RELI_MASTER_KEY.
 create table reli.installation_key (
     merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
@@ -87,7 +99,10 @@ create table reli.payment (
     received int8 not null default 0 check (received >= 0),
     refunded int8 not null default 0 check (refunded >= 0),
     refund_reserved int8 not null default 0 check (refund_reserved >= 0),
-    fee int8 not null default 0 check (fee >= 0),
+    fee int8 not null default 0 check (fee >= 0), -- taken
+    fee_due int8 not null default 0,         -- fixed at creation: taken if it completes in time
+    fee_on_top bool not null default false,  -- the customer is asked for amount and fee_due
+    fee_version int4 not null default 0,     -- of reli.fee_schedule; 0 none
     customer_id text,
     pii bytea,              -- sealed phone, e-mail, name: the only place on this side
     description text,
@@ -110,6 +125,7 @@ create table reli.payment (
     completed_at timestamptz,
     primary key (merchant_id, id),
     check (refunded + refund_reserved <= received),
+    check (fee <= fee_due and fee <= received),
     check (status not in ('completed', 'partially_refunded', 'refunded', 'reversed')
            or (received > 0 and completed_at is not null)),
     check (status in ('completed', 'partially_refunded', 'refunded', 'reversed') or received = 0)
@@ -157,6 +173,7 @@ create table reli.refund (
     approved_by text,
     account_id uuid not null,
     late bool not null default false,
+    excess bool not null default false, -- paid beyond what was received: in no amount of the payment
     failure_code text,
     failure_provider_code text,
     failure_message text,
@@ -382,6 +399,7 @@ create table reli.provider_event (
     provider text not null,
     payment_id uuid not null,
     attempt_n int2 not null,
+    kind text not null check (kind ~ '^[a-z]{0,16}$'), -- which of the attempt's URLs
     state text not null check (state in ('received', 'verified', 'processed', 'ignored', 'retry',
         'dead', 'rejected')),
     reason text,
@@ -417,18 +435,28 @@ create table reli.exception_item (
     mode text not null check (mode in ('test', 'live')),
     kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund',
         'stuck', 'sig_forged', 'receipt_taken', 'callback_dead', 'refund_manual', 'refund_revoked',
-        'refund_late')),
-    subject_id uuid not null,
+        'refund_late', 'reversed')),
+    subject_id uuid not null, -- a payment or a refund, which the id tells
+    attempt_n int2, -- of the subject
+    amount int8, -- what waits in `unallocated`; null: nothing does
+    currency text,
     detail text,
+    -- assigned: one person has proposed a resolution, another one has to agree
     status text not null check (status in ('open', 'assigned', 'resolved')),
     resolution text,
     evidence text,
+    receipt text,
+    proposed_by text,
     resolved_by text,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,
-    primary key (merchant_id, id)
+    primary key (merchant_id, id),
+    check (status <> 'assigned' or (resolution is not null and proposed_by is not null)),
+    check (status <> 'resolved' or (resolution is not null and resolved_by is not null))
 );
+create index exception_item_waiting on reli.exception_item (merchant_id, subject_id)
+    where status <> 'resolved';
 
 create table reli.webhook_endpoint (
     merchant_id uuid not null,
@@ -557,7 +585,7 @@ begin
              where n.nspname = 'reli' and c.relkind in ('r', 'p') and not c.relispartition loop
         execute format('grant select on reli.%I to %I', t.relname, p_role);
         if t.relname in ('audit_log', 'event', 'ledger_transfer', 'provider_call', 'log_position',
-                         'audit_seal') then
+                         'audit_seal', 'fee_schedule') then
             execute format('grant insert on reli.%I to %I', t.relname, p_role);
         elsif t.relname not in ('schema_migration', 'schema_lock') then
             execute format('grant insert, update, delete on reli.%I to %I', t.relname, p_role);

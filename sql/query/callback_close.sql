@@ -9,7 +9,7 @@ with closed as (
 raised as (
     insert into reli.exception_item (merchant_id, id, mode, kind, subject_id, detail, status,
         created_at, updated_at)
-    select c.merchant_id, $8, $10, $9, $11, $6, 'open', $7, $7 from closed c where $8::uuid
-        is not null
+    select c.merchant_id, $8, $10, $9, $11, $6, 'open', $7, $7
+    from closed c where $8::uuid is not null
 )
 delete from reli.job where merchant_id = $1 and kind = 'inbound' and subject = $2 and n = $4

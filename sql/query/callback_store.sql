@@ -3,16 +3,16 @@
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::text[],
         $7::text[],
-        $8::uuid[], $9::int2[], $10::text[], $11::bool[], $12::bytea[], $13::timestamptz[],
-        $14::int4[], $15::int2[], $16::uuid[], $17::timestamptz[])
+        $8::uuid[], $9::int2[], $10::text[], $11::text[], $12::bool[], $13::bytea[],
+        $14::timestamptz[], $15::int4[], $16::int2[], $17::uuid[], $18::timestamptz[])
     as u(ord, merchant_id, subject_id, dedupe_key, id, mode, provider, payment_id, attempt_n,
-        peer, ip_ok, raw, at, job_n, job_bucket, job_owner, job_lease)
+        kind, peer, ip_ok, raw, at, job_n, job_bucket, job_owner, job_lease)
 ),
 kept as (
     insert into reli.provider_event (merchant_id, subject_id, dedupe_key, id, mode, provider,
-        payment_id, attempt_n, state, peer, ip_ok, raw, created_at, updated_at)
+        payment_id, attempt_n, kind, state, peer, ip_ok, raw, created_at, updated_at)
     select u.merchant_id, u.subject_id, u.dedupe_key, u.id, u.mode, u.provider, u.payment_id,
-        u.attempt_n, 'received', u.peer, u.ip_ok, u.raw, u.at, u.at
+        u.attempt_n, u.kind, 'received', u.peer, u.ip_ok, u.raw, u.at, u.at
     from u order by u.merchant_id, u.subject_id, u.dedupe_key
     on conflict do nothing
     returning id

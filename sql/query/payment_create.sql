@@ -8,38 +8,38 @@
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[],
         $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],
-        $14::int8[], $15::text[], $16::text[], $17::bytea[], $18::text[], $19::text[],
-        $20::text[], $21::json[], $22::json[], $23::text[], $24::text[], $25::text[],
-        $26::timestamptz[], $27::timestamptz[], $28::uuid[], $29::text[], $30::int2[],
-        $31::int2[], $32::int2[], $33::int2[], $34::int4[], $35::bool[], $36::bytea[],
-        $37::timestamptz[], $38::int2[], $39::int4[], $40::timestamptz[], $41::int2[],
-        $42::uuid[], $43::timestamptz[], $44::uuid[], $45::uuid[])
-    as u(ord, merchant_id, id, mode, status, version, op_id, reference, reference_no,
-        pay_code, provider, payment_method, account_id, amount, currency, customer_id, pii,
-        description, return_url, callback_url, metadata, next_action, failure_code,
-        failure_message, status_source, created_at, expires_at, previous_owner, idem_key,
-        idem_slot, idem_slot_b, idem_look_a, idem_look_b, idem_period, idem_held,
-        idem_fingerprint, idem_lease, idem_http, idem_seq, job_run_at, job_bucket, job_owner,
-        job_lease, audit_a, audit_b)
+        $14::int8[], $15::text[], $16::text[], $17::bytea[], $18::text[], $19::text[], $20::text[],
+        $21::json[], $22::json[], $23::text[], $24::text[], $25::text[], $26::timestamptz[],
+        $27::timestamptz[], $28::uuid[], $29::text[], $30::int2[], $31::int2[], $32::int2[],
+        $33::int2[], $34::int4[], $35::bool[], $36::bytea[], $37::timestamptz[], $38::int2[],
+        $39::int4[], $40::timestamptz[], $41::int2[], $42::uuid[], $43::timestamptz[], $44::uuid[],
+        $45::uuid[], $46::int8[], $47::int4[], $48::bool[])
+    as u(ord, merchant_id, id, mode, status, version, op_id, reference, reference_no, pay_code,
+        provider, payment_method, account_id, amount, currency, customer_id, pii, description,
+        return_url, callback_url, metadata, next_action, failure_code, failure_message,
+        status_source, created_at, expires_at, previous_owner, idem_key, idem_slot, idem_slot_b,
+        idem_look_a, idem_look_b, idem_period, idem_held, idem_fingerprint, idem_lease, idem_http,
+        idem_seq, job_run_at, job_bucket, job_owner, job_lease, audit_a, audit_b, fee_due,
+        fee_version, fee_on_top)
 ),
 a as materialized (
-    select * from unnest($46::int4[], $47::uuid[], $48::uuid[], $49::int2[], $50::text[],
-        $51::text[], $52::text[], $53::uuid[], $54::int8[], $55::text[], $56::text[], $57::text[],
-        $58::text[], $59::text[], $60::timestamptz[], $61::timestamptz[], $62::int2[],
-        $63::timestamptz[], $64::timestamptz[])
+    select * from unnest($49::int4[], $50::uuid[], $51::uuid[], $52::int2[], $53::text[],
+        $54::text[], $55::text[], $56::uuid[], $57::int8[], $58::text[], $59::text[], $60::text[],
+        $61::text[], $62::text[], $63::timestamptz[], $64::timestamptz[], $65::int2[],
+        $66::timestamptz[], $67::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
         currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($65::int4[], $66::uuid[], $67::uuid[], $68::int4[], $69::uuid[],
-        $70::text[], $71::text[], $72::text[], $73::timestamptz[], $74::int2[], $75::uuid[],
-        $76::timestamptz[])
+    select * from unnest($68::int4[], $69::uuid[], $70::uuid[], $71::int4[], $72::uuid[],
+        $73::text[], $74::text[], $75::text[], $76::timestamptz[], $77::int2[], $78::uuid[],
+        $79::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($77::int4[], $78::uuid[], $79::uuid[], $80::uuid[], $81::text[],
-        $82::text[], $83::text[], $84::text[], $85::text[], $86::text[], $87::timestamptz[])
+    select * from unnest($80::int4[], $81::uuid[], $82::uuid[], $83::uuid[], $84::text[],
+        $85::text[], $86::text[], $87::text[], $88::text[], $89::text[], $90::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 idem as (
@@ -97,12 +97,13 @@ pay as (
     insert into reli.payment (merchant_id, id, mode, status, version, revision, op_id, reference,
         reference_no, pay_code, provider, payment_method, account_id, amount, currency,
         customer_id, pii, description, return_url, callback_url, metadata, next_action,
-        failure_code, failure_message, status_source, created_at, updated_at, expires_at)
+        failure_code, failure_message, status_source, created_at, updated_at, expires_at, fee_due,
+        fee_version, fee_on_top)
     select k.merchant_id, k.id, k.mode, k.status, k.version, 1, k.op_id, k.reference,
         k.reference_no, k.pay_code, k.provider, k.payment_method, k.account_id, k.amount,
         k.currency, k.customer_id, k.pii, k.description, k.return_url, k.callback_url, k.metadata,
         k.next_action, k.failure_code, k.failure_message, k.status_source, k.created_at,
-        k.created_at, k.expires_at
+        k.created_at, k.expires_at, k.fee_due, k.fee_version, k.fee_on_top
     from named k
     where k.reference = k.reference_no
        or coalesce(k.id in (select payment_id from taken), false)

@@ -10,83 +10,90 @@ with u as materialized (
         $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::json[],
         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
         $24::int2[], $25::uuid[], $26::timestamptz[], $27::text[], $28::int2[], $29::int2[],
-        $30::int2[], $31::int4[], $32::text[], $33::uuid[], $34::bytea[], $35::int4[],
-        $36::text[], $37::text[], $38::int4[], $39::uuid[], $40::uuid[], $41::int2[],
-        $42::int8[], $43::int8[], $44::text[], $45::uuid[], $46::uuid[], $47::bytea[],
-        $48::int2[], $49::int2[], $50::int4[], $51::timestamptz[])
-    as u(ord, merchant_id, id, mode, revision, op_id, status, version, received,
-        status_source, late, failure_code, failure_provider_code, failure_message, provider,
-        provider_ref, receipt, receipt_claim, next_action, recon_since, completed_at,
-        updated_at, job_run_at, job_bucket, job_owner, job_lease, idem_key, idem_slot,
-        idem_slot_b, idem_http, idem_seq, idem_provider_ref, inbound_subject, inbound_key,
-        inbound_n, inbound_state, inbound_reason, log_seq, audit_a, journal_id,
-        journal_steps, refunded, reserved, job_kind, job_subject, idem_subject,
-        idem_fingerprint, idem_look_a, idem_look_b, idem_period, idem_lease)
+        $30::int2[], $31::int4[], $32::text[], $33::uuid[], $34::bytea[], $35::int4[], $36::text[],
+        $37::text[], $38::int4[], $39::uuid[], $40::uuid[], $41::int2[], $42::int8[], $43::int8[],
+        $44::int8[], $45::text[], $46::uuid[], $47::uuid[], $48::bytea[], $49::int2[], $50::int2[],
+        $51::int4[], $52::timestamptz[])
+    as u(ord, merchant_id, id, mode, revision, op_id, status, version, received, status_source,
+        late, failure_code, failure_provider_code, failure_message, provider, provider_ref,
+        receipt, receipt_claim, next_action, recon_since, completed_at, updated_at, job_run_at,
+        job_bucket, job_owner, job_lease, idem_key, idem_slot, idem_slot_b, idem_http, idem_seq,
+        idem_provider_ref, inbound_subject, inbound_key, inbound_n, inbound_state, inbound_reason,
+        log_seq, audit_a, journal_id, journal_steps, refunded, reserved, fee, job_kind,
+        job_subject, idem_subject, idem_fingerprint, idem_look_a, idem_look_b, idem_period,
+        idem_lease)
 ),
 a as materialized (
-    select * from unnest($52::int4[], $53::uuid[], $54::uuid[], $55::int2[], $56::text[],
-        $57::text[], $58::text[], $59::uuid[], $60::int8[], $61::text[], $62::text[], $63::text[],
-        $64::text[], $65::text[], $66::timestamptz[], $67::timestamptz[], $68::int2[],
-        $69::timestamptz[], $70::timestamptz[])
+    select * from unnest($53::int4[], $54::uuid[], $55::uuid[], $56::int2[], $57::text[],
+        $58::text[], $59::text[], $60::uuid[], $61::int8[], $62::text[], $63::text[], $64::text[],
+        $65::text[], $66::text[], $67::timestamptz[], $68::timestamptz[], $69::int2[],
+        $70::timestamptz[], $71::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
         currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($71::int4[], $72::uuid[], $73::uuid[], $74::int4[], $75::uuid[],
-        $76::text[], $77::text[], $78::text[], $79::timestamptz[], $80::int2[], $81::uuid[],
-        $82::timestamptz[])
+    select * from unnest($72::int4[], $73::uuid[], $74::uuid[], $75::int4[], $76::uuid[],
+        $77::text[], $78::text[], $79::text[], $80::timestamptz[], $81::int2[], $82::uuid[],
+        $83::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($83::int4[], $84::uuid[], $85::uuid[], $86::uuid[], $87::text[],
-        $88::text[], $89::text[], $90::text[], $91::text[], $92::text[], $93::timestamptz[])
+    select * from unnest($84::int4[], $85::uuid[], $86::uuid[], $87::uuid[], $88::text[],
+        $89::text[], $90::text[], $91::text[], $92::text[], $93::text[], $94::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
-    select * from unnest($94::int4[], $95::uuid[], $96::uuid[], $97::uuid[], $98::text[],
-        $99::text[], $100::text[], $101::text[], $102::timestamptz[])
+    select * from unnest($95::int4[], $96::uuid[], $97::uuid[], $98::uuid[], $99::text[],
+        $100::text[], $101::text[], $102::text[], $103::timestamptz[])
     as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
-    select * from unnest($103::int4[], $104::uuid[], $105::uuid[], $106::uuid[], $107::int2[],
-        $108::text[], $109::text[], $110::uuid[], $111::uuid[], $112::int8[], $113::text[],
-        $114::timestamptz[])
+    select * from unnest($104::int4[], $105::uuid[], $106::uuid[], $107::uuid[], $108::int2[],
+        $109::text[], $110::text[], $111::uuid[], $112::uuid[], $113::int8[], $114::text[],
+        $115::timestamptz[])
     as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id,
         amount, currency, at)
 ),
 x as materialized (
-    select * from unnest($115::int4[], $116::uuid[], $117::uuid[], $118::uuid[], $119::text[],
-        $120::text[], $121::text[], $122::timestamptz[])
-    as x(ord, merchant_id, payment_id, id, mode, kind, detail, at)
+    select * from unnest($116::int4[], $117::uuid[], $118::uuid[], $119::uuid[],
+        $120::uuid[], $121::int2[], $122::text[], $123::text[], $124::text[], $125::int8[],
+        $126::text[], $127::timestamptz[])
+    as x(ord, merchant_id, payment_id, id, subject_id, attempt_n, mode, kind, detail,
+        amount, currency, at)
 ),
 pc as materialized (
-    select * from unnest($123::int4[], $124::uuid[], $125::uuid[], $126::uuid[], $127::text[],
-        $128::int2[], $129::text[], $130::int4[], $131::int8[], $132::text[], $133::bytea[],
-        $134::timestamptz[])
+    select * from unnest($128::int4[], $129::uuid[], $130::uuid[], $131::uuid[], $132::text[],
+        $133::int2[], $134::text[], $135::int4[], $136::int8[], $137::text[], $138::bytea[],
+        $139::timestamptz[])
     as pc(ord, merchant_id, payment_id, id, mode, attempt_n, op, http_status, took_us, outcome,
         body, at)
 ),
 rf as materialized (
-    select * from unnest($135::int4[], $136::uuid[], $137::uuid[], $138::uuid[], $139::text[],
-        $140::text[],
-        $141::int4[], $142::int8[], $143::text[], $144::text[], $145::text[], $146::text[],
-        $147::uuid[], $148::bool[], $149::text[], $150::text[], $151::text[], $152::text[],
-        $153::text[], $154::timestamptz[], $155::timestamptz[], $156::timestamptz[],
-        $157::timestamptz[], $158::bool[])
+    select * from unnest($140::int4[], $141::uuid[], $142::uuid[], $143::uuid[], $144::text[],
+        $145::text[], $146::int4[], $147::int8[], $148::text[], $149::text[], $150::text[],
+        $151::text[], $152::uuid[], $153::bool[], $154::bool[], $155::text[], $156::text[],
+        $157::text[], $158::text[], $159::text[], $160::timestamptz[], $161::timestamptz[],
+        $162::timestamptz[], $163::timestamptz[], $164::bool[])
     as rf(ord, merchant_id, id, payment_id, mode, status, version, amount, currency, reason,
-        requested_by, approved_by, account_id, late, failure_code, failure_provider_code,
-        failure_message, provider_ref, receipt, recon_since, created_at, updated_at,
-        completed_at, is_new)
+        requested_by, approved_by, account_id, late, excess, failure_code, failure_provider_code,
+        failure_message, provider_ref, receipt, recon_since, created_at, updated_at, completed_at,
+        is_new)
 ),
 ra as materialized (
-    select * from unnest($159::int4[], $160::uuid[], $161::uuid[], $162::uuid[], $163::int2[],
-        $164::text[],
-        $165::text[], $166::text[], $167::text[], $168::text[], $169::text[], $170::text[],
-        $171::timestamptz[], $172::timestamptz[], $173::int2[], $174::timestamptz[],
-        $175::timestamptz[])
+    select * from unnest($165::int4[], $166::uuid[], $167::uuid[], $168::uuid[], $169::int2[],
+        $170::text[],
+        $171::text[], $172::text[], $173::text[], $174::text[], $175::text[], $176::text[],
+        $177::timestamptz[], $178::timestamptz[], $179::int2[], $180::timestamptz[],
+        $181::timestamptz[])
     as ra(ord, merchant_id, payment_id, refund_id, n, mode, rail, status, provider_ref,
         receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at)
+),
+y as materialized (
+    select * from unnest($182::int4[], $183::uuid[], $184::uuid[], $185::uuid[],
+        $186::uuid[], $187::text[], $188::text[], $189::text[], $190::timestamptz[])
+    as y(ord, merchant_id, payment_id, subject_id, item_id, resolution, evidence,
+        resolved_by, at)
 ),
 idem as (
     insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
@@ -114,7 +121,7 @@ claimed as (
 moved as (
     update reli.payment p set status = u.status, version = u.version, revision = p.revision + 1,
         op_id = u.op_id, received = u.received, status_source = u.status_source, late = u.late,
-        refunded = u.refunded, refund_reserved = u.reserved,
+        refunded = u.refunded, refund_reserved = u.reserved, fee = u.fee,
         failure_code = u.failure_code, failure_provider_code = u.failure_provider_code,
         failure_message = u.failure_message, provider_ref = u.provider_ref, receipt = u.receipt,
         next_action = u.next_action, recon_since = u.recon_since, completed_at = u.completed_at,
@@ -124,6 +131,11 @@ moved as (
       and (u.receipt_claim is null or coalesce(u.id in (select payment_id from claimed), false))
       and (u.idem_fingerprint is null
            or coalesce(u.idem_subject in (select payment_id from idem), false))
+      and u.ord not in (select y.ord from y
+                        where y.item_id is not null and not exists (
+                            select from reli.exception_item i
+                            where i.merchant_id = y.merchant_id and i.id = y.item_id
+                              and i.status = 'assigned'))
     returning p.merchant_id, p.id, p.mode, p.callback_url
 ),
 attempts as (
@@ -143,18 +155,19 @@ attempts as (
 ),
 refunds as (
     insert into reli.refund (merchant_id, id, payment_id, mode, status, version, amount, currency,
-        reason, requested_by, approved_by, account_id, late, failure_code, failure_provider_code,
-        failure_message, provider_ref, receipt, recon_since, created_at, updated_at, completed_at)
+        reason, requested_by, approved_by, account_id, late, excess, failure_code,
+        failure_provider_code, failure_message, provider_ref, receipt, recon_since, created_at,
+        updated_at, completed_at)
     select rf.merchant_id, rf.id, rf.payment_id, rf.mode, rf.status, rf.version, rf.amount,
         rf.currency,
-        rf.reason, rf.requested_by, rf.approved_by, rf.account_id, rf.late, rf.failure_code,
-        rf.failure_provider_code, rf.failure_message, rf.provider_ref, rf.receipt, rf.recon_since,
-        rf.created_at, rf.updated_at, rf.completed_at
+        rf.reason, rf.requested_by, rf.approved_by, rf.account_id, rf.late, rf.excess,
+        rf.failure_code, rf.failure_provider_code, rf.failure_message, rf.provider_ref, rf.receipt,
+        rf.recon_since, rf.created_at, rf.updated_at, rf.completed_at
     from rf where coalesce(rf.payment_id in (select id from moved), false)
     on conflict (merchant_id, id) do update set status = excluded.status,
         version = excluded.version,
-        approved_by = excluded.approved_by, late = excluded.late,
-            failure_code = excluded.failure_code,
+        approved_by = excluded.approved_by, late = excluded.late, excess = excluded.excess,
+        failure_code = excluded.failure_code,
         failure_provider_code = excluded.failure_provider_code,
         failure_message = excluded.failure_message, provider_ref = excluded.provider_ref,
         receipt = excluded.receipt, recon_since = excluded.recon_since,
@@ -209,10 +222,21 @@ transfers as (
     from t where coalesce(t.payment_id in (select id from moved), false)
 ),
 exceptions as (
-    insert into reli.exception_item (merchant_id, id, mode, kind, subject_id, detail, status,
-        created_at, updated_at)
-    select x.merchant_id, x.id, x.mode, x.kind, x.payment_id, x.detail, 'open', x.at, x.at
+    insert into reli.exception_item (merchant_id, id, mode, kind, subject_id, attempt_n, amount,
+        currency, detail, status, created_at, updated_at)
+    select x.merchant_id, x.id, x.mode, x.kind, x.subject_id, nullif(x.attempt_n, 0),
+        nullif(x.amount, 0), x.currency, x.detail, 'open', x.at, x.at
     from x where coalesce(x.payment_id in (select id from moved), false)
+),
+resolved as (
+    update reli.exception_item i set status = 'resolved', resolution = y.resolution,
+        evidence = y.evidence, resolved_by = y.resolved_by, updated_at = y.at,
+        version = i.version + 1
+    from y
+    where i.merchant_id = y.merchant_id and i.subject_id = y.subject_id and i.status <> 'resolved'
+      and i.id = coalesce(y.item_id, i.id)
+      and (y.item_id is not null or i.kind in ('stuck', 'refund_manual'))
+      and coalesce(y.payment_id in (select id from moved), false)
 ),
 calls as (
     insert into reli.provider_call (merchant_id, payment_id, id, mode, attempt_n, op, http_status,
@@ -256,17 +280,19 @@ heard as (
        or exists (select from reli.webhook_endpoint w
                   where w.merchant_id = m.merchant_id and w.mode = m.mode and w.status = 'enabled')
 ),
+over as materialized (
+    -- Two lists, since a join with "or" would read all jobs of the merchant; materialized, since a
+    -- delete that has waited for a lease looks at its other side again, and PostgreSQL then finds no
+    -- row of a bare "union all" but the first.
+    select u.merchant_id, u.job_kind as kind, u.job_subject as subject, 0 as n
+    from u where u.job_run_at is null and coalesce(u.id in (select id from moved), false)
+    union all
+    select u.merchant_id, 'inbound', u.inbound_subject, u.inbound_n
+    from u where u.inbound_subject is not null
+        and coalesce(u.id in (select id from moved), false)
+),
 done as (
-    -- Two lists rather than one join with "or", which would read all jobs of the merchant.
-    delete from reli.job j
-    using (
-        select u.merchant_id, u.job_kind as kind, u.job_subject as subject, 0 as n
-        from u where u.job_run_at is null and coalesce(u.id in (select id from moved), false)
-        union all
-        select u.merchant_id, 'inbound', u.inbound_subject, u.inbound_n
-        from u where u.inbound_subject is not null
-            and coalesce(u.id in (select id from moved), false)
-    ) k
+    delete from reli.job j using over k
     where j.merchant_id = k.merchant_id and j.kind = k.kind and j.subject = k.subject and j.n = k.n
 ),
 jobs as (

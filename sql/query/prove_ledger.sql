@@ -41,26 +41,35 @@ lost_accounts as (
 ),
 posted as (
     select t.merchant_id, t.payment_id,
-        sum(case t.kind when 'payment_received' then t.amount when 'payment_fee' then t.amount
-                        when 'payment_received_undone' then -t.amount else 0 end) as received,
-        sum(case t.kind when 'refund' then t.amount when 'refund_undone' then -t.amount
-                        else 0 end) as refunded
+        sum(t.amount) filter (where t.kind in ('payment_received', 'payment_fee')) as received,
+        -- given to the merchant by operators: what was received if nothing else was
+        (array_agg(t.amount order by t.created_at, t.journal_id)
+            filter (where t.kind = 'unallocated_kept'))[1] as kept,
+        coalesce(sum(t.amount) filter (where t.kind = 'payment_fee'), 0)
+            - coalesce(sum(t.amount) filter (where t.kind = 'payment_fee_reversed'), 0) as fee,
+        coalesce(sum(t.amount) filter (where t.kind = 'refund_settled'), 0)
+            - coalesce(sum(t.amount) filter (where t.kind = 'refund_undone'), 0) as refunded
     from reli.ledger_transfer t
     where t.state = 'posted'
     group by t.merchant_id, t.payment_id
 ),
+payments as (
+    select p.merchant_id, p.id, p.received, p.refunded, p.fee,
+        case when x.received is null or p.late then 0 else p.fee_due end as fee_due,
+        coalesce(x.received, case when p.received > 0 then x.kept end, 0) as posted_received,
+        coalesce(x.refunded, 0) as posted_refunded, coalesce(x.fee, 0) as posted_fee
+    from reli.payment p
+    left join posted x on x.merchant_id = p.merchant_id and x.payment_id = p.id
+),
 wrong_payments as (
-    select 'received of payment' as what, p.merchant_id, p.id, p.received::text as expected,
-        coalesce(x.received, 0)::text as found
-    from reli.payment p
-    left join posted x on x.merchant_id = p.merchant_id and x.payment_id = p.id
-    where p.received <> coalesce(x.received, 0)
-    union all
-    select 'refunded of payment', p.merchant_id, p.id, p.refunded::text,
-        coalesce(x.refunded, 0)::text
-    from reli.payment p
-    left join posted x on x.merchant_id = p.merchant_id and x.payment_id = p.id
-    where p.refunded <> coalesce(x.refunded, 0)
+    select v.what, p.merchant_id, p.id, v.expected::text, v.found::text
+    from payments p
+    cross join lateral (values
+        ('received of payment', p.received, p.posted_received),
+        ('refunded of payment', p.refunded, p.posted_refunded),
+        ('fee of payment', p.fee, p.posted_fee),
+        ('fee due of payment', p.fee_due, p.fee)) as v(what, expected, found)
+    where v.expected <> v.found
 )
 select w.what, w.merchant_id, w.id, w.expected, w.found
 from (select * from wrong_balances union all select * from lost_accounts

@@ -5,11 +5,12 @@ import hashlib
 import hmac
 import re
 import struct
+import subprocess
 import uuid
 
-from facts import by
+from facts import by, minor
 
-# domain.md, section 2.1: what may follow what, as far as this suite goes.
+# domain.md, sections 2.1 and 2.3: what may follow what, as far as this suite goes.
 FOLLOWS = {
     None: {"pending"},
     "pending": {"processing", "requires_action", "failed", "cancelled", "expired"},
@@ -18,6 +19,14 @@ FOLLOWS = {
     "in_reconciliation": {"completed", "failed", "in_reconciliation"},
     "failed": {"completed"}, "expired": {"completed"}, "cancelled": {"completed"},
     "completed": set(),
+}
+REFUND_FOLLOWS = {
+    None: {"pending_approval", "pending"},
+    "pending_approval": {"pending", "rejected", "cancelled"},
+    "pending": {"processing", "in_reconciliation", "cancelled"},
+    "processing": {"completed", "failed", "in_reconciliation"},
+    "in_reconciliation": {"completed", "failed"},
+    "completed": set(), "failed": set(), "rejected": set(), "cancelled": set(),
 }
 
 
@@ -31,11 +40,16 @@ def events(f):
         if [x["seq"] for x in found] != list(range(1, p["version"] + 1)):
             yield f"{where}: version {p['version']}, seq {[x['seq'] for x in found]}"
             continue
-        before = None
+        before, back = None, {}
         for x in found:
             status = x["said"]["status"]
+            if x["merchant_id"] != p["merchant_id"]:
+                yield f"{where}: event {x['seq']} is another merchant's"
+            if x["type"].startswith("refund."):
+                yield from refund_event(f, p, x, back)
+                continue
             if x["type"] == "payment.updated":
-                if status != before:
+                if plain(status) != before:
                     yield f"{where}: event {x['seq']} updates and changes the status"
                 continue
             word = x["type"].removeprefix("payment.")
@@ -44,13 +58,36 @@ def events(f):
             if status not in FOLLOWS.get(before, set()):
                 yield f"{where}: {before} was followed by {status}"
             before = status
-            if x["said"]["id"] != p["id"] or x["merchant_id"] != p["merchant_id"]:
+            if x["said"]["id"] != p["id"]:
                 yield f"{where}: event {x['seq']} shows another payment"
-        if before != p["status"]:
+        for r in f.refunds_of[p["id"]]:
+            if back.get(r["id"]) != r["status"]:
+                yield f"{where}: refund {r['id']} is {r['status']}, its events end with {back.get(r['id'])}"
+        if before != plain(p["status"]):
             yield f"{where} is {p['status']}, its events end with {before}"
     for subject in f.events:
         if subject not in f.payments:
             yield f"events of {subject}, which does not exist"
+
+
+def plain(status):
+    """A payment's status without what its refunds have made of it."""
+    return "completed" if status in ("partially_refunded", "refunded") else status
+
+
+def refund_event(f, p, x, back):
+    """One event of a refund; `back`: refund → its status so far."""
+    said, where = x["said"], f"payment {p['id']}: event {x['seq']}"
+    r, status = f.refunds.get(said["id"]), said["status"]
+    if r is None or r["payment_id"] != p["id"] or said["payment_id"] != p["id"] or minor(said["amount"]) != r["amount"]:
+        yield f"{where} shows another refund"
+        return
+    word = x["type"].removeprefix("refund.")
+    if status != word and (word, status) != ("pending", "pending_approval"):
+        yield f"{where} is {x['type']} and shows {status}"
+    if status not in REFUND_FOLLOWS.get(back.get(r["id"]), set()):
+        yield f"{where}: a refund's {back.get(r['id'])} was followed by {status}"
+    back[r["id"]] = status
 
 
 def positions(f):
@@ -90,8 +127,10 @@ def audit(f):
         moves = [(r["action"], r["before"], r["after"]) for r in sorted(rows[p["id"]], key=lambda r: r["at_us"])]
         actions = [a for a, _, _ in moves]
         for word in set(told):
-            if actions.count(word) != told.count(word):
-                yield f"payment {p['id']}: {told.count(word)} × {word}, audited {actions.count(word)} times"
+            names = ("refund.requested", "refund.approved") if word == "refund.pending" else (word,)
+            kept = sum(a in names for a in actions)
+            if kept != told.count(word):
+                yield f"payment {p['id']}: {told.count(word)} × {word}, audited {kept} times"
         for action, _, after in moves:
             if action in ("payment.completed", "payment.failed", "payment.cancelled", "payment.expired",
                           "payment.processing", "payment.in_reconciliation") \
@@ -101,7 +140,9 @@ def audit(f):
 
 
 def chain(f):
-    """SHA-256 over the previous hash, merchant, number and rows of each range of positions."""
+    """SHA-256 over the previous hash, merchant, number and rows of each range of positions; HMAC over merchant,
+    number, end and hash, by a key that the database holds only wrapped."""
+    key = mac_key(f)
     rows = {(r["merchant_id"], r["subject_id"], r["id"]): r for r in f.e.tables["audit_log"]}
     at = {}
     for r in f.e.tables["log_position"]:
@@ -127,9 +168,23 @@ def chain(f):
             previous = bytes(s["hash"])
             if hashlib.sha256(text).digest() != previous:
                 yield f"seal {s['n']} of {merchant} does not fit its rows"
+            text = uuid.UUID(merchant).bytes + struct.pack(">QQ", s["n"], s["to_position"]) + previous
+            if hmac.new(key, b"audit_seal\0" + text, hashlib.sha256).digest() != bytes(s["mac"]):
+                yield f"seal {s['n']} of {merchant} has another MAC"
             next_one = s["to_position"] + 1
         if next_one != top.get(merchant, 0) + 1:
             yield f"{top.get(merchant, 0)} audit rows of {merchant}, sealed {next_one - 1}"
+
+
+def mac_key(f):
+    """The newest HMAC key of the installation, unwrapped: format byte, number of the master key, nonce of 12 bytes,
+    then AES-256-GCM, whose cipher is CTR from block 2. Its tag is not looked at: a wrong key makes no right MAC."""
+    row = max((k for k in f.e.tables["installation_key"] if k["kind"] == "hmac"), key=lambda k: k["number"])
+    wrapped = bytes(row["wrapped"])
+    nonce, text = wrapped[5:17], wrapped[17:-16]
+    master = base64.b64decode(f.meta["secrets"]["RELI_MASTER_KEY"])
+    return subprocess.run(["openssl", "enc", "-d", "-aes-256-ctr", "-K", master.hex(), "-iv", nonce.hex() + "00000002"],
+                          input=text, check=True, capture_output=True).stdout
 
 
 def sealed(position, row):
@@ -214,7 +269,7 @@ def said(f, came, secrets):
         if (body.get("id"), body.get("type"), body.get("seq"), body.get("payment_id")) != \
                 (x["id"], x["type"], x["seq"], x["subject_id"]) or not same_resource(body["data"], x["said"]):
             yield f"message {message} does not say what event {x['seq']} of {x['subject_id']} was"
-        elif x["subject_id"] in f.want_of and body["data"]["customer"]["phone"] != f.want_of[x["subject_id"]].phone:
+        elif x["type"].startswith("payment.") and x["subject_id"] in f.want_of and body["data"]["customer"]["phone"] != f.want_of[x["subject_id"]].phone:
             yield f"message {message} names another phone"
 
 
@@ -266,7 +321,7 @@ def canary(f):
     secrets = dict(f.meta["secrets"])
     secrets["the M-Pesa password"] = base64.b64encode(b"174379" + secrets["MPESA_PASSKEY"].encode()).decode()[:60]
     for i, m in enumerate(f.meta["merchants"]):
-        secrets[f"API key {i}"], secrets[f"webhook secret {i}"] = m["key"], m["secret"]
+        secrets |= {f"API key {i}": m["key"], f"second API key {i}": m["second_key"], f"webhook secret {i}": m["secret"]}
         secrets |= {f"secret of endpoint {x['path']}": x["secret"] for x in m["endpoints"]}
     for name in ("serve-a.log", "serve-b.log", "dump.sql"):
         text = f.e.text(name)

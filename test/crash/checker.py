@@ -3,6 +3,7 @@
 from collections import Counter
 
 import check_money
+import check_refund
 import check_trail
 from facts import Facts
 
@@ -40,13 +41,17 @@ def effort(f):
         if not met[link]:
             yield f"no fault on a link of kind {link}"
     states = Counter(p["status"] for p in f.e.tables["payment"])
+    back = Counter(r["status"] for r in f.refunds.values())
+    if len(f.refunds) < 20 or back["completed"] < 5:
+        yield f"{len(f.refunds)} refunds, {back['completed']} completed"
     if len(f.payments) < 100 or states["completed"] < 50:
         yield f"{len(f.payments)} payments, {states['completed']} completed"
 
 
 CHECKS = {
     "acknowledged": check_money.acknowledged, "keys": check_money.keys, "charges": check_money.charges,
-    "truth": check_money.truth, "ledger": check_money.ledger, "events": check_trail.events,
+    "truth": check_money.truth, "refunds": check_refund.refunds,
+    "refund_truth": check_refund.refund_truth, "ledger": check_money.ledger, "events": check_trail.events,
     "positions": check_trail.positions, "audit": check_trail.audit, "webhooks": check_trail.webhooks,
     "sockets": check_trail.sockets, "canary": check_trail.canary, "rest": rest, "effort": effort,
 }
@@ -65,6 +70,6 @@ def figures(e):
     kills = sum(d["deed"] in ("kill", "died") for d in e.meta["deeds"])
     dead = sum(d["status"] == "dead" for d in e.tables["webhook_delivery"])
     return (f"{len(f.payments)} payments ({', '.join(f'{n} {s}' for s, n in states.most_common())}), "
-            f"{len(e.client)} journal lines with {doubts} doubts, {len(e.charges)} charges, "
+            f"{check_refund.figures(f)}, {len(e.client)} journal lines with {doubts} doubts, {len(e.charges)} charges, "
             f"{len(e.tables['event'])} events, {len(e.receiver)} webhooks with {dead} dead letters, "
             f"{len(e.frames)} frames, {len(e.faults)} faults, {kills} kills")

@@ -99,6 +99,29 @@ def phone_sealed_badly(e):
     return {"dump.sql": e.text("dump.sql") + "\\\\x0100" + phone.encode().hex() + "00\n"}
 
 
+def refund_altered(e):
+    """A client was told another amount of money that comes back."""
+    lines = lines_of(e, "client.jsonl")
+    i = last(lines, lambda x: x["kind"] == "answer" and x["op"] == "refund" and x["status"] == 201)
+    x = json.loads(lines[i])
+    lines[i] = json.dumps(x | {"body": json.dumps(json.loads(x["body"]) | {"amount": "0.01"})})
+    return {"client.jsonl": joined(lines)}
+
+
+def paid_back_twice(e):
+    """The provider has carried out a refund once more."""
+    said = json.loads(e.text("sandbox-refunds.json"))
+    one = next(x for x in said["data"] if x["state"] == "paid")
+    said["data"].append(one | {"n": 10**6, "conversation_id": one["conversation_id"] + "9"})
+    return {"sandbox-refunds.json": json.dumps(said)}
+
+
+def never_paid_back(e):
+    said = json.loads(e.text("sandbox-refunds.json"))
+    next(x for x in said["data"] if x["state"] == "paid")["state"] = "failed"
+    return {"sandbox-refunds.json": json.dumps(said)}
+
+
 def pick(e, table, wanted):
     return next(r for r in e.tables[table] if wanted(r))
 
@@ -124,6 +147,15 @@ def trials(e):
     yield "a completed payment was never paid", "truth", [], charge_never_paid(e)
     yield "a paid payment has failed", "truth", [
         f"update reli.payment set status = 'failed', received = 0, failure_code = 'declined' where id = '{pid}'"], None
+    yield "a refund was acknowledged with another amount", "refunds", [], refund_altered(e)
+    yield "more is refunded than was received", "refunds", [
+        "update reli.refund set amount = amount * 1000 where status = 'completed'"], None
+    yield "a refund is forgotten", "refunds", ["delete from reli.refund where status = 'completed'"], None
+    yield "nobody has confirmed a refund", "refund_truth", [
+        "update reli.refund set status = 'completed' where status = 'in_reconciliation'"], None
+    if any(x["state"] == "paid" for x in e.refunds):
+        yield "the provider refunded twice", "refund_truth", [], paid_back_twice(e)
+        yield "the provider never refunded", "refund_truth", [], never_paid_back(e)
     yield "a balance is off", "ledger", ["update reli.ledger_balance set balance = balance + 1"], None
     yield "a transfer is deleted", "ledger", [f"delete from reli.ledger_transfer where payment_id = '{pid}'"], None
     yield "an event shows another status", "events", [
@@ -135,6 +167,7 @@ def trials(e):
         f"delete from reli.audit_log where subject_id = '{pid}' and action = 'payment.completed'"], None
     yield "an audit row is rewritten", "audit", [
         f"update reli.audit_log set actor = 'nobody' where subject_id = '{pid}'"], None
+    yield "a seal is made anew without the key", "audit", ["update reli.audit_seal set mac = hash"], None
     yield "a webhook is signed by nobody", "webhooks", [], webhook_forged(e)
     yield "a delivery was never made", "webhooks", [
         f"delete from reli.webhook_delivery where event_id = '{mid['id']}'"], None

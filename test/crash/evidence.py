@@ -11,10 +11,15 @@ TABLES = {
                "currency, received, refunded, refund_reserved, fee, customer_id, description, callback_url, metadata::text, "
                "failure_code, provider_ref, receipt, late, created_at, completed_at",
     "attempt": "payment_id::text, n, status, provider_ref, receipt",
+    "refund": "id::text, merchant_id::text, payment_id::text, mode, status, version, amount, currency, reason, requested_by, "
+              "approved_by, late, failure_code, provider_ref, receipt, completed_at",
+    "refund_attempt": "refund_id::text, n, rail, status, provider_ref, receipt",
+    "refund_owner": "payment_id::text, refund_id::text",
     "event": "subject_id::text, merchant_id::text, seq, id::text, mode, type, data, created_at",
     "audit_log": "merchant_id::text, subject_id::text, id::text, mode, action, actor, before, after, detail, "
                  "(extract(epoch from created_at) * 1000000)::int8 as at_us",
-    "audit_seal": "merchant_id::text, n, from_position, to_position, hash",
+    "audit_seal": "merchant_id::text, n, from_position, to_position, hash, mac",
+    "installation_key": "kind, number, wrapped",
     "ledger_account": "merchant_id::text, id::text, mode, type, owner, currency",
     "ledger_transfer": "merchant_id::text, journal_id::text, step, mode, kind, debit_id::text, credit_id::text, amount, "
                        "currency, state, payment_id::text",
@@ -44,6 +49,7 @@ class Evidence:
         self.frames = self.lines("frames.jsonl")
         self.faults = self.lines("faults.jsonl")
         self.charges = json.loads(self.text("sandbox-charges.json"))["data"]
+        self.refunds = json.loads(self.text("sandbox-refunds.json"))["data"]
         self.pushes = json.loads(self.text("sandbox-calls.json"))["data"]
         self.callbacks = json.loads(self.text("sandbox-callbacks.json"))["data"]
         # Records of keys are emptied with their period: these were read before time was moved.

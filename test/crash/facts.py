@@ -68,12 +68,44 @@ class Want:
         return any(a["status"] == 200 for a in self.answers[op])
 
 
+class RefundWant(Want):
+    """One refund that a client asked for."""
+
+    def __init__(self, n, sub):
+        super().__init__(n)
+        self.sub = sub
+
+    @property
+    def reason(self):
+        return f"rf-{self.n}-{self.sub}"
+
+    @property
+    def request(self):
+        return self.requests["refund"][0]
+
+    @property
+    def body(self):
+        return self.request["body"]
+
+    @property
+    def payment_id(self):
+        return self.request["path"].split("/")[4]
+
+    def made(self):
+        """The answers that acknowledge a refund."""
+        return [a for a in self.answers["refund"] if a["status"] == 201]
+
+
 class Facts:
     def __init__(self, e):
         self.e, self.meta, t = e, e.meta, e.tables
-        self.wants = {}
+        self.wants, self.refund_wants = {}, {}
         for line in e.client:
-            want = self.wants.setdefault(line["n"], Want(line["n"]))
+            if line["sub"] is None:
+                want = self.wants.setdefault(line["n"], Want(line["n"]))
+            else:
+                name = line["n"], line["sub"]
+                want = self.refund_wants.setdefault(name, RefundWant(*name))
             if line["kind"] == "request":
                 want.requests[line["op"]].append(line)
             elif line["kind"] == "answer":
@@ -96,12 +128,18 @@ class Facts:
         self.event_by_id = {x["id"]: x for x in t["event"]}
         for x in t["event"]:
             x["said"] = json.loads(x["data"])
+        self.refunds = {r["id"]: r for r in t["refund"]}
+        self.refunds_of = by(t["refund"], "payment_id")
+        self.rails = by(sorted(t["refund_attempt"], key=lambda a: a["n"]), "refund_id")
+        self.refund_by_reason = by(t["refund"], "reason")
         self.attempts = by(t["attempt"], "payment_id")
         self.transfers = by(t["ledger_transfer"], "payment_id")
         self.accounts = {(a["merchant_id"], a["id"]): a for a in t["ledger_account"]}
         self.exceptions = by(t["exception_item"], "subject_id")
         self.charges = by(e.charges, "phone")
         self.pushes = by(e.pushes, "phone")
+        self.reversals = by([x for x in e.refunds if x["kind"] == "reversal"], "receipt")
+        self.payouts = by([x for x in e.refunds if x["kind"] == "b2c"], "originator_id")
         self.callbacks = by(e.callbacks, "checkout_request_id")
         self.hooks = e.receiver
         for h in self.hooks:
@@ -127,6 +165,16 @@ class Facts:
         if any((a["said"] or {}).get("provider_transaction_id") for a in want.made()):
             return True
         return any(x["said"].get("provider_transaction_id") for x in self.events[p["id"]])
+
+    def by_hand(self, refund_id):
+        """A refund whose last rail was a person; None if there is no such refund."""
+        if refund_id not in self.refunds:
+            return None
+        return bool(self.rails[refund_id]) and self.rails[refund_id][-1]["rail"] == "manual"
+
+    def was_told(self, refund):
+        """The gateway has acknowledged a result of this reversal or payout."""
+        return any(200 <= c["http_status"] < 300 for c in self.callbacks[refund["conversation_id"]])
 
     def was_called_back(self, charge):
         """The gateway has acknowledged a callback that decides this charge."""

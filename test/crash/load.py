@@ -7,6 +7,7 @@ Commands on standard input: `finish` after the load is over: every request witho
 until it has one; `end`: the watchers read to the end. Each command and the load itself are answered by a line.
 """
 
+import heapq
 import http.client
 import itertools
 import json
@@ -17,6 +18,7 @@ import threading
 import time
 import uuid
 
+import giving
 import watch
 
 V1 = "/api/v1"
@@ -61,8 +63,10 @@ class Wire:
 class Request:
     """One thing that a client wants, however often it has to ask."""
 
-    def __init__(self, n, op, merchant, path, body, key):
+    def __init__(self, n, op, merchant, path, body, key, sub, who):
         self.n, self.op, self.merchant, self.path, self.body, self.key = n, op, merchant, path, body, key
+        self.sub = sub  # which refund of the payment; None
+        self.who = who  # by which of the merchant's keys
         self.tries = itertools.count(1)
         self.answer = None  # the first definite one: status, body as an object
 
@@ -82,8 +86,8 @@ class Client:
         self.ports = config["ports"]
         self.ends = time.monotonic() + config["seconds"]
 
-    def request(self, op, merchant, path, body, key, n=None):
-        r = Request(n or next(self.numbers), op, merchant, path, body, key)
+    def request(self, op, merchant, path, body, key, n=None, sub=None, who="key"):
+        r = Request(n or next(self.numbers), op, merchant, path, body, key, sub, who)
         with self.lock:
             self.requests.append(r)
         return r
@@ -91,19 +95,19 @@ class Client:
     def ask(self, wire, r, port):
         """One try. True if the answer is definite."""
         k = next(r.tries)
-        headers = {"Authorization": "Bearer " + self.merchants[r.merchant]["key"],
+        headers = {"Authorization": "Bearer " + self.merchants[r.merchant][r.who],
                    "Content-Type": "application/json"}
         if r.key is not None:
             headers["Idempotency-Key"] = r.key
-        self.journal.write(kind="request", n=r.n, op=r.op, k=k, merchant=r.merchant, path=r.path, key=r.key,
-                           body=r.body, port=port)
+        name = {"n": r.n, "op": r.op, "sub": r.sub, "k": k}
+        self.journal.write(kind="request", **name, merchant=r.merchant, path=r.path, key=r.key, body=r.body,
+                           port=port)
         try:
             status, said, data = wire.call(port, "POST", r.path, json.dumps(r.body), headers)
         except (OSError, http.client.HTTPException) as e:
-            self.journal.write(kind="lost", n=r.n, op=r.op, k=k, error=type(e).__name__)
+            self.journal.write(kind="lost", **name, error=type(e).__name__)
             return False
-        self.journal.write(kind="answer", n=r.n, op=r.op, k=k, status=status,
-                           body=data.decode("utf-8", "replace"),
+        self.journal.write(kind="answer", **name, status=status, body=data.decode("utf-8", "replace"),
                            replayed=said.get("Idempotent-Replayed"),
                            recovered=said.get("Idempotent-Recovered"))
         try:
@@ -124,10 +128,21 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.client, self.wire = client, Wire()
         self.dice = random.Random(f"{client.config['seed']}/worker/{number}")
+        self.giving = giving.Giving(self)
+        self.plans, self.n_plans = [], itertools.count()
 
     def run(self):
         while time.monotonic() < self.client.ends:
-            self.one()
+            if self.plans and self.plans[0][0] <= time.monotonic():
+                heapq.heappop(self.plans)[2]()
+            else:
+                self.one()
+
+    def later(self, wait, what):
+        heapq.heappush(self.plans, (time.monotonic() + wait, next(self.n_plans), what))
+
+    def key(self):
+        return str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
 
     def persist(self, r, tries=5):
         for i in range(tries):
@@ -156,7 +171,7 @@ class Worker(threading.Thread):
         cash = dice.random() < 0.3
         body = self.cash(n) if cash else self.stk(n)
         self.common(n, body)
-        key = None if dice.random() < 0.04 else str(uuid.UUID(int=dice.getrandbits(128), version=4))
+        key = None if dice.random() < 0.04 else self.key()
         r = client.request("create", merchant, V1 + "/payments/initialize", body, key, n)
         if key is not None and dice.random() < 0.08:
             self.both(r, r)
@@ -172,7 +187,9 @@ class Worker(threading.Thread):
             other = dict(body, amount=str(int(float(body["amount"])) + 1))
             self.persist(client.request("changed", merchant, r.path, other, key, n))
         if cash and status == 201:
-            self.finish_cash(merchant, n, p["id"])
+            self.finish_cash(merchant, n, p)
+        elif not cash:
+            self.giving.perhaps(merchant, n, p, dice.uniform(0.3, 3))
 
     def cash(self, n):
         amount = f"{self.dice.randint(1, 4000)}.{self.dice.randint(0, 99):02d}"
@@ -184,6 +201,8 @@ class Worker(threading.Thread):
         ending = dice.choice(config["endings"]) if dice.random() < ODD_ENDINGS else "000"
         phone = f"+2547{(config['first_phone'] + n) % 100000:05d}{ending}"
         amount = dice.randint(1, 70000)
+        if amount > 100 and dice.random() < 0.3:  # where it decides what becomes of a refund
+            amount = amount // 100 * 100 - 10 + dice.randint(0, 9)
         body = {"provider": "mpesa", "amount": amount if dice.random() < 0.5 else f"{amount}.00",
                 "currency": "KES", "customer": {"id": f"c-{n}"}}
         if dice.random() < 0.5:
@@ -202,16 +221,16 @@ class Worker(threading.Thread):
         if dice.random() < 0.2:
             body["callback_url"] = f"http://127.0.0.1:{config['receiver']}/well/own"
 
-    def finish_cash(self, merchant, n, payment):
+    def finish_cash(self, merchant, n, p):
         dice, client = self.dice, self.client
 
         def move(op):
-            return client.request(op, merchant, f"{V1}/payments/{payment}/{op}", {},
-                                  str(uuid.UUID(int=dice.getrandbits(128), version=4)), n)
+            return client.request(op, merchant, f"{V1}/payments/{p['id']}/{op}", {}, self.key(), n)
 
         chance = dice.random()
         if chance < 0.6:
             self.persist(move("confirm"))
+            self.giving.perhaps(merchant, n, p, 0)
         elif chance < 0.75:
             self.persist(move("cancel"))
         elif chance < 0.85:

@@ -21,6 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 MASTER_KEY = "1:" + base64.b64encode(b"reli-crash-suite-master-key-32-b").decode()
 JWT_KEY = "jwt-secret-of-the-crash-suite-0123456789"
 PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
+INITIATOR_PASSWORD = "sandbox_initiator_password"
 # What a test build does to the schedules: short enough to be met under load.
 WEBHOOK_WAITS = ["1s", "2s", "4s", "20s", "2m"]
 LATE_S = 8
@@ -218,7 +219,8 @@ class World:
             "RELI_POLL_SCHEDULE": "2s,3s,5s,10s,20s,60s,120s,300s", "RELI_RATE_LIMIT": "5000/s burst 5000",
             "RELI_DRAIN_TIMEOUT": "8s", "RELI_PROVIDER_MODE": "test",
             "MPESA_CONSUMER_KEY": "sandbox_consumer_key", "MPESA_CONSUMER_SECRET": "sandbox_consumer_secret",
-            "MPESA_SHORTCODE": "174379", "MPESA_PASSKEY": PASSKEY,
+            "MPESA_SHORTCODE": "174379", "MPESA_PASSKEY": PASSKEY, "MPESA_INITIATOR_NAME": "testapi",
+            "MPESA_INITIATOR_PASSWORD": INITIATOR_PASSWORD, "MPESA_CERTIFICATE": str(self.folder / "sandbox.pem"),
         }
 
     def cli(self, *args, check=True):
@@ -262,7 +264,8 @@ class World:
                        self.cli("version", "--crash-points", check=False).stdout.splitlines() if line.strip()]
         self.sandbox_port, self.receiver_port = free_port(), free_port()
         self.sandbox = Process([self.binary, "sandbox"], self.folder / "sandbox.log", self.environment() | {
-            "RELI_SANDBOX_LISTEN": f"127.0.0.1:{self.sandbox_port}"}).start()
+            "RELI_SANDBOX_LISTEN": f"127.0.0.1:{self.sandbox_port}",
+            "SANDBOX_MPESA_CERTIFICATE_OUT": str(self.folder / "sandbox.pem")}).start()
         links, names = [], ("a", "b")
         self.client_ports = {n: free_port() for n in names}
         for name in names:
@@ -322,11 +325,14 @@ class World:
         self.merchants = []
         port = next(iter(self.replicas.values())).port
         hook = f"http://127.0.0.1:{self.webhook_port}"
-        for name, endpoints in (("first", [("/well/first", ["*"])]),
-                                ("second", [("/well/second", ["*"]), ("/dead", ["payment.completed"])])):
-            made = self.words("merchant", "create", "--name", name, "--country", "KE")
+        for name, above, endpoints in (("first", None, [("/well/first", ["*"])]),
+                                       ("second", 150000, [("/well/second", ["*"]), ("/dead", ["payment.completed"])])):
+            more = [] if above is None else ["--refund-approval-above", str(above)]
+            made = self.words("merchant", "create", "--name", name, "--country", "KE", *more)
+            keys = [self.words("keys", "create", "--merchant", made["merchant_id"], "--mode", "test")["api_key"]
+                    for _ in range(2)]
             m = {"id": made["merchant_id"], "secret": made["webhook_secret"], "endpoints": [],
-                 "key": self.words("keys", "create", "--merchant", made["merchant_id"], "--mode", "test")["api_key"]}
+                 "key": keys[0], "second_key": keys[1], "approval_above": above}
             for path, events in endpoints:
                 status, said = self.call(port, "POST", "/api/v1/webhook-endpoints",
                                          {"url": hook + path, "events": events}, m["key"])

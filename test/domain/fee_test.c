@@ -268,6 +268,35 @@ static void amounts_that_have_no_fee(void **state)
     assert_memory_equal(&f, &before, sizeof f);
 }
 
+/* What is put on top becomes whole units; what was asked for stays. */
+static void whole_units(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t currency;
+        int64_t net, fee, want;
+    } cases[] = {
+        {KES, 10000, 0, 0},       {KES, 10000, 1, 0},       {KES, 10000, 49, 0},
+        {KES, 10000, 50, 100},    {KES, 10000, 100, 100},   {KES, 10000, 149, 100},
+        {KES, 10000, 1575, 1600}, {KWD, 5000, 1499, 1000},  {KWD, 5000, 1500, 2000},
+        {RWF, 7, 3, 3},           {RWF, MONEY_MAX - 1, 1, 1},
+        {KES, 99, MONEY_MAX - 99, MONEY_MAX - 99}, /* 9999999999999.00 */
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint16_t c = cases[i].currency;
+        struct fee f = {.gross = {cases[i].net + cases[i].fee, c},
+                        .fee = {cases[i].fee, c},
+                        .net = {cases[i].net, c}};
+        assert_false(err_is(fee_round_top(&f)));
+        assert_int_equal(f.fee.minor, cases[i].want);
+        assert_int_equal(f.net.minor, cases[i].net);
+        assert_int_equal(f.gross.minor, cases[i].net + cases[i].want);
+    }
+    struct fee most = {{MONEY_MAX, KES}, {MONEY_MAX - 100, KES}, {100, KES}}, before = most;
+    assert_int_equal(fee_round_top(&most).code, ERR_LIMIT); /* …99.99 would become …00.00 */
+    assert_memory_equal(&most, &before, sizeof most);
+}
+
 /* By the definition of half up: twice the distance to the exact share is at most one unit, and a
  * half goes up. All small amounts, percentages around each step. */
 static void rounding(void **state)
@@ -317,6 +346,7 @@ int main(void)
         cmocka_unit_test(cut_texts),
         cmocka_unit_test(fees),
         cmocka_unit_test(amounts_that_have_no_fee),
+        cmocka_unit_test(whole_units),
         cmocka_unit_test(rounding),
         cmocka_unit_test(nothing_is_lost),
     };

@@ -109,7 +109,7 @@ static void a_payment(void **state)
     (void)state;
     struct payment_record r = record();
     r.p.received_minor = 100000;
-    r.fee_minor = 1500;
+    r.p.fee_minor = 1500;
     struct json *j = parsed(rendered(&r, STR_NULL));
     assert_text(json_get(j, "object"), "payment");
     assert_text(json_get(j, "mode"), "live");

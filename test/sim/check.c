@@ -20,7 +20,7 @@ static bool is(const struct mem_payment *p, enum payment_status s)
     return str_eq(p->status, str_c(payment_status_word(s)));
 }
 
-static bool has_exception(struct uuid payment, const char *kind)
+bool check_has_exception(struct uuid payment, const char *kind)
 {
     for (size_t i = 0; i < mem.n_exceptions; i++)
         if (uuid_eq(mem.exceptions[i].subject, payment) &&
@@ -29,9 +29,16 @@ static bool has_exception(struct uuid payment, const char *kind)
     return false;
 }
 
-static bool kept_by(const struct process *p, int64_t told_us)
+bool check_kept_by(const struct process *p, int64_t told_us)
 {
-    return p->alive || p->died_us > told_us + KEEP_US;
+    return p->alive || p->died_us > told_us + p->frozen_us + KEEP_US;
+}
+
+/* Completed, and perhaps given back since. */
+static bool is_paid(const struct mem_payment *p)
+{
+    return is(p, PAYMENT_COMPLETED) || is(p, PAYMENT_PARTIALLY_REFUNDED) ||
+           is(p, PAYMENT_REFUNDED);
 }
 
 /* ---- one payment and its provider ---- */
@@ -55,7 +62,7 @@ static bool told_paid(const struct prompt *q, const struct decision *d)
     if (d->heard)
         return true;
     return q->told_paid && q->told_paid_us >= d->at_us &&
-           w.longest_outage_us <= CHECKED_OUTAGE_US && kept_by(q->told_paid_to, q->told_paid_us);
+           w.longest_outage_us <= CHECKED_OUTAGE_US && check_kept_by(q->told_paid_to, q->told_paid_us);
 }
 
 /* The provider knew of the money, reli its reference, and questions were still due. */
@@ -77,18 +84,18 @@ static void check_paid(const struct mem_payment *p, const struct prompt *q,
                        const struct decision *d)
 {
     bool right = d->amount.minor == p->amount;
-    if (is(p, PAYMENT_COMPLETED)) {
+    if (is_paid(p)) {
         if (!right && d->heard && !d->receipt_reused && !q->misled &&
-            !has_exception(p->id, "integrity_failure"))
+            !check_has_exception(p->id, "integrity_failure"))
             SAY(p, "%s", "another amount was paid and told, and nobody is to look at it");
         return;
     }
-    bool put_away = has_exception(p->id, "callback_dead") || has_exception(p->id, "receipt_taken");
+    bool put_away = check_has_exception(p->id, "callback_dead") || check_has_exception(p->id, "receipt_taken");
     if (right && !put_away && told_paid(q, d))
         SAY(p, "was paid as %s, and reli was told", q->ref);
     if (right && asked_paid(p, q, d))
         SAY(p, "was paid as %s, and reli has stopped asking", q->ref);
-    if (!right && told_paid(q, d) && !put_away && !has_exception(p->id, "integrity_failure"))
+    if (!right && told_paid(q, d) && !put_away && !check_has_exception(p->id, "integrity_failure"))
         SAY(p, "another amount was paid as %s, and nobody is to look at it", q->ref);
 }
 
@@ -98,7 +105,7 @@ static void check_truth(const struct mem_payment *p)
     const struct prompt *q = prompt_of(p);
     const struct decision *d = q != NULL ? prompt_decided(q, w.now_us) : NULL;
     bool paid = d != NULL && d->paid;
-    if (is(p, PAYMENT_COMPLETED) && !paid)
+    if (is_paid(p) && !paid)
         SAY(p, "%s", "nothing was paid");
     if (paid)
         check_paid(p, q, d);
@@ -106,14 +113,14 @@ static void check_truth(const struct mem_payment *p)
         SAY(p, "%s", "has come to rest undecided");
     if (is(p, PAYMENT_CANCELLED))
         SAY(p, "%s", "was cancelled after it was sent");
-    if (is(p, PAYMENT_IN_RECONCILIATION) && !has_exception(p->id, "stuck") &&
-        !has_exception(p->id, "integrity_failure"))
+    if (is(p, PAYMENT_IN_RECONCILIATION) && !check_has_exception(p->id, "stuck") &&
+        !check_has_exception(p->id, "integrity_failure"))
         SAY(p, "%s", "waits for an operator who was not told");
     if (q == NULL || p->n_attempts == 0)
         return;
     if (str_eq(p->attempts[0].status, STR("sending")))
         SAY(p, "%s", "an attempt is still being sent");
-    if (q->answered_us > 0 && kept_by(q->answered_to, q->answered_us) &&
+    if (q->answered_us > 0 && check_kept_by(q->answered_to, q->answered_us) &&
         w.longest_outage_us <= CHECKED_OUTAGE_US && p->attempts[0].provider_ref.n == 0)
         SAY(p, "the provider's reference %s was lost", q->ref);
 }
@@ -125,15 +132,15 @@ static void check_cash(const struct mem_payment *p, const struct order *o)
             SAY(p, "%s", "has ended, and nobody knew of it");
         return;
     }
-    if (is(p, PAYMENT_COMPLETED) && !o->tried_confirm)
+    if (is_paid(p) && !o->tried_confirm)
         SAY(p, "%s", "nobody has confirmed it");
     if (is(p, PAYMENT_CANCELLED) && !o->tried_cancel)
         SAY(p, "%s", "nobody has cancelled it");
-    if (o->confirmed && !is(p, PAYMENT_COMPLETED))
+    if (o->confirmed && !is_paid(p))
         SAY(p, "%s", "was confirmed");
     if (o->cancelled && !is(p, PAYMENT_CANCELLED))
         SAY(p, "%s", "was cancelled");
-    if (!is(p, PAYMENT_COMPLETED) && !is(p, PAYMENT_CANCELLED) && !is(p, PAYMENT_EXPIRED) &&
+    if (!is_paid(p) && !is(p, PAYMENT_CANCELLED) && !is(p, PAYMENT_EXPIRED) &&
         !is(p, PAYMENT_FAILED))
         SAY(p, "%s", "has come to rest undecided");
 }
@@ -148,27 +155,57 @@ static const struct order *order_of(const struct mem_payment *p)
 
 /* ---- its books, its events ---- */
 
+/* What the transfers of a payment have added to accounts of a type. */
+static int64_t booked(const struct mem_payment *p, const char *type)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < mem.n_transfers; i++) {
+        const struct mem_transfer *t = &mem.transfers[i];
+        if (!uuid_eq(t->payment, p->id))
+            continue;
+        for (size_t k = 0; k < mem.n_accounts; k++) {
+            bool named = str_eq(mem.accounts[k].type, str_c(type));
+            sum += named && uuid_eq(mem.accounts[k].id, t->debit) ? t->amount : 0;
+            sum -= named && uuid_eq(mem.accounts[k].id, t->credit) ? t->amount : 0;
+        }
+    }
+    return sum;
+}
+
+/* What has gone back, what is the merchant's, and what is nobody's, all came in. */
 static void check_books(const struct mem_payment *p)
 {
     int received = 0;
+    int64_t nobodys = 0;
     for (size_t i = 0; i < mem.n_transfers; i++) {
         const struct mem_transfer *t = &mem.transfers[i];
         if (!uuid_eq(t->payment, p->id))
             continue;
         if (!str_eq(t->currency, p->currency))
             SAY(p, "%s", "a transfer in another currency");
-        if (!str_eq(t->kind, STR("payment_received"))) {
-            if (!has_exception(p->id, "integrity_failure") &&
-                !has_exception(p->id, "double_success"))
+        if (str_eq(t->kind, STR("payment_unallocated"))) {
+            nobodys += t->amount;
+            if (!check_has_exception(p->id, "integrity_failure") &&
+                !check_has_exception(p->id, "double_success"))
                 SAY(p, "%s", "money is unallocated, and nobody is to look at it");
-            continue;
         }
-        received++;
-        if (t->amount != p->received || !uuid_eq(t->journal, p->id))
-            SAY(p, "%s", "the books have another amount");
+        received += str_eq(t->kind, STR("payment_received"));
+        if (str_eq(t->kind, STR("payment_received")) && !uuid_eq(t->journal, p->id))
+            SAY(p, "%s", "its money is in another journal");
     }
-    if (received != (is(p, PAYMENT_COMPLETED) ? 1 : 0))
+    if (received != (is_paid(p) ? 1 : 0))
         SAY(p, "is in the books %d times", received);
+    int64_t back = check_refunds(p);
+    if (booked(p, "provider_receivable") != p->received + nobodys - back)
+        SAY(p, "the books say that the provider owes %lld",
+            (long long)booked(p, "provider_receivable"));
+    if (booked(p, "unallocated") > -nobodys)
+        SAY(p, "%s", "unallocated money has gone");
+    if (check_has_exception(p->id, "double_refund"))
+        return;
+    if (booked(p, "merchant_pending") + booked(p, "fees_income") != p->refunded - p->received)
+        SAY(p, "the books say that the merchant has %lld",
+            -(long long)booked(p, "merchant_pending"));
 }
 
 /* The states that its public events tell, one after the other, end in the one that it has. */
@@ -192,6 +229,8 @@ static void check_events(const struct mem_payment *p)
             SAY(p, "event %d is missing", (int)seq);
             return;
         }
+        if (str_starts(e->type, STR("refund.")))
+            continue;
         for (size_t i = 0; i < COUNT_OF(types); i++) {
             if (!str_eq(e->type, str_c(types[i].type)))
                 continue;
@@ -201,10 +240,12 @@ static void check_events(const struct mem_payment *p)
         }
         char status[64];
         int n = snprintf(status, sizeof status, "\"status\":\"%s\"", payment_status_word(now));
+        if (now == PAYMENT_COMPLETED && str_find_str(e->data, STR("refunded\",\"")) != SIZE_MAX)
+            continue;
         if (str_find_str(e->data, str_n(status, (size_t)n)) == SIZE_MAX)
             SAY(p, "event %d shows another state than %s", (int)seq, payment_status_word(now));
     }
-    if (!is(p, now))
+    if (now == PAYMENT_COMPLETED ? !is_paid(p) : !is(p, now))
         SAY(p, "its events end in %s", payment_status_word(now));
     if (mem_event(p->id, p->version + 1) != NULL)
         SAY(p, "%s", "has an event beyond its version");
@@ -214,8 +255,9 @@ static void check_events(const struct mem_payment *p)
 
 static bool wants(struct str filter, struct str type)
 {
-    return str_eq(filter, STR("*")) || str_eq(filter, STR("payment.*")) ||
-           str_find_str(filter, type) != SIZE_MAX;
+    if (str_eq(filter, STR("payment.*")))
+        return str_starts(type, STR("payment."));
+    return str_eq(filter, STR("*")) || str_find_str(filter, type) != SIZE_MAX;
 }
 
 static const struct mem_delivery *delivery_of(const struct mem_event *e, struct uuid endpoint)
@@ -288,13 +330,13 @@ static void check_callbacks(void)
     for (const struct thanked *t = provider_thanked(); t != NULL; t = t->next) {
         bool found = false;
         for (size_t i = 0; i < mem.n_inbound; i++)
-            found |= uuid_eq(mem.inbound[i].payment, t->payment);
+            found |= uuid_eq(mem.inbound[i].payment, t->subject);
         if (!found)
             sim_violation("a callback was thanked for and is gone");
     }
     for (size_t i = 0; i < mem.n_inbound; i++) {
         const struct mem_inbound *in = &mem.inbound[i];
-        if (str_eq(in->state, STR("dead")) && !has_exception(in->payment, "callback_dead"))
+        if (str_eq(in->state, STR("dead")) && !check_has_exception(in->payment, "callback_dead"))
             sim_violation("a callback is dead, and nobody is to look at it");
         if (!str_eq(in->state, STR("processed")) && !str_eq(in->state, STR("ignored")) &&
             !str_eq(in->state, STR("dead")))
@@ -334,6 +376,7 @@ void check_world(void)
         sim_trace((uint64_t)p->version);
     }
     check_orders();
+    check_refund_asks();
     check_callbacks();
     check_rest();
 }

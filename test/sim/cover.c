@@ -1,6 +1,6 @@
 /* Which rows of the payment machine were taken. The machine is compiled in here as it is, so that
  * its own tables and guards tell which row an event is going to take. */
-#define payment_step machine_step
+#define payment_step payment_machine_step
 #include "core/domain/payment.c"
 #undef payment_step
 
@@ -24,7 +24,7 @@ static bool take_attempt(const struct attempt_row *row)
 }
 
 /* As payment_step will do it. */
-static void count(struct step *s)
+static void count_rows(struct step *s)
 {
     switch (s->ev->kind) {
     case PAYMENT_EVENT_DISPATCH:
@@ -56,10 +56,10 @@ struct err payment_step(struct payment *p, const struct payment_event *ev,
                         struct payment_effects *out)
 {
     struct step s = {.p = p, .ev = ev, .rules = rules, .now_us = now_us};
-    count(&s);
+    count_rows(&s);
     if (ev->kind == PAYMENT_EVENT_DISPATCH && p->n_attempts < PAYMENT_MAX_ATTEMPTS)
         attempts_taken[0] += payment_row(&s) != NULL;
-    return machine_step(p, ev, rules, now_us, out);
+    return payment_machine_step(p, ev, rules, now_us, out);
 }
 
 /* Rows for which the flows have no use yet, and why. */
@@ -79,47 +79,50 @@ static const char *closed(const struct payment_row *row)
     return NULL;
 }
 
-static void print_states(uint32_t set, bool of_attempts)
+bool cover_row(const struct cover_row *row, const char *const *words, int n, uint64_t least)
 {
-    int n = of_attempts ? (int)ATTEMPT_N_STATES : (int)PAYMENT_N_STATES;
-    int width = 0;
+    bool few = row->why == NULL && row->taken < least;
+    bool open_now = row->why != NULL && row->taken > 0;
+    int width = printf("  ");
     for (int i = 0; i < n; i++)
-        if (in(set, i))
-            width += printf("%s%s", width > 0 ? "|" : "",
-                            of_attempts ? attempt_status_word((enum attempt_status)i)
-                                        : payment_status_word((enum payment_status)i));
-    printf("%*s", width < 56 ? 56 - width : 1, "");
+        if (in(row->from, i))
+            width += printf("%s%s", width > 2 ? "|" : "", words[i]);
+    printf("%*s%-14s -> %-18s %10llu %s\n", width < 58 ? 58 - width : 1, "", row->on,
+           row->to == n ? "(stays)" : words[row->to], (unsigned long long)row->taken,
+           few                ? "TOO FEW"
+           : open_now         ? "NOT CLOSED ANY MORE"
+           : row->why != NULL ? row->why
+                              : "");
+    return !few && !open_now;
+}
+
+bool cover_print_payments(uint64_t least)
+{
+    const char *words[PAYMENT_N_STATES], *attempt_words[ATTEMPT_N_STATES];
+    bool good = true;
+    for (int i = 0; i < (int)PAYMENT_N_STATES; i++)
+        words[i] = payment_status_word((enum payment_status)i);
+    for (int i = 0; i < (int)ATTEMPT_N_STATES; i++)
+        attempt_words[i] = attempt_status_word((enum attempt_status)i);
+    printf("rows of the payments' table:\n");
+    for (size_t i = 0; i < COUNT_OF(payment_rows); i++) {
+        const struct payment_row *r = &payment_rows[i];
+        struct cover_row row = {r->from, r->to, payment_event_word(r->on), closed(r),
+                                payments_taken[i]};
+        good &= cover_row(&row, words, PAYMENT_N_STATES, least);
+    }
+    printf("rows of the attempts' table:\n");
+    for (size_t i = 0; i < COUNT_OF(attempt_rows); i++) {
+        const struct attempt_row *r = &attempt_rows[i];
+        struct cover_row row = {r->from, (int)r->to, payment_event_word(r->on), NULL,
+                                attempts_taken[i]};
+        good &= cover_row(&row, attempt_words, ATTEMPT_N_STATES, least);
+    }
+    return good;
 }
 
 bool cover_print(uint64_t least)
 {
-    bool good = true;
-    printf("rows of the payments' table:\n");
-    for (size_t i = 0; i < COUNT_OF(payment_rows); i++) {
-        const struct payment_row *row = &payment_rows[i];
-        const char *why = closed(row);
-        bool few = why == NULL ? payments_taken[i] < least : payments_taken[i] > 0;
-        good = good && !few;
-        printf("  ");
-        print_states(row->from, false);
-        printf("%-14s -> %-18s %10llu %s\n", payment_event_word(row->on),
-               row->to == PAYMENT_STAY ? "(stays)"
-                                       : payment_status_word((enum payment_status)row->to),
-               (unsigned long long)payments_taken[i],
-               few           ? (why == NULL ? "TOO FEW" : "NOT CLOSED ANY MORE")
-               : why != NULL ? why
-                             : "");
-    }
-    printf("rows of the attempts' table:\n");
-    for (size_t i = 0; i < COUNT_OF(attempt_rows); i++) {
-        const struct attempt_row *row = &attempt_rows[i];
-        bool few = attempts_taken[i] < least;
-        good = good && !few;
-        printf("  ");
-        print_states(row->from, true);
-        printf("%-14s -> %-18s %10llu %s\n", payment_event_word(row->on),
-               attempt_status_word(row->to), (unsigned long long)attempts_taken[i],
-               few ? "TOO FEW" : "");
-    }
-    return good;
+    bool good = cover_print_payments(least);
+    return cover_print_refunds(least) && good;
 }

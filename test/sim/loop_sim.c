@@ -68,25 +68,31 @@ static struct timer *next(const struct process *p, bool jobs)
     return first;
 }
 
+/* Alarms that go off while it stands still go off when it goes on. */
+static int64_t awake_us(const struct process *p, const struct timer *t)
+{
+    if (t == NULL)
+        return TIME_NEVER;
+    return t->due_us > p->frozen_until_us ? t->due_us : p->frozen_until_us;
+}
+
 int64_t loop_next_us(const struct process *p)
 {
-    const struct timer *t = next(p, false);
-    return t != NULL ? t->due_us : TIME_NEVER;
+    return awake_us(p, next(p, false));
 }
 
 int64_t loop_next_jobs_us(const struct process *p)
 {
-    const struct timer *t = next(p, true);
-    return t != NULL ? t->due_us : TIME_NEVER;
+    return awake_us(p, next(p, true));
 }
 
 void loop_fire(struct process *p, bool jobs)
 {
     struct timer *t;
-    while (p->alive && (t = next(p, jobs)) != NULL && t->due_us <= w.now_us) {
+    while (p->alive && (t = next(p, jobs)) != NULL && t->due_us <= w.now_us && !process_frozen(p)) {
         loop_fn *fn = t->fn;
         void *ctx = t->ctx;
         timer_off(&p->loop, t);
-        process_run(p, fn, ctx);
+        (void)process_run_now(p, fn, ctx);
     }
 }

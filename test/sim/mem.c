@@ -34,14 +34,18 @@ void mem_tables_begin(void)
     static const char *const filters[] = {"*", "payment.*", "payment.completed,payment.failed"};
     static const char *const urls[MEM_ENDPOINTS] = {"https://a.example/h", "https://b.example/h",
                                                     "https://c.example/h"};
+    static const char *const schedules[] = {"", "2% + 1", "1.5% min 3 cap 90; > 100: 1%",
+                                            "2%; payer customer"};
     /* 24 bytes in base64 */
     struct str secret = STR("whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0");
     mem.n_payments = mem.n_idempotency = mem.n_references = mem.n_receipts = mem.n_jobs = 0;
     mem.n_inbound = mem.n_events = mem.n_deliveries = mem.n_transfers = mem.n_exceptions = 0;
-    mem.n_endpoints = mem.n_accounts = 0;
+    mem.n_endpoints = mem.n_accounts = mem.n_refunds = 0;
     mem.next_job_known = false;
     for (size_t i = 0; i < 16; i++)
         mem.merchant.b[i] = (uint8_t)sim_u64();
+    mem.fees = (struct fee_row){(int32_t)sim_below(4), STR_NULL};
+    mem.fees.schedule = str_c(schedules[mem.fees.version]);
     mem.webhook_secret = seal("merchant.webhook_secret", mem.merchant, secret);
     uint32_t n = sim_below(2) == 0 ? 0 : 1 + sim_below(2);
     for (uint32_t i = 0; i < n; i++) {
@@ -101,7 +105,7 @@ struct mem_idempotency *mem_idempotency(struct str mode, struct str key, int16_t
     return NULL;
 }
 
-static struct mem_reference *reference(struct str mode, struct str word)
+struct mem_reference *mem_reference(struct str mode, struct str word)
 {
     for (size_t i = 0; i < mem.n_references; i++)
         if (str_eq(mem.references[i].reference, word) && str_eq(mem.references[i].mode, mode))
@@ -180,6 +184,20 @@ bool mem_is_timed(int64_t at)
     return at != 0 && at != TIME_NEVER;
 }
 
+struct err mem_exception_add(struct uuid subject, struct str kind)
+{
+    static const char *const kinds[] = {
+        "integrity_failure", "double_success", "double_refund", "stuck",          "sig_forged",
+        "receipt_taken",     "callback_dead",  "refund_manual", "refund_revoked", "refund_late"};
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (str_eq(kind, str_c(kinds[i]))) {
+            *ROW_NEW(mem.exceptions, mem.n_exceptions, MEM_EXCEPTIONS) =
+                (struct mem_exception){subject, str_c(kinds[i])};
+            return ERR_OK;
+        }
+    return mem_refuse("exception_item.kind");
+}
+
 /* ---- answers ---- */
 
 const struct mem_column mem_stage_columns[MEM_STAGE_COLUMNS] = {
@@ -226,6 +244,7 @@ static struct err inbound_commit(struct unit *unit)
         .dedupe_key = world_dup(row->dedupe_key),
         .mode = row->mode,
         .provider = row->provider,
+        .kind = world_dup(row->kind),
         .state = STR("received"),
         .peer = world_dup(row->peer),
         .raw = world_dup(row->raw),
@@ -369,17 +388,17 @@ struct err mem_commit(struct unit *u)
 
 /* ---- statements of their own ---- */
 
-static void callback_close(const struct value *v)
+static struct err callback_close(const struct value *v)
 {
     struct mem_inbound *in = mem_inbound(v[1].u.uuid, v[2].u.str);
     if (in != NULL) {
         in->state = world_dup(v[4].u.str);
         in->reason = world_dup(v[5].u.str);
         if (!uuid_is_nil(v[7].u.uuid))
-            *ROW_NEW(mem.exceptions, mem.n_exceptions, MEM_EXCEPTIONS) =
-                (struct mem_exception){v[10].u.uuid, world_dup(v[8].u.str)};
+            TRY(mem_exception_add(v[10].u.uuid, v[8].u.str));
     }
     mem_job_delete(mem_job(STR("inbound"), v[1].u.uuid, (int32_t)v[3].u.i64));
+    return ERR_OK;
 }
 
 static void job_later(const struct value *v)
@@ -394,7 +413,7 @@ static void job_later(const struct value *v)
 /* Sets a refusal as the key's answer, or gives the key back. */
 static void idempotency_end(const struct value *v, bool refusal)
 {
-    bool exists = mem_payment(v[3].u.uuid) != NULL;
+    bool exists = mem_payment(v[3].u.uuid) != NULL || mem_refund(v[3].u.uuid) != NULL;
     for (size_t i = mem.n_idempotency; i-- > 0;) {
         struct mem_idempotency *r = &mem.idempotency[i];
         if (!str_eq(r->key, v[2].u.str) || !uuid_eq(r->payment, v[3].u.uuid) ||
@@ -406,6 +425,19 @@ static void idempotency_end(const struct value *v, bool refusal)
             r->problem = world_dup(v[5].u.str);
         } else if (!exists) {
             *r = mem.idempotency[--mem.n_idempotency];
+        }
+    }
+}
+
+/* idempotency_answer.sql */
+static void idempotency_answer(const struct value *v)
+{
+    for (size_t i = 0; i < mem.n_idempotency; i++) {
+        struct mem_idempotency *r = &mem.idempotency[i];
+        if (str_eq(r->key, v[2].u.str) && uuid_eq(r->payment, v[3].u.uuid) &&
+            str_eq(r->mode, v[1].u.str) && r->http_status == 0) {
+            r->http_status = (int16_t)v[4].u.i64;
+            r->seq = (int32_t)v[5].u.i64;
         }
     }
 }
@@ -426,8 +458,7 @@ struct err mem_exec(enum query query, const struct value *params)
 {
     switch (query) {
     case Q_callback_close:
-        callback_close(params);
-        return ERR_OK;
+        return callback_close(params);
     case Q_job_later:
         job_later(params);
         return ERR_OK;
@@ -436,6 +467,9 @@ struct err mem_exec(enum query query, const struct value *params)
         return ERR_OK;
     case Q_idempotency_release:
         idempotency_end(params, false);
+        return ERR_OK;
+    case Q_idempotency_answer:
+        idempotency_answer(params);
         return ERR_OK;
     case Q_upkeep:
         idempotency_turn((int32_t)params[1].u.i64);

@@ -20,6 +20,7 @@ enum {
     MEM_EXCEPTIONS = 256,
     MEM_ENDPOINTS = 3,
     MEM_ACCOUNTS = 32,
+    MEM_REFUNDS = 128,
 };
 
 struct mem_attempt {
@@ -34,15 +35,32 @@ struct mem_payment {
         customer_id, pii, description, return_url, callback_url, metadata, next_action,
         failure_code, failure_provider_code, failure_message, provider_ref, receipt, status_source;
     int32_t version, revision;
-    int64_t amount, received, refunded, reserved, fee;
+    int64_t amount, received, refunded, reserved, fee, fee_due;
     int64_t recon_since, created_at, updated_at, expires_at, completed_at;
-    bool late;
+    bool fee_on_top, late;
     /* for the checker */
     bool ended_once; /* was failed, expired or cancelled */
     struct str idem_key;
     int n_calls;
     size_t n_attempts;
     struct mem_attempt attempts[PAYMENT_MAX_ATTEMPTS];
+};
+
+struct mem_rail {
+    int16_t n, poll_n;
+    struct str rail, status, provider_ref, receipt, provider_code, code;
+    int64_t sent_at, answered_at, next_poll_at;
+};
+
+struct mem_refund {
+    struct uuid merchant, id, payment, account_id;
+    struct str mode, status, currency, reason, requested_by, approved_by, failure_code,
+        failure_provider_code, failure_message, provider_ref, receipt;
+    int32_t version;
+    int64_t amount, recon_since, created_at, updated_at, completed_at;
+    bool late, excess;
+    size_t n_rails;
+    struct mem_rail rails[REFUND_MAX_RAILS];
 };
 
 struct mem_idempotency {
@@ -73,7 +91,7 @@ struct mem_job {
 
 struct mem_inbound {
     struct uuid merchant, subject, payment;
-    struct str dedupe_key, mode, provider, state, reason, peer, raw;
+    struct str dedupe_key, mode, provider, kind, state, reason, peer, raw;
     int16_t attempt;
     bool ip_ok;
 };
@@ -119,8 +137,12 @@ struct mem_account {
 struct mem {
     struct uuid merchant;
     struct str webhook_secret; /* sealed */
+    struct fee_row {
+        int32_t version; /* 0: no schedule */
+        struct str schedule;
+    } fees; /* of all currencies */
     size_t n_payments, n_idempotency, n_references, n_receipts, n_jobs, n_inbound, n_events,
-        n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts;
+        n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts, n_refunds;
     int64_t next_job_us; /* of all jobs; TIME_NEVER */
     bool next_job_known;
     struct mem_endpoint endpoints[MEM_ENDPOINTS];
@@ -135,6 +157,7 @@ struct mem {
     struct mem_delivery deliveries[MEM_DELIVERIES];
     struct mem_transfer transfers[MEM_TRANSFERS];
     struct mem_exception exceptions[MEM_EXCEPTIONS];
+    struct mem_refund refunds[MEM_REFUNDS];
 };
 extern struct mem mem;
 
@@ -146,6 +169,7 @@ int64_t mem_next_job_us(void);
 struct mem_payment *mem_payment(struct uuid id);
 const struct mem_event *mem_event(struct uuid payment, int32_t seq);
 struct mem_delivery *mem_delivery(struct uuid id);
+struct mem_refund *mem_refund(struct uuid id);
 struct mem_inbound *mem_inbound(struct uuid subject, struct str dedupe_key);
 
 /* Runs a unit as one transaction and tells the unit's kind its rows. ERR_INTERNAL where the schema
@@ -183,6 +207,9 @@ void rows_clear(struct rows *r, size_t n);
 /* `base` NULL: no such row. `n` rows are copied, one if stride is 0. */
 void rows_part(struct rows *r, const struct mem_column *columns, size_t n_columns, const void *base,
                size_t size, size_t n);
+/* refund_get.sql, refund_first.sql */
+void mem_read_refund(const struct value *params, struct rows *out);
+void mem_read_refund_first(const struct value *params, struct rows *out);
 /* Answers a statement of store_read (or what one of store_exec returns). */
 void mem_read(enum query query, const struct value *params, struct rows *out);
 

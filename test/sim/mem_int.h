@@ -10,6 +10,7 @@ size_t mem_place_new(size_t *n, size_t max);
 #define ROW_NEW(table, n, max) (&(table)[mem_place_new(&(n), (max))])
 
 struct mem_idempotency *mem_idempotency(struct str mode, struct str key, int16_t slot);
+struct mem_reference *mem_reference(struct str mode, struct str word);
 struct mem_job *mem_job(struct str kind, struct uuid subject, int32_t n);
 /* NULL: there is none. */
 void mem_job_delete(struct mem_job *j);
@@ -19,6 +20,8 @@ void mem_job_upsert(struct str kind, struct uuid subject, int32_t n, int16_t buc
                     struct uuid owner, int64_t lease);
 /* A constraint of the schema is broken. */
 struct err mem_refuse(const char *constraint);
+/* Somebody is to look at it. */
+struct err mem_exception_add(struct uuid subject, struct str kind);
 /* Not NULL as a timestamptz. */
 bool mem_is_timed(int64_t at);
 /* Somebody is to be notified. */
@@ -34,6 +37,19 @@ enum { MEM_STAGE_COLUMNS = 3 };
 extern const struct mem_column mem_stage_columns[MEM_STAGE_COLUMNS];
 void mem_answer(struct unit *u, const struct mem_column *columns, size_t n,
                 const struct unit_answer *a);
+
+/* A key of a new payment or refund; in how many of its slots it is now, 0 if it is known. */
+struct mem_key {
+    struct str mode, key, fingerprint;
+    struct uuid subject;
+    int16_t slot, slot_b, look_a, look_b, http_status;
+    int32_t seq, period;
+    int64_t lease_until, created_at;
+};
+int mem_keyed(const struct mem_key *k);
+
+/* What a move writes of refunds. */
+struct err mem_refund_write(const struct move_unit *u);
 
 struct err mem_create_commit(struct unit *u);
 struct err mem_move_commit(struct unit *u);

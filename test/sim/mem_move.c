@@ -49,42 +49,62 @@ static struct err event_store(const struct event_row *e, bool is_heard)
 
 /* ---- payment_create.sql ---- */
 
-static void idempotency_insert(const struct payment_insert_row *row, int16_t slot, int *n)
+static void idempotency_insert(const struct mem_key *k, int16_t slot, int *n)
 {
-    if (slot < 0 || mem_idempotency(row->mode, row->idem_key, slot) != NULL)
+    if (slot < 0 || mem_idempotency(k->mode, k->key, slot) != NULL)
         return;
     *ROW_NEW(mem.idempotency, mem.n_idempotency, MEM_IDEMPOTENCY) = (struct mem_idempotency){
-        .merchant = row->merchant_id,
-        .payment = row->id,
-        .mode = row->mode,
-        .key = world_dup(row->idem_key),
-        .fingerprint = world_dup(row->idem_fingerprint),
+        .merchant = mem.merchant,
+        .payment = k->subject,
+        .mode = k->mode,
+        .key = world_dup(k->key),
+        .fingerprint = world_dup(k->fingerprint),
         .slot = slot,
+        .http_status = k->http_status,
+        .seq = k->seq,
+        .period = k->period,
+        .lease_until = k->lease_until,
+        .created_at = k->created_at,
+    };
+    ++*n;
+}
+
+int mem_keyed(const struct mem_key *k)
+{
+    int n = 0;
+    if (mem_idempotency(k->mode, k->key, k->look_a) != NULL ||
+        mem_idempotency(k->mode, k->key, k->look_b) != NULL)
+        return 0;
+    idempotency_insert(k, k->slot, &n);
+    idempotency_insert(k, k->slot_b, &n);
+    return n;
+}
+
+static bool keyed(const struct payment_insert_row *row)
+{
+    if (row->idem_key.p == NULL || row->idem_held)
+        return true;
+    int n = mem_keyed(&(struct mem_key){
+        .mode = row->mode,
+        .key = row->idem_key,
+        .fingerprint = row->idem_fingerprint,
+        .subject = row->id,
+        .slot = row->idem_slot,
+        .slot_b = row->idem_slot_b,
+        .look_a = row->idem_look_a,
+        .look_b = row->idem_look_b,
         .http_status = row->idem_http,
         .seq = row->idem_seq,
         .period = row->idem_period,
         .lease_until = row->idem_lease,
         .created_at = row->created_at,
-    };
-    ++*n;
-}
-
-static bool keyed(const struct payment_insert_row *row)
-{
-    int n = 0;
-    if (row->idem_key.p == NULL || row->idem_held)
-        return true;
-    if (mem_idempotency(row->mode, row->idem_key, row->idem_look_a) != NULL ||
-        mem_idempotency(row->mode, row->idem_key, row->idem_look_b) != NULL)
-        return false;
-    idempotency_insert(row, row->idem_slot, &n);
-    idempotency_insert(row, row->idem_slot_b, &n);
+    });
     return n == (row->idem_slot_b < 0 ? 1 : 2);
 }
 
 static bool reference_insert(struct str mode, struct str word, struct uuid payment)
 {
-    if (reference(mode, word) != NULL)
+    if (mem_reference(mode, word) != NULL)
         return false;
     *ROW_NEW(mem.references, mem.n_references, MEM_REFERENCES) =
         (struct mem_reference){mode, world_dup(word), payment};
@@ -95,7 +115,7 @@ static bool reference_taken(const struct payment_insert_row *row)
 {
     if (str_eq(row->reference, row->reference_no))
         return false;
-    struct mem_reference *r = reference(row->mode, row->reference);
+    struct mem_reference *r = mem_reference(row->mode, row->reference);
     if (uuid_is_nil(row->previous_owner))
         return !reference_insert(row->mode, row->reference, row->id);
     if (r == NULL || !uuid_eq(r->payment, row->previous_owner))
@@ -141,6 +161,8 @@ static struct err payment_insert(const struct create_unit *u)
         .version = row->version,
         .revision = 1,
         .amount = row->amount,
+        .fee_due = row->fee_due,
+        .fee_on_top = row->fee_on_top,
         .created_at = row->created_at,
         .updated_at = row->created_at,
         .expires_at = row->expires_at,
@@ -182,6 +204,28 @@ struct err mem_create_commit(struct unit *unit)
 
 /* ---- payment_move.sql ---- */
 
+/* False if a new key, of a refund, is known. */
+static bool move_keyed(const struct payment_update_row *row)
+{
+    if (row->idem_fingerprint.p == NULL)
+        return true;
+    return mem_keyed(&(struct mem_key){
+               .mode = row->mode,
+               .key = row->idem_key,
+               .fingerprint = row->idem_fingerprint,
+               .subject = row->idem_subject,
+               .slot = row->idem_slot,
+               .slot_b = row->idem_slot_b,
+               .look_a = row->idem_look_a,
+               .look_b = row->idem_look_b,
+               .http_status = row->idem_http,
+               .seq = row->idem_seq,
+               .period = row->idem_period,
+               .lease_until = row->idem_lease,
+               .created_at = row->updated_at,
+           }) > 0;
+}
+
 /* False if the receipt is another payment's. */
 static bool claimed(const struct payment_update_row *row)
 {
@@ -198,18 +242,28 @@ static bool claimed(const struct payment_update_row *row)
     return true;
 }
 
+static bool is_paid(enum payment_status s)
+{
+    return s == PAYMENT_COMPLETED || s == PAYMENT_PARTIALLY_REFUNDED || s == PAYMENT_REFUNDED ||
+           s == PAYMENT_REVERSED;
+}
+
 static struct err row_check(const struct mem_payment *p, const struct payment_update_row *row)
 {
     enum payment_status from, to;
     if (!payment_status_parse(p->status, &from) || !payment_status_parse(row->status, &to))
         return mem_refuse("status");
-    if (from != to && !payment_may_move(from, to))
+    bool refunds = is_paid(from) && is_paid(to);
+    if (from != to && !refunds && !payment_may_move(from, to))
         sim_violation("a payment moves from %s to %s", payment_status_word(from),
                       payment_status_word(to));
     if (row->version < p->version || row->version > p->version + 1)
         sim_violation("version %d follows %d", (int)row->version, (int)p->version);
-    bool paid = to == PAYMENT_COMPLETED || to == PAYMENT_PARTIALLY_REFUNDED ||
-                to == PAYMENT_REFUNDED || to == PAYMENT_REVERSED;
+    bool paid = is_paid(to);
+    if (row->refunded < 0 || row->reserved < 0 || row->refunded + row->reserved > row->received)
+        return mem_refuse("more is refunded than was received");
+    if (row->fee < 0 || row->fee > p->fee_due || row->fee > row->received)
+        return mem_refuse("the fee");
     if (row->received < 0 || paid != (row->received > 0) ||
         (paid && !mem_is_timed(row->completed_at)))
         return mem_refuse("received");
@@ -247,10 +301,11 @@ static void account_store(const struct account_row *c)
 
 static void answer_store(const struct payment_update_row *row)
 {
-    for (size_t i = 0; row->idem_key.p != NULL && i < mem.n_idempotency; i++) {
+    bool answers = row->idem_key.p != NULL && row->idem_fingerprint.p == NULL;
+    for (size_t i = 0; answers && i < mem.n_idempotency; i++) {
         struct mem_idempotency *r = &mem.idempotency[i];
         if ((r->slot == row->idem_slot || r->slot == row->idem_slot_b) && r->http_status == 0 &&
-            str_eq(r->key, row->idem_key) && uuid_eq(r->payment, row->id) &&
+            str_eq(r->key, row->idem_key) && uuid_eq(r->payment, row->idem_subject) &&
             str_eq(r->mode, row->mode)) {
             r->http_status = row->idem_http;
             r->seq = row->idem_seq;
@@ -266,6 +321,9 @@ static void payment_update(struct mem_payment *p, const struct payment_update_ro
     p->revision++;
     p->op_id = row->op_id;
     p->received = row->received;
+    p->fee = row->fee;
+    p->refunded = row->refunded;
+    p->reserved = row->reserved;
     p->status_source = row->status_source;
     p->late = row->late;
     p->failure_code = row->failure_code;
@@ -315,8 +373,8 @@ static struct err move_write(struct mem_payment *p, const struct move_unit *u)
     for (size_t i = 0; i < u->n_transfers; i++)
         TRY(transfer_store(&u->transfers[i]));
     for (size_t i = 0; i < u->n_exceptions; i++)
-        *ROW_NEW(mem.exceptions, mem.n_exceptions, MEM_EXCEPTIONS) =
-            (struct mem_exception){u->exceptions[i].payment_id, u->exceptions[i].kind};
+        TRY(mem_exception_add(u->exceptions[i].payment_id, u->exceptions[i].kind));
+    TRY(mem_refund_write(u));
     p->n_calls += (int)u->n_calls;
     answer_store(row);
     payment_update(p, row);
@@ -330,7 +388,9 @@ struct err mem_move_commit(struct unit *unit)
     const struct payment_update_row *row = &u->row;
     struct mem_payment *p = mem_payment(row->id);
     struct unit_answer a = {.stage = MOVE_DONE};
-    if (!claimed(row)) {
+    if (!move_keyed(row)) {
+        a.stage = MOVE_KEY_KNOWN;
+    } else if (!claimed(row)) {
         a.stage = MOVE_RECEIPT_TAKEN;
     } else if (p == NULL || p->revision != row->revision) {
         a.stage = MOVE_LOST_RACE;

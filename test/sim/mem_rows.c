@@ -34,6 +34,8 @@ static const struct mem_column payment_get[] = {
     C(I64, mem_payment, refunded),
     C(I64, mem_payment, reserved),
     C(I64, mem_payment, fee),
+    C(I64, mem_payment, fee_due),
+    C(BOOL, mem_payment, fee_on_top),
     C(TEXT, mem_payment, customer_id),
     C(BYTES, mem_payment, pii),
     C(TEXT, mem_payment, description),
@@ -87,8 +89,8 @@ static const struct mem_column reference_get_payment[] = {
 static const struct mem_column callback_get[] = {
     C(BYTES, mem_inbound, dedupe_key), C(TEXT, mem_inbound, provider),
     C(UUID, mem_inbound, payment),     C(I16, mem_inbound, attempt),
-    C(TEXT, mem_inbound, state),       C(BOOL, mem_inbound, ip_ok),
-    C(BYTES, mem_inbound, raw),
+    C(TEXT, mem_inbound, kind),        C(TEXT, mem_inbound, state),
+    C(BOOL, mem_inbound, ip_ok),       C(BYTES, mem_inbound, raw),
 };
 
 static const struct mem_column fanout_get[] = {
@@ -121,6 +123,10 @@ static const struct mem_column delivery_get_endpoint[] = {
     C(TEXT, mem_endpoint, url),
     C(TEXT, mem_endpoint, status),
     C(BYTES, mem_endpoint, secrets),
+};
+static const struct mem_column fee_schedule_get[] = {
+    C(I32, fee_row, version),
+    C(TEXT, fee_row, schedule),
 };
 static const struct mem_column merchant_secret[] = {C(BYTES, mem, webhook_secret)};
 
@@ -278,6 +284,16 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_payment_get:
         read_payment(params, out);
         break;
+    case Q_refund_get:
+        mem_read_refund(params, out);
+        break;
+    case Q_refund_first:
+        mem_read_refund_first(params, out);
+        break;
+    case Q_fee_schedule_get:
+        out->n = mem.fees.version > 0 ? 1 : 0;
+        PART(out, fee_schedule_get, &mem.fees, 1);
+        break;
     case Q_idempotency_get:
         read_idempotency(params, out);
         break;
@@ -306,6 +322,7 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_job_later:
     case Q_idempotency_refuse:
     case Q_idempotency_release:
+    case Q_idempotency_answer:
         break;
     default:
         sim_violation("a statement that is not simulated: %d", (int)query);

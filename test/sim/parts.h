@@ -72,10 +72,37 @@ struct prompt *provider_prompts(void);
 /* The last decision by now; NULL if there is none. */
 const struct decision *prompt_decided(const struct prompt *p, int64_t now_us);
 
+/* What a provider made of one request to give money back. */
+struct back {
+    struct back *next;
+    int provider;
+    struct uuid refund;
+    int attempt;
+    enum refund_rail rail;
+    char token[97];
+    char ref[20];
+    struct money asked;
+    int64_t arrived_us;
+    int salt; /* no two of its callbacks are the same bytes */
+    int n_decisions;
+    struct decision decisions[2];
+    bool vanished;
+    bool forged; /* somebody invented a callback with the right URL, and it was taken */
+    int64_t answered_us;
+    struct process *answered_to;
+    bool told_paid;
+    int64_t told_paid_us;
+    struct process *told_paid_to;
+};
+
+/* Requests that reached a provider, newest first. */
+struct back *provider_backs(void);
+const struct decision *back_decided(const struct back *b, int64_t now_us);
+
 /* A callback that reli has thanked for. */
 struct thanked {
     struct thanked *next;
-    struct uuid payment;
+    struct uuid subject; /* payment or refund */
     struct str body;
 };
 struct thanked *provider_thanked(void);
@@ -114,8 +141,37 @@ void client_begin(void);
 void client_process_died(struct process *p);
 struct order *client_orders(void);
 
+/* ---- those who give money back: refunder_sim.c ---- */
+
+struct refund_ask {
+    struct refund_ask *next;
+    struct order *order;
+    struct str key;
+    bool whole, rewritten, asked;
+    int64_t minor;
+    int64_t approval_above;
+    int n_open, tries;
+    struct uuid refund; /* nil: none known */
+    bool answered_new;
+    struct str body; /* of the first answer */
+    bool ended_by_word, confirmed, tried_confirm;
+};
+
+/* After client_begin. */
+void refunder_begin(void);
+void refunder_process_died(struct process *p);
+struct refund_ask *refund_asks(void);
+
 /* ---- the checker: check.c; at the world's end ---- */
 
 void check_world(void);
+/* Its part on the refunds of a payment, in check_refund.c: what has gone back, as reli has it. */
+struct mem_payment;
+int64_t check_refunds(const struct mem_payment *p);
+void check_refund_asks(void);
+/* Whether an exception of that kind was raised for the payment. */
+bool check_has_exception(struct uuid payment, const char *kind);
+/* The process lived long enough after it was told something to have kept it. */
+bool check_kept_by(const struct process *p, int64_t told_us);
 
 #endif

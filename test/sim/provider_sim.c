@@ -1,69 +1,29 @@
-/* gateways/client.h and two scripted providers. "alpha" is like Daraja: a query names neither
+/* gateways/client.h for payments, and two scripted providers (refunds: back_sim.c). "alpha" is like Daraja: a query names neither
  * amount nor receipt, and its "not found" means nothing. "beta" is like MTN: queries are complete,
  * and what it does not know was never taken. What a provider makes of a charge, its prompts, is the
  * truth that the checker compares with. */
 #include <stdio.h>
 
 #include "core/base/times.h"
-#include "core/flow/callback.h"
 #include "test/sim/heap.h"
-#include "test/sim/parts.h"
-
-enum { ANSWER_LIMIT_S = 30 };
-
-/* One request under way. */
-struct call {
-    struct process *process;
-    int provider;
-    int64_t started_us;
-    struct prompt *prompt; /* to be made, or found */
-    char ref[PAYMENT_REF_MAX + 1];
-    struct gw_result result;
-    struct gw_exchange exchange;
-    gw_done_fn *done;
-    void *ctx;
-};
-
-struct emission {
-    struct prompt *prompt;
-    struct decision *decision; /* NULL: forged */
-    struct str token, body;
-    bool ip_ok, forged;
-    int tries;
-    struct process *to;
-};
-
-struct gw_client {
-    struct process *process;
-};
+#include "test/sim/provider_int.h"
 
 static struct {
     struct prompt *prompts;
-    struct thanked *thanked;
     int n;
 } provider;
-
-static struct {
-    size_t n;
-    struct emission *all[1024];
-} emissions;
 
 void provider_begin(void)
 {
     provider.prompts = NULL;
-    provider.thanked = NULL;
     provider.n = 0;
-    emissions.n = 0;
+    emissions_begin();
+    backs_begin();
 }
 
 struct prompt *provider_prompts(void)
 {
     return provider.prompts;
-}
-
-struct thanked *provider_thanked(void)
-{
-    return provider.thanked;
 }
 
 struct gw_client *provider_client(struct process *p)
@@ -126,6 +86,9 @@ static const struct gateway gateway_alpha = {
     .expiry_us = 15 * US_PER_MIN,
     .charge_build = charge_build,
     .callback_parse = callback_parse,
+    .n_refund_rails = 2,
+    .refund_rails = {REFUND_RAIL_REVERSAL, REFUND_RAIL_PAYOUT},
+    .refund_callback_parse = back_callback_parse,
 };
 static const struct gateway gateway_beta = {
     .name = "beta",
@@ -138,6 +101,9 @@ static const struct gateway gateway_beta = {
     .expiry_us = 15 * US_PER_MIN,
     .charge_build = charge_build,
     .callback_parse = callback_parse,
+    .n_refund_rails = 1,
+    .refund_rails = {REFUND_RAIL_PAYOUT},
+    .refund_callback_parse = back_callback_parse,
 };
 static const struct gateway gateway_cash = {
     .name = "cash",
@@ -169,91 +135,12 @@ const struct gateway *gateway_find(struct str name)
     return NULL;
 }
 
-static int provider_of(const struct gw_account *a)
+int provider_of(const struct gw_account *a)
 {
     return a->gateway == &gateway_alpha ? PROVIDER_ALPHA : PROVIDER_BETA;
 }
 
-/* ---- callbacks ---- */
-
-static void emission_go(void *ctx);
-
-static void emission_again(struct emission *e)
-{
-    e->to = NULL;
-    if (++e->tries <= 12)
-        event_in(sim_between(US_PER_S, 40 * US_PER_S), NULL, emission_go, e);
-}
-
-static void thanks(void *ctx, struct err err, const struct gateway *gateway)
-{
-    struct emission *e = ctx;
-    e->to = NULL;
-    if (e->forged) {
-        if (err.code != ERR_UNAUTHENTICATED)
-            sim_violation("a forged callback is answered %d", (int)err.code);
-        return;
-    }
-    if (err_is(err)) {
-        if (err.code != ERR_UNAVAILABLE && err.code != ERR_AMBIGUOUS)
-            sim_violation("a callback is answered %d", (int)err.code);
-        emission_again(e);
-        return;
-    }
-    if (gateway != gateways[e->prompt->provider])
-        sim_violation("a callback is taken for another provider's");
-    struct thanked *t = world_alloc(sizeof *t);
-    *t = (struct thanked){provider.thanked, e->prompt->payment, e->body};
-    provider.thanked = t;
-    if (e->decision != NULL)
-        e->decision->heard = true;
-    else
-        e->prompt->misled = true;
-}
-
-static void emission_receive(void *ctx)
-{
-    struct emission *e = ctx;
-    struct callback_input in = {
-        .token = e->token, .body = e->body, .peer = STR("192.0.2.1"), .ip_ok = e->ip_ok};
-    callback_receive(&e->to->flow, &in, thanks, e);
-}
-
-static void emission_go(void *ctx)
-{
-    struct emission *e = ctx;
-    struct process *p = process_any();
-    if (p == NULL) {
-        emission_again(e);
-        return;
-    }
-    e->to = p;
-    sim_say("callback %.*s%s", STR_ARG(e->body), e->forged ? " (forged)" : "");
-    if (!process_run(p, emission_receive, e) && e->to == p)
-        emission_again(e);
-}
-
-void provider_process_died(struct process *p)
-{
-    for (size_t i = 0; i < emissions.n; i++)
-        if (emissions.all[i]->to == p) {
-            if (sim_below(2) == 0)
-                emission_again(emissions.all[i]);
-            emissions.all[i]->to = NULL;
-        }
-}
-
-static struct emission *emission_new(struct prompt *p, struct decision *d, struct str body,
-                                     int64_t at_us)
-{
-    struct emission *e = world_alloc(sizeof *e);
-    *e = (struct emission){
-        .prompt = p, .decision = d, .token = str_c(p->token), .body = body, .ip_ok = true};
-    ASSERT(emissions.n < COUNT_OF(emissions.all));
-    emissions.all[emissions.n++] = e;
-    event_at(at_us, NULL, emission_go, e);
-    return e;
-}
+/* ---- callbacks about prompts ---- */
 
 static struct str body_of(const struct prompt *p, const struct decision *d, int salt)
 {
@@ -273,34 +160,23 @@ static void forge(struct prompt *p, int64_t at_us)
     char text[160];
     int n = snprintf(text, sizeof text, "S %s FORGED%d %lld %s 9", p->ref, provider.n,
                      (long long)p->asked.minor, p->phone);
-    struct emission *e = emission_new(p, NULL, world_dup(str_n(text, (size_t)n)), at_us);
-    e->ip_ok = false;
-    if (sim_below(2) == 0) {
-        struct str token = world_dup(e->token);
-        char *t = (char *)(uintptr_t)token.p + sim_below((uint32_t)token.n);
-        *t = *t == 'a' ? 'b' : 'a';
-        e->token = token;
-        e->forged = true;
-    }
+    emission_forged(p->provider, p->payment, str_c(p->token), world_dup(str_n(text, (size_t)n)),
+                    &p->misled, at_us);
 }
 
 static void callbacks_plan(struct prompt *p, struct decision *d)
 {
-    int64_t at_us = d->at_us + sim_between(0, 3 * US_PER_S);
+    struct emission e = {
+        .provider = p->provider,
+        .subject = p->payment,
+        .token = str_c(p->token),
+        .heard = &d->heard,
+        .at_us = d->at_us,
+    };
+    struct str again[] = {body_of(p, d, 0), body_of(p, d, 1 + (int)sim_below(9))};
     if (sim_fault(FAULT_CALLBACK_FORGED))
         forge(p, p->arrived_us + sim_between(0, 2 * US_PER_MIN));
-    if (sim_fault(FAULT_CALLBACK_LOST))
-        return;
-    if (sim_fault(FAULT_CALLBACK_LATE))
-        at_us +=
-            sim_below(4) == 0 ? sim_between(0, 30 * US_PER_HOUR) : sim_between(0, 30 * US_PER_MIN);
-    struct str body = body_of(p, d, 0);
-    struct emission *e = emission_new(p, d, body, at_us);
-    e->ip_ok = !sim_fault(FAULT_CALLBACK_FOREIGN);
-    while (sim_fault(FAULT_CALLBACK_TWICE)) {
-        at_us += sim_below(2) == 0 ? sim_between(0, 50 * US_PER_MS) : sim_between(0, US_PER_HOUR);
-        emission_new(p, d, sim_below(2) == 0 ? body : body_of(p, d, 1 + (int)sim_below(9)), at_us);
-    }
+    emissions_plan(&e, again, COUNT_OF(again));
 }
 
 /* ---- prompts ---- */
@@ -370,16 +246,21 @@ static uint8_t hex(char c)
     return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
+struct uuid token_attempt(struct str callback_url, char token[97])
+{
+    struct uuid attempt;
+    ASSERT(callback_url.n > 96);
+    memcpy(token, callback_url.p + callback_url.n - 96, 96);
+    token[96] = '\0';
+    for (int i = 0; i < 16; i++)
+        attempt.b[i] = (uint8_t)(hex(token[2 * i]) << 4 | hex(token[2 * i + 1]));
+    return attempt;
+}
+
 static struct prompt *prompt_new(int at, const struct gw_charge *in)
 {
     struct prompt *p = world_alloc(sizeof *p);
-    struct uuid attempt;
-    ASSERT(in->callback_url.n > 96);
-    const char *token = in->callback_url.p + in->callback_url.n - 96;
-    memcpy(p->token, token, 96);
-    for (int i = 0; i < 16; i++)
-        attempt.b[i] = (uint8_t)(hex(token[2 * i]) << 4 | hex(token[2 * i + 1]));
-    p->payment = attempt_payment(attempt, &p->attempt);
+    p->payment = attempt_payment(token_attempt(in->callback_url, p->token), &p->attempt);
     p->provider = at;
     p->asked = in->amount;
     str_copy_c(p->phone, sizeof p->phone, in->phone);
@@ -402,10 +283,19 @@ static void call_told(void *ctx)
         p->told_paid_us = w.now_us;
         p->told_paid_to = c->process;
     }
+    if (c->back != NULL && c->result.provider_ref.n > 0) {
+        c->back->answered_us = w.now_us;
+        c->back->answered_to = c->process;
+    }
+    if (c->back != NULL && c->result.verdict == GW_SUCCEEDED) {
+        c->back->told_paid = true;
+        c->back->told_paid_us = w.now_us;
+        c->back->told_paid_to = c->process;
+    }
     c->done(c->ctx, &c->result, &c->exchange);
 }
 
-static void call_ends(struct call *c, int64_t at_us)
+void call_ends(struct call *c, int64_t at_us)
 {
     event_at(at_us, c->process, call_told, c);
 }
@@ -430,8 +320,8 @@ static void charge_arrives(void *ctx)
     }
 }
 
-static struct call *call_new(struct gw_client *client, const struct gw_account *a, enum gw_op op,
-                             gw_done_fn *done, void *ctx)
+struct call *call_new(struct gw_client *client, const struct gw_account *a, enum gw_op op,
+                      gw_done_fn *done, void *ctx)
 {
     struct call *c = world_alloc(sizeof *c);
     totals.provider_calls++;

@@ -149,13 +149,37 @@ static void process_die(struct process *p)
     mem_process_died(p);
     provider_process_died(p);
     client_process_died(p);
+    refunder_process_died(p);
     int64_t down_us = sim_below(4) > 0 ? sim_between(50 * US_PER_MS, 5 * US_PER_S)
                                        : sim_between(5 * US_PER_S, 5 * US_PER_MIN);
     static int replica_numbers[N_REPLICAS] = {0, 1};
     event_in(down_us, NULL, process_start, &replica_numbers[p->replica]);
 }
 
+/* Its machine is paused, or moved: time goes on without it. */
+bool process_frozen(struct process *p)
+{
+    if (p->frozen_until_us > w.now_us)
+        return true;
+    if (!sim_fault(FAULT_FROZEN))
+        return false;
+    int64_t us = sim_below(2) == 0 ? sim_between(US_PER_S, 2 * US_PER_MIN)
+                                   : sim_between(US_PER_MIN, 20 * US_PER_MIN);
+    sim_say("%d stands still for %.1f s", p->replica, (double)us / 1e6);
+    p->frozen_until_us = w.now_us + us;
+    p->frozen_us += us;
+    return true;
+}
+
 bool process_run(struct process *p, loop_fn *fn, void *ctx)
+{
+    if (!p->alive || !process_frozen(p))
+        return process_run_now(p, fn, ctx);
+    event_at(p->frozen_until_us, p, fn, ctx);
+    return true;
+}
+
+bool process_run_now(struct process *p, loop_fn *fn, void *ctx)
 {
     if (!p->alive)
         return false;
@@ -312,6 +336,7 @@ void world_begin(uint64_t seed, uint64_t index)
     for (int i = 0; i < N_REPLICAS; i++)
         process_start(&replica_numbers[i]);
     client_begin();
+    refunder_begin();
 }
 
 /* What comes next: an event, an alarm of a process, or jobs that are due. Between these nothing

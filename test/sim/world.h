@@ -26,6 +26,7 @@
     X(EXEC_REFUSED, "statement refused", 30)                             \
     X(EXEC_AMBIGUOUS, "statement not answered", 30)                      \
     X(OUTAGE, "database away for a while", 3)                            \
+    X(FROZEN, "a replica stands still for minutes", 2)                   \
     X(CLOCK_JUMP, "clock of a replica jumps", 30)                        \
     X(CHARGE_UNSENT, "charge: no connection", 50)                        \
     X(CHARGE_REFUSED, "charge: refused", 80)                             \
@@ -46,6 +47,15 @@
     X(PAID_LATE, "paid after it was told to have failed", 100)           \
     X(DECIDED_LATE, "decided after hours", 40)                           \
     X(NEVER_DECIDED, "never decided", 50)                                \
+    X(REFUND_UNSENT, "refund: no connection", 60)                        \
+    X(REFUND_REFUSED, "refund: refused", 150)                            \
+    X(REFUND_DROPPED, "refund: lost on its way", 60)                     \
+    X(REFUND_ANSWER_LOST, "refund: answer lost", 120)                    \
+    X(REFUND_ANSWER_LATE, "refund: answer after up to a minute", 150)    \
+    X(REFUND_OPEN_REF, "refund: unclear answer with a reference", 80)    \
+    X(REFUND_FAILED, "refund: failed for certain", 250)                  \
+    X(REFUND_PAID_LATE, "refund: paid after it was told to have failed", 150) \
+    X(REFUND_AMOUNT_WRONG, "refund: another amount went back", 60)       \
     X(WEBHOOK_FAILED, "webhook not taken", 200)                          \
     X(WEBHOOK_GONE, "webhook endpoint gone", 10)                         \
     X(CLIENT_AGAIN, "request sent again", 250)                           \
@@ -77,6 +87,7 @@ struct process {
     int replica;
     bool alive;
     int64_t born_us, died_us;
+    int64_t frozen_until_us, frozen_us; /* stands still; for how long in all */
     struct loop loop;
     struct flow flow;
     struct jobs *jobs;
@@ -148,8 +159,11 @@ static inline void event_in(int64_t after_us, struct process *p, loop_fn *fn, vo
     event_at(w.now_us + after_us, p, fn, ctx);
 }
 /* Runs a callback of a process, with what it leaves for later; the process may die of it. False if
- * it was dead already. */
+ * it was dead already. One that stands still runs it when it goes on. */
 bool process_run(struct process *p, loop_fn *fn, void *ctx);
+/* The same, of one that does not stand still now. */
+bool process_run_now(struct process *p, loop_fn *fn, void *ctx);
+bool process_frozen(struct process *p);
 /* One that is up, NULL if none is. */
 struct process *process_any(void);
 

@@ -1,5 +1,6 @@
 /* store/migrate.c against a real PostgreSQL: each test has a database of its own on the server of
- * DATABASE_URL, whose role must be allowed to create databases. Exit 77 without DATABASE_URL.
+ * DATABASE_URL, owned by its role. DATABASE_ADMIN_URL makes the databases and roles; without it the
+ * role of DATABASE_URL must be allowed to. Exit 77 without DATABASE_URL.
  *
  * The migrations are this file's own, linked in place of the embedded ones: names and texts lie in
  * buffers, so that a test can change history. */
@@ -68,11 +69,12 @@ static void history(void)
 
 /* ---- a database per test ---- */
 
-static char conninfo[2048], database[64];
+static char conninfo[2048], database[64], owner[64];
 
 static PGconn *admin(void)
 {
-    PGconn *pg = PQconnectdb(getenv("DATABASE_URL"));
+    const char *url = getenv("DATABASE_ADMIN_URL");
+    PGconn *pg = PQconnectdb(url != NULL ? url : getenv("DATABASE_URL"));
     if (PQstatus(pg) != CONNECTION_OK)
         fail_msg("%s", PQerrorMessage(pg));
     return pg;
@@ -115,7 +117,7 @@ static int setup(void **state)
     snprintf(database, sizeof database, "reli_migrate_%d_%d", (int)getpid(), n++);
     make_conninfo();
     PGconn *pg = admin();
-    snprintf(sql, sizeof sql, "create database %s template template0", database);
+    snprintf(sql, sizeof sql, "create database %s template template0 owner %s", database, owner);
     run(pg, sql);
     PQfinish(pg);
     history();
@@ -470,12 +472,22 @@ static void one_statement_refused(void **state)
     assert_null(strstr(text, "hush"));
 }
 
+/* The owner is a member of the service's role, so that a test can act as it. */
 static int roles_setup(void **state)
 {
     (void)state;
-    PGconn *pg = admin();
-    run(pg, "set client_min_messages = error; drop role if exists reli_migrate_role;"
-            "create role reli_migrate_role");
+    char sql[256];
+    PGconn *pg = PQconnectdb(getenv("DATABASE_URL"));
+    if (PQstatus(pg) != CONNECTION_OK)
+        fail_msg("%s", PQerrorMessage(pg));
+    snprintf(owner, sizeof owner, "%s", PQuser(pg));
+    PQfinish(pg);
+    pg = admin();
+    snprintf(sql, sizeof sql,
+             "set client_min_messages = error; drop role if exists reli_migrate_role;"
+             "create role reli_migrate_role; grant reli_migrate_role to %s",
+             owner);
+    run(pg, sql);
     PQfinish(pg);
     return 0;
 }

@@ -586,6 +586,9 @@ class Sandbox(Process, Site):
     def callbacks(self, **filters):
         return self._list("callbacks", filters)
 
+    def refunds(self, **filters):
+        return self._list("refunds", filters)
+
     def _list(self, what, filters):
         filters.setdefault("limit", 10000)
         r = self.get(f"/_sandbox/{what}?" + urllib.parse.urlencode(filters))

@@ -127,9 +127,12 @@ class Stack:
 
     def new_sandbox(self):
         port = helpers.free_port()
-        env = self.base_env() | {"RELI_SANDBOX_LISTEN": f"127.0.0.1:{port}"}
         log = self.folder / f"sandbox-{next(self.numbers)}.log"
+        certificate = log.with_suffix(".pem")
+        env = self.base_env() | {"RELI_SANDBOX_LISTEN": f"127.0.0.1:{port}",
+                                 "SANDBOX_MPESA_CERTIFICATE_OUT": str(certificate)}
         sandbox = Sandbox(self.binary, env, log, port).ready()
+        sandbox.certificate = certificate
         sandbox.reset()
         return sandbox
 
@@ -157,9 +160,16 @@ class Stack:
             "MPESA_PASSKEY": helpers.PASSKEY,
         }
         if self.sandbox is not None:
-            env["MPESA_BASE_URL"] = self.sandbox.url + "/mpesa"
+            env |= self.at_sandbox(self.sandbox)
         env.update({k: v for k, v in extra.items() if v is not None})
         return {k: v for k, v in env.items() if k not in extra or extra[k] is not None}
+
+    @staticmethod
+    def at_sandbox(sandbox):
+        """What names this sandbox as the provider."""
+        return {"MPESA_BASE_URL": sandbox.url + "/mpesa", "MPESA_INITIATOR_NAME": "testapi",
+                "MPESA_INITIATOR_PASSWORD": "sandbox_initiator_password",
+                "MPESA_CERTIFICATE": str(sandbox.certificate)}
 
     def cli(self, database, *args, **extra):
         """Runs a command to its end."""
@@ -217,6 +227,7 @@ class Stack:
         """Those that have ended must have ended well; their databases go."""
         for replica in list(self.leaving):
             if to_the_end:
+                replica.term()  # the second signal: no wait for load balancers
                 replica.wait()
             elif replica.running():
                 continue
@@ -269,7 +280,7 @@ class Launcher:
         return self._database
 
     def __call__(self, n=1, clock=True, ready=True, **extra):
-        extra.setdefault("MPESA_BASE_URL", self.sandbox.url + "/mpesa")
+        extra = self.stack.at_sandbox(self.sandbox) | extra
         started = [self.stack.serve(self.database, clock=self.clock if clock else None, **extra)
                    for _ in range(n)]
         self.replicas += started

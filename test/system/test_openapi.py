@@ -258,6 +258,13 @@ class Setting:
             self.wait_refund(answer.json["id"], "in_reconciliation")  # a person has to pay it out
         return answer.json
 
+    def exception(self):
+        """Another amount than was asked for."""
+        other = self.shop.pay(stk("026"))
+        self.shop.wait_status(other["id"], "in_reconciliation")
+        (item,) = self.shop.get(V1 + "/exceptions").json["data"]
+        return item
+
     def wait_refund(self, refund, status):
         wait_until(lambda: self.shop.get(f"{V1}/refunds/{refund}").json["status"] == status,
                    what=f"refund {refund} {status}")
@@ -275,6 +282,8 @@ class Setting:
             return self.endpoint()["id"]
         if "/webhook-deliveries/" in op.path:
             return self.delivery()["id"]
+        if "/exceptions/" in op.path:
+            return self.exception()["id"]
         return self.payment()["id"]
 
     def path(self, op, chosen=None):

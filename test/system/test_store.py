@@ -110,13 +110,15 @@ def test_postgresql_goes_and_comes_back(own, shop, how):
     before = shop.pay(reference=f"BEFORE-{how}")
     getattr(own, how)()
     wait_until(lambda: shop.get("/readyz").status == 503, 10, "/readyz is 503")
-    for method, path, body in (("GET", f"{V1}/payments/{before['id']}", None), ("GET", V1 + "/payments", None),
-                               ("POST", V1 + "/payments/initialize", cash()),
-                               ("POST", f"{V1}/payments/{before['id']}/confirm", {}),
-                               ("GET", V1 + "/webhook-endpoints", None)):
-        began = time.monotonic()
-        is_unavailable(shop.request(method, path, body))
-        assert time.monotonic() - began < 6 * SLOW, path
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(shop.request, *request) for request in (
+            ("GET", f"{V1}/payments/{before['id']}"), ("GET", V1 + "/payments"),
+            ("POST", V1 + "/payments/initialize", cash()), ("POST", f"{V1}/payments/{before['id']}/confirm", {}),
+            ("GET", V1 + "/webhook-endpoints"))]
+        for request in asked:
+            is_unavailable(request.result())
+    assert time.monotonic() - began < 6 * SLOW
     assert shop.get("/livez").status == 200 and shop.get("/health").status == 200
     assert shop.get("/health/detailed").json["components"]["postgresql"] == "unavailable"
     own.start()
@@ -214,7 +216,8 @@ def test_postgresql_is_frozen(own, shop):
     try:
         began = time.monotonic()
         r = shop.get(V1 + "/payments", timeout=40)
-        assert r.status == 503, r
+        is_unavailable(r)
+        print(time.monotonic() - began)
         assert time.monotonic() - began < 30
     finally:
         for pid in pids:

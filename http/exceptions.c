@@ -1,0 +1,120 @@
+/* The operators' queue: listed, and ended by one person or two. */
+#include "http/api.h"
+
+#include "core/flow/resolve.h"
+
+enum { EXCEPTIONS_BODY = 1 << 20, EXCEPTIONS_LIMIT = 20, EXCEPTIONS_LIMIT_MAX = 100 };
+
+struct listing {
+    struct http_exchange *x;
+    int64_t limit;
+};
+
+static void listed(void *ctx, struct err err, const struct rows *r)
+{
+    struct listing *l = ctx;
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    struct buf b;
+    struct exception_record rec = {0};
+    size_t n = rows_n(r);
+    bool more = n > (size_t)l->limit;
+    if (more)
+        n = (size_t)l->limit;
+    buf_init(&b, EXCEPTIONS_BODY);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    jw_c(&w, "object", "list");
+    jw_key(&w, "data");
+    jw_open_list(&w);
+    for (size_t i = 0; i < n; i++) {
+        exception_read(r, i, &rec);
+        jw_open(&w);
+        render_exception(&w, &rec);
+        jw_close(&w);
+    }
+    jw_close_list(&w);
+    jw_bool(&w, "has_more", more);
+    if (more)
+        jw_uuid(&w, "next", rec.id);
+    else
+        jw_null(&w, "next");
+    jw_close(&w);
+    api_reply_buf(l->x, 200, &b);
+}
+
+void exception_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct field_errors errors = {.arena = x->arena};
+    struct listing *l = ARENA_NEW(x->arena, struct listing);
+    struct uuid after = UUID_NIL;
+    struct str status = http_query(x, STR("status"));
+    struct str cursor = http_query(x, STR("after"));
+    struct str limit = http_query(x, STR("limit"));
+    if (l == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "list"), "");
+        return;
+    }
+    *l = (struct listing){x, EXCEPTIONS_LIMIT};
+    if (limit.p != NULL &&
+        (!str_to_i64(limit, &l->limit) || l->limit < 1 || l->limit > EXCEPTIONS_LIMIT_MAX))
+        field_error(&errors, STR("limit"), "format", "1 to 100.");
+    if (cursor.p != NULL && !uuid_parse(cursor, &after))
+        field_error(&errors, STR("after"), "format", "Not an id.");
+    if (status.p != NULL && !str_eq(status, STR("open")) && !str_eq(status, STR("assigned")) &&
+        !str_eq(status, STR("resolved")))
+        field_error(&errors, STR("status"), "format", "open, assigned or resolved.");
+    if (errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+        return;
+    }
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
+                             V_UUID_OPT(after), V_I64(l->limit + 1)};
+    store_read(api_of(x)->flow->store, Q_exception_list, params, COUNT_OF(params), listed, l);
+}
+
+static void resolved(void *ctx, struct err err, const char *detail,
+                     const struct exception_record *rec)
+{
+    struct http_exchange *x = ctx;
+    if (err_is(err)) {
+        http_problem(x, err, detail);
+        return;
+    }
+    struct buf b;
+    buf_init(&b, EXCEPTIONS_BODY);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    render_exception(&w, rec);
+    jw_close(&w);
+    api_reply_buf(x, 200, &b);
+}
+
+void exception_resolve(struct http_exchange *x)
+{
+    static const char *const names[] = {"resolution", "evidence", "provider_receipt", NULL};
+    const struct principal *who = api_who(x);
+    struct resolve_input in = {
+        .merchant = who->merchant, .live = who->live, .actor = str_c(who->actor)};
+    struct json *body;
+    if (!api_path_id(x, 0, &in.item) || (body = api_body(x)) == NULL)
+        return;
+    struct field_errors errors = {.arena = x->arena};
+    struct fields f = {body, "", &errors};
+    struct str s;
+    fields_only(&f, names);
+    if (fields_text(&f, "resolution", REQUIRED, 1, 16, &s) && !resolution_parse(s, &in.resolution))
+        fields_fault(&f, "resolution", "format", "noted, completed, failed, kept or returned.");
+    if (fields_text(&f, "evidence", REQUIRED, 3, 500, &s))
+        in.evidence = arena_dup(x->arena, s);
+    if (fields_text(&f, "provider_receipt", OPTIONAL, 1, 64, &s))
+        in.receipt = arena_dup(x->arena, s);
+    json_free(body);
+    if (errors.n > 0)
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    else
+        exception_resolve_start(api_of(x)->flow, &in, resolved, x);
+}

@@ -1,0 +1,64 @@
+#ifndef RELI_SIM_PROVIDER_INT_H
+#define RELI_SIM_PROVIDER_INT_H
+
+#include "test/sim/parts.h"
+
+/* Shared by provider_sim.c, back_sim.c and emit_sim.c. */
+
+enum { ANSWER_LIMIT_S = 30 };
+
+struct gw_client {
+    struct process *process;
+};
+
+/* One request under way. */
+struct call {
+    struct process *process;
+    int provider;
+    int64_t started_us;
+    struct prompt *prompt; /* to be made, or found */
+    struct back *back;     /* the same of a refund */
+    char ref[PAYMENT_REF_MAX + 1];
+    struct gw_result result;
+    struct gw_exchange exchange;
+    gw_done_fn *done;
+    void *ctx;
+};
+
+struct call *call_new(struct gw_client *client, const struct gw_account *a, enum gw_op op,
+                      gw_done_fn *done, void *ctx);
+/* Its answer reaches the process then. */
+void call_ends(struct call *c, int64_t at_us);
+int provider_of(const struct gw_account *a);
+/* The attempt that a callback URL is for, and its token of 96 characters and NUL. */
+struct uuid token_attempt(struct str callback_url, char token[97]);
+
+/* ---- emit_sim.c ---- */
+
+/* A callback on its way to whoever is up. */
+struct emission {
+    int provider;
+    struct uuid subject; /* payment or refund */
+    struct str token, body;
+    bool ip_ok, forged;
+    bool *heard; /* set when reli has thanked for it */
+    int64_t at_us;
+    int tries;
+    struct process *to;
+};
+
+void emissions_begin(void);
+/* Sends what `e` tells, once, often, late or never, in one of the wordings. */
+void emissions_plan(const struct emission *e, const struct str *bodies, size_t n);
+/* An invented one, from a foreign address; `misled` is set if it has the right URL and was taken. */
+void emission_forged(int provider, struct uuid subject, struct str token, struct str body,
+                     bool *misled, int64_t at_us);
+
+/* ---- back_sim.c ---- */
+
+void backs_begin(void);
+/* gateway.refund_callback_parse of all */
+struct err back_callback_parse(const struct gw_callback *in, struct arena *mem,
+                               struct gw_result *out);
+
+#endif

@@ -1,0 +1,62 @@
+"""A payment that is over has no job left, even if a replica took the job's lease at that moment."""
+
+import pathlib
+import re
+import threading
+
+import psycopg2
+from helpers import cash, wait_until
+
+MOVE = pathlib.Path(__file__).parents[2] / "sql/query/payment_move.sql"
+
+
+def columns_of_units(statement):
+    """Parameter number by column of the statement's first array of rows."""
+    numbers, names = re.search(r"unnest\(([^)]*)\)\s+as u\(([^)]*)\)", statement).groups()
+    return dict(zip(re.findall(r"\w+", names), map(int, re.findall(r"\$(\d+)", numbers))))
+
+
+def moves(db, statement, payments):
+    """The statement's arguments: each payment is cancelled, as it is otherwise, and nothing else is written."""
+    row = """select merchant_id, id, mode, revision, id as op_id, 'cancelled' as status, version, received,
+                 status_source, late, provider, refunded, refund_reserved as reserved, fee, updated_at,
+                 0 as log_seq, 0 as journal_steps, 'payment' as job_kind, id as job_subject
+             from reli.payment where id = %s"""
+    rows = [db.one(row, p) for p in payments]
+    arguments = {n: "null" for n in range(1, max(map(int, re.findall(r"\$(\d+)", statement))) + 1)}
+    numbers = columns_of_units(statement)
+    arguments[numbers["ord"]] = "'{" + ",".join(str(i) for i in range(len(rows))) + "}'"
+    for name in rows[0]:
+        arguments[numbers[name]] = "'{" + ",".join(f'"{r[name]}"' for r in rows) + "}'"
+    return ", ".join(arguments[n] for n in sorted(arguments))
+
+
+def test_a_lease_taken_meanwhile_keeps_no_job_alive(reli, db):
+    """PostgreSQL looks again at what a delete has waited for; joined with a bare "union all", it then found the
+    first row only, and the jobs of all others stayed due for ever."""
+    payments = [reli.pay(cash())["id"] for _ in range(3)]
+    statement = MOVE.read_text()
+    jobs = "select count(*) from reli.job where kind = 'payment' and subject = any(%s::uuid[])"
+    assert db.value(jobs, payments) == 3
+    mover, leaser = psycopg2.connect(db.owner_url), psycopg2.connect(db.owner_url)
+    try:
+        with mover.cursor() as m, leaser.cursor() as other:
+            for name in ("hashjoin", "mergejoin", "seqscan"):  # as with many jobs
+                m.execute(f"set enable_{name} = off")
+            m.execute("set plan_cache_mode = force_generic_plan")
+            m.execute("prepare move as " + statement)
+            mover.commit()
+            other.execute("update reli.job set tries = tries + 1 where subject = any(%s::uuid[])", (payments,))
+            work = threading.Thread(target=m.execute, args=(f"execute move({moves(db, statement, payments)})",))
+            work.start()
+            wait_until(lambda: db.value("select count(*) from pg_stat_activity where pid = %s and wait_event_type = 'Lock'",
+                                        mover.info.backend_pid) == 1, 10, "the move waits for the lease")
+            leaser.commit()
+            work.join(10)
+            assert sorted(m.fetchall()) == [(0, 0, False), (1, 0, False), (2, 0, False)]
+            mover.commit()
+    finally:
+        mover.close()
+        leaser.close()
+    assert [reli.payment(p)["status"] for p in payments] == ["cancelled"] * 3
+    assert db.value(jobs, payments) == 0
