@@ -1,5 +1,5 @@
-/* reli fees: what is taken of a merchant's payments. A schedule is read here as the service will read
- * it, so that none is stored that it does not understand. */
+/* reli fees: what is taken of a merchant's payments. A schedule is read here as the service will
+ * read it, so that none is stored that it does not understand. */
 #include <stdio.h>
 #include <string.h>
 

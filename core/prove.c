@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/secret.h"
+#include "core/flow/replay.h"
 #include "core/flow/seal.h"
 #include "core/tool.h"
 
@@ -195,4 +196,81 @@ int prove_audit(int argc, char **argv)
         printf("audit: %lld seals, every row as it was sealed\n", (long long)a.n_verified);
     int code = tool_close(&a.tool, err);
     return code != 0 ? code : right ? 0 : 1;
+}
+
+/* ---- replay ---- */
+
+enum { PAYMENTS_AT_ONCE = 200, SHOWN_MAX = 20, PAYMENT_ARENA = 4 * 1024 * 1024 };
+
+struct rebuild {
+    struct tool tool;
+    struct uuid merchant, payment; /* the last that was seen */
+    int64_t n_payments, n_events, n_wrong;
+    int n_page;
+};
+
+static void complain_payment(struct rebuild *b, const char *what)
+{
+    char merchant[UUID_TEXT], id[UUID_TEXT];
+    if (++b->n_wrong <= SHOWN_MAX)
+        printf("wrong: payment %s of merchant %s is not what its events make: %s\n",
+               uuid_text(b->payment, id), uuid_text(b->merchant, merchant), what);
+}
+
+/* One payment, from row `at` on; the row behind it. */
+static size_t rebuild_payment(struct rebuild *b, const struct rows *r, size_t at)
+{
+    static struct replay replay; /* large */
+    struct payment_record stored = {0};
+    struct arena arena;
+    size_t row = at;
+    arena_init(&arena, PAYMENT_ARENA);
+    b->merchant = rows_uuid(r, at, 0);
+    b->payment = rows_uuid(r, at, 1);
+    replay_begin(&replay);
+    struct err err = payment_record_read_one(r, at, &arena, &stored);
+    for (; row < rows_n(r) && uuid_eq(rows_uuid(r, row, 1), b->payment); row++) {
+        if (err_is(err) || rows_null(r, row, PAYMENT_RECORD_COLUMNS))
+            continue;
+        b->n_events++;
+        err = replay_event(&replay, (int32_t)rows_i64(r, row, PAYMENT_RECORD_COLUMNS),
+                           rows_str(r, row, PAYMENT_RECORD_COLUMNS + 1),
+                           rows_str(r, row, PAYMENT_RECORD_COLUMNS + 2));
+    }
+    const char *wrong = err_is(err) ? err.what != NULL ? err.what : err_title(err.code)
+                                    : replay_difference(&replay, &stored, &arena);
+    if (wrong != NULL)
+        complain_payment(b, wrong);
+    b->n_payments++;
+    b->n_page++;
+    replay_end(&replay);
+    arena_free(&arena);
+    return row;
+}
+
+static void rebuild_page(void *ctx, struct err err, const struct rows *r)
+{
+    struct rebuild *b = CONTAINER_OF(ctx, struct rebuild, tool);
+    b->tool.err = err;
+    for (size_t row = 0; !err_is(err) && row < rows_n(r);)
+        row = rebuild_payment(b, r, row);
+}
+
+int prove_replay(int argc, char **argv)
+{
+    struct rebuild b = {0};
+    if (argc != 1 || strcmp(argv[0], "--verify") != 0)
+        return tool_usage("replay --verify");
+    struct err err = tool_open(&b.tool, CONF_DATABASE);
+    do {
+        struct value params[] = {V_UUID(b.merchant), V_UUID(b.payment), V_I64(PAYMENTS_AT_ONCE)};
+        b.n_page = 0;
+        if (!err_is(err))
+            err = tool_run(&b.tool, Q_payment_replay, params, COUNT_OF(params), rebuild_page);
+    } while (!err_is(err) && b.n_page == PAYMENTS_AT_ONCE);
+    if (!err_is(err) && b.n_wrong == 0)
+        printf("replay: %lld payments are what their %lld events make\n", (long long)b.n_payments,
+               (long long)b.n_events);
+    int code = tool_close(&b.tool, err);
+    return code != 0 ? code : b.n_wrong > 0 ? 1 : 0;
 }

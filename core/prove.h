@@ -9,5 +9,7 @@ int prove_ledger(int argc, char **argv);
 /* `reli audit verify [--head MERCHANT:N:HASH]`: recomputes the hash chain; a head that was logged
  * finds a tail cut off. */
 int prove_audit(int argc, char **argv);
+/* `reli replay --verify`: rebuilds every payment from its events alone. */
+int prove_replay(int argc, char **argv);
 
 #endif

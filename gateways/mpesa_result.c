@@ -282,8 +282,9 @@ struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct aren
     if (err_is(json_parse(in->body, &root, NULL)))
         return ERR(PARSE, "the callback is no JSON");
     const struct json *result = json_get(root, "Result");
-    if (json_str(json_get(result, "ConversationID")).n == 0 &&
-        json_str(json_get(result, "OriginatorConversationID")).n == 0) {
+    struct str conversation =
+        mpesa_word(mem, json_str(json_get(result, "ConversationID")), GW_REF_MAX);
+    if (conversation.n == 0 && json_str(json_get(result, "OriginatorConversationID")).n == 0) {
         json_free(root);
         return ERR(PARSE, "no result of a refund");
     }

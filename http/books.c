@@ -9,7 +9,12 @@
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 
-enum { BOOKS_MAX = 8 << 20, BOOKS_LIMIT = 20, BOOKS_LIMIT_MAX = 100, TRANSFER_CURSOR = UUID_TEXT + 8 };
+enum {
+    BOOKS_MAX = 8 << 20,
+    BOOKS_LIMIT = 20,
+    BOOKS_LIMIT_MAX = 100,
+    TRANSFER_CURSOR = UUID_TEXT + 8
+};
 
 /* A list in the making. */
 struct books {
@@ -165,8 +170,8 @@ static void balances_read(void *ctx, struct err err, const struct rows *r)
         struct str currency = rows_str(r, i, B_CURRENCY);
         struct str type = rows_str(r, i, B_TYPE);
         enum ledger_account account;
-        bool debit_side = ledger_account_parse(type, &account) &&
-                          ledger_account_side(account) == LEDGER_DEBIT;
+        bool debit_side =
+            ledger_account_parse(type, &account) && ledger_account_side(account) == LEDGER_DEBIT;
         int64_t minor = rows_i64(r, i, B_BALANCE);
         jw_open(&w);
         jw_c(&w, "object", "balance");
@@ -274,9 +279,9 @@ void transfer_index(struct http_exchange *x)
     transfer_cursor(l, &journal, &step);
     if (!books_ok(l))
         return;
-    struct value params[] = {V_UUID(who->merchant),   V_TEXT(mode_word(who->live)),
-                             V_UUID_OPT(payment),     V_UUID_OPT(journal),
-                             V_I32((int32_t)step),    V_I64(l->limit + 1)};
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
+                             V_UUID_OPT(payment),   V_UUID_OPT(journal),
+                             V_I32((int32_t)step),  V_I64(l->limit + 1)};
     store_read(api_of(x)->flow->store, Q_transfer_list, params, COUNT_OF(params), transfers_read,
                l);
 }

@@ -103,6 +103,10 @@ configure() {
     export MPESA_CONSUMER_KEY=sandbox_consumer_key MPESA_CONSUMER_SECRET=sandbox_consumer_secret
     export MPESA_SHORTCODE=174379
     export MPESA_PASSKEY=bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919
+    # The sandbox writes its certificate there before it listens; refunds are encrypted with it.
+    export SANDBOX_MPESA_CERTIFICATE_OUT=$dir/sandbox-certificate.pem
+    export MPESA_CERTIFICATE=$SANDBOX_MPESA_CERTIFICATE_OUT
+    export MPESA_INITIATOR_NAME=testapi MPESA_INITIATOR_PASSWORD=sandbox_initiator_password
 
     if [ ! -s "$dir/keys.env" ]; then
         (

@@ -439,7 +439,8 @@ static struct err attempt_of(const struct stored_attempt *s, struct attempt *at)
 
 struct err payment_record_read(const struct rows *r, struct arena *a, struct payment_record *out)
 {
-    enum { AT = COUNT_OF(stored_payment_columns) };
+    enum { AT = PAYMENT_RECORD_COLUMNS };
+    _Static_assert(COUNT_OF(stored_payment_columns) == AT, "what is behind a payment moves along");
     if (rows_n(r) == 0)
         return ERR(NOT_FOUND, "payment");
     TRY(payment_record_read_one(r, 0, a, out));

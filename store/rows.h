@@ -376,11 +376,11 @@ extern const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS],
     payment_update_columns[PAYMENT_UPDATE_COLUMNS], attempt_columns[ATTEMPT_COLUMNS],
     event_columns[EVENT_COLUMNS], audit_columns[AUDIT_COLUMNS], account_columns[ACCOUNT_COLUMNS],
     transfer_columns[TRANSFER_COLUMNS], exception_columns[EXCEPTION_COLUMNS],
-    resolution_columns[RESOLUTION_COLUMNS],
-    call_columns[CALL_COLUMNS], inbound_columns[INBOUND_COLUMNS],
-    delivery_columns[DELIVERY_COLUMNS], refund_columns[REFUND_COLUMNS],
-    refund_attempt_columns[REFUND_ATTEMPT_COLUMNS], fanout_columns[FANOUT_COLUMNS],
-    delivery_update_columns[DELIVERY_UPDATE_COLUMNS], lease_columns[LEASE_COLUMNS];
+    resolution_columns[RESOLUTION_COLUMNS], call_columns[CALL_COLUMNS],
+    inbound_columns[INBOUND_COLUMNS], delivery_columns[DELIVERY_COLUMNS],
+    refund_columns[REFUND_COLUMNS], refund_attempt_columns[REFUND_ATTEMPT_COLUMNS],
+    fanout_columns[FANOUT_COLUMNS], delivery_update_columns[DELIVERY_UPDATE_COLUMNS],
+    lease_columns[LEASE_COLUMNS];
 
 /* A payment as it is stored: the machine's part, and what only the flows look at. Strings live in
  * the arena of whoever loaded or made it. */
@@ -408,7 +408,8 @@ struct str currency_str(uint16_t currency);
  * row that this program cannot mean, ERR_LIMIT beyond the arena's cap. */
 struct err payment_record_read(const struct rows *r, struct arena *a,
                                struct payment_record *out) MUST_USE;
-/* Reads one row of a list: without attempts. */
+/* Reads one row of a list: without attempts. What else a row has begins at this column. */
+enum { PAYMENT_RECORD_COLUMNS = 40 };
 struct err payment_record_read_one(const struct rows *r, size_t row, struct arena *a,
                                    struct payment_record *out) MUST_USE;
 

@@ -7,8 +7,8 @@
 #include "core/base/str.h"
 
 /* The operators' one queue: what kinds of items there are, and how each may end. An item is `open`,
- * `assigned` once somebody has proposed how it ends, and `resolved`; whatever moves money or decides
- * an outcome takes a second person who proposes the same. */
+ * `assigned` once somebody has proposed how it ends, and `resolved`; whatever moves money or
+ * decides an outcome takes a second person who proposes the same. */
 
 /* X(NAME, word) */
 #define EXCEPTION_RESOLUTIONS(X)                                                      \
@@ -29,8 +29,8 @@ const char *resolution_word(enum exception_resolution r);
 bool resolution_parse(struct str word, enum exception_resolution *out) MUST_USE;
 bool resolution_needs_two(enum exception_resolution r);
 
-/* Whether an item of the kind may end so; `waiting`: it has money in `unallocated`. `kind` is a word
- * of reli.exception_item. */
+/* Whether an item of the kind may end so; `waiting`: it has money in `unallocated`. `kind` is a
+ * word of reli.exception_item. */
 bool exception_may_end(struct str kind, bool waiting, enum exception_resolution r);
 
 #endif

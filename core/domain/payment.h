@@ -136,7 +136,7 @@ struct payment {
     int64_t fee_due_minor; /* fixed at creation: taken when it completes, unless late */
     bool fee_on_top;       /* the customer bears it: he is asked for amount and fee_due */
     int64_t fee_minor;     /* taken; amount_received less this is the merchant's */
-    bool late; /* completed after failed, expired or cancelled */
+    bool late;             /* completed after failed, expired or cancelled */
     enum status_source source;
     enum failure_code failure;
     char failure_provider_code[PAYMENT_CODE_MAX + 1];

@@ -5,9 +5,9 @@
  * Ways to fail: the key is known (LOOKUP: replay, wait, recover or refuse); the reference is taken
  * (OWNER: its owner ended without money and hands it over, or 409, cached); a random word is taken
  * (new one, once more); the provider does not take the amount with its fee (422, unless the key has
- * an answer already: LOOKUP); the database is away before the reservation (nothing has happened) or after
- * the provider was asked (the client is told 202, the record is tried again, and the attempt's
- * lease sees to the rest). */
+ * an answer already: LOOKUP); the database is away before the reservation (nothing has happened) or
+ * after the provider was asked (the client is told 202, the record is tried again, and the
+ * attempt's lease sees to the rest). */
 #include "core/flow/charge.h"
 
 #include <stdlib.h>
@@ -763,7 +763,8 @@ static void keep_result(struct charge *c, const struct gw_result *result,
 }
 
 /* The client is not kept waiting for a database that is away; the record is tried again. What it is
- * told is what a replay will say: 202, or, when nobody knows which answer is recorded, to ask again.
+ * told is what a replay will say: 202, or, when nobody knows which answer is recorded, to ask
+ * again.
  */
 static void tell_early(struct charge *c, struct err err)
 {

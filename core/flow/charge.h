@@ -38,7 +38,7 @@ struct charge_result {
     struct str current_status; /* replayed: the payment's status now */
     struct str location;       /* id of the payment, empty if there is none */
     struct str detail;         /* with an error: words for the client, may be empty */
-    bool amount_bad; /* with ERR_VALIDATION: the amount is what is wrong */
+    bool amount_bad;           /* with ERR_VALIDATION: the amount is what is wrong */
 };
 
 /* `done` fires once on a later turn; the result lives during the call. With an error nothing is

@@ -113,8 +113,7 @@ static struct uuid account(struct arena *a, const struct payment_record *rec,
 struct err record_journal(struct arena *a, const struct payment_record *rec,
                           const struct record_journal *j, struct move_unit *out)
 {
-    struct ledger_amounts amounts = {
-        .gross = j->gross, .fee_minor = j->fee_minor, .first_step = 1};
+    struct ledger_amounts amounts = {.gross = j->gross, .fee_minor = j->fee_minor, .first_step = 1};
     struct ledger_posting posting;
     TRY(ledger_post(j->event, &amounts, &posting));
     ASSERT(out->n_transfers == 0 && !uuid_is_nil(j->id));

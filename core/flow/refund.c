@@ -41,9 +41,11 @@ struct request {
     struct refund_input in;
     struct arena arena;
     int tries;
-    bool held; /* the idempotency record is ours */
+    bool held;          /* the idempotency record is ours */
     struct uuid holder; /* or it is this one's */
     int64_t holder_lease_us;
+    struct err refusal; /* what is said if the key is not known now either */
+    const char *refusal_detail;
     uint8_t fingerprint[FINGERPRINT_LEN];
     struct idempotency_place place;
     struct uuid op_id, id;
@@ -72,11 +74,40 @@ static void fail(struct request *q, struct err err, const char *detail)
     finish(q, err, &result);
 }
 
+static void release_key(struct request *q, struct uuid holder, store_rows_fn *done)
+{
+    struct value params[] = {V_UUID(q->in.merchant), V_TEXT(mode_word(q->in.live)),
+                             V_TEXT(q->in.idem_key), V_UUID(holder)};
+    store_exec(q->flow->store, Q_idempotency_release, params, COUNT_OF(params), done, q);
+}
+
+static void refused(void *ctx, struct err err, const struct rows *rows)
+{
+    struct request *q = ctx;
+    (void)rows;
+    if (err_is(err))
+        log_warn("refund.key_kept", F_ERR(err)); /* until its lease has run out */
+    fail(q, q->refusal, q->refusal_detail);
+}
+
+static void look_up(struct request *q);
+
+/* Nothing comes of the request. A request with the same key, which came at the same time, may have
+ * taken what was left: the key is looked up after the payment was read. A key that a write of ours
+ * took, which then lost its race, is given back: the same request may be right later. */
+static void refuse(struct request *q, struct err err, const char *detail)
+{
+    q->refusal = err;
+    q->refusal_detail = detail;
+    if (q->in.idem_key.p != NULL)
+        look_up(q);
+    else
+        fail(q, err, detail);
+}
+
 /* ---- the key is known ---- */
 
 enum { I_FINGERPRINT, I_SUBJECT, I_STATUS, I_PROVIDER_REF, I_PROBLEM, I_LEASE, I_CREATED };
-
-static void look_up(struct request *q);
 
 static void released(void *ctx, struct err err, const struct rows *rows)
 {
@@ -97,9 +128,7 @@ static void in_flight(struct request *q)
              "Another request with this key is being worked on.");
         return;
     }
-    struct value params[] = {V_UUID(q->in.merchant), V_TEXT(mode_word(q->in.live)),
-                             V_TEXT(q->in.idem_key), V_UUID(q->holder)};
-    store_exec(q->flow->store, Q_idempotency_release, params, COUNT_OF(params), released, q);
+    release_key(q, q->holder, released);
 }
 
 enum { F_DATA, F_AT };
@@ -133,12 +162,17 @@ static void known(void *ctx, struct err err, const struct rows *r)
         return;
     }
     if (rows_n(r) == 0) {
-        load(q); /* given back meanwhile */
+        if (err_is(q->refusal))
+            fail(q, q->refusal, q->refusal_detail);
+        else
+            load(q); /* given back meanwhile */
         return;
     }
     struct uuid subject = rows_uuid(r, 0, I_SUBJECT);
     struct str stored = rows_str(r, 0, I_FINGERPRINT);
-    if (uuid_eq(subject, q->id)) {
+    if (uuid_eq(subject, q->id) && err_is(q->refusal)) {
+        release_key(q, q->id, refused);
+    } else if (uuid_eq(subject, q->id)) {
         q->held = true;
         load(q);
     } else if (!str_eq(str_first(stored, 32), str_n((char *)q->fingerprint, 32))) {
@@ -214,7 +248,7 @@ static void wrote(void *ctx)
     } else if (q->unit.stage == MOVE_DONE) {
         created(q);
     } else if (++q->tries == REQUEST_TRIES) {
-        finish(q, ERR(CONFLICT, "too many lost races"), NULL);
+        refuse(q, ERR(CONFLICT, "too many lost races"), "");
     } else if (q->unit.unit.doubt) { /* a commit that was not answered may have been this one */
         struct value params[] = {V_UUID(q->in.merchant), V_UUID_OPT(UUID_NIL), V_UUID_OPT(q->id)};
         store_read(q->flow->store, Q_refund_get, params, COUNT_OF(params), own_rows, q);
@@ -319,12 +353,12 @@ static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
         return;
     }
     if (p->p.status != PAYMENT_COMPLETED && p->p.status != PAYMENT_PARTIALLY_REFUNDED) {
-        fail(q, ERR(INVALID_STATE, NULL), "Only a completed payment can be refunded.");
+        refuse(q, ERR(INVALID_STATE, NULL), "Only a completed payment can be refunded.");
         return;
     }
     if (amount.minor <= 0 ||
         !refund_fits(p->p.received_minor, p->p.refunded_minor, p->reserved_minor, amount.minor)) {
-        fail(q, ERR(INVALID_STATE, NULL), "More than what is left of the payment.");
+        refuse(q, ERR(INVALID_STATE, NULL), "More than what is left of the payment.");
         return;
     }
     err = fill(q, amount);

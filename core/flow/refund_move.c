@@ -53,11 +53,10 @@ void render_refund(struct jsonw *w, const struct refund_record *rec)
     jw_str(w, "rail", last != NULL ? str_c(refund_rail_word(last->rail)) : STR_NULL);
     jw_str(w, "provider_transaction_id", r->provider_ref[0] ? str_c(r->provider_ref) : STR_NULL);
     jw_str(w, "provider_receipt", r->receipt[0] ? str_c(r->receipt) : STR_NULL);
-    jw_key(w, "failure");
     if (r->failure == FAILURE_NONE) {
-        buf_c(w->b, "null");
-        w->comma = true;
+        jw_null(w, "failure");
     } else {
+        jw_key(w, "failure");
         jw_open(w);
         jw_c(w, "code", failure_word(r->failure));
         jw_str(w, "provider_code",
@@ -67,6 +66,7 @@ void render_refund(struct jsonw *w, const struct refund_record *rec)
         jw_c(w, "advice", failure_advice_word(r->failure));
         jw_close(w);
     }
+    jw_bool(w, "excess", rec->excess);
     jw_str(w, "requested_by", rec->requested_by);
     jw_str(w, "approved_by", rec->approved_by);
     jw_time(w, "created_at", r->created_at_us);

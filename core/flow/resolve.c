@@ -2,8 +2,8 @@
  * or MOVE the payment or refund (the second person), then SHOW.
  *
  * Ways to fail: it cannot end so; the same person twice; it has ended meanwhile, by evidence or by
- * others (the move's unit asks that the item still waits, and the payment's revision does the rest);
- * the database is away (doing it again is safe). */
+ * others (the move's unit asks that the item still waits, and the payment's revision does the
+ * rest); the database is away (doing it again is safe). */
 #include "core/flow/resolve.h"
 
 #include <stdlib.h>
@@ -140,9 +140,9 @@ static struct err take_item(struct resolve *r, struct err err, const struct rows
     if (rows_n(rows) == 0)
         return ERR(NOT_FOUND, "exception");
     exception_read(rows, 0, x);
-    struct str *const texts[] = {&x->mode,       &x->kind,     &x->detail,  &x->status,
-                                 &x->resolution, &x->evidence, &x->receipt, &x->proposed_by,
-                                 &x->resolved_by};
+    struct str *const texts[] = {&x->mode,    &x->kind,        &x->detail,
+                                 &x->status,  &x->resolution,  &x->evidence,
+                                 &x->receipt, &x->proposed_by, &x->resolved_by};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (texts[i]->p != NULL)
             *texts[i] = arena_dup(&r->arena, *texts[i]);
@@ -309,7 +309,8 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
     }
 }
 
-void exception_resolve_start(struct flow *f, const struct resolve_input *in, exception_resolve_fn *done, void *ctx)
+void exception_resolve_start(struct flow *f, const struct resolve_input *in,
+                             exception_resolve_fn *done, void *ctx)
 {
     struct resolve *r = calloc(1, sizeof *r);
     ASSERT(r != NULL);

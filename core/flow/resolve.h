@@ -34,7 +34,8 @@ struct resolve_input {
  * when err is set. ERR_NOT_FOUND; ERR_INVALID_STATE if it cannot end so, or has ended otherwise;
  * ERR_FORBIDDEN if the same person proposed it; ERR_CONFLICT if somebody else was faster. */
 typedef void exception_resolve_fn(void *ctx, struct err err, const char *detail,
-                        const struct exception_record *rec);
-void exception_resolve_start(struct flow *f, const struct resolve_input *in, exception_resolve_fn *done, void *ctx);
+                                  const struct exception_record *rec);
+void exception_resolve_start(struct flow *f, const struct resolve_input *in,
+                             exception_resolve_fn *done, void *ctx);
 
 #endif

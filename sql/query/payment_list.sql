@@ -6,9 +6,9 @@
 select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
     p.reference_no, p.pay_code, p.provider, p.payment_method, p.account_id, p.amount, p.currency,
     p.received, p.refunded, p.refund_reserved, p.fee, p.fee_due, p.fee_on_top, p.customer_id,
-    p.pii, p.description, p.return_url, p.callback_url, p.metadata, p.next_action, p.failure_code, p.failure_provider_code,
-    p.failure_message, p.provider_ref, p.receipt, p.status_source, p.late, p.recon_since,
-    p.created_at, p.updated_at, p.expires_at, p.completed_at
+    p.pii, p.description, p.return_url, p.callback_url, p.metadata, p.next_action, p.failure_code,
+    p.failure_provider_code, p.failure_message, p.provider_ref, p.receipt, p.status_source, p.late,
+    p.recon_since, p.created_at, p.updated_at, p.expires_at, p.completed_at
 from reli.payment p
 where p.merchant_id = $1 and p.mode = $2
   and ($3::text is null or p.provider = $3)

@@ -2,10 +2,9 @@
 -- there is none. $1 uuid merchant, $2 uuid payment (null: any), $3 uuid refund (null: all of the
 -- payment). Columns: refund_columns, then rail_columns of store/refund_rows.c.
 select r.merchant_id, r.id, r.payment_id, r.account_id, r.mode, r.status, r.version, r.amount,
-    r.currency,
-    r.reason, r.requested_by, r.approved_by, r.late, r.excess, r.failure_code,
-    r.failure_provider_code, r.failure_message, r.provider_ref, r.receipt, r.recon_since, r.created_at, r.updated_at,
-    r.completed_at,
+    r.currency, r.reason, r.requested_by, r.approved_by, r.late, r.excess, r.failure_code,
+    r.failure_provider_code, r.failure_message, r.provider_ref, r.receipt, r.recon_since,
+    r.created_at, r.updated_at, r.completed_at,
     a.n, a.rail, a.status, a.provider_ref, a.receipt, a.provider_code, a.code, a.sent_at,
         a.answered_at,
     a.poll_n, a.next_poll_at

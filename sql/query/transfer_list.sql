@@ -1,6 +1,6 @@
--- Ledger transfers, newest journal first, each in its order. $1 uuid merchant, $2 text mode, $3 uuid
--- payment or null; what is behind $4 uuid journal (null: all) and $5 int4 step of it; $6 int8 limit.
--- Columns: journal, step, kind, debit, credit, amount, currency, state, payment, created_at.
+-- Ledger transfers, newest journal first, each in its order. $1 uuid merchant, $2 text mode, $3
+-- uuid payment or null; what is behind $4 uuid journal (null: all) and $5 int4 step of it; $6 int8
+-- limit. Columns: journal, step, kind, debit, credit, amount, currency, state, payment, created_at.
 select t.journal_id, t.step, t.kind, t.debit_id, t.credit_id, t.amount, t.currency, t.state,
     t.payment_id, t.created_at
 from reli.ledger_transfer t

@@ -293,6 +293,17 @@ def one(seed, args):
         run.close(failed or args.keep)
 
 
+def judge(seed, args):
+    """Check → what is wrong, of one run. One that did not come to its end is wrong in itself: `run`."""
+    r = Run(seed, args)
+    try:
+        return checker.check(r.go())
+    except Exception as e:
+        return {"run": [f"{type(e).__name__}: {e}"]}
+    finally:
+        r.close(args.keep)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--runs", type=int, default=1)

@@ -1,5 +1,5 @@
-/* How items of the operators' queue may end: every kind of the schema with every resolution, against a
- * table written by hand. */
+/* How items of the operators' queue may end: every kind of the schema with every resolution,
+ * against a table written by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 static const struct {
     const char *kind, *waiting, *settled;
 } table[] = {
-    {"stuck", "cf", "cf"},        {"integrity_failure", "cfkr", "ncf"},
+    {"stuck", "cf", "cf"},         {"integrity_failure", "cfkr", "ncf"},
     {"double_success", "kr", "n"}, {"double_refund", "n", "n"},
     {"refund_manual", "cf", "cf"}, {"refund_late", "n", "n"},
     {"refund_revoked", "n", "n"},  {"reversed", "n", "n"},

@@ -158,8 +158,8 @@ static void taken_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_asked),          cmocka_unit_test(over_a_provider),
-        cmocka_unit_test(by_hand),                cmocka_unit_test(late_money_costs_nothing),
+        cmocka_unit_test(what_is_asked), cmocka_unit_test(over_a_provider),
+        cmocka_unit_test(by_hand),       cmocka_unit_test(late_money_costs_nothing),
         cmocka_unit_test(taken_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,66 +1,94 @@
 /* The refund machine as a whole: every order of up to EVENTS events, at every time that matters,
- * through refund_step. States are told apart by an abstraction of the struct; each step is held
- * against the invariants, and the moves that occurred against the tables below, which are written
- * from domain.md 2.3, not from the code. */
+ * through refund_step, and payment_take_refund on its payment. States are told apart by an
+ * abstraction of the struct; each step is held against the invariants, and the moves that occurred
+ * must be the tables below, which are written from domain.md 2.3, not from the code: none more and
+ * none less.
+ *
+ * A crash loses the process, with what it had decided and not stored, and with the answers that it
+ * was waiting for; the restart finds the stored refund and its deadlines. */
 #include "test/domain/refund_bench.h"
 
-#include <stdlib.h>
+#include "core/domain/payment_refund.h"
+#include "test/domain/search_bench.h"
 
-enum { EVENTS = 7, SLOTS = 1 << 19 };
+/* Seconds since creation, at the very moment: at once, lease over, unknown for too long, first and
+ * second question in reconciliation, nearly used up, everything over. */
+static const int64_t times_s[] = {0, 60, 900, 1200, 4800, 90000, 2000000};
 
-/* Seconds since creation: at once, lease over, unknown for too long, first and second question in
- * reconciliation, nearly used up, everything over. */
-static const int64_t times_s[] = {0, 70, 901, 1300, 5000, 90000, 2000000};
+enum { ANSWER_LOST = -1, ANSWER_OPEN = 0 };
 
 /* ---- the tables ---- */
 
 #define R(s) REFUND_##s
+#define IN(s) (1u << REFUND_##s)
+#define ON(e) REFUND_EVENT_##e
+#define UNDECIDED (IN(PROCESSING) | IN(IN_RECONCILIATION))
+#define STAYS REFUND_N_STATES
+
+/* 2.3: what moves the refund, or tells money or people something. */
 static const struct {
-    enum refund_status from, to;
+    uint32_t from;
+    enum refund_event_kind on;
+    int to;
+    enum refund_money money;
 } refund_table[] = {
-    {R(PENDING_APPROVAL), R(PENDING)},            /* approve */
-    {R(PENDING_APPROVAL), R(REJECTED)},           /* reject */
-    {R(PENDING_APPROVAL), R(CANCELLED)},          /* cancel */
-    {R(PENDING), R(CANCELLED)},                   /* cancel */
-    {R(PENDING), R(PROCESSING)},                  /* dispatch */
-    {R(PENDING), R(IN_RECONCILIATION)},           /* dispatch to an operator */
-    {R(PROCESSING), R(PROCESSING)},               /* next rail */
-    {R(PROCESSING), R(COMPLETED)},                /* provider success */
-    {R(PROCESSING), R(FAILED)},                   /* definitive failure, no rail */
-    {R(PROCESSING), R(IN_RECONCILIATION)},        /* unknown; integrity fails; operator's rail */
-    {R(IN_RECONCILIATION), R(IN_RECONCILIATION)}, /* integrity fails as well */
-    {R(IN_RECONCILIATION), R(COMPLETED)},         /* evidence, operator */
-    {R(IN_RECONCILIATION), R(FAILED)},            /* evidence, operator */
-    {R(COMPLETED), R(FAILED)},                    /* provider reports failure later */
-    {R(FAILED), R(COMPLETED)},                    /* late success evidence */
+    {IN(PENDING_APPROVAL), ON(APPROVE), R(PENDING), 0},
+    {IN(PENDING_APPROVAL), ON(REJECT), R(REJECTED), REFUND_MONEY_RELEASE},
+    {IN(PENDING_APPROVAL) | IN(PENDING), ON(CANCEL), R(CANCELLED), REFUND_MONEY_RELEASE},
+    {IN(PENDING) | IN(PROCESSING), ON(DISPATCH), R(PROCESSING), 0}, /* first rail, next rail */
+    {IN(PENDING) | IN(PROCESSING), ON(DISPATCH), R(IN_RECONCILIATION), 0}, /* a person's task */
+    {UNDECIDED, ON(SUCCESS), R(COMPLETED), REFUND_MONEY_SETTLE},
+    {UNDECIDED, ON(SUCCESS), R(IN_RECONCILIATION), 0},     /* integrity fails */
+    {UNDECIDED, ON(FAILURE), R(FAILED), REFUND_MONEY_RELEASE}, /* definitive, no rail */
+    {UNDECIDED, ON(REFUSED), R(FAILED), REFUND_MONEY_RELEASE},
+    {UNDECIDED, ON(REVOKE), R(FAILED), REFUND_MONEY_RELEASE},
+    {IN(PROCESSING), ON(TICK), R(IN_RECONCILIATION), 0},   /* unknown past window: reserved */
+    {IN(PROCESSING), ON(TICK), R(FAILED), REFUND_MONEY_RELEASE}, /* the settings have no rail */
+    {IN(IN_RECONCILIATION), ON(CONFIRM), R(COMPLETED), REFUND_MONEY_SETTLE},
+    {IN(COMPLETED), ON(REVOKE), R(FAILED), REFUND_MONEY_UNDO}, /* failure reported later */
+    {IN(FAILED), ON(SUCCESS), R(COMPLETED), REFUND_MONEY_SETTLE_LATE},
+    {IN(FAILED), ON(CONFIRM), R(COMPLETED), REFUND_MONEY_SETTLE_LATE},
 };
 
 #define A(s) RAIL_##s
+#define AT(s) (1u << RAIL_##s)
+#define OPEN (AT(SENDING) | AT(SUBMITTED) | AT(UNCERTAIN))
 static const struct {
-    enum rail_status from, to;
+    uint32_t from;
+    enum refund_event_kind on;
+    enum rail_status to;
 } rail_table[] = {
-    {A(SENDING), A(SUBMITTED)},   {A(SENDING), A(UNCERTAIN)},
-    {A(SENDING), A(REJECTED)},    {A(SENDING), A(SUCCEEDED)},
-    {A(SENDING), A(FAILED)},      {A(SUBMITTED), A(SUCCEEDED)},
-    {A(SUBMITTED), A(FAILED)},    {A(UNCERTAIN), A(SUBMITTED)},
-    {A(UNCERTAIN), A(SUCCEEDED)}, {A(UNCERTAIN), A(FAILED)},
-    {A(REJECTED), A(SUCCEEDED)},  {A(FAILED), A(SUCCEEDED)}, /* late evidence */
-    {A(SUCCEEDED), A(FAILED)},                               /* revoked */
-    {A(SUCCEEDED), A(SUCCEEDED)},                            /* an operator vouches for it */
+    {AT(SENDING) | AT(UNCERTAIN), ON(ACCEPTED), A(SUBMITTED)},
+    {AT(SENDING), ON(REFUSED), A(REJECTED)},
+    {AT(UNCERTAIN), ON(REFUSED), A(FAILED)}, /* an answer after the lease */
+    {AT(SENDING), ON(AMBIGUOUS), A(UNCERTAIN)},
+    {AT(SENDING), ON(TICK), A(UNCERTAIN)},                                /* lease over */
+    {OPEN | AT(REJECTED) | AT(FAILED), ON(SUCCESS), A(SUCCEEDED)},        /* late evidence, too */
+    {OPEN, ON(FAILURE), A(FAILED)},
+    {AT(SUBMITTED), ON(CONFIRM), A(SUCCEEDED)},      /* a person has paid */
+    {AT(SUCCEEDED), ON(CONFIRM), A(SUCCEEDED)},      /* an operator vouches for it */
+    {OPEN | AT(SUCCEEDED), ON(REVOKE), A(FAILED)},
 };
 
-static bool refund_legal(int from, int to)
+static bool in(uint32_t set, int state)
+{
+    return (set >> state & 1u) != 0;
+}
+
+static bool refund_legal(int from, int on, int to)
 {
     for (size_t i = 0; i < COUNT_OF(refund_table); i++)
-        if ((int)refund_table[i].from == from && (int)refund_table[i].to == to)
+        if (in(refund_table[i].from, from) && refund_table[i].to == to &&
+            (on < 0 || (int)refund_table[i].on == on))
             return true;
     return false;
 }
 
-static bool rail_legal(int from, int to)
+static bool rail_legal(int from, int on, int to)
 {
     for (size_t i = 0; i < COUNT_OF(rail_table); i++)
-        if ((int)rail_table[i].from == from && (int)rail_table[i].to == to)
+        if (in(rail_table[i].from, from) && (int)rail_table[i].to == to &&
+            (on < 0 || (int)rail_table[i].on == on))
             return true;
     return false;
 }
@@ -68,20 +96,19 @@ static bool rail_legal(int from, int to)
 /* ---- the search ---- */
 
 struct node {
-    struct refund r;
     int time;
+    bool down;
+    int8_t answer[REFUND_MAX_RAILS]; /* ANSWER_…, or the kind of the one that came */
     int reserved, refunded; /* what the steps so far have done to the payment, times the amount */
     int released;           /* times that a step said so */
+    struct refund r;
 };
 
 struct search {
     struct refund_rules rules;
-    uint64_t *seen;
-    struct node *now, *next; /* the layers */
-    size_t n_now, n_next, cap_now, cap_next;
-    size_t states, steps;
-    bool refund_moves[REFUND_N_STATES][REFUND_N_STATES];
-    bool rail_moves[RAIL_N_STATES][RAIL_N_STATES];
+    struct space space;
+    bool refund_moves[REFUND_N_STATES][REFUND_EVENT_N][REFUND_N_STATES];
+    bool rail_moves[RAIL_N_STATES][REFUND_EVENT_N][RAIL_N_STATES];
     bool exceptions[REFUND_EXCEPTION_TWICE + 1];
     bool moneys[REFUND_MONEY_UNDO + 1];
 };
@@ -114,12 +141,6 @@ static int64_t now_of(const struct node *n)
     return T0 + times_s[n->time] * US_PER_S;
 }
 
-static void mix(uint64_t *h, int64_t v)
-{
-    *h = (*h ^ (uint64_t)v) * UINT64_C(0x9e3779b97f4a7c15);
-    *h ^= *h >> 29;
-}
-
 /* What the machine's future depends on. */
 static uint64_t abstraction(const struct node *n)
 {
@@ -127,6 +148,7 @@ static uint64_t abstraction(const struct node *n)
     int64_t now = now_of(n);
     uint64_t h = 1;
     mix(&h, n->time);
+    mix(&h, n->down);
     mix(&h, r->status);
     mix(&h, r->late);
     mix(&h, r->receipt[0] != '\0');
@@ -139,66 +161,69 @@ static uint64_t abstraction(const struct node *n)
         mix(&h, a->status);
         mix(&h, a->rail);
         mix(&h, a->code == FAILURE_INTEGRITY);
-        mix(&h, a->provider_ref[0] != '\0');
+        mix(&h, n->answer[i]);
+        mix(&h, a->provider_ref[0]);
         mix(&h, a->receipt[0] != '\0');
         mix(&h, now - a->sent_at_us >= 60 * US_PER_S);
         mix(&h, now - a->sent_at_us >= 900 * US_PER_S);
         mix(&h, a->next_poll_at_us == TIME_NEVER ? 0 : a->next_poll_at_us <= now ? 1 : 2);
         mix(&h, a->poll_n < 2 ? a->poll_n : 2);
     }
-    return h | 1;
+    return h;
 }
 
-/* True if it was not there yet. */
-static bool remember(struct search *s, const struct node *n)
+/* Ticks at one moment end, and then the deadline is in the future. */
+static void check_rest(const struct search *s, struct refund *r, int64_t now_us)
 {
-    uint64_t h = abstraction(n);
-    size_t i = (size_t)(h >> 8) % SLOTS;
-    for (; s->seen[i] != 0; i = (i + 1) % SLOTS)
-        if (s->seen[i] == h)
-            return false;
-    s->seen[i] = h;
-    s->states++;
-    assert_true(s->states < SLOTS / 2);
-    return true;
-}
-
-static void keep(struct search *s, const struct node *n)
-{
-    if (s->n_next == s->cap_next) {
-        s->cap_next = s->cap_next > 0 ? 2 * s->cap_next : 64;
-        s->next = realloc(s->next, s->cap_next * sizeof *s->next);
-        assert_non_null(s->next);
-    }
-    memcpy(&s->next[s->n_next++], n, sizeof *n);
-}
-
-/* Left alone, the machine comes to rest: ticks end, and then the deadline is in the future. */
-static void check_rest(const struct search *s, const struct node *n)
-{
-    struct refund r = n->r;
-    const struct refund_event tick = {.kind = REFUND_EVENT_TICK, .random = NO_JITTER};
+    static const struct refund_event tick = {.kind = REFUND_EVENT_TICK, .random = NO_JITTER};
     struct refund_effects out;
     for (int i = 0; i < 8; i++) {
-        assert_false(err_is(refund_step(&r, &tick, &s->rules, now_of(n), &out)));
+        assert_false(err_is(refund_step(r, &tick, &s->rules, now_us, &out)));
         if (!out.changed) {
-            assert_true(refund_deadline_us(&r, &s->rules) > now_of(n));
+            assert_true(refund_deadline_us(r, &s->rules) > now_us);
             return;
         }
     }
     fail_msg("ticks do not end");
 }
 
+/* A crash, and nobody ever answers again: whatever was stored, the deadlines alone lead to where it
+ * is decided, or waits for people, still reserved. Nothing is `sending` for ever, and nothing is
+ * released because time has passed. */
+static void check_left_alone(const struct search *s, const struct node *n)
+{
+    struct refund r = n->r;
+    int64_t now_us = now_of(n);
+    for (int i = 0; i < 64; i++) {
+        check_rest(s, &r, now_us);
+        int64_t next_us = refund_deadline_us(&r, &s->rules);
+        if (next_us == TIME_NEVER)
+            break;
+        now_us = next_us;
+    }
+    bool open = false;
+    for (int i = 0; i < r.n_attempts; i++) {
+        assert_int_not_equal(r.attempts[i].status, A(SENDING));
+        open |= in(OPEN, (int)r.attempts[i].status);
+    }
+    if (open) {
+        assert_int_not_equal(r.status, R(PROCESSING));
+        assert_int_equal(r.status == R(FAILED), n->r.status == R(FAILED));
+    }
+}
+
 /* Adds a state, and itself at all later times: waiting is no event. */
 static void add(struct search *s, const struct node *n)
 {
-    struct node at;
-    memcpy(&at, n, sizeof at);
+    static struct node at;
+    memcpy((void *)&at, n, sizeof at);
     for (; at.time < (int)COUNT_OF(times_s); at.time++) {
-        if (remember(s, &at)) {
-            keep(s, &at);
-            check_rest(s, &at);
-        }
+        if (!space_keep(&s->space, abstraction(&at), &at))
+            continue;
+        struct refund rest = at.r;
+        check_rest(s, &rest, now_of(&at));
+        if (at.time == n->time)
+            check_left_alone(s, &at);
     }
 }
 
@@ -217,7 +242,7 @@ static void check_new_attempt(struct search *s, const struct refund_event *ev,
     assert_int_equal(count(before, is_answered_no), before->n_attempts);
     for (int i = 0; i < before->n_attempts; i++)
         assert_int_not_equal(before->attempts[i].rail, made->rail);
-    s->refund_moves[before->status][after->status] = true;
+    s->refund_moves[before->status][ev->kind][after->status] = true;
 }
 
 static void check_moves(struct search *s, const struct refund_event *ev,
@@ -225,10 +250,10 @@ static void check_moves(struct search *s, const struct refund_event *ev,
 {
     int from = (int)before->status, to = (int)after->status;
     if (from != to) {
-        if (!refund_legal(from, to))
-            fail_msg("%s -> %s", refund_status_word(before->status),
+        if (!refund_legal(from, (int)ev->kind, to))
+            fail_msg("%s, event %d: is %s", refund_status_word(before->status), (int)ev->kind,
                      refund_status_word(after->status));
-        s->refund_moves[from][to] = true;
+        s->refund_moves[from][ev->kind][to] = true;
     }
     if (after->n_attempts != before->n_attempts)
         check_new_attempt(s, ev, before, after);
@@ -237,12 +262,14 @@ static void check_moves(struct search *s, const struct refund_event *ev,
         bool vouched = was->status == A(SUCCEEDED) && is_sound(is) && !is_sound(was);
         if (was->status == is->status && !vouched)
             continue;
-        assert_true(rail_legal((int)was->status, (int)is->status));
+        assert_true(rail_legal((int)was->status, (int)ev->kind, (int)is->status));
         assert_true(ev->attempt == i + 1 || ev->kind == REFUND_EVENT_TICK ||
                     (ev->kind == REFUND_EVENT_CONFIRM && ev->attempt == 0));
+        if (ev->kind == REFUND_EVENT_TICK) /* section 3: 60 s */
+            assert_true(after->updated_at_us >= was->sent_at_us + 60 * US_PER_S);
         if (was->status == A(SUCCEEDED))
             assert_int_equal(ev->kind, vouched ? REFUND_EVENT_CONFIRM : REFUND_EVENT_REVOKE);
-        s->rail_moves[was->status][is->status] = true;
+        s->rail_moves[was->status][ev->kind][is->status] = true;
     }
 }
 
@@ -277,6 +304,34 @@ static void check_state(const struct node *n)
         assert_int_not_equal(r->recon_since_us, 0);
 }
 
+/* Its payment was completed with just this amount, and no other refund is on its way. */
+static void check_payment(const struct node *before, struct node *after,
+                          const struct refund_effects *out)
+{
+    int64_t minor = after->r.amount.minor, reserved = before->reserved * minor;
+    struct payment p = {.status = before->refunded ? PAYMENT_REFUNDED : PAYMENT_COMPLETED,
+                        .amount = after->r.amount,
+                        .received_minor = minor,
+                        .refunded_minor = before->refunded * minor};
+    account(out->money, &after->reserved, &after->refunded);
+    assert_true(payment_take_refund(&p, &reserved, out->money, minor));
+    assert_int_equal(reserved, after->reserved * minor);
+    assert_int_equal(p.refunded_minor, after->refunded * minor);
+    assert_int_equal(p.status, after->refunded ? PAYMENT_REFUNDED : PAYMENT_COMPLETED);
+}
+
+static void check_table_money(const struct node *before, const struct refund_event *ev,
+                              const struct refund *after, const struct refund_effects *out)
+{
+    enum refund_money money = REFUND_MONEY_NONE;
+    for (size_t i = 0; i < COUNT_OF(refund_table); i++)
+        if (refund_table[i].on == ev->kind && before->r.status != after->status &&
+            in(refund_table[i].from, (int)before->r.status) &&
+            refund_table[i].to == (int)after->status)
+            money = refund_table[i].money;
+    assert_int_equal(out->money, money);
+}
+
 static void check_effects(struct search *s, const struct node *before,
                           const struct refund_event *ev, struct node *after,
                           const struct refund_effects *out)
@@ -287,7 +342,8 @@ static void check_effects(struct search *s, const struct node *before,
     assert_int_equal(r->version, before->r.version + moved);
     assert_int_equal(r->updated_at_us, now_of(before));
     assert_non_null(out->action);
-    account(out->money, &after->reserved, &after->refunded);
+    check_table_money(before, ev, r, out);
+    check_payment(before, after, out);
     s->moneys[out->money] = true;
     s->exceptions[out->exception] = true;
     switch (out->money) {
@@ -331,13 +387,108 @@ static void check_effects(struct search *s, const struct node *before,
     }
 }
 
+static void check_unchanged(const struct refund_effects *out)
+{
+    assert_int_equal(out->notice, REFUND_NOTICE_NONE);
+    assert_int_equal(out->money, REFUND_MONEY_NONE);
+    assert_int_equal(out->exception, REFUND_EXCEPTION_NONE);
+    assert_int_equal(out->next_rail, REFUND_RAIL_NONE);
+    assert_int_equal(out->ask_attempt, 0);
+    assert_null(out->action);
+}
+
+/* What came once comes again, at once: nothing is told, moved or asked a second time. */
+static void check_duplicate(struct search *s, const struct node *n, const struct refund_event *ev)
+{
+    static struct node again;
+    struct refund_effects out;
+    if (ev->kind == REFUND_EVENT_TICK) /* one thing at a time: the next one may be due */
+        return;
+    memcpy((void *)&again, n, sizeof again);
+    s->space.taken[HAPPENING_DUPLICATE]++;
+    struct err e = refund_step(&again.r, ev, &s->rules, now_of(n), &out);
+    assert_true(!err_is(e) || e.code == ERR_INVALID_STATE);
+    if (out.changed) { /* the next question, at most, is put off */
+        assert_string_equal(out.action, "rail.undecided");
+        again.r.attempts[ev->attempt - 1].next_poll_at_us =
+            n->r.attempts[ev->attempt - 1].next_poll_at_us;
+        again.r.updated_at_us = n->r.updated_at_us;
+        out.action = NULL;
+    }
+    check_unchanged(&out);
+    assert_memory_equal(&again, n, sizeof again);
+}
+
+/* What must happen, of all that only may. */
+static void check_owed(const struct search *s, const struct node *n, const struct refund_event *ev,
+                       const struct refund *after)
+{
+    const struct refund *r = &n->r;
+    bool about = ev->attempt >= 1 && ev->attempt <= r->n_attempts;
+    const struct rail_attempt *was = about ? &r->attempts[ev->attempt - 1] : NULL;
+    bool named = about && ev->provider_ref.n > 0 && was->provider_ref[0] != '\0' &&
+                 !str_eq(ev->provider_ref, str_c(was->provider_ref));
+    if (about && in(OPEN, (int)was->status) && ev->kind == REFUND_EVENT_SUCCESS)
+        assert_int_equal(after->attempts[ev->attempt - 1].status, A(SUCCEEDED));
+    if (about && in(OPEN, (int)was->status) && ev->kind == REFUND_EVENT_FAILURE)
+        assert_int_equal(after->attempts[ev->attempt - 1].status, named ? was->status : A(FAILED));
+    if (ev->kind != REFUND_EVENT_TICK)
+        return;
+    for (int i = 0; i < r->n_attempts; i++) {
+        const struct rail_attempt *a = &r->attempts[i];
+        int64_t age_us = now_of(n) - a->sent_at_us;
+        if (a->status == A(SENDING))
+            assert_int_equal(after->attempts[i].status,
+                             age_us >= 60 * US_PER_S ? A(UNCERTAIN) : A(SENDING));
+        else if (in(OPEN, (int)a->status) && r->status == R(PROCESSING))
+            assert_int_equal(after->status,
+                             age_us >= 900 * US_PER_S ? R(IN_RECONCILIATION) : R(PROCESSING));
+    }
+    (void)s;
+}
+
+static enum happening happening_of(const struct node *n, const struct refund_event *ev)
+{
+    switch (ev->kind) {
+    case REFUND_EVENT_DISPATCH:
+        return HAPPENING_REQUEST;
+    case REFUND_EVENT_ACCEPTED:
+    case REFUND_EVENT_REFUSED:
+        return HAPPENING_ANSWER;
+    case REFUND_EVENT_AMBIGUOUS:
+        return HAPPENING_LOST_ANSWER;
+    case REFUND_EVENT_TICK:
+        return HAPPENING_TIMEOUT;
+    case REFUND_EVENT_SUCCESS:
+    case REFUND_EVENT_FAILURE:
+        return refund_status_final(n->r.status) ? HAPPENING_LATE_CALLBACK : HAPPENING_CALLBACK;
+    case REFUND_EVENT_REVOKE:
+        return HAPPENING_LATE_CALLBACK;
+    case REFUND_EVENT_STILL_PENDING:
+    case REFUND_EVENT_UNREACHABLE:
+        return HAPPENING_QUERY_RESULT;
+    default:
+        return HAPPENING_PERSON;
+    }
+}
+
+static bool is_answer(enum refund_event_kind k)
+{
+    return k == REFUND_EVENT_ACCEPTED || k == REFUND_EVENT_REFUSED ||
+           k == REFUND_EVENT_AMBIGUOUS;
+}
+
 static void try_with(struct search *s, const struct node *n, const struct refund_event *ev,
                      const struct refund_rules *rules)
 {
-    struct node after;
+    static struct node after;
     struct refund_effects out;
-    memcpy(&after, n, sizeof after);
-    s->steps++;
+    bool answer = is_answer(ev->kind) && ev->attempt <= n->r.n_attempts;
+    if (answer && n->answer[ev->attempt - 1] != ANSWER_OPEN &&
+        n->answer[ev->attempt - 1] != (int8_t)ev->kind)
+        return; /* one answer to each request, at most, but perhaps told twice */
+    memcpy((void *)&after, n, sizeof after);
+    s->space.taken[happening_of(n, ev)]++;
     struct err e = refund_step(&after.r, ev, rules, now_of(n), &out);
     if (ev->kind == REFUND_EVENT_TICK) {
         assert_false(err_is(e));
@@ -348,19 +499,33 @@ static void try_with(struct search *s, const struct node *n, const struct refund
         assert_true(e.code == ERR_INVALID_STATE || (e.code == ERR_FORBIDDEN && ev->same_person &&
                                                     ev->kind == REFUND_EVENT_APPROVE));
     }
+    check_owed(s, n, ev, &after.r);
     if (!out.changed) {
         assert_memory_equal(&after, n, sizeof after);
-        assert_int_equal(out.notice, REFUND_NOTICE_NONE);
-        assert_int_equal(out.money, REFUND_MONEY_NONE);
-        assert_int_equal(out.exception, REFUND_EXCEPTION_NONE);
-        assert_int_equal(out.next_rail, REFUND_RAIL_NONE);
-        assert_int_equal(out.ask_attempt, 0);
-        assert_null(out.action);
+        check_unchanged(&out);
         return;
     }
+    s->space.moves++;
     check_moves(s, ev, &n->r, &after.r);
     check_effects(s, n, ev, &after, &out);
     check_state(&after);
+    s->space.taken[HAPPENING_REFUND] += out.money != REFUND_MONEY_NONE;
+    check_duplicate(s, &after, ev);
+    if (answer)
+        after.answer[ev->attempt - 1] = (int8_t)ev->kind;
+    add(s, &after);
+}
+
+/* The process dies, with all that it had decided and not stored; or another one takes over. */
+static void try_crash(struct search *s, const struct node *n)
+{
+    static struct node after;
+    memcpy((void *)&after, n, sizeof after);
+    after.down = !n->down;
+    for (int i = 0; i < n->r.n_attempts; i++)
+        if (after.answer[i] == ANSWER_OPEN)
+            after.answer[i] = ANSWER_LOST;
+    s->space.taken[n->down ? HAPPENING_RESTART : HAPPENING_CRASH]++;
     add(s, &after);
 }
 
@@ -381,7 +546,7 @@ static void try_amounts(struct search *s, const struct node *n, struct refund_ev
 
 static void try_about_attempt(struct search *s, const struct node *n, int attempt)
 {
-    static const struct str refs[] = {{NULL, 0}, {"ref-1", 5}, {"ref-2", 5}, {"ref-3", 5}};
+    static const struct str refs[] = {{NULL, 0}, {"1-ref", 5}, {"2-ref", 5}, {"3-ref", 5}};
     static const enum refund_event_kind plain[] = {
         REFUND_EVENT_ACCEPTED,      REFUND_EVENT_REFUSED,     REFUND_EVENT_AMBIGUOUS,
         REFUND_EVENT_STILL_PENDING, REFUND_EVENT_UNREACHABLE, REFUND_EVENT_FAILURE,
@@ -411,12 +576,17 @@ static void try_about_attempt(struct search *s, const struct node *n, int attemp
     try_event(s, n, &ev);
 }
 
-static void expand(struct search *s, const struct node *n)
+static void expand(void *ctx, const void *node)
 {
     static const enum refund_event_kind plain[] = {
         REFUND_EVENT_APPROVE,  REFUND_EVENT_REJECT,  REFUND_EVENT_CANCEL,
         REFUND_EVENT_DISPATCH, REFUND_EVENT_CONFIRM, REFUND_EVENT_TICK,
     };
+    struct search *s = ctx;
+    const struct node *n = node;
+    try_crash(s, n);
+    if (n->down)
+        return;
     struct refund_event ev = {.random = NO_JITTER};
     for (size_t i = 0; i < COUNT_OF(plain); i++) {
         ev.kind = plain[i];
@@ -449,41 +619,18 @@ static void begin(struct node *n, bool approval)
     assert_int_equal(n->r.version, 1);
 }
 
-static void search_run(struct search *s)
-{
-    for (int depth = 0; depth < EVENTS; depth++) {
-        struct node *layer = s->next;
-        size_t n = s->n_next, cap = s->cap_next;
-        s->next = s->now;
-        s->cap_next = s->cap_now;
-        s->n_next = 0;
-        s->now = layer;
-        s->cap_now = cap;
-        for (size_t i = 0; i < n; i++)
-            expand(s, &s->now[i]);
-    }
-}
-
 /* All that can happen with these rails, added to what was seen before. */
 static void search_rails(struct search *s, const char *rails)
 {
-    s->seen = calloc(SLOTS, sizeof *s->seen);
-    assert_non_null(s->seen);
     rails_of(&s->rules, rails);
-    size_t before = s->states;
-    s->states = 0;
+    space_open(&s->space, sizeof(struct node));
     for (int approval = 0; approval <= 1; approval++) {
-        struct node start;
+        static struct node start;
         begin(&start, approval == 1);
         add(s, &start);
     }
-    search_run(s);
-    free(s->seen);
-    free(s->now);
-    free(s->next);
-    s->now = s->next = NULL;
-    s->n_now = s->n_next = s->cap_now = s->cap_next = 0;
-    s->states += before;
+    space_run(&s->space, EVENTS, expand, s);
+    space_close(&s->space);
 }
 
 /* ---- tests ---- */
@@ -495,23 +642,25 @@ static void reachable_is_the_table(void **state)
     static struct search s;
     for (size_t i = 0; i < COUNT_OF(rails); i++)
         search_rails(&s, rails[i]);
-    print_message("%zu states, %zu steps\n", s.states, s.steps);
-    for (int from = 0; from < REFUND_N_STATES; from++) {
-        for (int to = 0; to < REFUND_N_STATES; to++) {
-            /* staying in reconciliation is no change of state and so not seen here */
-            bool want = refund_legal(from, to) && !(from == to && from == R(IN_RECONCILIATION));
-            if (s.refund_moves[from][to] != want)
-                fail_msg("%s -> %s: %s", refund_status_word((enum refund_status)from),
-                         refund_status_word((enum refund_status)to),
-                         want ? "never happens" : "must not happen");
-        }
-    }
+    space_report(&s.space, "refunds");
+    for (int from = 0; from < REFUND_N_STATES; from++)
+        for (int on = 0; on < REFUND_EVENT_N; on++)
+            for (int to = 0; to < REFUND_N_STATES; to++) {
+                /* staying in reconciliation is no change of state and so not seen here */
+                bool want = refund_legal(from, on, to) &&
+                            !(from == to && from == R(IN_RECONCILIATION));
+                if (s.refund_moves[from][on][to] != want)
+                    fail_msg("%s, event %d, %s: %s", refund_status_word((enum refund_status)from),
+                             on, refund_status_word((enum refund_status)to),
+                             want ? "never happens" : "must not happen");
+            }
     for (int from = 0; from < RAIL_N_STATES; from++)
-        for (int to = 0; to < RAIL_N_STATES; to++)
-            if (s.rail_moves[from][to] != rail_legal(from, to))
-                fail_msg("rail %s -> %s: %s", rail_status_word((enum rail_status)from),
-                         rail_status_word((enum rail_status)to),
-                         rail_legal(from, to) ? "never happens" : "must not happen");
+        for (int on = 0; on < REFUND_EVENT_N; on++)
+            for (int to = 0; to < RAIL_N_STATES; to++)
+                if (s.rail_moves[from][on][to] != rail_legal(from, on, to))
+                    fail_msg("rail %s, event %d, %s: %s", rail_status_word((enum rail_status)from),
+                             on, rail_status_word((enum rail_status)to),
+                             rail_legal(from, on, to) ? "never happens" : "must not happen");
     for (size_t i = 0; i < COUNT_OF(s.moneys); i++)
         assert_true(s.moneys[i]);
     for (size_t i = 0; i < COUNT_OF(s.exceptions); i++)
@@ -524,12 +673,13 @@ static void may_move_is_the_table(void **state)
     for (int from = 0; from < REFUND_N_STATES; from++)
         for (int to = 0; to < REFUND_N_STATES; to++)
             if (refund_may_move((enum refund_status)from, (enum refund_status)to) !=
-                refund_legal(from, to))
+                refund_legal(from, -1, to))
                 fail_msg("%s -> %s", refund_status_word((enum refund_status)from),
                          refund_status_word((enum refund_status)to));
     for (int from = 0; from < RAIL_N_STATES; from++)
         for (int to = 0; to < RAIL_N_STATES; to++)
-            if (rail_may_move((enum rail_status)from, (enum rail_status)to) != rail_legal(from, to))
+            if (rail_may_move((enum rail_status)from, (enum rail_status)to) !=
+                rail_legal(from, -1, to))
                 fail_msg("rail %s -> %s", rail_status_word((enum rail_status)from),
                          rail_status_word((enum rail_status)to));
 }

@@ -37,7 +37,7 @@ enum happening {
         HAPPENING_N
 };
 
-enum { EVENTS = 8, SPACE_SLOTS = 1 << 22 };
+enum { EVENTS = 8, SPACE_SLOTS = 1 << 21 };
 
 struct space {
     size_t size;
@@ -86,10 +86,10 @@ static inline bool space_keep(struct space *s, uint64_t abstraction, const void 
 
 typedef void space_expand_fn(void *ctx, const void *node);
 
-/* Every order of up to EVENTS events; `expand` tries all of them in one node. */
-static inline void space_run(struct space *s, space_expand_fn *expand, void *ctx)
+/* Every order of up to `events` events; `expand` tries all of them in one node. */
+static inline void space_run(struct space *s, int events, space_expand_fn *expand, void *ctx)
 {
-    for (int depth = 0; depth < EVENTS; depth++) {
+    for (int depth = 0; depth < events; depth++) {
         char *layer = s->next;
         size_t n = s->n_next, cap = s->cap_next;
         s->next = s->now;

@@ -28,7 +28,7 @@ static void refunds(const struct gw_account *account, const struct outbound_resp
 {
     const struct gateway *g = account->gateway;
     static const struct gw_refund refund = {.rail = REFUND_RAIL_PAYOUT};
-    struct gw_callback callback = {.body = in->body};
+    static const char *const kinds[] = {"", "timeout", "status"};
     struct gw_result r;
     g->refund_parse(account, &refund, in, mem, &r);
     check(&r);
@@ -38,14 +38,18 @@ static void refunds(const struct gw_account *account, const struct outbound_resp
     check(&r);
     ASSERT(r.verdict == GW_PENDING || r.verdict == GW_UNKNOWN || r.verdict == GW_TOKEN_REJECTED);
     ASSERT(r.provider_ref.n == 0 && r.receipt.n == 0);
-    if (err_is(g->refund_callback_parse(&callback, mem, &r)))
-        return;
-    check(&r);
-    ASSERT(r.verdict == GW_SUCCEEDED || r.verdict == GW_FAILED || r.verdict == GW_UNKNOWN);
-    /* what is certain names its request, so that another's can be told from it */
-    ASSERT(r.verdict == GW_UNKNOWN || r.provider_ref.n > 0);
-    ASSERT((r.verdict == GW_SUCCEEDED) == (r.receipt.n > 0));
-    ASSERT(r.verdict == GW_SUCCEEDED || r.amount.currency == 0);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct gw_callback callback = {.body = in->body, .kind = str_c(kinds[i])};
+        if (err_is(g->refund_callback_parse(&callback, mem, &r)))
+            return;
+        check(&r);
+        ASSERT(r.verdict == GW_UNKNOWN || (r.verdict == GW_SUCCEEDED && i != 1) ||
+               (r.verdict == GW_FAILED && i == 0));
+        /* what is certain names its request, so that another's can be told from it */
+        ASSERT(r.verdict == GW_UNKNOWN || r.provider_ref.n > 0);
+        ASSERT((r.verdict == GW_SUCCEEDED) == (r.receipt.n > 0));
+        ASSERT(r.verdict == GW_SUCCEEDED || r.amount.currency == 0);
+    }
 }
 
 static const int statuses[] = {200, 400, 401, 404, 429, 500, 503, 201};

@@ -16,6 +16,7 @@
 
 #define OUR_ID "01932f0a-7c11-7a2b-8000-00000000c0de"
 #define AG "AG_20250314_2010a17c55e0d9f3b821"
+#define ID "8821-7710432-1"
 #define URL "https://pay.example.co.ke/cb/9f2c71"
 #define PASSWORD "Safaricom#999&"
 
@@ -82,7 +83,7 @@ static void reversal(void **state)
                 "{\"Initiator\":\"testapi\",\"SecurityCredential\":\"@\","
                 "\"CommandID\":\"TransactionReversal\",\"TransactionID\":\"TCE9K41XQ7\","
                 "\"Amount\":1250,\"ReceiverParty\":522533,\"RecieverIdentifierType\":\"11\","
-                "\"Remarks\":\"Order 20931 returned\",\"QueueTimeOutURL\":\"" URL "\","
+                "\"Remarks\":\"Order 20931 returned\",\"QueueTimeOutURL\":\"" URL ".timeout\","
                 "\"ResultURL\":\"" URL "\"}");
     assert_true(r.no_reuse);
 }
@@ -100,7 +101,7 @@ static void payout(void **state)
                 "{\"OriginatorConversationID\":\"" OUR_ID "\",\"InitiatorName\":\"testapi\","
                 "\"SecurityCredential\":\"@\",\"CommandID\":\"BusinessPayment\",\"Amount\":1250,"
                 "\"PartyA\":522533,\"PartyB\":254711223344,\"Remarks\":\"Refund\","
-                "\"QueueTimeOutURL\":\"" URL "\",\"ResultURL\":\"" URL "\"}");
+                "\"QueueTimeOutURL\":\"" URL ".timeout\",\"ResultURL\":\"" URL "\"}");
     assert_true(r.no_reuse);
     /* its own short code, whose leading zero survives */
     set(&a, "b2c_shortcode", "012345");
@@ -115,22 +116,22 @@ static void query(void **state)
     struct gw_refund in = refund(REFUND_RAIL_PAYOUT);
     struct outbound_request r;
     set(&a, "b2c_shortcode", "600999");
-    assert_false(err_is(gw->refund_query_build(&a, &in, STR(AG), STR("tok.en"), &mem, &r)));
+    assert_false(err_is(gw->refund_query_build(&a, &in, STR(OUR_ID), STR("tok.en"), &mem, &r)));
     assert_sent(&r, "https://sandbox.safaricom.co.ke/mpesa/transactionstatus/v1/query",
                 "{\"Initiator\":\"testapi\",\"SecurityCredential\":\"@\","
                 "\"CommandID\":\"TransactionStatusQuery\","
                 "\"OriginalConversationID\":\"" OUR_ID "\",\"PartyA\":600999,"
                 "\"IdentifierType\":\"4\",\"Remarks\":\"Order 20931 returned\","
-                "\"QueueTimeOutURL\":\"" URL "\",\"ResultURL\":\"" URL "\"}");
+                "\"QueueTimeOutURL\":\"" URL ".timeout\",\"ResultURL\":\"" URL ".status\"}");
     assert_false(r.no_reuse);
     in.rail = REFUND_RAIL_REVERSAL;
-    assert_false(err_is(gw->refund_query_build(&a, &in, STR(AG), STR("tok.en"), &mem, &r)));
+    assert_false(err_is(gw->refund_query_build(&a, &in, STR(ID), STR("tok.en"), &mem, &r)));
     assert_sent(&r, "https://sandbox.safaricom.co.ke/mpesa/transactionstatus/v1/query",
                 "{\"Initiator\":\"testapi\",\"SecurityCredential\":\"@\","
                 "\"CommandID\":\"TransactionStatusQuery\","
-                "\"OriginalConversationID\":\"" AG "\",\"PartyA\":522533,"
+                "\"OriginalConversationID\":\"" ID "\",\"PartyA\":522533,"
                 "\"IdentifierType\":\"4\",\"Remarks\":\"Order 20931 returned\","
-                "\"QueueTimeOutURL\":\"" URL "\",\"ResultURL\":\"" URL "\"}");
+                "\"QueueTimeOutURL\":\"" URL ".timeout\",\"ResultURL\":\"" URL ".status\"}");
     /* the payment's receipt is never what is asked for: it says "Completed" of the payment */
     assert_true(str_find_str(r.body, STR("TCE9K41XQ7")) == SIZE_MAX);
 }
@@ -143,19 +144,19 @@ static void query_refused(void **state)
         const char *ref, *our_id, *url, *setting;
         bool ok;
     } cases[] = {
-        {REFUND_RAIL_REVERSAL, AG, OUR_ID, URL, NULL, true},
-        {REFUND_RAIL_PAYOUT, AG, OUR_ID, URL, NULL, true},
-        {REFUND_RAIL_REVERSAL, AG, "", URL, NULL, true},
+        {REFUND_RAIL_REVERSAL, ID, OUR_ID, URL, NULL, true},
+        {REFUND_RAIL_PAYOUT, ID, OUR_ID, URL, NULL, true},
+        {REFUND_RAIL_REVERSAL, ID, "", URL, NULL, true},
         {REFUND_RAIL_REVERSAL, "", OUR_ID, URL, NULL, false},
         {REFUND_RAIL_PAYOUT, "", OUR_ID, URL, NULL, false},
-        {REFUND_RAIL_PAYOUT, AG, "", URL, NULL, false},
+        {REFUND_RAIL_PAYOUT, ID, "", URL, NULL, true},
         {REFUND_RAIL_REVERSAL, "a b", OUR_ID, URL, NULL, false},
         {REFUND_RAIL_REVERSAL, LONG128 "x", OUR_ID, URL, NULL, false},
-        {REFUND_RAIL_MANUAL, AG, OUR_ID, URL, NULL, false},
-        {REFUND_RAIL_NONE, AG, OUR_ID, URL, NULL, false},
-        {REFUND_RAIL_PAYOUT, AG, OUR_ID, "https://x.example/mpesa", NULL, false},
-        {REFUND_RAIL_PAYOUT, AG, OUR_ID, URL, "initiator_password", false},
-        {REFUND_RAIL_PAYOUT, AG, OUR_ID, URL, "shortcode", false},
+        {REFUND_RAIL_MANUAL, ID, OUR_ID, URL, NULL, false},
+        {REFUND_RAIL_NONE, ID, OUR_ID, URL, NULL, false},
+        {REFUND_RAIL_PAYOUT, ID, OUR_ID, "https://x.example/mpesa", NULL, false},
+        {REFUND_RAIL_PAYOUT, ID, OUR_ID, URL, "initiator_password", false},
+        {REFUND_RAIL_PAYOUT, ID, OUR_ID, URL, "shortcode", false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct gw_account a = operator_account();
@@ -339,34 +340,33 @@ static void certificate_file(void **state)
 
 /* ---- acknowledgements ---- */
 
-#define ACK(code, id)                                                                 \
-    "{\"ConversationID\":\"" id "\",\"OriginatorConversationID\":\"8821-7710432-1\"," \
-    "\"ResponseCode\":" code                                                          \
+#define ACK(code, id)                                                         \
+    "{\"ConversationID\":\"" AG "\",\"OriginatorConversationID\":\"" id "\"," \
+    "\"ResponseCode\":" code                                                  \
     ",\"ResponseDescription\":\"Accept the service request successfully.\"}"
 #define REFUSED(code, failure)                                   \
     {                                                            \
-        200, ACK("\"" code "\"", AG), GW_REFUSED, failure, false \
+        200, ACK("\"" code "\"", ID), GW_REFUSED, failure, false \
     }
 #define OPEN(code)                                         \
     {                                                      \
-        200, ACK("\"" code "\"", AG), GW_UNKNOWN, 0, false \
+        200, ACK("\"" code "\"", ID), GW_UNKNOWN, 0, false \
     }
 
 static const struct answer_case acks[] = {
-    {200, ACK("\"0\"", AG), GW_ACCEPTED, 0, false},
-    {200, ACK("0", AG), GW_ACCEPTED, 0, false},
+    {200, ACK("\"0\"", ID), GW_ACCEPTED, 0, false},
+    {200, ACK("0", ID), GW_ACCEPTED, 0, false},
     {200, ACK("\"0\"", LONG128), GW_ACCEPTED, 0, false},
     {200, ACK("\"0\"", LONG128 "x"), GW_UNKNOWN, 0, false},
     {200, ACK("\"0\"", ""), GW_UNKNOWN, 0, false},
     {200, ACK("\"0\"", "a b"), GW_UNKNOWN, 0, false},
     {200, ACK("\"0\"", "a\\u0007b"), GW_UNKNOWN, 0, false},
-    {200, ACK("null", AG), GW_UNKNOWN, 0, false},
-    {200, ACK("\"\"", AG), GW_UNKNOWN, 0, false},
-    {200, ACK("[0]", AG), GW_UNKNOWN, 0, false},
-    {201, ACK("\"0\"", AG), GW_UNKNOWN, 0, false},
-    {500, ACK("\"0\"", AG), GW_UNKNOWN, 0, false},
-    {200, "{\"ResponseCode\":\"0\",\"OriginatorConversationID\":\"8821-7710432-1\"}", GW_UNKNOWN, 0,
-     false},
+    {200, ACK("null", ID), GW_UNKNOWN, 0, false},
+    {200, ACK("\"\"", ID), GW_UNKNOWN, 0, false},
+    {200, ACK("[0]", ID), GW_UNKNOWN, 0, false},
+    {201, ACK("\"0\"", ID), GW_UNKNOWN, 0, false},
+    {500, ACK("\"0\"", ID), GW_UNKNOWN, 0, false},
+    {200, "{\"ResponseCode\":\"0\",\"ConversationID\":\"" AG "\"}", GW_UNKNOWN, 0, false},
     {200, "{\"ResponseCode\":\"0\",\"Conv", GW_UNKNOWN, 0, false},
     {200, "{}", GW_UNKNOWN, 0, false},
     {200, "[]", GW_UNKNOWN, 0, false},
@@ -377,7 +377,7 @@ static const struct answer_case acks[] = {
     REFUSED("21", FAILURE_CONFIGURATION),
     REFUSED("2001", FAILURE_CONFIGURATION),
     REFUSED("777", FAILURE_PROVIDER_ERROR),
-    {200, ACK("\"26\"", AG), GW_REFUSED, FAILURE_PROVIDER_BUSY, true},
+    {200, ACK("\"26\"", ID), GW_REFUSED, FAILURE_PROVIDER_BUSY, true},
     OPEN("15"),
     OPEN("17"),
     OPEN("100000000"),
@@ -430,9 +430,9 @@ static void acknowledgements(void **state)
             assert_true((r.verdict == GW_UNKNOWN) == (r.why != NULL));
             assert_int_equal(r.receipt.n, 0);
         }
-        struct outbound_response taken = answer(200, ACK("\"0\"", AG));
+        struct outbound_response taken = answer(200, ACK("\"0\"", ID));
         gw->refund_parse(&a, &in, &taken, &mem, &r);
-        assert_text(r.provider_ref, AG);
+        assert_text(r.provider_ref, ID);
         assert_text(r.message, "Accept the service request successfully.");
         struct outbound_response unsent = {.outcome = OUTBOUND_NOT_SENT, .error = "refused"};
         gw->refund_parse(&a, &in, &unsent, &mem, &r);
@@ -442,7 +442,7 @@ static void acknowledgements(void **state)
         /* an incomplete answer is not read, whatever it says */
         struct outbound_response lost = {.outcome = OUTBOUND_UNKNOWN,
                                          .status = 200,
-                                         .body = STR(ACK("\"0\"", AG)),
+                                         .body = STR(ACK("\"0\"", ID)),
                                          .error = "timeout"};
         gw->refund_parse(&a, &in, &lost, &mem, &r);
         assert_int_equal(r.verdict, GW_UNKNOWN);
@@ -455,19 +455,19 @@ static void query_acknowledgements(void **state)
 {
     (void)state;
     static const struct answer_case cases[] = {
-        {200, ACK("\"0\"", "AG_of_the_query"), GW_PENDING, 0, false},
+        {200, ACK("\"0\"", "of-the-query"), GW_PENDING, 0, false},
         {200, ACK("0", ""), GW_PENDING, 0, false},
-        {200, ACK("\"1\"", AG), GW_UNKNOWN, 0, false},
-        {200, ACK("\"2001\"", AG), GW_UNKNOWN, 0, false},
-        {200, ACK("\"R000002\"", AG), GW_UNKNOWN, 0, false},
-        {200, ACK("null", AG), GW_UNKNOWN, 0, false},
+        {200, ACK("\"1\"", ID), GW_UNKNOWN, 0, false},
+        {200, ACK("\"2001\"", ID), GW_UNKNOWN, 0, false},
+        {200, ACK("\"R000002\"", ID), GW_UNKNOWN, 0, false},
+        {200, ACK("null", ID), GW_UNKNOWN, 0, false},
         {200, "{}", GW_UNKNOWN, 0, false},
         {200, "", GW_UNKNOWN, 0, false},
         {400, ENVELOPE("400.003.01", "Invalid Access Token"), GW_TOKEN_REJECTED, 0, false},
         {404, ENVELOPE("404.001.01", "Resource not found"), GW_UNKNOWN, 0, false},
         {400, ENVELOPE("400.002.02", "Bad Request - Invalid TransactionID"), GW_UNKNOWN, 0, false},
         {500, ENVELOPE("500.003.02", "Spike Arrest Violation"), GW_UNKNOWN, 0, true},
-        {500, ACK("\"0\"", AG), GW_UNKNOWN, 0, false},
+        {500, ACK("\"0\"", ID), GW_UNKNOWN, 0, false},
         {502, "<html>", GW_UNKNOWN, 0, false},
     };
     struct gw_account a = operator_account();
@@ -492,10 +492,10 @@ static void query_acknowledgements(void **state)
 
 /* ---- results ---- */
 
-#define RESULT_OF(code, desc, rest)                                                         \
-    "{\"Result\":{\"ResultType\":0,\"ResultCode\":" code ",\"ResultDesc\":\"" desc          \
-    "\",\"OriginatorConversationID\":\"8821-7710432-1\",\"ConversationID\":\"" AG "\"" rest \
-    ",\"ReferenceData\":{\"ReferenceItem\":{\"Key\":\"QueueTimeoutURL\",\"Value\":"         \
+#define RESULT_OF(code, desc, rest)                                                 \
+    "{\"Result\":{\"ResultType\":0,\"ResultCode\":" code ",\"ResultDesc\":\"" desc  \
+    "\",\"OriginatorConversationID\":\"" ID "\",\"ConversationID\":\"" AG "\"" rest \
+    ",\"ReferenceData\":{\"ReferenceItem\":{\"Key\":\"QueueTimeoutURL\",\"Value\":" \
     "\"https://internalapi.safaricom.co.ke/mpesa/b2cresults/v1/submit\"}}}}"
 #define RESULT(code, rest) RESULT_OF(code, "words", rest)
 #define TX(id) ",\"TransactionID\":\"" id "\""
@@ -505,15 +505,22 @@ static void query_acknowledgements(void **state)
 #define P(key, value) "{\"Key\":\"" key "\",\"Value\":" value "}"
 #define PAYOUT_ITEMS(amount)                                                                       \
     P("TransactionAmount", amount)                                                                 \
-    "," P("TransactionReceipt", "\"TCE5P90LMN\"") "," P("ReceiverPartyPublicName", "\"25471122334" \
-                                                                                   "4 - WANJIKU "  \
-                                                                                   "N\"") "," P(   \
-        "TransactionCompletedDateTime",                                                            \
-        "\"14.03.2025 12:01:33\"") "," P("B2CUtilityAccountAvailableFunds",                        \
-                                         "10116.00") "," P("B2CChargesPaidAccountAvailableFunds",  \
-                                                           "-1540.00") "," P("B2CRecipientIsRegis" \
-                                                                             "teredCustomer",      \
-                                                                             "\"Y\"")
+    "," P("TransactionReceipt", "\"TCE5P90LMN\"") "," P(                                           \
+        "ReceiverPartyPublicName",                                                                 \
+        "\"25471122334"                                                                            \
+        "4 - WANJIKU "                                                                             \
+        "N\"") "," P("TransactionCompletedDateTime",                                               \
+                     "\"14.03.2025 12:01:33\"") "," P("B2CUtilityAccountAvailableFunds",           \
+                                                      "10116.00") "," P("B2CChargesPaidAccountAva" \
+                                                                        "ilableFunds",             \
+                                                                        "-1540.00") "," P("B2CRec" \
+                                                                                          "ipient" \
+                                                                                          "IsRegi" \
+                                                                                          "s"      \
+                                                                                          "teredC" \
+                                                                                          "ustome" \
+                                                                                          "r",     \
+                                                                                          "\"Y\"")
 #define REVERSAL_ITEMS(amount)                                                                     \
     P("DebitAccountBalance", "\"Utility Account|KES|51661.00|51661.00|0.00|0.00\"")                \
     "," P("Amount", amount) "," P("TransCompletedTime", "20250314164825") "," P(                   \
@@ -525,10 +532,16 @@ static void query_acknowledgements(void **state)
                                                                                     "\"522533 - "  \
                                                                                     "A SHOP\"")
 
+static struct err callback_at(const char *kind, const char *body, struct gw_result *r)
+{
+    struct gw_callback in = {
+        .body = str_c(body), .content_type = STR("application/json"), .kind = str_c(kind)};
+    return gw->refund_callback_parse(&in, &mem, r);
+}
+
 static struct err callback(const char *body, struct gw_result *r)
 {
-    struct gw_callback in = {.body = str_c(body), .content_type = STR("application/json")};
-    return gw->refund_callback_parse(&in, &mem, r);
+    return callback_at("", body, r);
 }
 
 static void success(void **state)
@@ -562,7 +575,7 @@ static void success(void **state)
         if (r.verdict != GW_SUCCEEDED)
             fail_msg("%s: %s", cases[i].body, r.why);
         assert_text(r.receipt, "TCE5P90LMN");
-        assert_text(r.provider_ref, AG);
+        assert_text(r.provider_ref, ID);
         assert_text(r.provider_code, "0");
         assert_text(r.message, "words");
         assert_int_equal(r.amount.minor, cases[i].minor);
@@ -630,7 +643,7 @@ static void failures(void **state)
                 struct str body = arena_fmt(
                     &mem,
                     "{\"Result\":{\"ResultType\":0,\"ResultCode\":%s%s%s,\"ResultDesc\":\"w\","
-                    "\"ConversationID\":\"" AG "\"%s}}",
+                    "\"OriginatorConversationID\":\"" ID "\"%s}}",
                     q, codes[i].code, q, rests[k]);
                 struct gw_result r;
                 bool open = codes[i].failure == FAILURE_NONE;
@@ -639,7 +652,7 @@ static void failures(void **state)
                     fail_msg("%s: verdict %d, code %d", body.p, r.verdict, r.code);
                 assert_int_equal(r.sure, !open);
                 assert_text(r.provider_code, codes[i].code);
-                assert_text(r.provider_ref, AG);
+                assert_text(r.provider_ref, ID);
                 assert_int_equal(r.receipt.n, 0);
                 assert_int_equal(r.amount.currency, 0);
             }
@@ -683,18 +696,41 @@ static void open_results(void **state)
         assert_int_equal(r.receipt.n, 0);
         assert_int_equal(r.amount.currency, 0);
     }
-    /* Without the id that tells the refund's result from a question's, nothing is certain. */
+    /* Without the id nothing is certain. */
     static const char *const nameless[] = {
-        "{\"Result\":{\"ResultCode\":0,\"OriginatorConversationID\":\"8821\"" MOVED "}}",
-        "{\"Result\":{\"ResultCode\":1,\"OriginatorConversationID\":\"8821\"}}",
-        "{\"Result\":{\"ResultCode\":1,\"OriginatorConversationID\":\"8821\","
-        "\"ConversationID\":\"\"}}",
+        "{\"Result\":{\"ResultCode\":0,\"ConversationID\":\"" AG "\"" MOVED "}}",
+        "{\"Result\":{\"ResultCode\":1,\"ConversationID\":\"" AG "\"}}",
+        "{\"Result\":{\"ResultCode\":1,\"ConversationID\":\"" AG "\","
+        "\"OriginatorConversationID\":\"\"}}",
     };
     for (size_t i = 0; i < COUNT_OF(nameless); i++) {
         struct gw_result r;
         assert_false(err_is(callback(nameless[i], &r)));
         assert_int_equal(r.verdict, GW_UNKNOWN);
         assert_int_equal(r.provider_ref.n, 0);
+    }
+}
+
+/* Whatever comes to the QueueTimeOutURL, or to one that nobody gave out: the request may still be
+ * carried out. */
+static void queue_timeouts(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"timeout", "other"};
+    static const char *const results[] = {"0", "1", "26", "2001", "\"R000002\"", "null"};
+    for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+        for (size_t i = 0; i < COUNT_OF(results); i++) {
+            struct gw_result r;
+            struct str body =
+                arena_fmt(&mem,
+                          "{\"Result\":{\"ResultType\":1,\"ResultCode\":%s,\"ResultDesc\":\"w\","
+                          "\"OriginatorConversationID\":\"" ID "\"" MOVED "}}",
+                          results[i]);
+            assert_false(err_is(callback_at(kinds[k], body.p, &r)));
+            assert_int_equal(r.verdict, GW_UNKNOWN);
+            assert_int_equal(r.code, FAILURE_NONE);
+            assert_int_equal(r.receipt.n, 0);
+        }
     }
 }
 
@@ -707,15 +743,15 @@ static void open_results(void **state)
 #define STATUS_REST                                                                                \
     P("DebitPartyName", "\"522533 - A SHOP\"")                                                     \
     "," P("DebitPartyName", "\"254711223344 - WANJIKU N\"") "," P(                                 \
-        "OriginatorConversationID",                                                                \
-        "\"" OUR_ID                                                                                \
+        "ConversationID",                                                                          \
+        "\"" AG                                                                                    \
         "\"") "," P("InitiatedTime",                                                               \
                     "20250314164825") "," P("DebitPartyCharges",                                   \
                                             "\"Fee For B2C Payment|KES|22.40\"") ",{\"Key\":"      \
                                                                                  "\"TransactionRe" \
                                                                                  "ason\"}"
 #define STATUS_IS(word) P("TransactionStatus", "\"" word "\"")
-#define STATUS_REF P("ConversationID", "\"" AG "\"")
+#define STATUS_REF P("OriginatorConversationID", "\"" ID "\"")
 #define STATUS_RECEIPT P("ReceiptNo", "\"TCE5P90LMN\"")
 
 static void status_success(void **state)
@@ -735,11 +771,11 @@ static void status_success(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct gw_result r;
-        assert_false(err_is(callback(cases[i].body, &r)));
+        assert_false(err_is(callback_at("status", cases[i].body, &r)));
         if (r.verdict != GW_SUCCEEDED)
             fail_msg("%s: %s", cases[i].body, r.why);
         /* the refund's, not the question's */
-        assert_text(r.provider_ref, AG);
+        assert_text(r.provider_ref, ID);
         assert_text(r.receipt, "TCE5P90LMN");
         assert_int_equal(r.amount.minor, cases[i].minor);
     }
@@ -774,7 +810,7 @@ static void status_open(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         struct gw_result r;
-        assert_false(err_is(callback(bodies[i], &r)));
+        assert_false(err_is(callback_at("status", bodies[i], &r)));
         if (r.verdict != GW_UNKNOWN)
             fail_msg("%s: %d", bodies[i], r.verdict);
         assert_non_null(r.why);
@@ -783,18 +819,22 @@ static void status_open(void **state)
     }
 }
 
-/* A question that failed has the shape of a refund that failed: its own id must be seen. */
+/* A question that failed has the shape of a refund that failed: the URL tells them apart, and its
+ * own id if it comes to the wrong one. */
 static void status_failed(void **state)
 {
     (void)state;
+    static const char body[] = "{\"Result\":{\"ResultType\":0,\"ResultCode\":2001,"
+                               "\"ResultDesc\":\"The initiator information is invalid.\","
+                               "\"OriginatorConversationID\":\"of-the-query\","
+                               "\"ConversationID\":\"AG_of_the_query\","
+                               "\"TransactionID\":\"TCE0000000\"}}";
     struct gw_result r;
-    assert_false(err_is(callback("{\"Result\":{\"ResultType\":0,\"ResultCode\":2001,\"ResultDesc\":"
-                                 "\"The initiator information is invalid.\","
-                                 "\"OriginatorConversationID\":\"of-the-query\","
-                                 "\"ConversationID\":\"AG_of_the_query\","
-                                 "\"TransactionID\":\"TCE0000000\"}}",
-                                 &r)));
-    assert_text(r.provider_ref, "AG_of_the_query");
+    assert_false(err_is(callback_at("status", body, &r)));
+    assert_int_equal(r.verdict, GW_UNKNOWN);
+    assert_false(err_is(callback(body, &r)));
+    assert_int_equal(r.verdict, GW_FAILED);
+    assert_text(r.provider_ref, "of-the-query");
 }
 
 static void foreign(void **state)
@@ -857,21 +897,21 @@ static void masks(void **state)
                   "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/***\","
                   "\"ResultURL\":\"https://pay.example.co.ke/cb/***\"}");
     assert_masked(
-        STR(
-            "{\"R\":[" P(
-                "ReceiverPartyPublicName",
-                "\"254711223344 - WANJIKU N\"") ","
-                                                "{\"Value\":\"WANJIKU\",\"Key\":\"DebitPartyName\"}"
-                                                "," P("CreditPartyName", "{\"a\":1}") "," P(
-                                                    "CreditPartyPublicName",
-                                                    "\"W\"") "," P("DebitPartyPublicName",
-                                                                   "\"W\"") "," P("Amount",
-                                                                                  "5") "," P("Phone"
-                                                                                             "Numbe"
-                                                                                             "r",
-                                                                                             "25471"
-                                                                                             "12233"
-                                                                                             "44") "]}"),
+        STR("{\"R\":[" P(
+            "ReceiverPartyPublicName",
+            "\"254711223344 - WANJIKU N\"") ","
+                                            "{\"Value\":\"WANJIKU\",\"Key\":\"DebitPartyName\"}"
+                                            "," P("CreditPartyName", "{\"a\":1}") "," P(
+                                                "CreditPartyPublicName",
+                                                "\"W\"") "," P("DebitPartyPublicName",
+                                                               "\"W\"") "," P("Amount",
+                                                                              "5") "," P("Phone"
+                                                                                         "Numbe"
+                                                                                         "r",
+                                                                                         "25471"
+                                                                                         "12233"
+                                                                                         "44") "]"
+                                                                                               "}"),
         "{\"R\":[" P(
             "ReceiverPartyPublicName",
             "\"***\"") ","
@@ -917,6 +957,7 @@ int main(void)
         T(success),
         T(failures),
         T(open_results),
+        T(queue_timeouts),
         T(status_success),
         T(status_open),
         T(status_failed),

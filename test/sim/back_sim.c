@@ -75,6 +75,7 @@ static void callbacks_plan(struct back *b, struct decision *d, int64_t at_us)
         .provider = b->provider,
         .subject = b->refund,
         .token = str_c(b->token),
+        .of_refund = true,
         .heard = &d->heard,
         .at_us = at_us,
     };

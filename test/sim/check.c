@@ -20,6 +20,15 @@ static bool is(const struct mem_payment *p, enum payment_status s)
     return str_eq(p->status, str_c(payment_status_word(s)));
 }
 
+bool check_has_open(struct uuid subject, const char *kind)
+{
+    for (size_t i = 0; i < mem.n_exceptions; i++)
+        if (uuid_eq(mem.exceptions[i].subject, subject) && !mem.exceptions[i].resolved &&
+            str_eq(mem.exceptions[i].kind, str_c(kind)))
+            return true;
+    return false;
+}
+
 bool check_has_exception(struct uuid payment, const char *kind)
 {
     for (size_t i = 0; i < mem.n_exceptions; i++)
@@ -83,7 +92,7 @@ static bool asked_paid(const struct mem_payment *p, const struct prompt *q,
 static void check_paid(const struct mem_payment *p, const struct prompt *q,
                        const struct decision *d)
 {
-    bool right = d->amount.minor == p->amount;
+    bool right = d->amount.minor == mem_asked(p);
     if (is_paid(p)) {
         if (!right && d->heard && !d->receipt_reused && !q->misled &&
             !check_has_exception(p->id, "integrity_failure"))
@@ -113,9 +122,11 @@ static void check_truth(const struct mem_payment *p)
         SAY(p, "%s", "has come to rest undecided");
     if (is(p, PAYMENT_CANCELLED))
         SAY(p, "%s", "was cancelled after it was sent");
-    if (is(p, PAYMENT_IN_RECONCILIATION) && !check_has_exception(p->id, "stuck") &&
-        !check_has_exception(p->id, "integrity_failure"))
+    bool waits = is(p, PAYMENT_IN_RECONCILIATION);
+    if (waits && !check_has_open(p->id, "stuck") && !check_has_open(p->id, "integrity_failure"))
         SAY(p, "%s", "waits for an operator who was not told");
+    if (!waits && check_has_open(p->id, "stuck"))
+        SAY(p, "%s", "an operator is asked what became of it");
     if (q == NULL || p->n_attempts == 0)
         return;
     if (str_eq(p->attempts[0].status, STR("sending")))
@@ -189,20 +200,22 @@ static void check_books(const struct mem_payment *p)
                 !check_has_exception(p->id, "double_success"))
                 SAY(p, "%s", "money is unallocated, and nobody is to look at it");
         }
-        received += str_eq(t->kind, STR("payment_received"));
-        if (str_eq(t->kind, STR("payment_received")) && !uuid_eq(t->journal, p->id))
-            SAY(p, "%s", "its money is in another journal");
+        received += t->step == 1 && uuid_eq(t->journal, p->id);
     }
     if (received != (is_paid(p) ? 1 : 0))
         SAY(p, "is in the books %d times", received);
+    if (booked(p, "fees_income") != -p->fee)
+        SAY(p, "the books have a fee of %lld", -(long long)booked(p, "fees_income"));
+    if (p->fee != (is_paid(p) && !p->late && p->fee_due <= p->received ? p->fee_due : 0))
+        SAY(p, "its fee is %lld of %lld", (long long)p->fee, (long long)p->fee_due);
+    if (p->received != (is_paid(p) ? mem_asked(p) : 0))
+        SAY(p, "has received %lld", (long long)p->received);
     int64_t back = check_refunds(p);
     if (booked(p, "provider_receivable") != p->received + nobodys - back)
         SAY(p, "the books say that the provider owes %lld",
             (long long)booked(p, "provider_receivable"));
     if (booked(p, "unallocated") > -nobodys)
         SAY(p, "%s", "unallocated money has gone");
-    if (check_has_exception(p->id, "double_refund"))
-        return;
     if (booked(p, "merchant_pending") + booked(p, "fees_income") != p->refunded - p->received)
         SAY(p, "the books say that the merchant has %lld",
             -(long long)booked(p, "merchant_pending"));

@@ -113,10 +113,12 @@ static void check_refund(const struct mem_refund *r)
         SAY(r, "has gone back %d times", n_paid);
     if (is(r, REFUND_PENDING) || is(r, REFUND_PROCESSING))
         SAY(r, "%s", "has come to rest undecided");
-    if (is(r, REFUND_IN_RECONCILIATION) && !check_has_exception(r->payment, "stuck") &&
-        !check_has_exception(r->payment, "refund_manual") &&
-        !check_has_exception(r->payment, "integrity_failure"))
+    bool waits = is(r, REFUND_IN_RECONCILIATION);
+    bool asked = check_has_open(r->id, "stuck") || check_has_open(r->id, "refund_manual");
+    if (waits && !asked && !check_has_open(r->id, "integrity_failure"))
         SAY(r, "%s", "waits for an operator who was not told");
+    if (!waits && asked)
+        SAY(r, "%s", "an operator is asked what became of it");
     if (a != NULL && a->ended_by_word && !is(r, REFUND_CANCELLED) && !is(r, REFUND_REJECTED))
         SAY(r, "%s", "was called off");
     if (a != NULL && a->confirmed && !is(r, REFUND_COMPLETED))
@@ -125,34 +127,31 @@ static void check_refund(const struct mem_refund *r)
         SAY(r, "%s", "was sent and called off");
 }
 
-/* How often the providers and the operators have paid more than came in, which only a provider that
- * breaks its word can bring about. */
-static void check_excess(const struct mem_payment *p)
+static bool is_noted(const struct mem_refund *r)
 {
-    int64_t gone = 0;
-    for (size_t i = 0; i < mem.n_refunds; i++) {
-        const struct mem_refund *r = &mem.refunds[i];
-        if (!uuid_eq(r->payment, p->id))
-            continue;
-        gone += manual_paid(r) * r->amount;
-        for (const struct back *b = provider_backs(); b != NULL; b = b->next) {
-            const struct decision *d = back_decided(b, w.now_us);
-            /* the part that was asked for; what the provider adds is an integrity failure */
-            if (uuid_eq(b->refund, r->id) && d != NULL && d->paid &&
-                (!broke_its_word(b) || told_paid(b, d)))
-                gone += d->amount.minor < r->amount ? d->amount.minor : r->amount;
-        }
+    return check_has_exception(r->id, "double_refund") ||
+           check_has_exception(r->id, "refund_late") ||
+           check_has_exception(r->id, "integrity_failure");
+}
+
+/* What providers and operators have paid of a refund; the part that was asked for: what a provider
+ * adds to it is an integrity failure. What it paid against its word and told nobody is not known. */
+static int64_t gone_of(const struct mem_refund *r)
+{
+    int64_t gone = manual_paid(r) * r->amount;
+    for (const struct back *b = provider_backs(); b != NULL; b = b->next) {
+        const struct decision *d = back_decided(b, w.now_us);
+        if (uuid_eq(b->refund, r->id) && d != NULL && d->paid &&
+            (!broke_its_word(b) || told_paid(b, d)))
+            gone += d->amount.minor < r->amount ? d->amount.minor : r->amount;
     }
-    if (gone > p->received && !check_has_exception(p->id, "double_refund") &&
-        !check_has_exception(p->id, "refund_late") &&
-        !check_has_exception(p->id, "integrity_failure"))
-        sim_violation("payment %zu: %lld of %lld have gone back, and nobody is to look at it",
-                      (size_t)(p - mem.payments), (long long)gone, (long long)p->received);
+    return gone;
 }
 
 int64_t check_refunds(const struct mem_payment *p)
 {
-    int64_t completed = 0, reserved = 0;
+    int64_t completed = 0, reserved = 0, excess = 0, gone = 0;
+    bool noted = false;
     size_t n = (size_t)(p - mem.payments);
     for (size_t i = 0; i < mem.n_refunds; i++) {
         const struct mem_refund *r = &mem.refunds[i];
@@ -160,16 +159,21 @@ int64_t check_refunds(const struct mem_payment *p)
             continue;
         check_refund(r);
         sim_trace_str(r->status);
-        if (is(r, REFUND_COMPLETED))
+        gone += gone_of(r);
+        noted |= is_noted(r);
+        if (is(r, REFUND_COMPLETED) && r->excess)
+            excess += r->amount;
+        else if (is(r, REFUND_COMPLETED))
             completed += r->amount;
         else if (!is_unpaid(r))
             reserved += r->amount;
+        if (r->excess && !check_has_exception(r->id, "double_refund"))
+            SAY(r, "%s", "was paid beyond what came in, and nobody is to look at it");
     }
-    bool twice = check_has_exception(p->id, "double_refund");
     if (p->reserved != reserved)
         sim_violation("payment %zu: %lld are reserved, %lld are under way", n,
                       (long long)p->reserved, (long long)reserved);
-    if (twice ? p->refunded > completed : p->refunded != completed)
+    if (p->refunded != completed)
         sim_violation("payment %zu: %lld are refunded, %lld have gone back", n,
                       (long long)p->refunded, (long long)completed);
     if (p->refunded + p->reserved > p->received)
@@ -180,8 +184,10 @@ int64_t check_refunds(const struct mem_payment *p)
     if (p->received > 0 && !str_eq(p->status, str_c(status)))
         sim_violation("payment %zu: is %.*s with %lld of %lld refunded", n, STR_ARG(p->status),
                       (long long)p->refunded, (long long)p->received);
-    check_excess(p);
-    return completed;
+    if (gone > p->received && !noted)
+        sim_violation("payment %zu: %lld of %lld have gone back, and nobody is to look at it", n,
+                      (long long)gone, (long long)p->received);
+    return completed + excess;
 }
 
 void check_refund_asks(void)

@@ -273,8 +273,11 @@ static void wish_done(void *ctx, struct err err, const struct move_result *resul
 static void wish_start(void *ctx)
 {
     struct wish *x = ctx;
+    const struct mem_payment *p = mem_payment(x->order->payment);
     struct money amount = x->order->amount;
     amount.minor += x->wrong_amount ? 100 : 0;
+    if (p != NULL)
+        amount.minor += mem_asked(p) - p->amount;
     struct move_request rq = {
         .merchant = mem.merchant,
         .payment = x->order->payment,

@@ -53,7 +53,7 @@ static void thanks(void *ctx, struct err err, const struct gateway *gateway)
     struct thanked *t = world_alloc(sizeof *t);
     *t = (struct thanked){emissions.thanked, e->subject, e->body};
     emissions.thanked = t;
-    *e->heard = true;
+    *e->heard |= e->ip_ok || !e->of_refund;
 }
 
 static void emission_receive(void *ctx)

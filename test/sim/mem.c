@@ -29,23 +29,34 @@ static struct str seal(const char *place, struct uuid row, struct str plain)
     return sealed;
 }
 
+/* Half of the merchants pay no fee; of the others some get another schedule while we look. */
+static void schedules_make(void)
+{
+    static const char *const texts[] = {"1.5% min 3 cap 90; > 100: 1%", "2% + 1; payer customer",
+                                        "100%", "0.5; > 1000: 1%", "0%"};
+    int64_t at = 0;
+    for (uint32_t n = sim_below(2) * (1 + sim_below(MEM_SCHEDULES)); n > 0; n--) {
+        struct mem_schedule *s = &mem.schedules[mem.n_schedules];
+        *s = (struct mem_schedule){(int32_t)++mem.n_schedules, str_c(texts[sim_below(5)]), at};
+        at = w.epoch_us + sim_between(0, 5 * US_PER_MIN);
+    }
+}
+
 void mem_tables_begin(void)
 {
     static const char *const filters[] = {"*", "payment.*", "payment.completed,payment.failed"};
     static const char *const urls[MEM_ENDPOINTS] = {"https://a.example/h", "https://b.example/h",
                                                     "https://c.example/h"};
-    static const char *const schedules[] = {"", "2% + 1", "1.5% min 3 cap 90; > 100: 1%",
-                                            "2%; payer customer"};
     /* 24 bytes in base64 */
     struct str secret = STR("whsec_MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0");
     mem.n_payments = mem.n_idempotency = mem.n_references = mem.n_receipts = mem.n_jobs = 0;
     mem.n_inbound = mem.n_events = mem.n_deliveries = mem.n_transfers = mem.n_exceptions = 0;
     mem.n_endpoints = mem.n_accounts = mem.n_refunds = 0;
+    mem.n_schedules = 0;
     mem.next_job_known = false;
+    schedules_make();
     for (size_t i = 0; i < 16; i++)
         mem.merchant.b[i] = (uint8_t)sim_u64();
-    mem.fees = (struct fee_row){(int32_t)sim_below(4), STR_NULL};
-    mem.fees.schedule = str_c(schedules[mem.fees.version]);
     mem.webhook_secret = seal("merchant.webhook_secret", mem.merchant, secret);
     uint32_t n = sim_below(2) == 0 ? 0 : 1 + sim_below(2);
     for (uint32_t i = 0; i < n; i++) {
@@ -192,7 +203,7 @@ struct err mem_exception_add(struct uuid subject, struct str kind)
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if (str_eq(kind, str_c(kinds[i]))) {
             *ROW_NEW(mem.exceptions, mem.n_exceptions, MEM_EXCEPTIONS) =
-                (struct mem_exception){subject, str_c(kinds[i])};
+                (struct mem_exception){.subject = subject, .kind = str_c(kinds[i])};
             return ERR_OK;
         }
     return mem_refuse("exception_item.kind");

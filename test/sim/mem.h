@@ -21,6 +21,7 @@ enum {
     MEM_ENDPOINTS = 3,
     MEM_ACCOUNTS = 32,
     MEM_REFUNDS = 128,
+    MEM_SCHEDULES = 3,
 };
 
 struct mem_attempt {
@@ -45,6 +46,12 @@ struct mem_payment {
     size_t n_attempts;
     struct mem_attempt attempts[PAYMENT_MAX_ATTEMPTS];
 };
+
+/* What the customer is asked for. */
+static inline int64_t mem_asked(const struct mem_payment *p)
+{
+    return p->amount + (p->fee_on_top ? p->fee_due : 0);
+}
 
 struct mem_rail {
     int16_t n, poll_n;
@@ -121,6 +128,13 @@ struct mem_transfer {
 struct mem_exception {
     struct uuid subject;
     struct str kind;
+    bool resolved;
+};
+
+struct mem_schedule {
+    int32_t version;
+    struct str text;
+    int64_t from; /* not there before */
 };
 
 struct mem_endpoint {
@@ -137,15 +151,12 @@ struct mem_account {
 struct mem {
     struct uuid merchant;
     struct str webhook_secret; /* sealed */
-    struct fee_row {
-        int32_t version; /* 0: no schedule */
-        struct str schedule;
-    } fees; /* of all currencies */
     size_t n_payments, n_idempotency, n_references, n_receipts, n_jobs, n_inbound, n_events,
-        n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts, n_refunds;
+        n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts, n_refunds, n_schedules;
     int64_t next_job_us; /* of all jobs; TIME_NEVER */
     bool next_job_known;
     struct mem_endpoint endpoints[MEM_ENDPOINTS];
+    struct mem_schedule schedules[MEM_SCHEDULES];
     struct mem_account accounts[MEM_ACCOUNTS];
     struct mem_job jobs[MEM_JOBS];
     struct mem_payment payments[MEM_PAYMENTS];

@@ -132,7 +132,7 @@ static struct err payment_insert(const struct create_unit *u)
     const struct payment_insert_row *row = &u->row;
     if (mem_payment(row->id) != NULL)
         return mem_refuse("two payments of one id");
-    if (row->amount <= 0)
+    if (row->amount <= 0 || row->fee_due < 0)
         return mem_refuse("amount");
     struct mem_payment *p = ROW_NEW(mem.payments, mem.n_payments, MEM_PAYMENTS);
     *p = (struct mem_payment){
@@ -356,6 +356,19 @@ static void inbound_update(const struct payment_update_row *row)
     mem_job_delete(mem_job(STR("inbound"), row->inbound_subject, row->inbound_n));
 }
 
+/* Nobody has to look any more: the outcome is known. */
+static struct err resolution_store(const struct resolution_row *y)
+{
+    if (!uuid_is_nil(y->item_id))
+        return mem_refuse("no operator is simulated who ends one item");
+    for (size_t i = 0; i < mem.n_exceptions; i++) {
+        struct mem_exception *x = &mem.exceptions[i];
+        bool waits = str_eq(x->kind, STR("stuck")) || str_eq(x->kind, STR("refund_manual"));
+        x->resolved |= waits && uuid_eq(x->subject, y->subject_id);
+    }
+    return ERR_OK;
+}
+
 static struct err move_write(struct mem_payment *p, const struct move_unit *u)
 {
     const struct payment_update_row *row = &u->row;
@@ -373,7 +386,9 @@ static struct err move_write(struct mem_payment *p, const struct move_unit *u)
     for (size_t i = 0; i < u->n_transfers; i++)
         TRY(transfer_store(&u->transfers[i]));
     for (size_t i = 0; i < u->n_exceptions; i++)
-        TRY(mem_exception_add(u->exceptions[i].payment_id, u->exceptions[i].kind));
+        TRY(mem_exception_add(u->exceptions[i].subject_id, u->exceptions[i].kind));
+    for (size_t i = 0; i < u->n_resolutions; i++)
+        TRY(resolution_store(&u->resolutions[i]));
     TRY(mem_refund_write(u));
     p->n_calls += (int)u->n_calls;
     answer_store(row);

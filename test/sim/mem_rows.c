@@ -124,15 +124,16 @@ static const struct mem_column delivery_get_endpoint[] = {
     C(TEXT, mem_endpoint, status),
     C(BYTES, mem_endpoint, secrets),
 };
-static const struct mem_column fee_schedule_get[] = {
-    C(I32, fee_row, version),
-    C(TEXT, fee_row, schedule),
-};
 static const struct mem_column merchant_secret[] = {C(BYTES, mem, webhook_secret)};
 
 static const struct mem_column job_due[] = {
     C(UUID, mem_job, merchant), C(TEXT, mem_job, kind),   C(UUID, mem_job, subject),
     C(I32, mem_job, n),         C(TIME, mem_job, run_at), C(I16, mem_job, tries),
+};
+
+static const struct mem_column fee_schedule_get[] = {
+    C(I32, mem_schedule, version),
+    C(TEXT, mem_schedule, text),
 };
 
 struct counted {
@@ -266,6 +267,16 @@ static void read_delivery(const struct value *v, struct rows *r)
     rows_part(r, merchant_secret, 1, &mem, offsetof(struct mem, n_payments), 1);
 }
 
+static void read_schedule(struct rows *r)
+{
+    for (size_t i = mem.n_schedules; i-- > 0;)
+        if (mem.schedules[i].from <= w.epoch_us + w.now_us) {
+            r->n = 1;
+            PART(r, fee_schedule_get, &mem.schedules[i], 1);
+            return;
+        }
+}
+
 static void read_jobs(const struct value *v, struct rows *r)
 {
     struct mem_job due[64];
@@ -290,10 +301,6 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_refund_first:
         mem_read_refund_first(params, out);
         break;
-    case Q_fee_schedule_get:
-        out->n = mem.fees.version > 0 ? 1 : 0;
-        PART(out, fee_schedule_get, &mem.fees, 1);
-        break;
     case Q_idempotency_get:
         read_idempotency(params, out);
         break;
@@ -308,6 +315,9 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
         break;
     case Q_delivery_get:
         read_delivery(params, out);
+        break;
+    case Q_fee_schedule_get:
+        read_schedule(out);
         break;
     case Q_job_due:
         read_jobs(params, out);

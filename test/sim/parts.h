@@ -169,8 +169,9 @@ void check_world(void);
 struct mem_payment;
 int64_t check_refunds(const struct mem_payment *p);
 void check_refund_asks(void);
-/* Whether an exception of that kind was raised for the payment. */
-bool check_has_exception(struct uuid payment, const char *kind);
+/* Whether an exception of that kind was raised for a payment or refund; whether it is open. */
+bool check_has_exception(struct uuid subject, const char *kind);
+bool check_has_open(struct uuid subject, const char *kind);
 /* The process lived long enough after it was told something to have kept it. */
 bool check_kept_by(const struct process *p, int64_t told_us);
 

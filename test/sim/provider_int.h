@@ -41,7 +41,8 @@ struct emission {
     struct uuid subject; /* payment or refund */
     struct str token, body;
     bool ip_ok, forged;
-    bool *heard; /* set when reli has thanked for it */
+    bool of_refund; /* then it is believed from the provider's own addresses only */
+    bool *heard;    /* set when reli has thanked for it */
     int64_t at_us;
     int tries;
     struct process *to;

@@ -186,6 +186,11 @@ class Stack:
         self.databases.append((database, []))
         return database
 
+    def copy(self, database, name):
+        """A second database that is as this one is now; nobody may be connected to it."""
+        self.services.admin(f"create database {name} template {database.name} owner reli_owner")
+        return Database(self.services, name)
+
     def serve(self, database, port=None, clock=None, **extra):
         port = port or helpers.free_port()
         if clock is not None:

@@ -9,7 +9,7 @@ import http.client
 import subprocess
 
 import pytest
-from helpers import SLOW, Clock, Receiver, new_key, phone, stk, wait_until
+from helpers import SLOW, V1, Clock, Receiver, new_key, phone, stk, wait_until
 from stack import Launcher, binary
 
 # Some points are passed several times in a payment's life.
@@ -17,6 +17,10 @@ VISITS = {"store.committed": 6, "fanout.loaded": 3, "fanout.stored": 3, "deliver
           "delivery.recorded": 3}
 # Here no callback comes, so that the service has to ask.
 NEEDS_POLL = ("poll.", "tick.")
+# Here the payment is given back, as soon as it is completed.
+NEEDS_REFUND = ("refund.",)
+# What may be passed while the request to pay is still on its way out.
+BEFORE_SENDING = ("charge.reserved", "store.committed", "fanout.", "delivery.")
 RECEIVED = [("provider_receivable", "merchant_pending", 10000, "KES")]
 
 
@@ -48,6 +52,7 @@ class Life:
         self.number = phone(self.ending)
         self.visited = False
         self.first = self.replay = self.payment = None
+        self.refund, self.refund_key = None, new_key()
 
     def run(self):
         replica = self.launcher.one(RELI_CRASH_AT=self.case, RELI_PG_READERS="2")
@@ -58,6 +63,8 @@ class Life:
             self.first = shop.initialize(body, key=key)
         except (OSError, http.client.HTTPException):
             pass  # died before it answered
+        if self.case.startswith(NEEDS_REFUND):
+            self.refund = self.ask_back(shop)
         self.visited = self.dies(replica)
         if not self.visited:
             return self
@@ -85,7 +92,20 @@ class Life:
             (select count(*) from reli.payment) as payments, (select count(*) from reli.attempt) as attempts,
             (select count(*) from reli.webhook_delivery where status <> 'delivered') as undelivered""")
         self.due = self.database.due(self.clock.now())
+        if self.refund is not None:
+            self.refund_now = shop.get(f"{V1}/refunds/{self.refund.json['id']}").json
+            self.refund_replay = shop.post(f"{V1}/payments/{payment_id}/refund", {"amount": 40},
+                                           headers={"Idempotency-Key": self.refund_key})
+            self.sent_back = self.sandbox.refunds(receipt=self.payment["provider_receipt"]) + \
+                self.sandbox.refunds(kind="b2c", phone=self.number.lstrip("+"))
         return self
+
+    def ask_back(self, shop):
+        shop.wait_status(self.first.json["id"], "completed")
+        r = shop.post(f"{V1}/payments/{self.first.json['id']}/refund", {"amount": "40.00"},
+                      headers={"Idempotency-Key": self.refund_key})
+        assert r.status == 201, r
+        return r
 
     def dies(self, replica):
         """True when it has died where it was told to. Polls need time to pass."""
@@ -160,9 +180,17 @@ def test_crash(lives, case):
         assert p["status"] == "completed" and life.transfers == RECEIVED, p
     else:
         # Whether it was sent cannot be known any more: open, and an operator is told.
-        assert case.startswith(("charge.reserved", "store.committed")), case
+        assert case.startswith(BEFORE_SENDING) and life.first is None, case
         assert p["status"] == "in_reconciliation" and life.transfers == [], p
     assert (life.counts["payments"], life.counts["attempts"]) == (1, 1)
+
+    if life.refund is not None:
+        # Whether it was sent cannot be known: reserved until a person says so, and never sent again.
+        assert life.sent_back == [], life.sent_back
+        assert life.refund_now["status"] == "in_reconciliation", life.refund_now
+        assert [(a["rail"], a["status"]) for a in life.refund_now["attempts"]] == [("reversal", "uncertain")]
+        assert p["amount_refunded"] == "0.00"
+        assert (life.refund_replay.status, life.refund_replay.body) == (201, life.refund.body)
 
     # The client's retry.
     if life.first is not None:

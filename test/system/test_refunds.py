@@ -71,10 +71,11 @@ def given_back(shop, payment, amount=None):
     return r.json
 
 
-def exceptions(shop, subject):
+def exceptions(shop, refund_id):
+    """The kinds of what an operator is asked about this refund."""
     r = shop.get(EXCEPTIONS + "?limit=100")
     assert r.status == 200, r
-    return [x["kind"] for x in r.json["data"] if x["subject_id"] == subject]
+    return [x["kind"] for x in r.json["data"] if x["subject_id"] == refund_id]
 
 
 def books_agree(stack, database):
@@ -95,7 +96,7 @@ def test_all_of_it(reli, db, stack):
     assert r["requested_by"].startswith("api_key:") and r["approved_by"] is None and r["completed_at"] is None
     waiting = wait_refund(reli, r["id"], "in_reconciliation")
     assert [(a["rail"], a["status"]) for a in waiting["attempts"]] == [("manual", "submitted")]
-    assert exceptions(reli, payment) == ["refund_manual"], "somebody has to be told"
+    assert exceptions(reli, r["id"]) == ["refund_manual"], "somebody has to be told"
     p = reli.payment(payment)
     assert (p["status"], p["amount_refunded"]) == ("completed", "0.00"), "nothing has gone back yet"
     assert db.transfers(payment) == FROM_CASH
@@ -188,8 +189,8 @@ def test_bodies_refused(reli, body, param):
     assert r.status == 422 and r.json["param"] == param, r
 
 
-def test_a_hundred_at_once_never_exceed_what_came_in(replicas, stack):
-    one, two = replicas(2, clock=False)
+def test_a_hundred_at_once_never_exceed_what_came_in(replicas, stack, clock):
+    one, two = replicas(2)
     shop = replicas.shop(one)
     payment = collected(shop)
 
@@ -210,6 +211,9 @@ def test_a_hundred_at_once_never_exceed_what_came_in(replicas, stack):
     database = replicas.database
     row = database.one("select refunded, refund_reserved from reli.payment where id = %s", payment)
     assert row == {"refunded": 0, "refund_reserved": 99000}
+    for _ in range(2):  # who lost too many races is taken up when its lease has run out
+        clock.advance(61)
+        replicas.settle()
     for m in made:
         wait_refund(shop, m, "in_reconciliation")
 
@@ -306,13 +310,13 @@ def test_fifty_at_once_with_one_key(replicas):
     assert len(refunds_of(shop, payment)) == 1
 
 
-def test_keys_of_refunds(reli, db):
+def test_keys_of_refunds(reli, db, stack, shared):
     payment = collected(reli)
     assert ask(reli, payment, {"amount": "1"}, "short").code == "idempotency_key_invalid"
     first, second = ask(reli, payment, {"amount": "1"}), ask(reli, payment, {"amount": "1"})
     assert first.status == second.status == 201 and first.json["id"] != second.json["id"], "without a key: two"
     db.rows("update reli.merchant set require_idempotency_key = true where merchant_id = %s", reli.merchant)
-    other = reli.with_key(reli.key)
+    other = reli.with_key(stack.api_key(shared, reli.merchant))
     r = ask(other, payment, {"amount": "1"})
     assert r.status == 400 and r.code == "idempotency_key_required", r
 
@@ -414,9 +418,10 @@ def test_decisions_race_and_one_wins(careful, db):
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             got = list(pool.map(lambda a: (a[1], decide(a[0], made["id"], a[1]).status), asked))
         won = {what for what, status in got if status == 200}
-        assert len(won) == 1, got
-        wait_refund(mine, made["id"], {"approve": "in_reconciliation", "reject": "rejected",
-                                       "cancel": "cancelled"}[won.pop()])
+        # What was approved can still be cancelled until it is sent.
+        assert won in ({"approve"}, {"reject"}, {"cancel"}, {"approve", "cancel"}), got
+        end = "rejected" if "reject" in won else "cancelled" if "cancel" in won else "in_reconciliation"
+        assert wait_refund(mine, made["id"], ("in_reconciliation", "rejected", "cancelled"))["status"] == end
         reserved = db.value("select refund_reserved from reli.payment where id = %s", payment)
         assert reserved == (100000 if show(mine, made["id"])["status"] == "in_reconciliation" else 0)
 
@@ -567,7 +572,7 @@ def test_without_the_operators_credentials_a_person_pays(replicas):
     got = wait_refund(shop, made["id"], "in_reconciliation")
     assert [(a["rail"], a["status"]) for a in got["attempts"]] == [
         ("reversal", "rejected"), ("payout", "rejected"), ("manual", "submitted")]
-    assert exceptions(shop, p["id"]) == ["refund_manual"]
+    assert exceptions(shop, made["id"]) == ["refund_manual"]
     assert decide(shop, made["id"], "confirm").json["status"] == "completed"
     assert replicas.database.transfers(p["id"]) == [
         ("provider_receivable", "merchant_pending", PAID, "KES"), back(10000)]
@@ -622,7 +627,7 @@ def told(stack, tmp_path_factory):
             life["refund"] = show(shop, life["id"])
             life["shown"] = shop.payment(life["payment"]["id"])
             life["moved"] = provider_refunds(sandbox, life["number"], life["payment"]["provider_receipt"])
-            life["exceptions"] = exceptions(shop, life["payment"]["id"])
+            life["exceptions"] = exceptions(shop, life["id"])
         yield shop, launcher, lives
     finally:
         launcher.close()
