@@ -115,6 +115,18 @@ list-service-tests:
 $(O)/test/%: $(O)/test/%.o $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+sim: ## whole flows on a memory store, a fake clock and scripted providers: SIM_LIFECYCLES, SIM_SEED
+	@scripts/sim.sh
+
+search: ## every order of events over every state, against tables written by hand
+	@scripts/search.sh
+
+mutants: ## breaks reli in many small ways, one at a time; each must be noticed
+	@scripts/mutants.sh
+
+crash: ## RUNS of two replicas under load while everything dies, judged by a checker of its own
+	@scripts/crash.sh
+
 check: lint ## lint, both compilers, then the tests under sanitizers
 	@scripts/check.sh
 

@@ -43,9 +43,13 @@ struct str gw_setting(const struct gw_account *account, const char *name);
 struct gw_charge {
     struct money amount;
     struct str phone;    /* E.164, "" if none */
+    struct str email;    /* "" if none */
     struct str pay_code; /* what people see and type: 12 letters and digits */
+    struct str our_id;   /* of the attempt: 64 lower-case hex digits, unique for ever */
     struct str description;
+    struct str return_url;   /* where the customer's browser goes back to, "" if none */
     struct str callback_url; /* carries the attempt's token */
+    int64_t expires_us;      /* wall */
     int64_t now_us;          /* wall */
 };
 
@@ -72,9 +76,11 @@ struct gw_result {
     struct str message;       /* the provider's words, cut to 200 bytes, valid UTF-8 */
     struct str provider_ref;
     struct str receipt;
-    struct money amount; /* what the provider says was paid; currency 0 when it does not say */
-    struct str phone;    /* E.164 as reported, "" if not */
-    const char *why;     /* GW_UNKNOWN: static words for the log */
+    struct str next_action; /* GW_ACCEPTED, GW_PENDING: what the customer has to do now, a JSON
+                               object of contract.md, section 4; "" nothing but wait */
+    struct money amount;    /* what the provider says was paid; currency 0 when it does not say */
+    struct str phone;       /* E.164 as reported, "" if not */
+    const char *why;        /* GW_UNKNOWN: static words for the log */
 };
 
 /* Money that has to go back, over one rail. */
@@ -98,6 +104,13 @@ struct gw_callback {
     struct str kind; /* that word, "" of callback_url itself */
 };
 
+/* A webhook that came to the account's URL, as providers sign them. */
+struct gw_webhook {
+    struct str body;
+    struct str signature, timestamp; /* of the headers that the gateway names, "" if absent */
+    int64_t now_us;                  /* wall */
+};
+
 struct gateway {
     const char *name;       /* "cash" */
     const char *title;      /* "Cash on delivery" */
@@ -112,6 +125,7 @@ struct gateway {
     bool whole_units;        /* no cents */
     bool not_found_is_final; /* domain.md 2.2 */
     bool may_resend;         /* the provider de-duplicates by our id */
+    bool our_id_is_ref;      /* a charge can be asked for by our_id while provider_ref is unknown */
     const char *action; /* next_action.type after acceptance: "approve_on_phone", "collect_cash" */
     int64_t prompt_window_us; /* the customer's time; before it ends only sure failures count */
     int64_t expiry_us;        /* default life of a payment */
@@ -163,6 +177,13 @@ struct gateway {
     /* Reads a callback; ERR_PARSE if it is not one of this provider's. */
     struct err (*callback_parse)(const struct gw_callback *in, struct arena *mem,
                                  struct gw_result *out);
+    /* Webhooks to the account's URL, NULL without. verify: ERR_UNAUTHENTICATED if it was not made
+     * with the account's secret, or too long ago; nothing of the body is believed before. subject:
+     * the gw_charge.our_id or gw_refund.our_id that it is about, ERR_PARSE if it is about none.
+     * callback_parse and refund_callback_parse then read it. */
+    const char *signature_header, *timestamp_header; /* lower case; NULL: none */
+    struct err (*webhook_verify)(const struct gw_account *a, const struct gw_webhook *in);
+    struct err (*webhook_subject)(struct str body, struct arena *mem, struct str *our_id);
     /* The provider's own words of thanks. */
     const char *callback_ack_type, *callback_ack;
     /* A status that needs a 200 although the body was not understood: same. */

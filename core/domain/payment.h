@@ -169,10 +169,11 @@ struct payment_event {
     enum payment_event_kind kind;
     int attempt; /* n of the attempt that it is about; 0: none (CANCEL, CONFIRM, TICK …) */
     enum status_source source; /* SUCCESS, FAILURE, CONFIRM … */
-    struct money amount;       /* SUCCESS, CONFIRM: reported; currency 0: the provider does not say.
-                                  RESOLVED_…, MONEY_…: what is unallocated of the attempt; 0: nothing */
-    enum failure_code code;    /* REFUSED, FAILURE, CANNOT_SEND */
-    bool sure;                 /* FAILURE: believed before the prompt window ends */
+    /* SUCCESS, CONFIRM: as reported; currency 0: the provider does not say. RESOLVED_…, MONEY_…:
+     * what is unallocated of the attempt; 0: nothing. */
+    struct money amount;
+    enum failure_code code; /* REFUSED, FAILURE, CANNOT_SEND */
+    bool sure;              /* FAILURE: believed before the prompt window ends */
     struct str provider_ref, receipt, provider_code, message; /* "" if not said */
     uint32_t random;                                          /* for jitter */
 };

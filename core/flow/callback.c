@@ -79,11 +79,19 @@ static bool kind_fine(struct str kind)
     return kind.n <= 16;
 }
 
-/* Of the kind as well: a body says different things at different URLs. */
-static void digest_of(struct str kind, struct str body, uint8_t out[SHA256_LEN])
+/* Of the kind as well: a body says different things at different URLs. And of where it came from:
+ * what a strange address has sent must not keep the provider's own from being heard. */
+static void digest_of(struct str kind, const struct callback_input *in, uint8_t out[SHA256_LEN])
 {
-    const struct str parts[] = {body, STR("."), kind};
-    sha256(parts, kind.n > 0 ? COUNT_OF(parts) : 1, out);
+    struct str parts[4] = {in->body};
+    size_t n = 1;
+    if (!in->ip_ok)
+        parts[n++] = STR("!");
+    if (kind.n > 0) {
+        parts[n++] = STR(".");
+        parts[n++] = kind;
+    }
+    sha256(parts, n, out);
 }
 
 static struct err fill(struct receive *r, const struct callback_input *in)
@@ -102,7 +110,7 @@ static struct err fill(struct receive *r, const struct callback_input *in)
     int n;
     uint8_t digest[SHA256_LEN];
     struct uuid payment = attempt_payment(subject, &n), id = random_uuid(loop_wall_us(f->loop));
-    digest_of(kind, in->body, digest);
+    digest_of(kind, in, digest);
     struct buf sealed;
     buf_init(&sealed, in->body.n + 256);
     struct err err =

@@ -60,7 +60,7 @@ static const uint32_t state_next[] = {
     [CHARGE_OWNER] = TO(RESERVE) | TO(REFUSE) | TO(DONE),
     [CHARGE_REFUSE] = TO(DONE),
     [CHARGE_SEND] = TO(RECORD),
-    [CHARGE_RECORD] = TO(RECORD) | TO(DONE),
+    [CHARGE_RECORD] = TO(RECORD) | TO(LOOKUP) | TO(DONE),
     [CHARGE_DONE] = 0,
 };
 #undef TO
@@ -92,6 +92,7 @@ struct charge {
     struct payment_event event;
     struct move_call call;
     struct move_answer answer;
+    bool recorded; /* it is, and the key has the answer */
     bool replied;
     charge_fn *done;
     void *ctx;
@@ -289,7 +290,7 @@ static void looked(void *ctx, struct err err, const struct rows *r)
         return;
     }
     if (rows_n(r) == 0) {
-        if (++c->tries > RESERVE_TRIES) {
+        if (c->recorded || ++c->tries > RESERVE_TRIES) {
             end_with(c, ERR(IDEMPOTENCY_IN_PROGRESS, NULL), STR_NULL);
             return;
         }
@@ -305,7 +306,7 @@ static void looked(void *ctx, struct err err, const struct rows *r)
         end_with(c, ERR(IDEMPOTENCY_KEY_REUSED, NULL),
                  arena_fmt(&c->arena, "The key was used with another request; these differ: %.*s.",
                            STR_ARG(names)));
-    } else if (c->unit.unit.doubt && uuid_eq(rows_uuid(r, 0, I_PAYMENT), c->rec.id) &&
+    } else if (!c->recorded && c->unit.unit.doubt && uuid_eq(rows_uuid(r, 0, I_PAYMENT), c->rec.id) &&
                !rows_null(r, 0, I_NOW) && rows_null(r, 0, I_STATUS)) {
         enter(c, CHARGE_SEND); /* our own commit, of which we had no answer */
         send(c);
@@ -796,6 +797,12 @@ static void recorded(void *ctx, struct err err, const struct move_result *result
         return;
     }
     crash_point(CRASH_CHARGE_RECORDED);
+    if (result->answered_before && !c->replied) {
+        c->recorded = true;
+        enter(c, CHARGE_LOOKUP);
+        lookup(c);
+        return;
+    }
     bool told = result->snapshot.p != NULL;
     reply_created(c, c->answer.http_status, told ? result->snapshot : c->snapshot,
                   told ? STR_NULL : str_c(result->rec->p.provider_ref));

@@ -34,6 +34,7 @@ struct move {
     int state;
     int tries;
     bool was_doubtful; /* a commit of ours was not answered: its op_id may be in the row */
+    bool mine;         /* what is there is of this op, and of no commit of ours before it */
     struct uuid op_id;
     struct payment_record rec;
     struct payment_effects fx;
@@ -51,7 +52,8 @@ static void finish(struct move *m, struct err err)
     fsm_enter(&move_fsm, &m->state, MOVING_DONE);
     if (m->was_doubtful && (err.code == ERR_UNAVAILABLE || err.code == ERR_OVERLOADED))
         err = ERR_D(AMBIGUOUS, err.detail, "a commit was not answered, nor what came of it");
-    struct move_result result = {&m->rec, &m->fx, m->snapshot};
+    bool before = m->was_doubtful && !m->mine && m->rq.answer != NULL;
+    struct move_result result = {&m->rec, &m->fx, m->snapshot, before};
     m->flow->busy--;
     m->done(m->ctx, err, err_is(err) ? NULL : &result);
     arena_free(&m->arena);
@@ -196,9 +198,11 @@ static void wrote(void *ctx)
         finish(m, err);
         return;
     }
+    bool earlier = m->was_doubtful;
     m->was_doubtful |= m->unit.unit.doubt;
     switch (m->unit.stage) {
     case MOVE_DONE:
+        m->mine = !earlier;
         m->rec.revision++;
         if (m->fx.notice != NOTICE_NONE)
             flow_published(m->flow, &m->rec, m->rec.p.version, m->unit.fanout);
@@ -224,6 +228,7 @@ static void wrote(void *ctx)
 static void finish_mine(struct move *m)
 {
     struct err err = ERR_OK;
+    m->mine = true;
     m->snapshot = STR_NULL;
     if (m->fx.notice != NOTICE_NONE) {
         struct event_row again;

@@ -55,6 +55,8 @@ struct move_result {
     const struct payment_record *rec; /* as it is now */
     const struct payment_effects *fx; /* of the step that was committed */
     struct str snapshot;              /* of the event that the step made; empty if it made none */
+    bool answered_before; /* rq.answer may be as a commit left it that we had no answer of, before
+                             others moved the payment: the key knows */
 };
 
 /* `done` fires once on a later turn; `result` is NULL when err is set and lives during the call.

@@ -281,9 +281,9 @@ heard as (
                   where w.merchant_id = m.merchant_id and w.mode = m.mode and w.status = 'enabled')
 ),
 over as materialized (
-    -- Two lists, since a join with "or" would read all jobs of the merchant; materialized, since a
-    -- delete that has waited for a lease looks at its other side again, and PostgreSQL then finds no
-    -- row of a bare "union all" but the first.
+    -- Two lists: a join with "or" would read all jobs of the merchant. Materialized: a delete that
+    -- has waited for a lease looks at its other side again, and of a bare "union all" PostgreSQL
+    -- then finds the first row only.
     select u.merchant_id, u.job_kind as kind, u.job_subject as subject, 0 as n
     from u where u.job_run_at is null and coalesce(u.id in (select id from moved), false)
     union all

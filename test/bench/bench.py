@@ -19,7 +19,7 @@ import time
 import uuid
 
 import statement
-from world import ROOT, World, children, cpu_s, free_port, memory_kib, run
+from world import ROOT, Cpu, World, children, free_port, memory_kib, run
 
 V1 = "/api/v1"
 CASH = '{"provider":"cash","amount":"1000.00","currency":"KES","customer":{"phone":"+254711222333"}}'
@@ -145,12 +145,12 @@ class Bench:
     def cash(self, connections, at_least):
         """Through HTTP; what it costs is looked at on the way."""
         before, lsn, n_before = self.reli.metrics(), self.lsn(), self.n_payments()
-        cpu, pg = cpu_s([self.reli.pid]), cpu_s(self.w.postgres())
+        cpu, pg = Cpu([self.reli.pid]), Cpu(self.w.postgres())
         peak = []
         watcher = threading.Timer(self.z.seconds * 0.9, lambda: peak.append(memory_kib(self.reli.pid)))
         watcher.start()
         found = self.payments(self.reli, connections, self.z.seconds)
-        cpu, pg = cpu_s([self.reli.pid]) - cpu, cpu_s(self.w.postgres()) - pg
+        cpu, pg = cpu.seconds(), pg.seconds()
         watcher.join()
         after, n = self.reli.metrics(), self.n_payments() - n_before
         if not found["requests"] <= n <= found["requests"] + connections:
@@ -255,10 +255,10 @@ class Bench:
         self.out.row("pgbench: payment_get and audit_list, 16 clients", rate(reference))
         best = None
         for connections in (16, 64):
-            cpu, pg = cpu_s([self.reli.pid]), cpu_s(self.w.postgres())
+            cpu, pg = Cpu([self.reli.pid]), Cpu(self.w.postgres())
             found = self.w.wrk(self.reli, connections, self.z.seconds, "get", self.key,
                                self.file("ids", "\n".join(ids)))
-            cpu, pg = cpu_s([self.reli.pid]) - cpu, cpu_s(self.w.postgres()) - pg
+            cpu, pg = cpu.seconds(), pg.seconds()
             self.out.row(f"GET of a payment, {connections} connections", rate(found["rate"]), rate(reference),
                          found["rate"] / reference, 0.6)
             self.out.note(f"{times(found)}; CPU each: reli {cpu / found['requests'] * 1e6:.0f} µs, PostgreSQL "
@@ -278,9 +278,9 @@ class Bench:
         self.nginx = self.w.nginx(body, extra)
         per_s = []
         for server, pids in ((self.reli, [self.reli.pid]), (self.nginx, children(self.nginx.pid))):
-            cpu = cpu_s(pids)
+            cpu = Cpu(pids)
             found = self.w.wrk(server, 64, self.z.seconds, "health")
-            per_s.append(found["requests"] / (cpu_s(pids) - cpu))
+            per_s.append(found["requests"] / cpu.seconds())
         self.out.row("GET /health per CPU-second, against nginx", rate(per_s[0]), rate(per_s[1]),
                      per_s[0] / per_s[1], 0.8)
 
@@ -294,13 +294,13 @@ class Bench:
         self.payments(reli, 64, 0.5, body=STK)
         self.settled()
         count = "select count(*) from reli.payment where provider = 'mpesa' and status = 'completed'"
-        before, cpu = self.w.db.value(count), [cpu_s([p.pid]) for p in (reli, sandbox)]
-        pg, began = cpu_s(self.w.postgres()), time.monotonic()
+        before, cpu = self.w.db.value(count), [Cpu([p.pid]) for p in (reli, sandbox)]
+        pg, began = Cpu(self.w.postgres()), time.monotonic()
         found = self.payments(reli, 64, self.z.seconds, body=STK)
         self.settled()
         took = time.monotonic() - began
-        cpu = [cpu_s([p.pid]) - c for p, c in zip((reli, sandbox), cpu, strict=True)]
-        pg = cpu_s(self.w.postgres()) - pg
+        cpu = [c.seconds() for c in cpu]
+        pg = pg.seconds()
         n = self.w.db.value(count) - before
         if n < found["requests"]:
             raise RuntimeError(f"{found['requests']} answers, {n} completed payments")
@@ -353,11 +353,11 @@ class Bench:
                     {"Name": "PhoneNumber", "Value": int(sent["PhoneNumber"])}]}}}}
             path = "/" + sent["CallBackURL"].split("/", 3)[3]
             lines.append(f"{path} {json.dumps(said, separators=(',', ':'))}")
-        cpu = cpu_s([reli.pid])
+        cpu = Cpu([reli.pid])
         found = self.w.wrk(reli, 64, self.z.seconds, "callback", self.file("callbacks", "\n".join(lines)))
         stopped = time.monotonic()
         self.wait_for_none("select count(*) from reli.provider_event where state = 'received'")
-        cpu, later = cpu_s([reli.pid]) - cpu, time.monotonic() - stopped
+        cpu, later = cpu.seconds(), time.monotonic() - stopped
         # By the times of receipt: wrk goes on waiting when it has no more lines.
         kept = self.w.db.one("select count(*) as n, extract(epoch from max(created_at) - min(created_at))::float8 "
                              "as seconds from reli.provider_event where payment_id = any(%s::uuid[])",

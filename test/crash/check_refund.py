@@ -171,7 +171,10 @@ def agree(f, where, r, a, done):
 
 
 def unknowable(f, r, a, done):
-    """Ending 99 is never told; a reversal whose acknowledgement and result were lost leaves nothing to ask by."""
+    """Ending 99 is never told; a reversal whose acknowledgement and result were lost leaves nothing to ask by; and of
+    the words of a status query only "Completed" is documented, so a failure is known by its result alone."""
+    if done["state"] == "failed" and not f.was_told(done):
+        return True
     if minor(done["amount"]) // 100 % 100 == 99:
         return True
     return a["rail"] == "reversal" and not a["provider_ref"] and not f.was_told(done)

@@ -269,7 +269,8 @@ def said(f, came, secrets):
         if (body.get("id"), body.get("type"), body.get("seq"), body.get("payment_id")) != \
                 (x["id"], x["type"], x["seq"], x["subject_id"]) or not same_resource(body["data"], x["said"]):
             yield f"message {message} does not say what event {x['seq']} of {x['subject_id']} was"
-        elif x["type"].startswith("payment.") and x["subject_id"] in f.want_of and body["data"]["customer"]["phone"] != f.want_of[x["subject_id"]].phone:
+        elif x["type"].startswith("payment.") and x["subject_id"] in f.want_of and \
+                body["data"]["customer"]["phone"] != f.want_of[x["subject_id"]].phone:
             yield f"message {message} names another phone"
 
 

@@ -39,7 +39,7 @@ class Giving:
         if not cash:
             minor = max(100, minor // 100 * 100)
             if minor >= 10000 and self.dice.random() < 0.5:
-                minor = minor // 10000 * 10000 + self.dice.randint(90, 99) * 100
+                minor = minor // 10000 * 10000 - 10000 + next(self.client.refund_endings) * 100
         return max(1, min(amount, minor))
 
     def ask(self, merchant, n, payment, amount, cash):

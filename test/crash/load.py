@@ -84,6 +84,10 @@ class Client:
         self.requests = []
         self.watchers = []
         self.ports = config["ports"]
+        dice = random.Random(f"{config['seed']}/endings")
+        # Each ending comes up, however short the load is.
+        self.endings = itertools.cycle(dice.sample(config["endings"], len(config["endings"])))
+        self.refund_endings = itertools.cycle(dice.sample(range(90, 100), 10))
         self.ends = time.monotonic() + config["seconds"]
 
     def request(self, op, merchant, path, body, key, n=None, sub=None, who="key"):
@@ -198,11 +202,11 @@ class Worker(threading.Thread):
 
     def stk(self, n):
         dice, config = self.dice, self.client.config
-        ending = dice.choice(config["endings"]) if dice.random() < ODD_ENDINGS else "000"
+        ending = next(self.client.endings) if dice.random() < ODD_ENDINGS else "000"
         phone = f"+2547{(config['first_phone'] + n) % 100000:05d}{ending}"
         amount = dice.randint(1, 70000)
         if amount > 100 and dice.random() < 0.3:  # where it decides what becomes of a refund
-            amount = amount // 100 * 100 - 10 + dice.randint(0, 9)
+            amount = amount // 100 * 100 - 100 + next(self.client.refund_endings)
         body = {"provider": "mpesa", "amount": amount if dice.random() < 0.5 else f"{amount}.00",
                 "currency": "KES", "customer": {"id": f"c-{n}"}}
         if dice.random() < 0.5:

@@ -3,8 +3,8 @@
     run.py [--runs N] [--seed S] [--seconds N] [--threads N] [--keep] [--plan] [--self-test]
 
 RELI_BIN names the binary (build/debug/reli). A run's seed is printed; run K of a series has the seed S + K.
---plan prints what a seed does to the processes. --self-test makes one run, then doctors its evidence in many
-ways and expects the checker to name each. The folder of a run that failed is kept.
+--plan prints what a seed does to the processes. --self-test doctors the evidence of the first run in many ways and
+expects the checker to name each. The folder of a run that failed is kept.
 """
 
 import argparse
@@ -270,7 +270,7 @@ def report(found):
     return sum(not f for f in found.values()), sum(bool(f) for f in found.values())
 
 
-def one(seed, args):
+def one(seed, args, self_test):
     print(f"seed {seed}, plan {plan.summary(seed, args.seconds)}", flush=True)
     run, failed = Run(seed, args), True
     try:
@@ -278,7 +278,7 @@ def one(seed, args):
         found = checker.check(evidence)
         print("  " + checker.figures(evidence), flush=True)
         passed, bad = report(found)
-        if args.self_test:
+        if self_test:
             more = doctor.trial(evidence)
             passed, bad = passed + more[0], bad + more[1]
         run.log("checked")
@@ -321,7 +321,7 @@ def main():
         return 0
     passed = failed = 0
     for k in range(args.runs):
-        good, bad = one(seed + k, args)
+        good, bad = one(seed + k, args, args.self_test and k == 0)
         passed, failed = passed + good, failed + bad
         if bad:
             print(f"  again: test/crash/run.py --seed {seed + k} --seconds {args.seconds:g}", flush=True)

@@ -18,7 +18,7 @@
 #define KES CURRENCY('K', 'E', 'S')
 #define NO_JITTER 0x80000000u
 
-enum { MAX_ATTEMPTS = 2, UNIT = 400, ASKED = 3 * UNIT, FEE = 30, ANSWER_LOST = -1, ANSWER_OPEN = 0 };
+enum { MAX_ATTEMPTS = 2, UNIT = 400, ASKED = 3 * UNIT, FEE = 30 };
 
 /* Seconds since creation, at the very moment: at once, lease over, prompt window over, expired,
  * first reconciliation poll, late watch nearly used up, everything over. */
@@ -27,7 +27,7 @@ static const int64_t times_s[] = {0, 60, 90, 900, 1200, 90000, 2000000};
 struct node {
     int time;
     bool down;
-    int8_t answer[MAX_ATTEMPTS + 1]; /* ANSWER_…, or the kind of the one that came */
+    bool answered[MAX_ATTEMPTS + 1]; /* or nobody is there any more to whom an answer could come */
     int received;                    /* postings RECEIVED so far */
     int counted;                     /* the attempt that the last of them was for */
     int posted_n[MAX_ATTEMPTS + 1];  /* postings of each attempt so far */
@@ -100,8 +100,8 @@ static uint64_t abstraction(const struct node *n)
         mix(&h, now - a->sent_at_us >= 90 * US_PER_S);
         mix(&h, a->answered_at_us == p->completed_at_us);
         mix(&h, a->next_poll_at_us == TIME_NEVER ? 0 : a->next_poll_at_us <= now ? 1 : 2);
-        mix(&h, a->poll_n < 2 ? a->poll_n : 2);
-        mix(&h, n->answer[i]);
+        mix(&h, a->poll_n > 0);
+        mix(&h, n->answered[i]);
         mix(&h, n->waits[i].minor != 0 ? (int64_t)n->waits[i].currency : 0);
         mix(&h, n->waits[i].minor - ASKED);
     }
@@ -401,9 +401,8 @@ static void try_event(struct search *s, const struct node *n, const struct payme
     static struct node after;
     struct payment_effects out;
     bool answer = is_answer(ev->kind) && ev->attempt <= n->p.n_attempts;
-    if (answer && n->answer[ev->attempt - 1] != ANSWER_OPEN &&
-        n->answer[ev->attempt - 1] != (int8_t)ev->kind)
-        return; /* one answer to each request, at most, but perhaps told twice */
+    if (answer && n->answered[ev->attempt - 1])
+        return;
     copy(&after, n);
     s->space.taken[happening_of(n, ev)]++;
     struct err e = payment_step(&after.p, ev, &s->rules, now_of(n), &out);
@@ -429,7 +428,7 @@ static void try_event(struct search *s, const struct node *n, const struct payme
     check_state(&after);
     check_duplicate(s, &after, ev);
     if (answer)
-        after.answer[ev->attempt - 1] = (int8_t)ev->kind;
+        after.answered[ev->attempt - 1] = true;
     add(s, &after);
     others_follow(s, n, what, &after);
 }
@@ -613,8 +612,7 @@ static void try_crash(struct search *s, const struct node *n)
     copy(&after, n);
     after.down = !n->down;
     for (int i = 0; i < n->p.n_attempts; i++)
-        if (after.answer[i] == ANSWER_OPEN)
-            after.answer[i] = ANSWER_LOST;
+        after.answered[i] = true;
     s->space.taken[n->down ? HAPPENING_RESTART : HAPPENING_CRASH]++;
     add(s, &after);
 }

@@ -11,11 +11,11 @@
 #include "core/domain/payment_refund.h"
 #include "test/domain/search_bench.h"
 
-/* Seconds since creation, at the very moment: at once, lease over, unknown for too long, first and
- * second question in reconciliation, nearly used up, everything over. */
-static const int64_t times_s[] = {0, 60, 900, 1200, 4800, 90000, 2000000};
+/* Seconds since creation, at the very moment: at once, lease over, unknown for too long, first
+ * question in reconciliation, nearly used up, everything over. */
+static const int64_t times_s[] = {0, 60, 900, 1200, 90000, 2000000};
 
-enum { ANSWER_LOST = -1, ANSWER_OPEN = 0 };
+enum { MAX_ATTEMPTS = 2 };
 
 /* ---- the tables ---- */
 
@@ -98,11 +98,13 @@ static bool rail_legal(int from, int on, int to)
 struct node {
     int time;
     bool down;
-    int8_t answer[REFUND_MAX_RAILS]; /* ANSWER_…, or the kind of the one that came */
+    bool answered[MAX_ATTEMPTS]; /* or nobody is there any more to whom an answer could come */
     int reserved, refunded; /* what the steps so far have done to the payment, times the amount */
     int released;           /* times that a step said so */
-    struct refund r;
+    struct refund r;        /* the last: only MAX_ATTEMPTS of it are kept */
 };
+
+enum { KEPT = offsetof(struct node, r.attempts) + MAX_ATTEMPTS * sizeof(struct rail_attempt) };
 
 struct search {
     struct refund_rules rules;
@@ -112,6 +114,11 @@ struct search {
     bool exceptions[REFUND_EXCEPTION_TWICE + 1];
     bool moneys[REFUND_MONEY_UNDO + 1];
 };
+
+static void copy(struct node *to, const struct node *from)
+{
+    memcpy((void *)to, from, KEPT);
+}
 
 static bool is_open(const struct rail_attempt *a)
 {
@@ -161,13 +168,13 @@ static uint64_t abstraction(const struct node *n)
         mix(&h, a->status);
         mix(&h, a->rail);
         mix(&h, a->code == FAILURE_INTEGRITY);
-        mix(&h, n->answer[i]);
+        mix(&h, n->answered[i]);
         mix(&h, a->provider_ref[0]);
         mix(&h, a->receipt[0] != '\0');
         mix(&h, now - a->sent_at_us >= 60 * US_PER_S);
         mix(&h, now - a->sent_at_us >= 900 * US_PER_S);
         mix(&h, a->next_poll_at_us == TIME_NEVER ? 0 : a->next_poll_at_us <= now ? 1 : 2);
-        mix(&h, a->poll_n < 2 ? a->poll_n : 2);
+        mix(&h, a->poll_n > 0);
     }
     return h;
 }
@@ -192,36 +199,38 @@ static void check_rest(const struct search *s, struct refund *r, int64_t now_us)
  * released because time has passed. */
 static void check_left_alone(const struct search *s, const struct node *n)
 {
-    struct refund r = n->r;
+    static struct node at;
+    struct refund *r = &at.r;
     int64_t now_us = now_of(n);
+    copy(&at, n);
     for (int i = 0; i < 64; i++) {
-        check_rest(s, &r, now_us);
-        int64_t next_us = refund_deadline_us(&r, &s->rules);
+        check_rest(s, r, now_us);
+        int64_t next_us = refund_deadline_us(r, &s->rules);
         if (next_us == TIME_NEVER)
             break;
         now_us = next_us;
     }
     bool open = false;
-    for (int i = 0; i < r.n_attempts; i++) {
-        assert_int_not_equal(r.attempts[i].status, A(SENDING));
-        open |= in(OPEN, (int)r.attempts[i].status);
+    for (int i = 0; i < r->n_attempts; i++) {
+        assert_int_not_equal(r->attempts[i].status, A(SENDING));
+        open |= in(OPEN, (int)r->attempts[i].status);
     }
     if (open) {
-        assert_int_not_equal(r.status, R(PROCESSING));
-        assert_int_equal(r.status == R(FAILED), n->r.status == R(FAILED));
+        assert_int_not_equal(r->status, R(PROCESSING));
+        assert_int_equal(r->status == R(FAILED), n->r.status == R(FAILED));
     }
 }
 
 /* Adds a state, and itself at all later times: waiting is no event. */
 static void add(struct search *s, const struct node *n)
 {
-    static struct node at;
-    memcpy((void *)&at, n, sizeof at);
+    static struct node at, rest;
+    copy(&at, n);
     for (; at.time < (int)COUNT_OF(times_s); at.time++) {
         if (!space_keep(&s->space, abstraction(&at), &at))
             continue;
-        struct refund rest = at.r;
-        check_rest(s, &rest, now_of(&at));
+        copy(&rest, &at);
+        check_rest(s, &rest.r, now_of(&at));
         if (at.time == n->time)
             check_left_alone(s, &at);
     }
@@ -404,7 +413,7 @@ static void check_duplicate(struct search *s, const struct node *n, const struct
     struct refund_effects out;
     if (ev->kind == REFUND_EVENT_TICK) /* one thing at a time: the next one may be due */
         return;
-    memcpy((void *)&again, n, sizeof again);
+    copy(&again, n);
     s->space.taken[HAPPENING_DUPLICATE]++;
     struct err e = refund_step(&again.r, ev, &s->rules, now_of(n), &out);
     assert_true(!err_is(e) || e.code == ERR_INVALID_STATE);
@@ -416,7 +425,7 @@ static void check_duplicate(struct search *s, const struct node *n, const struct
         out.action = NULL;
     }
     check_unchanged(&out);
-    assert_memory_equal(&again, n, sizeof again);
+    assert_memory_equal(&again, n, KEPT);
 }
 
 /* What must happen, of all that only may. */
@@ -484,10 +493,9 @@ static void try_with(struct search *s, const struct node *n, const struct refund
     static struct node after;
     struct refund_effects out;
     bool answer = is_answer(ev->kind) && ev->attempt <= n->r.n_attempts;
-    if (answer && n->answer[ev->attempt - 1] != ANSWER_OPEN &&
-        n->answer[ev->attempt - 1] != (int8_t)ev->kind)
-        return; /* one answer to each request, at most, but perhaps told twice */
-    memcpy((void *)&after, n, sizeof after);
+    if (answer && n->answered[ev->attempt - 1])
+        return;
+    copy(&after, n);
     s->space.taken[happening_of(n, ev)]++;
     struct err e = refund_step(&after.r, ev, rules, now_of(n), &out);
     if (ev->kind == REFUND_EVENT_TICK) {
@@ -501,7 +509,7 @@ static void try_with(struct search *s, const struct node *n, const struct refund
     }
     check_owed(s, n, ev, &after.r);
     if (!out.changed) {
-        assert_memory_equal(&after, n, sizeof after);
+        assert_memory_equal(&after, n, KEPT);
         check_unchanged(&out);
         return;
     }
@@ -512,7 +520,7 @@ static void try_with(struct search *s, const struct node *n, const struct refund
     s->space.taken[HAPPENING_REFUND] += out.money != REFUND_MONEY_NONE;
     check_duplicate(s, &after, ev);
     if (answer)
-        after.answer[ev->attempt - 1] = (int8_t)ev->kind;
+        after.answered[ev->attempt - 1] = true;
     add(s, &after);
 }
 
@@ -520,11 +528,10 @@ static void try_with(struct search *s, const struct node *n, const struct refund
 static void try_crash(struct search *s, const struct node *n)
 {
     static struct node after;
-    memcpy((void *)&after, n, sizeof after);
+    copy(&after, n);
     after.down = !n->down;
     for (int i = 0; i < n->r.n_attempts; i++)
-        if (after.answer[i] == ANSWER_OPEN)
-            after.answer[i] = ANSWER_LOST;
+        after.answered[i] = true;
     s->space.taken[n->down ? HAPPENING_RESTART : HAPPENING_CRASH]++;
     add(s, &after);
 }
@@ -544,34 +551,40 @@ static void try_amounts(struct search *s, const struct node *n, struct refund_ev
     }
 }
 
+static const struct str refs[] = {{NULL, 0}, {"1-ref", 5}, {"2-ref", 5}, {"3-ref", 5}, {"4-ref", 5}};
+
 static void try_about_attempt(struct search *s, const struct node *n, int attempt)
 {
-    static const struct str refs[] = {{NULL, 0}, {"1-ref", 5}, {"2-ref", 5}, {"3-ref", 5}};
     static const enum refund_event_kind plain[] = {
-        REFUND_EVENT_ACCEPTED,      REFUND_EVENT_REFUSED,     REFUND_EVENT_AMBIGUOUS,
-        REFUND_EVENT_STILL_PENDING, REFUND_EVENT_UNREACHABLE, REFUND_EVENT_FAILURE,
-        REFUND_EVENT_REVOKE,        REFUND_EVENT_CONFIRM,
+        REFUND_EVENT_REFUSED,     REFUND_EVENT_AMBIGUOUS, REFUND_EVENT_STILL_PENDING,
+        REFUND_EVENT_UNREACHABLE, REFUND_EVENT_FAILURE,   REFUND_EVENT_REVOKE,
+        REFUND_EVENT_CONFIRM,
     };
+    static const enum refund_event_kind naming[] = {
+        REFUND_EVENT_ACCEPTED, REFUND_EVENT_AMBIGUOUS, REFUND_EVENT_FAILURE, REFUND_EVENT_REVOKE};
     struct refund_event ev = {.attempt = attempt, .random = NO_JITTER, .code = FAILURE_DECLINED};
-    struct str own = refs[attempt < (int)COUNT_OF(refs) ? attempt : 0];
     for (size_t i = 0; i < COUNT_OF(plain); i++) {
         ev.kind = plain[i];
         ev.provider_ref = STR_NULL;
         try_event(s, n, &ev);
-        ev.provider_ref = own;
+    }
+    for (size_t i = 0; i < COUNT_OF(naming); i++) {
+        ev.kind = naming[i];
+        ev.provider_ref = refs[attempt];
         try_event(s, n, &ev);
-        if (ev.kind == REFUND_EVENT_FAILURE || ev.kind == REFUND_EVENT_REVOKE) {
-            ev.provider_ref = STR("foreign");
+        ev.provider_ref = STR("foreign");
+        if (ev.kind == REFUND_EVENT_FAILURE || ev.kind == REFUND_EVENT_REVOKE)
             try_event(s, n, &ev);
-        }
     }
     ev.kind = REFUND_EVENT_SUCCESS;
     ev.provider_ref = STR_NULL;
     try_amounts(s, n, ev);
     ev.receipt = STR("RECEIPT");
-    try_amounts(s, n, ev);
-    ev.provider_ref = own;
+    ev.amount = n->r.amount;
     try_event(s, n, &ev);
+    ev.amount.minor++;
+    try_event(s, n, &ev);
+    ev.amount = (struct money){0};
     ev.provider_ref = STR("foreign");
     try_event(s, n, &ev);
 }
@@ -583,7 +596,9 @@ static void expand(void *ctx, const void *node)
         REFUND_EVENT_DISPATCH, REFUND_EVENT_CONFIRM, REFUND_EVENT_TICK,
     };
     struct search *s = ctx;
-    const struct node *n = node;
+    struct node here;
+    const struct node *n = &here;
+    memcpy((void *)&here, node, KEPT);
     try_crash(s, n);
     if (n->down)
         return;
@@ -595,8 +610,8 @@ static void expand(void *ctx, const void *node)
     ev.same_person = true;
     ev.kind = REFUND_EVENT_APPROVE;
     try_event(s, n, &ev);
-    ev.kind = REFUND_EVENT_DISPATCH;
-    ev.provider_ref = STR("our-own");
+    ev.kind = REFUND_EVENT_DISPATCH; /* our id is the provider's reference */
+    ev.provider_ref = refs[n->r.n_attempts + 1];
     try_event(s, n, &ev);
     /* the settings have lost all rails */
     struct refund_rules none = s->rules;
@@ -623,7 +638,7 @@ static void begin(struct node *n, bool approval)
 static void search_rails(struct search *s, const char *rails)
 {
     rails_of(&s->rules, rails);
-    space_open(&s->space, sizeof(struct node));
+    space_open(&s->space, KEPT);
     for (int approval = 0; approval <= 1; approval++) {
         static struct node start;
         begin(&start, approval == 1);

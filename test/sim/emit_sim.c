@@ -53,7 +53,8 @@ static void thanks(void *ctx, struct err err, const struct gateway *gateway)
     struct thanked *t = world_alloc(sizeof *t);
     *t = (struct thanked){emissions.thanked, e->subject, e->body};
     emissions.thanked = t;
-    *e->heard |= e->ip_ok || !e->of_refund;
+    if (e->heard != NULL)
+        *e->heard |= e->ip_ok || !e->of_refund;
 }
 
 static void emission_receive(void *ctx)
@@ -61,6 +62,8 @@ static void emission_receive(void *ctx)
     struct emission *e = ctx;
     struct callback_input in = {
         .token = e->token, .body = e->body, .peer = STR("192.0.2.1"), .ip_ok = e->ip_ok};
+    if (e->misled != NULL && !e->forged)
+        *e->misled = true;
     callback_receive(&e->to->flow, &in, thanks, e);
 }
 
@@ -117,7 +120,7 @@ void emissions_plan(const struct emission *e, const struct str *bodies, size_t n
 void emission_forged(int provider, struct uuid subject, struct str token, struct str body,
                      bool *misled, int64_t at_us)
 {
-    struct emission e = {.provider = provider, .subject = subject, .token = token, .heard = misled};
+    struct emission e = {.provider = provider, .subject = subject, .token = token, .misled = misled};
     if (sim_below(2) == 0) {
         e.token = world_dup(token);
         char *t = (char *)(uintptr_t)e.token.p + sim_below((uint32_t)token.n);

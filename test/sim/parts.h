@@ -62,7 +62,7 @@ struct prompt {
     bool told_paid;       /* a query's "paid" was handed to a process … */
     int64_t told_paid_us; /* … at this moment */
     struct process *told_paid_to;
-    /* a callback from a foreign address, with the right URL and an invented receipt, was taken: the
+    /* a callback from a foreign address, with the right URL and an invented receipt, has come: the
      * provider is asked whether it paid, but what it adds to the answer is believed */
     bool misled;
 };
@@ -87,7 +87,7 @@ struct back {
     int n_decisions;
     struct decision decisions[2];
     bool vanished;
-    bool forged; /* somebody invented a callback with the right URL, and it was taken */
+    bool forged; /* somebody invented a callback with the right URL, and it has come */
     int64_t answered_us;
     struct process *answered_to;
     bool told_paid;
@@ -131,9 +131,8 @@ struct order {
     struct uuid payment; /* nil: none known */
     bool refused;        /* 409 for its reference */
     bool answered_new;   /* not as a replay */
-    bool answered;       /* first answer given, in these words: */
+    struct str body;     /* of the first answer, p NULL before */
     int status;
-    uint64_t body_hash;
     bool tried_cancel, tried_confirm, cancelled, confirmed;
 };
 

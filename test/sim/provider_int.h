@@ -42,7 +42,8 @@ struct emission {
     struct str token, body;
     bool ip_ok, forged;
     bool of_refund; /* then it is believed from the provider's own addresses only */
-    bool *heard;    /* set when reli has thanked for it */
+    bool *heard;    /* set when reli has thanked for it; may be NULL */
+    bool *misled;   /* set when it arrives, if it is invented; may be NULL */
     int64_t at_us;
     int tries;
     struct process *to;

@@ -16,7 +16,7 @@ struct asking {
     struct asking *next;
     struct refund_ask *ask;
     struct process *process; /* that works on it; NULL: not sent, or answered */
-    bool rewritten;
+    bool rewritten, known; /* the refund was, when this was sent */
     int tries_unpaid;
     struct refund_input input;
 };
@@ -102,7 +102,7 @@ static void answer_take(struct asking *r, const struct refund_result *result)
 static void refused(struct asking *r)
 {
     struct refund_ask *a = r->ask;
-    if (a->key.p != NULL && !uuid_is_nil(a->refund))
+    if (a->key.p != NULL && r->known)
         sim_violation("a key that has a refund is refused");
     if (++r->tries_unpaid < UNPAID_TRIES && w.now_us < w.calm_us)
         event_in(sim_between(US_PER_MIN, 20 * US_PER_MIN), NULL, asking_go, r);
@@ -203,6 +203,7 @@ static void asking_go(void *ctx)
         return; /* once only */
     input_fill(r);
     r->process = p;
+    r->known = !uuid_is_nil(r->ask->refund);
     r->ask->asked = true;
     r->ask->n_open++;
     sim_say("refund %p is asked of %d", (void *)r->ask, p->replica);

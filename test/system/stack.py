@@ -115,6 +115,10 @@ class Stack:
         self.tag = f"sys{os.getpid()}"
         given = "DATABASE_ADMIN_URL" in os.environ and "REDIS_URL" in os.environ
         self.services = Services(None if given else str(self.folder / "services"))
+        if not given:
+            # The machine does not fail, only processes do: what the kernel has taken is safe.
+            self.services.admin("alter system set fsync = off")
+            self.services.admin("select pg_reload_conf()")
         self.sandbox = None
         self.leaving = []   # told to stop, not yet looked at
         self.databases = []  # (database, its processes)
@@ -230,15 +234,17 @@ class Stack:
 
     def look_after(self, to_the_end=False):
         """Those that have ended must have ended well; their databases go."""
+        if to_the_end:
+            for replica in self.leaving:
+                replica.term()  # the second signal: no wait for load balancers
         for replica in list(self.leaving):
             if to_the_end:
-                replica.term()  # the second signal: no wait for load balancers
                 replica.wait()
             elif replica.running():
                 continue
             self.leaving.remove(replica)
             self.check_end(replica)
-        for database, processes in list(self.databases):
+        for database, processes in [] if to_the_end else list(self.databases):
             if processes and not any(p.running() or p in self.leaving for p in processes):
                 database.close()
                 self.services.admin(f"drop database if exists {database.name} with (force)")
@@ -260,13 +266,14 @@ class Stack:
             for _, processes in self.databases:
                 for process in processes:
                     process.kill()
+            self.sandbox.kill()
             for database, _ in self.databases:
                 database.close()
-                self.services.admin(f"drop database if exists {database.name} with (force)")
-            self.sandbox.kill()
-            self.services.admin(f"drop database if exists {self.template} with (force)")
             if self.services.folder is not None:
                 self.services.script("reset")
+            else:
+                for name in [d.name for d, _ in self.databases] + [self.template]:
+                    self.services.admin(f"drop database if exists {name} with (force)")
 
 
 class Launcher:
