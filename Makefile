@@ -164,7 +164,7 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run test unit check bench fuzz lint format install clean help always \
+.PHONY: all run test unit check bench sim search mutants crash fuzz lint format install clean help always \
   unit-programs service-tests list-service-tests
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -108,8 +108,8 @@ def charges(f):
             p = f.by_pay_code.get(c["reference"])
             if p is None or f.want_of.get(p["id"]) is not w:
                 yield f"{w.n}: charge {c['checkout_request_id']} names {c['reference']}, not this payment"
-            elif minor(c["amount"]) != p["amount"]:
-                yield f"{w.n}: charged {c['amount']}, the payment is {p['amount']} minor units"
+            elif minor(c["amount"]) != f.fee(p)[1]:
+                yield f"{w.n}: charged {c['amount']}, to be asked for are {f.fee(p)[1]} minor units"
     for reference, found in by(f.e.charges, "reference").items():
         if len(found) > 1:
             yield f"{len(found)} charges under {reference}"
@@ -222,10 +222,17 @@ def postings(f):
     """Each payment has exactly the transfers that its outcome asks for."""
     for p in f.e.tables["payment"]:
         w, expected = f.want_of.get(p["id"]), []
+        fee, asked = f.fee(p)
+        if p["late"] or p["status"] not in PAID:
+            fee = 0
+        if p["fee"] != fee:
+            yield f"payment {p['id']} ({p['status']}): a fee of {p['fee']}, due is {fee}"
         if p["status"] in PAID:
-            expected.append(("provider_receivable", "merchant_pending", p["amount"]))
-            if p["received"] != p["amount"]:
-                yield f"payment {p['id']}: received {p['received']} of {p['amount']}"
+            expected.append(("provider_receivable", "merchant_pending", asked - fee))
+            if fee > 0:
+                expected.append(("provider_receivable", "fees_income", fee))
+            if p["received"] != asked:
+                yield f"payment {p['id']}: received {p['received']} of {asked}"
         elif p["received"] != 0:
             yield f"payment {p['id']} is {p['status']} and has received {p['received']}"
         expected += [("merchant_pending", "provider_receivable", r["amount"])
@@ -233,7 +240,7 @@ def postings(f):
         found = legs(f, p["id"])
         wrong = w is not None and w.ending == "026" and "integrity_failure" in f.kinds(p["id"])
         if wrong and p["status"] not in PAID:  # the provider's word was another amount: kept apart
-            expected.append(("provider_receivable", "unallocated", p["amount"] + 100))
+            expected.append(("provider_receivable", "unallocated", asked + 100))
         if found != sorted(expected):
             yield f"payment {p['id']} ({p['status']}): transfers {found}, expected {expected}"
 
@@ -260,7 +267,7 @@ def totals(f):
     if booked["mpesa"] + undecided != took + excess:
         yield (f"the provider took {took}, the books have {booked['mpesa']}, openly undecided {undecided}, "
                f"wrongly reported {excess}")
-    cash_taken = sum(p["amount"] for p in f.payments.values()
+    cash_taken = sum(f.fee(p)[1] for p in f.payments.values()
                      if p["provider"] == "cash" and p["status"] in PAID)
     if booked["cash"] != cash_taken:
         yield f"cash: taken {cash_taken}, booked {booked['cash']}"

@@ -155,6 +155,16 @@ class Facts:
         found = self.charges[want.phone.lstrip("+")] if want.phone else []
         return found[0] if found else None
 
+    def fee(self, p):
+        """What is taken of a payment, and what its customer is asked for: world.make_merchants, written again."""
+        first = p["merchant_id"] == self.merchant_ids[0]
+        part = (p["amount"] * (15 if first else 20) + 500) // 1000
+        if first:
+            return min(part + 2000, 50000, p["amount"]), p["amount"]
+        if p["provider"] == "mpesa":
+            part = (part + 50) // 100 * 100
+        return part, p["amount"] + part
+
     def kinds(self, payment_id):
         return {x["kind"] for x in self.exceptions[payment_id]}
 

@@ -325,10 +325,13 @@ class World:
         self.merchants = []
         port = next(iter(self.replicas.values())).port
         hook = f"http://127.0.0.1:{self.webhook_port}"
-        for name, above, endpoints in (("first", None, [("/well/first", ["*"])]),
-                                       ("second", 150000, [("/well/second", ["*"]), ("/dead", ["payment.completed"])])):
+        second = [("/well/second", ["*"]), ("/dead", ["payment.completed"])]
+        for name, above, fees, endpoints in (("first", None, "1.5% + 20 cap 500", [("/well/first", ["*"])]),
+                                             ("second", 150000, "2%; payer customer", second)):
             more = [] if above is None else ["--refund-approval-above", str(above)]
             made = self.words("merchant", "create", "--name", name, "--country", "KE", *more)
+            self.cli("fees", "set", "--merchant", made["merchant_id"], "--currency", "KES", "--mode", "test",
+                     "--schedule", fees)
             keys = [self.words("keys", "create", "--merchant", made["merchant_id"], "--mode", "test")["api_key"]
                     for _ in range(2)]
             m = {"id": made["merchant_id"], "secret": made["webhook_secret"], "endpoints": [],

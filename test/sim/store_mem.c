@@ -211,6 +211,9 @@ static void ask_run(void *ctx)
     int64_t us = 0;
     if (!a->process->alive && (!a->writes || a->lost))
         return;
+    if (a->query != Q_job_due && a->query != Q_replica_beat)
+        sim_say("%d: %s%s", a->process->replica, query_names[a->query],
+                a->lost ? " is refused" : "");
     if (!err_is(a->err) && !a->lost) {
         if (a->writes)
             a->err = mem_exec(a->query, a->params);
