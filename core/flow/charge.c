@@ -79,11 +79,9 @@ struct charge {
     struct str person;
     struct str snapshot; /* of the last event made at the reservation */
     const struct flow_account *account;
-    int32_t fee_version; /* of the terms; -1: not known yet */
-    int64_t fee_minor;
-    bool fee_on_top;
-    bool too_dear; /* with its fee, which the customer bears */
-    bool looked;   /* whether the key is known */
+    bool priced;
+    struct fee_terms fee;
+    bool looked; /* whether the key is known */
     struct create_unit unit;
     struct uuid previous_owner;
     bool held; /* the idempotency record is ours already */
@@ -246,7 +244,8 @@ static void released(void *ctx, struct err err, const struct rows *rows)
 static void release(struct charge *c, struct uuid payment)
 {
     struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)),
-                             V_TEXT(c->in.idem_key), V_UUID(payment)};
+                             V_TEXT(c->in.idem_key), V_UUID(payment),
+                             V_TIME(loop_wall_us(c->flow->loop))};
     enter(c, CHARGE_RELEASE);
     store_exec(c->flow->store, Q_idempotency_release, params, COUNT_OF(params), released, c);
 }
@@ -290,6 +289,7 @@ static void looked(void *ctx, struct err err, const struct rows *r)
         return;
     }
     if (rows_n(r) == 0) {
+        c->held = false; /* any more */
         if (c->recorded || ++c->tries > RESERVE_TRIES) {
             end_with(c, ERR(IDEMPOTENCY_IN_PROGRESS, NULL), STR_NULL);
             return;
@@ -397,23 +397,6 @@ static void owner(struct charge *c)
 
 /* ---- the reservation ---- */
 
-/* What reli takes is fixed here: the terms may be others when the payment completes. */
-static void set_fee(struct charge *c, const struct fee_terms *terms)
-{
-    const struct gateway *g = c->in.gateway;
-    struct fee fee;
-    c->fee_version = terms->version;
-    if (terms->version == 0)
-        return;
-    struct err err = fee_compute(&terms->schedule, c->in.amount, &fee);
-    c->fee_on_top = terms->schedule.payer == FEE_PAYER_CUSTOMER;
-    if (!err_is(err) && c->fee_on_top && g->whole_units)
-        err = fee_round_top(&fee);
-    c->too_dear = err_is(err) || (g->max_minor > 0 && fee.gross.minor > g->max_minor);
-    if (!c->too_dear)
-        c->fee_minor = fee.fee.minor;
-}
-
 static void priced(void *ctx, struct err err, const struct fee_terms *terms)
 {
     struct charge *c = ctx;
@@ -421,25 +404,22 @@ static void priced(void *ctx, struct err err, const struct fee_terms *terms)
         end_with(c, err, STR_NULL);
         return;
     }
-    set_fee(c, terms);
+    c->fee = *terms;
+    c->priced = true;
     enter(c, CHARGE_RESERVE);
     reserve(c);
 }
 
-/* False: it is being asked for. */
+/* What is taken is fixed here, once. False: it is being asked for. */
 static bool price(struct charge *c)
 {
-    struct flow *f = c->flow;
-    uint16_t currency = c->in.amount.currency;
-    if (c->fee_version >= 0)
+    struct fee_question q = {c->in.merchant, c->in.live, c->in.gateway, c->in.amount};
+    if (!c->priced)
+        c->priced = fee_terms_known(c->flow, &q, &c->fee);
+    if (c->priced)
         return true;
-    const struct fee_terms *terms = fee_terms_known(f, c->in.merchant, c->in.live, currency);
-    if (terms != NULL) {
-        set_fee(c, terms);
-        return true;
-    }
     enter(c, CHARGE_PRICE);
-    fee_terms_start(f, c->in.merchant, c->in.live, currency, priced, c);
+    fee_terms_start(c->flow, &q, priced, c);
     return false;
 }
 
@@ -607,8 +587,8 @@ static struct err fill(struct charge *c)
         .callback_url = c->in.callback_url,
         .metadata = c->in.metadata,
         .p = {.amount = c->in.amount,
-              .fee_due_minor = c->fee_minor,
-              .fee_on_top = c->fee_on_top,
+              .fee_due_minor = c->fee.fee_minor,
+              .fee_on_top = c->fee.on_top,
               .created_at_us = now,
               .expires_at_us = now + life,
               .updated_at_us = now},
@@ -620,7 +600,7 @@ static struct err fill(struct charge *c)
     TRY(step_twice(c, try_build(c)));
     payment_insert_fill(&c->rec, &c->unit.row);
     c->unit.row.previous_owner = c->previous_owner;
-    c->unit.row.fee_version = c->fee_version;
+    c->unit.row.fee_version = c->fee.version;
     c->unit.row.audit_a = c->unit.audits[0].id;
     c->unit.row.audit_b = c->unit.audits[1].id;
     for (int i = 0; i < c->rec.p.n_attempts; i++)
@@ -703,7 +683,7 @@ static void reserve(struct charge *c)
 {
     if (!price(c))
         return;
-    if (c->too_dear) {
+    if (c->fee.too_much) {
         refuse_amount(c);
         return;
     }
@@ -857,7 +837,6 @@ void charge_start(struct flow *f, const struct charge_input *in, charge_fn *done
     c->done = done;
     c->ctx = ctx;
     c->started_us = loop_mono_us(f->loop);
-    c->fee_version = -1;
     arena_init(&c->arena, CHARGE_ARENA);
     f->busy++;
     struct buf person;

@@ -13,83 +13,104 @@ enum { CACHE = 1024 };
 struct cached {
     struct uuid merchant;
     bool live;
-    int64_t asked_us; /* monotonic; 0: empty */
+    int32_t version;
+    struct fee_schedule schedule; /* its currency even without a version */
+    int64_t asked_us;             /* monotonic; 0: empty */
     int64_t until_us;
-    struct fee_terms terms; /* of schedule.currency */
 };
 static struct cached cache[CACHE];
 
 struct asking {
     struct flow *flow;
-    struct uuid merchant;
-    bool live;
-    uint16_t currency;
+    struct fee_question q;
     fee_terms_fn *done;
     void *ctx;
 };
 
-static struct cached *slot(struct uuid merchant, bool live, uint16_t currency)
+static struct cached *slot(const struct fee_question *q)
 {
-    unsigned random = (unsigned)merchant.b[14] << 8 | merchant.b[15]; /* of a UUIDv7 */
-    return &cache[(random ^ currency ^ (live ? 0x200u : 0u)) % CACHE];
+    unsigned random = (unsigned)q->merchant.b[14] << 8 | q->merchant.b[15]; /* of a UUIDv7 */
+    return &cache[(random ^ q->amount.currency ^ (q->live ? 0x200u : 0u)) % CACHE];
 }
 
-static bool is_of(const struct cached *c, struct uuid merchant, bool live, uint16_t currency)
+static bool is_about(const struct cached *c, const struct fee_question *q)
 {
-    return c->asked_us != 0 && c->live == live && c->terms.schedule.currency == currency &&
-           uuid_eq(c->merchant, merchant);
+    return c->asked_us != 0 && c->live == q->live && c->schedule.currency == q->amount.currency &&
+           uuid_eq(c->merchant, q->merchant);
 }
 
-const struct fee_terms *fee_terms_known(struct flow *f, struct uuid merchant, bool live,
-                                        uint16_t currency)
+static struct fee_terms terms_of(const struct fee_question *q, int32_t version,
+                                 const struct fee_schedule *schedule)
 {
-    struct cached *c = slot(merchant, live, currency);
+    struct fee_terms terms = {.version = version};
+    struct fee fee;
+    if (version == 0)
+        return terms;
+    struct err err = fee_compute(schedule, q->amount, &fee);
+    terms.on_top = schedule->payer == FEE_PAYER_CUSTOMER;
+    if (!err_is(err) && terms.on_top && q->gateway->whole_units)
+        err = fee_round_top(&fee);
+    int64_t max = q->gateway->max_minor;
+    terms.too_much = err_is(err) || (max > 0 && fee.gross.minor > max);
+    if (!terms.too_much)
+        terms.fee_minor = fee.fee.minor;
+    return terms;
+}
+
+bool fee_terms_known(struct flow *f, const struct fee_question *q, struct fee_terms *out)
+{
+    struct cached *c = slot(q);
     int64_t now = loop_mono_us(f->loop);
-    if (!is_of(c, merchant, live, currency) || now >= c->asked_us + 2 * FRESH_US)
-        return NULL;
-    if (now < c->until_us)
-        return &c->terms;
-    c->until_us = now + ASKING_US;
-    return NULL;
+    if (!is_about(c, q) || now >= c->asked_us + 2 * FRESH_US)
+        return false;
+    if (now >= c->until_us) {
+        c->until_us = now + ASKING_US;
+        return false;
+    }
+    *out = terms_of(q, c->version, &c->schedule);
+    return true;
 }
 
-static void keep(const struct asking *a, const struct fee_terms *terms)
+static struct err read_schedule(const struct asking *a, const struct rows *r, struct cached *out)
 {
     int64_t now = loop_mono_us(a->flow->loop);
-    *slot(a->merchant, a->live, a->currency) = (struct cached){
-        .merchant = a->merchant,
-        .live = a->live,
+    *out = (struct cached){
+        .merchant = a->q.merchant,
+        .live = a->q.live,
+        .schedule = {.currency = a->q.amount.currency},
         .asked_us = now > 0 ? now : 1,
         .until_us = now + FRESH_US,
-        .terms = *terms,
     };
+    if (rows_n(r) == 0)
+        return ERR_OK;
+    out->version = (int32_t)rows_i64(r, 0, 0);
+    struct err err = fee_parse(rows_str(r, 0, 1), a->q.amount.currency, &out->schedule);
+    return err_is(err) ? ERR_D(INTERNAL, err.detail, "stored fee schedule not understood") : ERR_OK;
 }
 
 static void found(void *ctx, struct err err, const struct rows *r)
 {
     struct asking *a = ctx;
-    struct fee_terms terms = {.schedule = {.currency = a->currency}};
-    if (!err_is(err) && rows_n(r) > 0) {
-        terms.version = (int32_t)rows_i64(r, 0, 0);
-        err = fee_parse(rows_str(r, 0, 1), a->currency, &terms.schedule);
-        if (err_is(err))
-            err = ERR_D(INTERNAL, err.detail, "stored fee schedule not understood");
-    }
+    struct cached now = {0};
+    struct fee_terms terms = {0};
     if (!err_is(err))
-        keep(a, &terms);
+        err = read_schedule(a, r, &now);
+    if (!err_is(err)) {
+        *slot(&a->q) = now;
+        terms = terms_of(&a->q, now.version, &now.schedule);
+    }
     a->flow->busy--;
     a->done(a->ctx, err, err_is(err) ? NULL : &terms);
     free(a);
 }
 
-void fee_terms_start(struct flow *f, struct uuid merchant, bool live, uint16_t currency,
-                     fee_terms_fn *done, void *ctx)
+void fee_terms_start(struct flow *f, const struct fee_question *q, fee_terms_fn *done, void *ctx)
 {
     struct asking *a = calloc(1, sizeof *a);
     ASSERT(a != NULL);
-    *a = (struct asking){f, merchant, live, currency, done, ctx};
+    *a = (struct asking){f, *q, done, ctx};
     f->busy++;
-    struct value params[] = {V_UUID(merchant), V_TEXT(mode_word(live)),
-                             V_TEXT(currency_str(currency))};
+    struct value params[] = {V_UUID(q->merchant), V_TEXT(mode_word(q->live)),
+                             V_TEXT(currency_str(q->amount.currency))};
     store_read(f->store, Q_fee_schedule_get, params, COUNT_OF(params), found, a);
 }

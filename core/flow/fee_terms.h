@@ -4,21 +4,29 @@
 #include "core/domain/fee.h"
 #include "core/flow/flow.h"
 
-/* What is taken of a merchant's payments in a currency from now on. A payment keeps the terms under
- * which it was made: its fee is computed once, when it is created. */
-struct fee_terms {
-    int32_t version; /* 0: nothing is taken, `schedule` says nothing */
-    struct fee_schedule schedule;
+/* What is taken of a payment, by the merchant's schedule as it is when the payment is created. The
+ * payment keeps these terms: whatever is set later is for others. */
+
+struct fee_question {
+    struct uuid merchant;
+    bool live;
+    const struct gateway *gateway;
+    struct money amount;
 };
 
-/* As known from the last second, without I/O: a new schedule counts within two seconds. NULL: not
- * known, ask. Good until the caller returns to the loop. */
-const struct fee_terms *fee_terms_known(struct flow *f, struct uuid merchant, bool live,
-                                        uint16_t currency);
+struct fee_terms {
+    int32_t version;   /* of the schedule; 0: there is none, and nothing is taken */
+    int64_t fee_minor; /* in the amount's currency */
+    bool on_top;       /* the customer bears it */
+    bool too_much;     /* with the fee on top it is more than the provider takes */
+};
+
+/* By what is known of the schedule from the last second, without I/O: a new one counts within two
+ * seconds. False: not known, ask. */
+bool fee_terms_known(struct flow *f, const struct fee_question *q, struct fee_terms *out) MUST_USE;
 /* Asks PostgreSQL. `done` fires once, on a later turn; `terms` is NULL with an error and lives
  * during the call. ERR_INTERNAL for a stored schedule that this program does not understand. */
 typedef void fee_terms_fn(void *ctx, struct err err, const struct fee_terms *terms);
-void fee_terms_start(struct flow *f, struct uuid merchant, bool live, uint16_t currency,
-                     fee_terms_fn *done, void *ctx);
+void fee_terms_start(struct flow *f, const struct fee_question *q, fee_terms_fn *done, void *ctx);
 
 #endif

@@ -41,8 +41,7 @@ struct request {
     struct refund_input in;
     struct arena arena;
     int tries;
-    bool held;          /* the idempotency record is ours */
-    struct uuid holder; /* or it is this one's */
+    struct uuid holder; /* of the key */
     int64_t holder_lease_us;
     struct err refusal; /* what is said if the key is not known now either */
     const char *refusal_detail;
@@ -74,10 +73,11 @@ static void fail(struct request *q, struct err err, const char *detail)
     finish(q, err, &result);
 }
 
-static void release_key(struct request *q, struct uuid holder, store_rows_fn *done)
+static void release_key(struct request *q, struct uuid holder, int64_t until_us,
+                        store_rows_fn *done)
 {
     struct value params[] = {V_UUID(q->in.merchant), V_TEXT(mode_word(q->in.live)),
-                             V_TEXT(q->in.idem_key), V_UUID(holder)};
+                             V_TEXT(q->in.idem_key), V_UUID(holder), V_TIME(until_us)};
     store_exec(q->flow->store, Q_idempotency_release, params, COUNT_OF(params), done, q);
 }
 
@@ -123,12 +123,13 @@ static void released(void *ctx, struct err err, const struct rows *rows)
  * anything came of it. */
 static void in_flight(struct request *q)
 {
-    if (q->holder_lease_us > loop_wall_us(q->flow->loop)) {
+    int64_t now = loop_wall_us(q->flow->loop);
+    if (q->holder_lease_us > now) {
         fail(q, ERR(IDEMPOTENCY_IN_PROGRESS, NULL),
              "Another request with this key is being worked on.");
         return;
     }
-    release_key(q, q->holder, released);
+    release_key(q, q->holder, now, released);
 }
 
 enum { F_DATA, F_AT };
@@ -171,9 +172,9 @@ static void known(void *ctx, struct err err, const struct rows *r)
     struct uuid subject = rows_uuid(r, 0, I_SUBJECT);
     struct str stored = rows_str(r, 0, I_FINGERPRINT);
     if (uuid_eq(subject, q->id) && err_is(q->refusal)) {
-        release_key(q, q->id, refused);
+        int64_t own = loop_wall_us(q->flow->loop) + 2 * FLOW_LEASE_US;
+        release_key(q, q->id, own, refused);
     } else if (uuid_eq(subject, q->id)) {
-        q->held = true;
         load(q);
     } else if (!str_eq(str_first(stored, 32), str_n((char *)q->fingerprint, 32))) {
         struct str names =
@@ -262,7 +263,7 @@ static void wrote(void *ctx)
 static void fill_idempotency(struct request *q)
 {
     struct payment_update_row *row = &q->unit.row;
-    if (q->in.idem_key.p == NULL || q->held)
+    if (q->in.idem_key.p == NULL)
         return;
     row->idem_key = q->in.idem_key;
     row->idem_subject = q->id;

@@ -56,9 +56,17 @@ idem as (
     on conflict do nothing
     returning payment_id
 ),
+kept as ( -- who takes over a key whose lease has run out waits for this row, and finds a new lease
+    update reli.idempotency i set lease_until = u.idem_lease
+    from u
+    where u.idem_held and i.merchant_id = u.merchant_id and i.mode = u.mode
+      and i.key = u.idem_key and i.slot in (u.idem_look_a, u.idem_look_b) and i.payment_id = u.id
+    returning i.payment_id
+),
 keyed as (
     select u.* from u
-    where u.idem_key is null or u.idem_held
+    where u.idem_key is null
+       or (u.idem_held and coalesce(u.id in (select payment_id from kept), false))
        or case when u.idem_slot_b < 0
                then coalesce(u.id in (select payment_id from idem), false)
                else coalesce(u.id in (select payment_id from idem group by payment_id

@@ -1,5 +1,5 @@
 -- Moves payments, and refunds with them: one row of u per unit, with everything that the move
--- writes. Gates: the idempotency key is new (idem_fingerprint set); the receipt is new or this
+-- writes. Gates: the idempotency key is new or held by the same subject (idem_fingerprint set); the receipt is new or this
 -- payment's own; the payment still has the revision that the unit was made from. What fails a gate
 -- writes nothing behind it.
 -- Rows: ord int4, stage int4 (0 moved, 1 receipt is another payment's, 2 the revision is another, 3
@@ -109,6 +109,14 @@ idem as (
     on conflict do nothing
     returning payment_id
 ),
+kept as ( -- by an earlier run, which lost its race
+    update reli.idempotency i set lease_until = u.idem_lease
+    from u
+    where u.idem_fingerprint is not null and i.merchant_id = u.merchant_id and i.mode = u.mode
+      and i.key = u.idem_key and i.slot in (u.idem_look_a, u.idem_look_b)
+      and i.payment_id = u.idem_subject
+    returning i.payment_id
+),
 claimed as (
     insert into reli.receipt as r (merchant_id, mode, provider, receipt, payment_id, created_at)
     select u.merchant_id, u.mode, u.provider, u.receipt_claim, u.id, u.updated_at
@@ -130,7 +138,8 @@ moved as (
     where p.merchant_id = u.merchant_id and p.id = u.id and p.revision = u.revision
       and (u.receipt_claim is null or coalesce(u.id in (select payment_id from claimed), false))
       and (u.idem_fingerprint is null
-           or coalesce(u.idem_subject in (select payment_id from idem), false))
+           or coalesce(u.idem_subject in (select payment_id from idem), false)
+           or coalesce(u.idem_subject in (select payment_id from kept), false))
       and u.ord not in (select y.ord from y
                         where y.item_id is not null and not exists (
                             select from reli.exception_item i
@@ -309,7 +318,8 @@ jobs as (
 select u.ord,
     case when coalesce(u.id in (select id from moved), false) then 0
          when u.idem_fingerprint is not null
-              and not coalesce(u.idem_subject in (select payment_id from idem), false) then 3
+              and not coalesce(u.idem_subject in (select payment_id from idem), false)
+              and not coalesce(u.idem_subject in (select payment_id from kept), false) then 3
          when u.receipt_claim is not null
               and not coalesce(u.id in (select payment_id from claimed), false) then 1
          else 2

@@ -146,16 +146,16 @@ def trials(e):
     yield "a request was sent again", "charges", [], push_again(e)
     yield "a completed payment was never paid", "truth", [], charge_never_paid(e)
     yield "a paid payment has failed", "truth", [
-        f"update reli.payment set status = 'failed', received = 0, failure_code = 'declined' where id = '{pid}'"], None
+        f"update reli.payment set status = 'failed', received = 0, fee = 0, failure_code = 'declined' "
+        f"where id = '{pid}'"], None
     yield "a refund was acknowledged with another amount", "refunds", [], refund_altered(e)
     yield "more is refunded than was received", "refunds", [
         "update reli.refund set amount = amount * 1000 where status = 'completed'"], None
     yield "a refund is forgotten", "refunds", ["delete from reli.refund where status = 'completed'"], None
     yield "nobody has confirmed a refund", "refund_truth", [
         "update reli.refund set status = 'completed' where status = 'in_reconciliation'"], None
-    if any(x["state"] == "paid" for x in e.refunds):
-        yield "the provider refunded twice", "refund_truth", [], paid_back_twice(e)
-        yield "the provider never refunded", "refund_truth", [], never_paid_back(e)
+    yield "the provider refunded twice", "refund_truth", [], paid_back_twice(e)
+    yield "the provider never refunded", "refund_truth", [], never_paid_back(e)
     yield "a balance is off", "ledger", ["update reli.ledger_balance set balance = balance + 1"], None
     yield "a transfer is deleted", "ledger", [f"delete from reli.ledger_transfer where payment_id = '{pid}'"], None
     yield "an event shows another status", "events", [

@@ -78,7 +78,7 @@ class Giving:
         op = None
         if state == "pending_approval":
             op = dice.choices(["approve", "reject", "take_back", None], [6, 2, 1, 1])[0]
-            if dice.random() < 0.2:  # who asked may not
+            if dice.random() < 0.5:  # who asked may not
                 self.worker.persist(self.move("self_approve", "approve", r, number, refund, "key"))
         elif state == "in_reconciliation" and said["rail"] == "manual":
             op = "paid" if dice.random() < 0.8 else None

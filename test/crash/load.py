@@ -170,7 +170,7 @@ class Worker(threading.Thread):
 
     def one(self):
         dice, client = self.dice, self.client
-        merchant = dice.choices(range(len(client.merchants)), [4, 1])[0]
+        merchant = dice.choices(range(len(client.merchants)), [2, 1])[0]
         n = next(client.numbers)
         cash = dice.random() < 0.3
         body = self.cash(n) if cash else self.stk(n)

@@ -69,6 +69,22 @@ static const struct {
      0,
      1,
      {{"payment_unallocated", "provider_receivable", "unallocated", 700, "posted"}}},
+    {"unallocated money that is the merchant's",
+     LEDGER_EVENT_UNALLOCATED_KEPT,
+     700,
+     0,
+     0,
+     0,
+     1,
+     {{"unallocated_kept", "unallocated", "merchant_pending", 700, "posted"}}},
+    {"unallocated money that was given back",
+     LEDGER_EVENT_UNALLOCATED_RETURNED,
+     700,
+     0,
+     0,
+     0,
+     1,
+     {{"unallocated_returned", "unallocated", "provider_receivable", 700, "posted"}}},
     {"payment reversed, fee kept",
      LEDGER_EVENT_PAYMENT_REVERSED,
      1000,
@@ -285,6 +301,12 @@ static void what_comes_and_goes(void **state)
     assert_balances(&b, &(struct books){0});
     enter(&b, LEDGER_EVENT_PAYMENT_UNALLOCATED, in);
     assert_balances(&b, &(struct books){.AT(PROVIDER_RECEIVABLE) = 70, .AT(UNALLOCATED) = -70});
+    struct books kept = b, returned = b;
+    enter(&kept, LEDGER_EVENT_UNALLOCATED_KEPT, in);
+    assert_balances(&kept,
+                    &(struct books){.AT(PROVIDER_RECEIVABLE) = 70, .AT(MERCHANT_PENDING) = -70});
+    enter(&returned, LEDGER_EVENT_UNALLOCATED_RETURNED, in);
+    assert_balances(&returned, &(struct books){0});
 }
 
 static void holds(void **state)

@@ -896,34 +896,21 @@ static void masks(void **state)
                   "\"Remarks\":\"Order 20931 returned\","
                   "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/***\","
                   "\"ResultURL\":\"https://pay.example.co.ke/cb/***\"}");
-    assert_masked(
-        STR("{\"R\":[" P(
-            "ReceiverPartyPublicName",
-            "\"254711223344 - WANJIKU N\"") ","
-                                            "{\"Value\":\"WANJIKU\",\"Key\":\"DebitPartyName\"}"
-                                            "," P("CreditPartyName", "{\"a\":1}") "," P(
-                                                "CreditPartyPublicName",
-                                                "\"W\"") "," P("DebitPartyPublicName",
-                                                               "\"W\"") "," P("Amount",
-                                                                              "5") "," P("Phone"
-                                                                                         "Numbe"
-                                                                                         "r",
-                                                                                         "25471"
-                                                                                         "12233"
-                                                                                         "44") "]"
-                                                                                               "}"),
-        "{\"R\":[" P(
-            "ReceiverPartyPublicName",
-            "\"***\"") ","
-                       "{\"Value\":\"***\",\"Key\":\"DebitPartyName\"}," P(
-                           "CreditPartyName",
-                           "\"***\"") "," P("CreditPartyPublicName",
-                                            "\"***\"") "," P("DebitPartyPublicName",
-                                                             "\"***\"") "," P("Amount",
-                                                                              "5") "," P("PhoneNumb"
-                                                                                         "er",
-                                                                                         "\"25471**"
-                                                                                         "***44\"") "]}");
+    assert_masked(STR("{\"R\":[{\"Key\":\"ReceiverPartyPublicName\",\"Value\":"
+                      "\"254711223344 - WANJIKU N\"},"
+                      "{\"Value\":\"WANJIKU\",\"Key\":\"DebitPartyName\"},"
+                      "{\"Key\":\"CreditPartyName\",\"Value\":{\"a\":1}},"
+                      "{\"Key\":\"CreditPartyPublicName\",\"Value\":\"W\"},"
+                      "{\"Key\":\"DebitPartyPublicName\",\"Value\":\"W\"},"
+                      "{\"Key\":\"Amount\",\"Value\":5},"
+                      "{\"Key\":\"PhoneNumber\",\"Value\":254711223344}]}"),
+                  "{\"R\":[{\"Key\":\"ReceiverPartyPublicName\",\"Value\":\"***\"},"
+                  "{\"Value\":\"***\",\"Key\":\"DebitPartyName\"},"
+                  "{\"Key\":\"CreditPartyName\",\"Value\":\"***\"},"
+                  "{\"Key\":\"CreditPartyPublicName\",\"Value\":\"***\"},"
+                  "{\"Key\":\"DebitPartyPublicName\",\"Value\":\"***\"},"
+                  "{\"Key\":\"Amount\",\"Value\":5},"
+                  "{\"Key\":\"PhoneNumber\",\"Value\":\"25471*****44\"}]}");
 }
 
 static int group_setup(void **state)

@@ -430,6 +430,8 @@ static void idempotency_end(const struct value *v, bool refusal)
         if (!str_eq(r->key, v[2].u.str) || !uuid_eq(r->payment, v[3].u.uuid) ||
             !str_eq(r->mode, v[1].u.str) || r->problem.p != NULL)
             continue;
+        if (!refusal && r->lease_until > v[4].u.i64)
+            continue;
         if (refusal) {
             r->http_status = (int16_t)v[4].u.i64;
             r->seq = 0;

@@ -47,6 +47,8 @@ struct mem_key {
     int64_t lease_until, created_at;
 };
 int mem_keyed(const struct mem_key *k);
+/* Whether its subject holds it; from now on until the new lease. */
+bool mem_kept(const struct mem_key *k);
 
 /* What a move writes of refunds. */
 struct err mem_refund_write(const struct move_unit *u);

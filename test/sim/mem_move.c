@@ -69,6 +69,20 @@ static void idempotency_insert(const struct mem_key *k, int16_t slot, int *n)
     ++*n;
 }
 
+bool mem_kept(const struct mem_key *k)
+{
+    bool kept = false;
+    for (size_t i = 0; i < mem.n_idempotency; i++) {
+        struct mem_idempotency *r = &mem.idempotency[i];
+        if ((r->slot != k->look_a && r->slot != k->look_b) || !str_eq(r->key, k->key) ||
+            !str_eq(r->mode, k->mode) || !uuid_eq(r->payment, k->subject))
+            continue;
+        r->lease_until = k->lease_until;
+        kept = true;
+    }
+    return kept;
+}
+
 int mem_keyed(const struct mem_key *k)
 {
     int n = 0;
@@ -82,9 +96,9 @@ int mem_keyed(const struct mem_key *k)
 
 static bool keyed(const struct payment_insert_row *row)
 {
-    if (row->idem_key.p == NULL || row->idem_held)
+    if (row->idem_key.p == NULL)
         return true;
-    int n = mem_keyed(&(struct mem_key){
+    struct mem_key k = {
         .mode = row->mode,
         .key = row->idem_key,
         .fingerprint = row->idem_fingerprint,
@@ -98,8 +112,8 @@ static bool keyed(const struct payment_insert_row *row)
         .period = row->idem_period,
         .lease_until = row->idem_lease,
         .created_at = row->created_at,
-    });
-    return n == (row->idem_slot_b < 0 ? 1 : 2);
+    };
+    return row->idem_held ? mem_kept(&k) : mem_keyed(&k) == (row->idem_slot_b < 0 ? 1 : 2);
 }
 
 static bool reference_insert(struct str mode, struct str word, struct uuid payment)
@@ -209,21 +223,22 @@ static bool move_keyed(const struct payment_update_row *row)
 {
     if (row->idem_fingerprint.p == NULL)
         return true;
-    return mem_keyed(&(struct mem_key){
-               .mode = row->mode,
-               .key = row->idem_key,
-               .fingerprint = row->idem_fingerprint,
-               .subject = row->idem_subject,
-               .slot = row->idem_slot,
-               .slot_b = row->idem_slot_b,
-               .look_a = row->idem_look_a,
-               .look_b = row->idem_look_b,
-               .http_status = row->idem_http,
-               .seq = row->idem_seq,
-               .period = row->idem_period,
-               .lease_until = row->idem_lease,
-               .created_at = row->updated_at,
-           }) > 0;
+    struct mem_key k = {
+        .mode = row->mode,
+        .key = row->idem_key,
+        .fingerprint = row->idem_fingerprint,
+        .subject = row->idem_subject,
+        .slot = row->idem_slot,
+        .slot_b = row->idem_slot_b,
+        .look_a = row->idem_look_a,
+        .look_b = row->idem_look_b,
+        .http_status = row->idem_http,
+        .seq = row->idem_seq,
+        .period = row->idem_period,
+        .lease_until = row->idem_lease,
+        .created_at = row->updated_at,
+    };
+    return mem_kept(&k) || mem_keyed(&k) > 0;
 }
 
 /* False if the receipt is another payment's. */
