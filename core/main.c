@@ -58,10 +58,8 @@ static const struct {
      "prints the merchant's id"},
     {"keys", command_keys, "keys create --merchant ID --mode test|live [--scopes …]",
      "prints an API key, once"},
-    {"fees", command_fees,
-     "fees set --merchant ID --currency KES --schedule \"1.5% + 20 cap 2000\" [--mode test|live] |"
-     " fees list [--merchant ID]",
-     "what is taken of payments made from now on, and what is"},
+    {"fees", command_fees, "fees set --merchant ID --currency KES --schedule … | fees list",
+     "what is taken of payments that are made from now on"},
     {"ledger", prove_ledger, "ledger prove",
      "recomputes every balance; exit 1 and the first wrong rows"},
     {"audit", prove_audit, "audit verify [--head MERCHANT:N:HASH]",

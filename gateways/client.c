@@ -82,8 +82,9 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
     struct op *op;
     TRY(op_new(c, a, GW_OP_CHARGE, done, ctx, &op));
     op->charge = *in;
-    struct str *texts[] = {&op->charge.phone, &op->charge.pay_code, &op->charge.description,
-                           &op->charge.callback_url};
+    struct gw_charge *g = &op->charge;
+    struct str *texts[] = {&g->method, &g->phone,       &g->email,      &g->pay_code,
+                           &g->our_id, &g->description, &g->return_url, &g->callback_url};
     return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
 }
 
@@ -335,6 +336,23 @@ static struct str redacted(struct op *op, struct str body)
     return copy;
 }
 
+/* An answer about another attempt is no answer. A question may name the provider's id or ours. */
+static bool is_about(const struct op *op)
+{
+    const struct gw_result *r = &op->result;
+    bool asked = op->provider_ref.n > 0 && str_eq(r->our_id, op->provider_ref);
+    switch (op->kind) {
+    case GW_OP_CHARGE:
+        return r->our_id.n == 0 || str_eq(r->our_id, op->charge.our_id);
+    case GW_OP_REFUND:
+        return r->our_id.n == 0 || str_eq(r->our_id, op->refund.our_id);
+    case GW_OP_QUERY:
+    case GW_OP_REFUND_QUERY:
+        break;
+    }
+    return asked || r->provider_ref.n == 0 || str_eq(r->provider_ref, op->provider_ref);
+}
+
 static void op_answered(void *ctx, const struct outbound_response *response)
 {
     struct op_link *link = ctx;
@@ -362,10 +380,7 @@ static void op_answered(void *ctx, const struct outbound_response *response)
                 "the access token was rejected");
         return;
     }
-    /* An answer about another attempt is no answer. */
-    bool ours = op_is_order(op) || op->result.provider_ref.n == 0 ||
-                str_eq(op->result.provider_ref, op->provider_ref);
-    if (!ours)
+    if (!is_about(op))
         op->result =
             (struct gw_result){.verdict = GW_UNKNOWN, .why = "an answer about another attempt"};
     op_end(op);

@@ -42,6 +42,7 @@ struct str gw_setting(const struct gw_account *account, const char *name);
 /* A payment to be asked for. */
 struct gw_charge {
     struct money amount;
+    struct str method;   /* of gateway.methods; "" the gateway's choice */
     struct str phone;    /* E.164, "" if none */
     struct str email;    /* "" if none */
     struct str pay_code; /* what people see and type: 12 letters and digits */
@@ -75,6 +76,7 @@ struct gw_result {
     struct str provider_code; /* the provider's own code, as text */
     struct str message;       /* the provider's words, cut to 200 bytes, valid UTF-8 */
     struct str provider_ref;
+    struct str our_id; /* that the provider says it is about; "" if it does not say */
     struct str receipt;
     struct str next_action; /* GW_ACCEPTED, GW_PENDING: what the customer has to do now, a JSON
                                object of contract.md, section 4; "" nothing but wait */

@@ -135,13 +135,12 @@ static bool has_header(const struct exchange *ex, struct str name)
 }
 
 /* A code that means nothing to a client is shown as what the client can do about it: try again, or
- * not. */
+ * not. A commit that was not answered is one to try again: the retry finds or creates. */
 static enum err_code shown_code(struct err err)
 {
     if (err_public(err.code))
         return err.code;
-    log_error("http.internal", F_ERR(err));
-    return err_retryable(err.code) ? ERR_UNAVAILABLE : ERR_INTERNAL;
+    return err_retryable(err.code) || err.code == ERR_AMBIGUOUS ? ERR_UNAVAILABLE : ERR_INTERNAL;
 }
 
 struct str http_problem_text(struct http_exchange *x, struct err err, const char *detail,
@@ -151,6 +150,8 @@ struct str http_problem_text(struct http_exchange *x, struct err err, const char
     struct http_server *s = ex->s;
     enum err_code code = shown_code(err);
     char type[256];
+    if (code != err.code)
+        log_error("http.internal", F_ERR(err));
     if (detail == NULL || detail[0] == '\0' || code != err.code)
         detail = err_title(code);
     snprintf(type, sizeof type, "%.*s%s", STR_ARG(s->o.problem_base), err_word(code));
@@ -175,9 +176,7 @@ void http_problem_fields(struct http_exchange *x, struct err err, const char *de
 {
     struct exchange *ex = exchange_of(x);
     struct str body = http_problem_text(x, err, detail, fields);
-    int status = err_http(err_public(err.code)      ? err.code
-                          : err_retryable(err.code) ? ERR_UNAVAILABLE
-                                                    : ERR_INTERNAL);
+    int status = err_http(shown_code(err));
     bool soon = status == 503 || status == 429 || err.code == ERR_IDEMPOTENCY_IN_PROGRESS;
     if (soon && !has_header(ex, STR("Retry-After")))
         http_set_header(x, STR("Retry-After"), STR("1"));

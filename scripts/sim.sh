@@ -25,10 +25,10 @@ own=(-Dmalloc=sim_malloc -Dcalloc=sim_calloc -Drealloc=sim_realloc -Dfree=sim_fr
 
 # What runs inside a process of the simulation, and so allocates in its memory.
 inside=(core/base/buf.c
-    core/domain/{delivery,failure,fee,ledger,payment_names,payment_refund,payment_watch,phone,reference}.c
+    core/domain/{delivery,exception,failure,fee,ledger,payment_names,payment_refund,payment_watch,phone,reference}.c
     core/domain/{refund_names,refund_rules,refund_watch,schedule}.c
     core/flow/{ask,callback,charge,deliver,fanout,fee_terms,flow,idempotency,jobs,move,record,render,tick}.c
-    core/flow/{refund,refund_move,refund_run,webhook_sign}.c
+    core/flow/{refund,refund_move,refund_run,resolve,webhook_sign}.c
     core/codec/jsonw.c store/{kinds,refund_rows,rows}.c)
 # The rest: allocates nothing, or only between begin and end of one call, or once for all worlds.
 outside=(core/base/{err,fsm,log,metric,money,secret,str,times,uuid}.c core/codec/json.c core/crypto/text.c
@@ -43,7 +43,7 @@ compile() { # compile SOURCE OBJECT FLAG…: if anything that it was made of has
     if [ -f "$object" ] && [ -f "$object.d" ] && [ "$object" -nt scripts/sim.sh ] &&
         ! tr ' \\' '\n\n' <"$object.d" | sed -n '2,$p' | grep -v ':$' | while read -r file; do
             [ -z "$file" ] || [ "$object" -nt "$file" ] || echo old
-        done | grep -q old; then
+        done | grep old >/dev/null; then
         return 0
     fi
     mkdir -p "$(dirname "$object")"

@@ -48,7 +48,7 @@ struct move_unit {
     struct call_row calls[1];
     struct refund_row refunds[1];
     struct refund_attempt_row refund_attempts[REFUND_MAX_RAILS];
-    struct resolution_row resolutions[1];
+    struct resolution_row resolutions[2]; /* of one item, and of what waited for the outcome */
 };
 
 void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx);

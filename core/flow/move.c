@@ -146,7 +146,7 @@ static void add_resolution(struct move *m, const struct payment *before)
     };
     if (m->rq.resolution != NULL)
         record_resolution(m->flow, &m->rec, m->rec.id, m->rq.resolution, &m->unit);
-    else if (before->status == PAYMENT_IN_RECONCILIATION && m->rec.p.status != before->status)
+    if (before->status == PAYMENT_IN_RECONCILIATION && m->rec.p.status != before->status)
         record_resolution(m->flow, &m->rec, m->rec.id, &answered, &m->unit);
 }
 

@@ -232,8 +232,8 @@ void record_exception(struct flow *f, struct arena *a, const struct payment_reco
 void record_resolution(struct flow *f, const struct payment_record *rec, struct uuid subject,
                        const struct move_resolution *r, struct move_unit *out)
 {
-    out->n_resolutions = 1;
-    out->resolutions[0] = (struct resolution_row){
+    ASSERT(out->n_resolutions < COUNT_OF(out->resolutions));
+    out->resolutions[out->n_resolutions++] = (struct resolution_row){
         .merchant_id = rec->merchant,
         .payment_id = rec->id,
         .subject_id = subject,

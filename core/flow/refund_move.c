@@ -180,7 +180,7 @@ static void add_resolution(struct step *s, const struct refund *before)
     };
     if (s->rq.resolution != NULL)
         record_resolution(s->flow, &s->payment, s->refund.id, s->rq.resolution, &s->unit);
-    else if (before->status == REFUND_IN_RECONCILIATION && s->refund.r.status != before->status)
+    if (before->status == REFUND_IN_RECONCILIATION && s->refund.r.status != before->status)
         record_resolution(s->flow, &s->payment, s->refund.id, &answered, &s->unit);
 }
 
@@ -274,12 +274,24 @@ static void name_request(struct step *s, const struct refund_rules *rules)
     s->rq.event.provider_ref = str_c(uuid_text(id, s->our_id));
 }
 
+/* The commit of which we had no answer was made, and nobody has moved the payment since: `fx` is
+ * still what it said. */
+static void finish_mine(struct step *s)
+{
+    if (s->fx.notice != REFUND_NOTICE_NONE)
+        flow_published(s->flow, &s->payment, s->payment.p.version, true);
+    finish(s, ERR_OK);
+}
+
 static void step(struct step *s)
 {
     struct refund_rules rules;
     struct refund before = s->refund.r;
     enum payment_status was = s->payment.p.status;
-    bool mine = s->doubted && uuid_eq(s->payment.op_id, s->op_id);
+    if (s->doubted && uuid_eq(s->payment.op_id, s->op_id)) {
+        finish_mine(s);
+        return;
+    }
     refund_rules_of(gateway_find(s->payment.provider), &rules);
     s->fx = (struct refund_effects){0};
     struct err err = ERR_OK;
@@ -287,11 +299,10 @@ static void step(struct step *s)
         name_request(s, &rules);
     if (s->rq.resolution != NULL)
         name_rail(s);
-    if (!mine)
-        err = refund_step(&s->refund.r, &s->rq.event, &rules, loop_wall_us(s->flow->loop), &s->fx);
+    err = refund_step(&s->refund.r, &s->rq.event, &rules, loop_wall_us(s->flow->loop), &s->fx);
     if (!err_is(err) && s->rq.event.kind == REFUND_EVENT_APPROVE && s->fx.changed)
         s->refund.approved_by = s->rq.actor;
-    bool more = !mine && (s->rq.inbound != NULL || s->rq.call != NULL);
+    bool more = s->rq.inbound != NULL || s->rq.call != NULL;
     if (!err_is(err) && (s->fx.changed || more)) {
         err = fill(s, &before, was);
         if (!err_is(err)) {

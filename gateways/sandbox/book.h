@@ -29,7 +29,7 @@ struct booking {
     const char *outcome;     /* static words */
     const char *result_code; /* static; NULL while pending */
     char id[CALL_ID];        /* the provider's, unique */
-    char phone[CALL_TEXT], amount[CALL_TEXT], reference[CALL_TEXT];
+    char phone[CALL_TEXT], amount[CALL_TEXT], reference[CALL_REFERENCE];
     char receipt[CALL_TEXT];      /* "" unless paid */
     char organisation[CALL_TEXT]; /* who was paid */
     int64_t reversed;             /* major units that were taken back */

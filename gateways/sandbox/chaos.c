@@ -1,6 +1,8 @@
 /* Settings by one table, so that reading, checking and showing them cannot drift apart. */
 #include "gateways/sandbox/chaos.h"
 
+#include "gateways/outbound.h"
+
 enum setting_kind { SETTING_I64, SETTING_BOOL };
 
 struct setting {
@@ -36,9 +38,11 @@ static const struct setting settings[] = {
     SWITCH(token_single, false),
     NUMBER(timestamp_tolerance_s, 0, YEAR_S, 300),
     SWITCH(refund_outcomes, true),
+    NUMBER(cpay_delay_ms, 0, DAY_MS, 200),
 };
 
 static const char answer_delay[] = "answer_delay_ms";
+static const char cpay_url[] = "cpay_webhook_url";
 
 static int64_t *number_of(struct chaos *c, const struct setting *s)
 {
@@ -52,13 +56,21 @@ static bool *switch_of(struct chaos *c, const struct setting *s)
 
 struct chaos chaos_default(void)
 {
-    struct chaos c = {0};
+    struct chaos c = {.cpay_webhook_url = "http://127.0.0.1:8080/api/v1/webhooks/cpay"};
     for (size_t i = 0; i < COUNT_OF(settings); i++)
         if (settings[i].kind == SETTING_I64)
             *number_of(&c, &settings[i]) = settings[i].start;
         else
             *switch_of(&c, &settings[i]) = settings[i].start != 0;
     return c;
+}
+
+bool chaos_url(struct str url, char out[CHAOS_URL])
+{
+    if (url.n >= CHAOS_URL || (url.n > 0 && !outbound_url_ok(url, true)))
+        return false;
+    (void)str_copy_c(out, CHAOS_URL, url);
+    return true;
 }
 
 static void read_answer_delay(struct fields *f, struct chaos *c)
@@ -77,13 +89,14 @@ static void read_answer_delay(struct fields *f, struct chaos *c)
 
 void chaos_change(struct chaos *c, const struct json *obj, struct field_errors *errors)
 {
-    const char *names[COUNT_OF(settings) + 2];
+    const char *names[COUNT_OF(settings) + 3];
     struct fields f = {obj, "", errors};
     struct chaos next = *c;
     for (size_t i = 0; i < COUNT_OF(settings); i++)
         names[i] = settings[i].name;
     names[COUNT_OF(settings)] = answer_delay;
-    names[COUNT_OF(settings) + 1] = NULL;
+    names[COUNT_OF(settings) + 1] = cpay_url;
+    names[COUNT_OF(settings) + 2] = NULL;
     fields_only(&f, names);
     for (size_t i = 0; i < COUNT_OF(settings); i++) {
         const struct setting *s = &settings[i];
@@ -94,6 +107,10 @@ void chaos_change(struct chaos *c, const struct json *obj, struct field_errors *
             fields_fault(&f, s->name, "type", "Must be true or false.");
     }
     read_answer_delay(&f, &next);
+    struct str url;
+    if (fields_text(&f, cpay_url, OPTIONAL, 0, CHAOS_URL - 1, &url) &&
+        !chaos_url(url, next.cpay_webhook_url))
+        fields_fault(&f, cpay_url, "format", "Must be a URL.");
     if (errors->n == 0)
         *c = next;
 }
@@ -114,6 +131,7 @@ void chaos_print(const struct chaos *c, struct jsonw *w)
     jw_i64(w, "min", c->answer_min_ms);
     jw_i64(w, "max", c->answer_max_ms);
     jw_close(w);
+    jw_c(w, cpay_url, c->cpay_webhook_url);
     jw_close(w);
 }
 

@@ -7,6 +7,8 @@
 #include "core/codec/fields.h"
 #include "core/codec/jsonw.h"
 
+enum { CHAOS_URL = 512 };
+
 /* What an experimenter may turn. Rates are per mille. */
 struct chaos {
     int64_t fail_rate;          /* HTML 500, nothing done */
@@ -26,9 +28,13 @@ struct chaos {
     bool token_single;             /* a new token ends the older ones */
     int64_t timestamp_tolerance_s; /* 0: any timestamp will do */
     bool refund_outcomes;          /* the refund's amount chooses its outcome */
+    int64_t cpay_delay_ms;         /* until CPay's payers have acted */
+    char cpay_webhook_url[CHAOS_URL];
 };
 
 struct chaos chaos_default(void);
+/* Copies a URL; false if it is none, or too long. "" is taken: nobody is told. */
+bool chaos_url(struct str url, char out[CHAOS_URL]);
 /* Takes over the members of `obj`; faults are collected in `errors`, and `c` is then unchanged. */
 void chaos_change(struct chaos *c, const struct json *obj, struct field_errors *errors);
 /* An object with every setting, as chaos_change would take it. */

@@ -30,7 +30,8 @@ struct letter {
     struct link link;
     struct courier *courier;
     struct outbound_call *call;
-    int64_t note, booking;
+    int64_t note, booking, tag;
+    const char *provider;
     bool forgotten;
 };
 
@@ -116,7 +117,7 @@ static int64_t note_add(struct courier *c, const struct parcel *p, enum note_sta
 
 struct err courier_send(struct courier *c, const struct parcel *p, struct str body)
 {
-    const struct outbound_request request = {.method = "POST",
+    struct outbound_request request = {.method = "POST",
                                              .url = p->url,
                                              .n_headers = 1,
                                              .headers = {"Content-Type: application/json"},
@@ -124,6 +125,8 @@ struct err courier_send(struct courier *c, const struct parcel *p, struct str bo
                                              .timeout_us = timeout_us,
                                              .max_response = 4096,
                                              .cut_response = true};
+    for (size_t i = 0; i < PARCEL_HEADERS && p->headers[i] != NULL; i++)
+        request.headers[request.n_headers++] = p->headers[i];
     struct letter *letter = calloc(1, sizeof *letter);
     if (letter == NULL)
         return ERR(OVERLOADED, "no memory for a callback");
@@ -137,6 +140,8 @@ struct err courier_send(struct courier *c, const struct parcel *p, struct str bo
     }
     letter->courier = c;
     letter->booking = p->booking;
+    letter->tag = p->tag;
+    letter->provider = p->provider;
     letter->note = note_add(c, p, NOTE_IN_FLIGHT, NULL);
     list_push(&c->letters, &letter->link);
     return ERR_OK;
@@ -151,7 +156,9 @@ static void letter_done(void *ctx, const struct outbound_response *response)
 {
     struct letter *letter = ctx;
     struct courier *c = letter->courier;
-    int64_t booking = letter->booking, n = letter->note;
+    struct delivery d = {
+        .provider = letter->provider, .booking = letter->booking, .tag = letter->tag};
+    int64_t n = letter->note;
     bool forgotten = letter->forgotten;
     list_remove(&c->letters, &letter->link);
     free(letter);
@@ -168,7 +175,8 @@ static void letter_done(void *ctx, const struct outbound_response *response)
         note->took_us = response->took_us;
         note->error = response->error;
     }
-    c->answered(c->ctx, booking);
+    d.status = answered ? response->status : 0;
+    c->answered(c->ctx, &d);
 }
 
 static void note_print(const struct note *note, struct jsonw *w)

@@ -9,8 +9,8 @@
 #include "gateways/sandbox/journal.h"
 
 /* Brings callbacks to the gateway under test and keeps a record of them. No retries: M-Pesa
- * promises none (providers/mpesa.md, section 2.2). */
-enum { COURIER_KEEP = 200000 };
+ * promises none (providers/mpesa.md, section 2.2); who promises them sends again. */
+enum { COURIER_KEEP = 200000, PARCEL_HEADERS = 2 };
 
 /* What is to be brought; copied where it is kept. */
 struct parcel {
@@ -20,10 +20,19 @@ struct parcel {
     const char *url;
     const char *url_hash;
     int64_t booking; /* book.h, or minus the number in payback.h; passed to `answered` */
+    int64_t tag;     /* the provider's own, likewise; 0 none */
+    const char *headers[PARCEL_HEADERS]; /* "Name: value"; NULL none */
+};
+
+/* What became of a parcel. */
+struct delivery {
+    const char *provider;
+    int64_t booking, tag;
+    int status; /* of HTTP; 0: no answer */
 };
 
 /* A callback was answered, or finally was not. */
-typedef void courier_fn(void *ctx, int64_t booking);
+typedef void courier_fn(void *ctx, const struct delivery *d);
 
 struct courier;
 struct err courier_new(struct loop *l, courier_fn *answered, void *ctx,

@@ -19,15 +19,15 @@ enum {
 };
 
 /* X(NAME, word, may it still change by the payer or by time) */
-#define CPAY_STATUSES(X)                            \
-    X(PENDING, "pending", 1)                        \
-    X(PROCESSING, "processing", 1)                  \
-    X(COMPLETED, "completed", 0)                    \
-    X(FAILED, "failed", 0)                          \
-    X(CANCELLED, "cancelled", 0)                    \
-    X(EXPIRED, "expired", 0)                        \
-    X(PARTIALLY_REFUNDED, "partially_refunded", 0)  \
-    X(REFUNDED, "refunded", 0)                      \
+#define CPAY_STATUSES(X)                           \
+    X(PENDING, "pending", 1)                       \
+    X(PROCESSING, "processing", 1)                 \
+    X(COMPLETED, "completed", 0)                   \
+    X(FAILED, "failed", 0)                         \
+    X(CANCELLED, "cancelled", 0)                   \
+    X(EXPIRED, "expired", 0)                       \
+    X(PARTIALLY_REFUNDED, "partially_refunded", 0) \
+    X(REFUNDED, "refunded", 0)                     \
     X(DISPUTED, "disputed", 0)
 
 enum cpay_status {
@@ -101,8 +101,8 @@ struct cpay_money {
 /* ---- cpay.c ---- */
 
 struct cpay_fault {
-    int status;
-    const char *code, *field, *message; /* field may be NULL */
+    int status;                         /* 0: none */
+    const char *code, *field, *message; /* field may be NULL; message is static */
 };
 
 /* A request that has come through the door. */
@@ -138,6 +138,8 @@ bool cpay_is_id(struct str s, size_t min, size_t max);
 
 /* ---- cpay_body.c ---- */
 
+bool cpay_fault_retryable(const struct cpay_fault *f);
+
 void cpay_body_payment(struct jsonw *w, const struct cpay_payment *p);
 void cpay_body_money(struct jsonw *w, const struct cpay_money *m);
 void cpay_body_fault(struct buf *out, const struct cpay_fault *f, const char *request_id);
@@ -145,11 +147,30 @@ void cpay_body_fault(struct buf *out, const struct cpay_fault *f, const char *re
 void cpay_body_event(struct buf *out, const char *id, const char *type, int64_t at_us,
                      int64_t sequence, const struct cpay_payment *p, const struct cpay_money *m);
 
+/* ---- cpay_check.c: what may be asked for ---- */
+
+struct cpay_order {
+    struct str reference, phone /* digits */, description, return_url, metadata;
+    struct money amount;
+    enum cpay_method method;
+    int64_t expires_in_s;
+    uint8_t data[SHA256_LEN];
+};
+struct cpay_fault cpay_check_payment(struct cpay_request *rq, struct cpay_order *out);
+/* amount.minor 0: not named. */
+struct cpay_fault cpay_check_refund(struct cpay_request *rq, struct cpay_order *out);
+struct cpay_fault cpay_check_payout(struct cpay_request *rq, struct cpay_order *out);
+struct cpay_fault cpay_check_code(struct cpay_request *rq, struct str *code);
+
+/* ---- cpay_list.c: pages of payments, refunds ---- */
+
+void cpay_payment_list(struct cpay_request *rq);
+void cpay_refund_list(struct cpay_request *rq);
+
 /* ---- cpay_payment.c: the doors of payments ---- */
 
 void cpay_payment_create(struct cpay_request *rq);
 void cpay_payment_get(struct cpay_request *rq);
-void cpay_payment_list(struct cpay_request *rq);
 void cpay_payment_otp(struct cpay_request *rq);
 void cpay_payment_cancel(struct cpay_request *rq);
 /* The page to which `next_action` sends the payer. */
@@ -157,6 +178,7 @@ void cpay_page_get(struct http_exchange *x);
 void cpay_page_post(struct http_exchange *x);
 /* NULL if there is none. */
 struct cpay_payment *cpay_payment_find(struct cpay *c, struct str id);
+struct cpay_payment *cpay_payment_by_reference(struct cpay *c, struct str reference);
 
 /* ---- cpay_life.c: what becomes of a payment ---- */
 
@@ -174,7 +196,6 @@ struct cpay_balance *cpay_balance(struct cpay *c, uint16_t currency);
 
 void cpay_refund_create(struct cpay_request *rq);
 void cpay_refund_get(struct cpay_request *rq);
-void cpay_refund_list(struct cpay_request *rq);
 void cpay_payout_create(struct cpay_request *rq);
 void cpay_payout_get(struct cpay_request *rq);
 

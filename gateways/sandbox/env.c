@@ -25,5 +25,8 @@ struct sandbox_options sandbox_options_env(void)
         .mpesa_initiator_name = getenv("SANDBOX_MPESA_INITIATOR_NAME"),
         .mpesa_initiator_password = getenv("SANDBOX_MPESA_INITIATOR_PASSWORD"),
         .mpesa_certificate_out = getenv("SANDBOX_MPESA_CERTIFICATE_OUT"),
+        .cpay_api_key = getenv("SANDBOX_CPAY_API_KEY"),
+        .cpay_webhook_secret = getenv("SANDBOX_CPAY_WEBHOOK_SECRET"),
+        .cpay_webhook_url = getenv("SANDBOX_CPAY_WEBHOOK_URL"),
     };
 }

@@ -14,6 +14,7 @@ enum {
     JOURNAL_MAX_OPS = 64,
     CALL_TEXT = 16,
     CALL_ID = 40,
+    CALL_REFERENCE = 65,
     URL_HASH_TEXT = 17
 };
 
@@ -23,7 +24,7 @@ struct call {
     const char *provider; /* static, like `op` and `outcome` */
     const char *op;
     const char *outcome; /* the script's words, or why it was refused */
-    char phone[CALL_TEXT], amount[CALL_TEXT], reference[CALL_TEXT];
+    char phone[CALL_TEXT], amount[CALL_TEXT], reference[CALL_REFERENCE];
     char id[CALL_ID];             /* the provider's own for it */
     char url_hash[URL_HASH_TEXT]; /* of the callback URL, which is itself a secret */
     int status;                   /* 0: the connection was cut */

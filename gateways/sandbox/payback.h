@@ -5,7 +5,7 @@
 
 /* Money on its way back to customers, as the providers themselves believe: the truth about refunds,
  * beside the book of charges and kept like it. */
-enum { PAYBACK_KEY = 64, PAYBACK_ORIGINATOR = 48 };
+enum { PAYBACK_KEY = 96, PAYBACK_ORIGINATOR = 65 };
 
 enum payback_state { PAYBACK_PENDING, PAYBACK_PAID, PAYBACK_FAILED, PAYBACK_N_STATES };
 

@@ -10,10 +10,12 @@
 #include "core/base/log.h"
 #include "core/base/times.h"
 #include "core/crypto/random.h"
+#include "gateways/sandbox/cpay.h"
 #include "gateways/sandbox/daraja.h"
 
 static const struct sandbox_provider *const providers[] = {
     &daraja_provider,
+    &cpay_provider,
 };
 
 static_assert(COUNT_OF(providers) <= SANDBOX_MAX_PROVIDERS, "state[] is too small");
@@ -31,15 +33,15 @@ struct held {
     struct str body; /* in the arena of x */
 };
 
-static struct err settings_read(struct sandbox *s, struct str text);
+static struct err settings_read(struct sandbox *s, const struct sandbox_options *o);
 static struct err routes_mount(struct sandbox *s);
 static struct err providers_open(struct sandbox *s, const struct sandbox_options *o);
-static void called_back(void *ctx, int64_t booking);
+static void called_back(void *ctx, const struct delivery *d);
 static void held_cut_all(struct sandbox *s);
 
 static struct err sandbox_open(struct sandbox *s, const struct sandbox_options *o)
 {
-    TRY(settings_read(s, o->settings));
+    TRY(settings_read(s, o));
     TRY(courier_new(s->loop, called_back, s, &s->courier));
     TRY(providers_open(s, o));
     TRY(routes_mount(s));
@@ -118,9 +120,12 @@ void sandbox_free(struct sandbox *s)
 
 /* ---- starting ---- */
 
-static struct err settings_read(struct sandbox *s, struct str text)
+static struct err settings_read(struct sandbox *s, const struct sandbox_options *o)
 {
+    struct str text = o->settings, url = str_c(o->cpay_webhook_url);
     s->chaos = chaos_default();
+    if (url.n > 0 && !chaos_url(url, s->chaos.cpay_webhook_url))
+        return ERR(CONFIG, "SANDBOX_CPAY_WEBHOOK_URL is no URL, or too long");
     if (!str_empty(text)) {
         struct arena arena;
         struct json *obj;
@@ -317,16 +322,19 @@ static void held_cut_all(struct sandbox *s)
         http_abort(held_take(CONTAINER_OF(k, struct held, link)), STR_NULL);
 }
 
-static void called_back(void *ctx, int64_t n)
+static void called_back(void *ctx, const struct delivery *d)
 {
     struct sandbox *s = ctx;
-    struct booking *b = book_at(&s->book, n);
-    struct payback *p = payback_at(&s->paybacks, -n);
+    struct booking *b = book_at(&s->book, d->booking);
+    struct payback *p = payback_at(&s->paybacks, -d->booking);
     for (size_t i = 0; i < COUNT_OF(providers); i++) {
-        if (b != NULL && providers[i]->called_back != NULL &&
-            strcmp(providers[i]->name, b->provider) == 0)
+        if (strcmp(providers[i]->name, d->provider) != 0)
+            continue;
+        if (b != NULL && providers[i]->called_back != NULL)
             providers[i]->called_back(s->state[i], b);
-        if (p != NULL && providers[i]->told != NULL && strcmp(providers[i]->name, p->provider) == 0)
+        if (p != NULL && providers[i]->told != NULL)
             providers[i]->told(s->state[i], p);
+        if (d->tag != 0 && providers[i]->delivered != NULL)
+            providers[i]->delivered(s->state[i], d);
     }
 }

@@ -30,6 +30,9 @@ struct sandbox_options {
     const char *mpesa_initiator_name;
     const char *mpesa_initiator_password;
     const char *mpesa_certificate_out; /* file that gets the certificate of SecurityCredential */
+    const char *cpay_api_key;        /* "cpk_…:cps_…" */
+    const char *cpay_webhook_secret; /* "cpw_…" */
+    const char *cpay_webhook_url;
     bool access_log;
 };
 

@@ -24,6 +24,8 @@ struct sandbox_provider {
     void (*called_back)(void *state, struct booking *b);
     /* The same of a refund's result. */
     void (*told)(void *state, struct payback *p);
+    /* A parcel with a tag has been answered, or finally was not. */
+    void (*delivered)(void *state, const struct delivery *d);
 };
 
 enum { SANDBOX_MAX_PROVIDERS = 16 };

@@ -244,7 +244,9 @@ resolved as (
     from y
     where i.merchant_id = y.merchant_id and i.subject_id = y.subject_id and i.status <> 'resolved'
       and i.id = coalesce(y.item_id, i.id)
-      and (y.item_id is not null or i.kind in ('stuck', 'refund_manual'))
+      and (y.item_id is not null
+           or (i.kind in ('stuck', 'refund_manual')
+               and i.id not in (select z.item_id from y z where z.item_id is not null)))
       and coalesce(y.payment_id in (select id from moved), false)
 ),
 calls as (

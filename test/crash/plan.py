@@ -8,7 +8,7 @@ import json
 import random
 
 # Mean number of chunks between two faults of a connection, by kind of link.
-GAPS = {"client": 30, "provider": 30, "callback": 20, "postgres": 400, "redis": 30, "receiver": 30}
+GAPS = {"client": 30, "provider": 30, "callback": 20, "postgres": 200, "redis": 30, "receiver": 30}
 FAULTS = {
     "stall": 3, "stall_reply": 3,                # late
     "lost_request": 3, "half_request": 1,        # never arrived

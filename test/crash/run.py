@@ -170,7 +170,11 @@ class Run:
 
     def settle(self, steps):
         w = self.world
-        for step in steps:
+        for i, step in enumerate(steps):
+            if self.restless:  # the run has failed: the rest at once
+                w.set_clock(w.offset + sum(steps[i:]))
+                self.quiet()
+                return
             w.set_clock(w.offset + step)
             self.quiet()
 

@@ -142,6 +142,7 @@ class World:
         self.services("start")
         self.urls = dict(line.split("=", 1) for line in
                          (self.folder / "services.env").read_text().replace("'", "").splitlines())
+        self.no_late_flush()
         self.sockets = pathlib.Path(self.urls["REDIS_URL"].removeprefix("unix://")).parent
         self.set_clock(0)
 
@@ -152,6 +153,16 @@ class World:
                               capture_output=True, text=True, timeout=120)
         if done.returncode != 0:
             raise RuntimeError(f"services.sh {what}: {done.stderr[-2000:]}")
+
+    def no_late_flush(self):
+        """What was committed without being flushed shall be lost when the server stops, not saved a moment later."""
+        c = psycopg2.connect(self.urls["DATABASE_ADMIN_URL"])
+        c.autocommit = True
+        with c.cursor() as cursor:
+            cursor.execute("alter system set wal_writer_delay = '10s'")
+            cursor.execute("alter system set wal_writer_flush_after = '1GB'")
+            cursor.execute("select pg_reload_conf()")
+        c.close()
 
     def postgres_stop(self):
         """An immediate stop: as a crash of the server, but nothing of it stays behind."""

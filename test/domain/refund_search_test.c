@@ -375,6 +375,9 @@ static void check_effects(struct search *s, const struct node *before,
         assert_int_equal(out->exception, REFUND_EXCEPTION_REVOKED);
         break;
     }
+    if (ev->kind == REFUND_EVENT_REVOKE) /* people are told when what was counted is not */
+        assert_int_equal(out->exception == REFUND_EXCEPTION_REVOKED,
+                         is_sound(&before->r.attempts[ev->attempt - 1]));
     if (out->exception == REFUND_EXCEPTION_STUCK)
         assert_int_equal(count(r, is_open), 1);
     /* each time that money has gone out twice, somebody is told */

@@ -197,6 +197,7 @@ static void refund_arrives(void *ctx)
 struct err gw_refund_start(struct gw_client *client, const struct gw_account *a,
                            const struct gw_refund *in, gw_done_fn *done, void *ctx)
 {
+    process_border();
     bool unsent = sim_fault(FAULT_REFUND_UNSENT);
     if (unsent && sim_below(3) == 0)
         return ERR(OVERLOADED, "too many provider requests");
@@ -217,6 +218,7 @@ struct err gw_refund_start(struct gw_client *client, const struct gw_account *a,
         c->back = back_new(c->provider, in);
         event_at(soon_us, NULL, refund_arrives, c);
     }
+    process_border();
     return ERR_OK;
 }
 
@@ -257,5 +259,6 @@ struct err gw_refund_query_start(struct gw_client *client, const struct gw_accou
     struct call *c = call_new(client, a, GW_OP_REFUND_QUERY, done, ctx);
     str_copy_c(c->ref, sizeof c->ref, provider_ref);
     event_in(sim_between(US_PER_MS, US_PER_S), NULL, query_arrives, c);
+    process_border();
     return ERR_OK;
 }

@@ -23,7 +23,7 @@ static bool is(const struct mem_payment *p, enum payment_status s)
 bool check_has_open(struct uuid subject, const char *kind)
 {
     for (size_t i = 0; i < mem.n_exceptions; i++)
-        if (uuid_eq(mem.exceptions[i].subject, subject) && !mem.exceptions[i].resolved &&
+        if (uuid_eq(mem.exceptions[i].subject, subject) && !str_eq(mem.exceptions[i].status, STR("resolved")) &&
             str_eq(mem.exceptions[i].kind, str_c(kind)))
             return true;
     return false;
@@ -183,40 +183,56 @@ static int64_t booked(const struct mem_payment *p, const char *type)
     return sum;
 }
 
-/* What has gone back, what is the merchant's, and what is nobody's, all came in. */
-static void check_books(const struct mem_payment *p)
+/* What its transfers of a kind come to. */
+static int64_t moved(const struct mem_payment *p, const char *kind)
 {
-    int received = 0;
-    int64_t nobodys = 0;
+    int64_t sum = 0;
+    for (size_t i = 0; i < mem.n_transfers; i++)
+        if (uuid_eq(mem.transfers[i].payment, p->id) &&
+            str_eq(mem.transfers[i].kind, str_c(kind)))
+            sum += mem.transfers[i].amount;
+    return sum;
+}
+
+/* How much came in by the payment's own journal; -1 if it is there twice. */
+static int64_t received(const struct mem_payment *p)
+{
+    int64_t sum = 0;
+    int n = 0;
     for (size_t i = 0; i < mem.n_transfers; i++) {
         const struct mem_transfer *t = &mem.transfers[i];
         if (!uuid_eq(t->payment, p->id))
             continue;
         if (!str_eq(t->currency, p->currency))
             SAY(p, "%s", "a transfer in another currency");
-        if (str_eq(t->kind, STR("payment_unallocated"))) {
-            nobodys += t->amount;
-            if (!check_has_exception(p->id, "integrity_failure") &&
-                !check_has_exception(p->id, "double_success"))
-                SAY(p, "%s", "money is unallocated, and nobody is to look at it");
-        }
-        received += t->step == 1 && uuid_eq(t->journal, p->id);
+        n += uuid_eq(t->journal, p->id) && t->step == 1;
+        sum += uuid_eq(t->journal, p->id) ? t->amount : 0;
     }
-    if (received != (is_paid(p) ? 1 : 0))
-        SAY(p, "is in the books %d times", received);
-    if (booked(p, "fees_income") != -p->fee)
-        SAY(p, "the books have a fee of %lld", -(long long)booked(p, "fees_income"));
-    if (p->fee != (is_paid(p) && !p->late && p->fee_due <= p->received ? p->fee_due : 0))
-        SAY(p, "its fee is %lld of %lld", (long long)p->fee, (long long)p->fee_due);
-    if (p->received != (is_paid(p) ? mem_asked(p) : 0))
+    return n > 1 ? -1 : sum;
+}
+
+/* What has gone back, what is the merchant's, and what is nobody's, all came in. */
+static void check_books(const struct mem_payment *p)
+{
+    int64_t own = received(p), kept = moved(p, "unallocated_kept");
+    int64_t nobodys = moved(p, "payment_unallocated"), returned = moved(p, "unallocated_returned");
+    int64_t fee = is_paid(p) && own > 0 && !p->late && p->fee_due <= p->received ? p->fee_due : 0;
+    if (nobodys > 0 && !check_has_exception(p->id, "integrity_failure") &&
+        !check_has_exception(p->id, "double_success"))
+        SAY(p, "%s", "money is unallocated, and nobody is to look at it");
+    if (is_paid(p) ? own != mem_asked(p) && (own != 0 || kept < p->received) : own != 0)
+        SAY(p, "%lld came in", (long long)own);
+    if (p->received != (!is_paid(p) ? 0 : own > 0 ? own : p->received))
         SAY(p, "has received %lld", (long long)p->received);
+    if (p->fee != fee || booked(p, "fees_income") != -fee)
+        SAY(p, "its fee is %lld of %lld", (long long)p->fee, (long long)p->fee_due);
+    if (kept + returned > nobodys || booked(p, "unallocated") != kept + returned - nobodys)
+        SAY(p, "%s", "unallocated money has gone");
     int64_t back = check_refunds(p);
-    if (booked(p, "provider_receivable") != p->received + nobodys - back)
+    if (booked(p, "provider_receivable") != own + nobodys - returned - back)
         SAY(p, "the books say that the provider owes %lld",
             (long long)booked(p, "provider_receivable"));
-    if (booked(p, "unallocated") > -nobodys)
-        SAY(p, "%s", "unallocated money has gone");
-    if (booked(p, "merchant_pending") + booked(p, "fees_income") != p->refunded - p->received)
+    if (booked(p, "merchant_pending") != p->refunded + fee - own - kept)
         SAY(p, "the books say that the merchant has %lld",
             -(long long)booked(p, "merchant_pending"));
 }

@@ -105,7 +105,7 @@ static void check_refund(const struct mem_refund *r)
         excused |= broke_its_word(b);
         n_paid += d != NULL && d->paid;
     }
-    if (manual_paid(r) > 0 && (a == NULL || !a->tried_confirm))
+    if (manual_paid(r) > 0 && (a == NULL || !a->tried_confirm) && !operator_paid(r->id))
         SAY(r, "%s", "nobody has confirmed it");
     if (is(r, REFUND_COMPLETED) && n_paid == 0)
         SAY(r, "%s", "nothing has gone back");

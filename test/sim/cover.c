@@ -43,6 +43,20 @@ static void count_rows(struct step *s)
         s->a = NULL;
         take_payment(payment_row(s));
         break;
+    case PAYMENT_EVENT_REVERSED:
+    case PAYMENT_EVENT_RESOLVED_PAID:
+    case PAYMENT_EVENT_RESOLVED_UNPAID:
+    case PAYMENT_EVENT_MONEY_KEPT:
+    case PAYMENT_EVENT_MONEY_RETURNED:
+        s->a = payment_attempt(s->p, s->ev->attempt);
+        for (int i = 0; i < s->p->n_attempts && s->a == NULL; i++)
+            if (in(OPEN, (int)s->p->attempts[i].status))
+                s->a = &s->p->attempts[i];
+        if (payment_row(s) != NULL) {
+            take_payment(payment_row(s));
+            (void)(s->a != NULL && take_attempt(attempt_row(s)));
+        }
+        break;
     default:
         s->a = payment_attempt(s->p, s->ev->attempt);
         if (s->a != NULL && take_attempt(attempt_row(s)))
@@ -69,6 +83,8 @@ static const char *closed(const struct payment_row *row)
         return "no flow makes a second attempt";
     if (row->on == PAYMENT_EVENT_CANNOT_SEND && row->to == PAYMENT_STAY)
         return "said once, when the payment is created";
+    if (row->on == PAYMENT_EVENT_REVERSED)
+        return "no provider's word is taken for that";
     if (row->on == PAYMENT_EVENT_NEEDS_CUSTOMER && row->to == PAYMENT_STAY)
         return "said once, when the payment is created";
     if (row->posting == POSTING_UNALLOCATED && row->exception == EXCEPTION_DOUBLE_SUCCESS)
@@ -79,7 +95,23 @@ static const char *closed(const struct payment_row *row)
     return NULL;
 }
 
-bool cover_row(const struct cover_row *row, const char *const *words, int n, uint64_t least)
+static uint64_t n_good, n_bad, n_open_rows, n_taken_rows;
+
+void cover_note(const char *what, bool good)
+{
+    n_good += good;
+    n_bad += !good;
+    if (!good && what != NULL)
+        printf("MISSED: %s\n", what);
+}
+
+void cover_total(uint64_t *passed, uint64_t *failed)
+{
+    *passed = n_good;
+    *failed = n_bad;
+}
+
+void cover_row(const struct cover_row *row, const char *const *words, int n, uint64_t least)
 {
     bool few = row->why == NULL && row->taken < least;
     bool open_now = row->why != NULL && row->taken > 0;
@@ -87,19 +119,20 @@ bool cover_row(const struct cover_row *row, const char *const *words, int n, uin
     for (int i = 0; i < n; i++)
         if (in(row->from, i))
             width += printf("%s%s", width > 2 ? "|" : "", words[i]);
-    printf("%*s%-14s -> %-18s %10llu %s\n", width < 58 ? 58 - width : 1, "", row->on,
+    printf("%*s%-15s -> %-18s %10llu %s\n", width < 58 ? 58 - width : 1, "", row->on,
            row->to == n ? "(stays)" : words[row->to], (unsigned long long)row->taken,
            few                ? "TOO FEW"
            : open_now         ? "NOT CLOSED ANY MORE"
            : row->why != NULL ? row->why
                               : "");
-    return !few && !open_now;
+    cover_note(NULL, !few && !open_now);
+    n_open_rows += row->why == NULL;
+    n_taken_rows += row->why == NULL && row->taken > 0;
 }
 
-bool cover_print_payments(uint64_t least)
+static void print_payments(uint64_t least)
 {
     const char *words[PAYMENT_N_STATES], *attempt_words[ATTEMPT_N_STATES];
-    bool good = true;
     for (int i = 0; i < (int)PAYMENT_N_STATES; i++)
         words[i] = payment_status_word((enum payment_status)i);
     for (int i = 0; i < (int)ATTEMPT_N_STATES; i++)
@@ -109,20 +142,20 @@ bool cover_print_payments(uint64_t least)
         const struct payment_row *r = &payment_rows[i];
         struct cover_row row = {r->from, r->to, payment_event_word(r->on), closed(r),
                                 payments_taken[i]};
-        good &= cover_row(&row, words, PAYMENT_N_STATES, least);
+        cover_row(&row, words, PAYMENT_N_STATES, least);
     }
     printf("rows of the attempts' table:\n");
     for (size_t i = 0; i < COUNT_OF(attempt_rows); i++) {
         const struct attempt_row *r = &attempt_rows[i];
         struct cover_row row = {r->from, (int)r->to, payment_event_word(r->on), NULL,
                                 attempts_taken[i]};
-        good &= cover_row(&row, attempt_words, ATTEMPT_N_STATES, least);
+        cover_row(&row, attempt_words, ATTEMPT_N_STATES, least);
     }
-    return good;
 }
 
-bool cover_print(uint64_t least)
+void cover_print(uint64_t least)
 {
-    bool good = cover_print_payments(least);
-    return cover_print_refunds(least) && good;
+    print_payments(least);
+    cover_print_refunds(least);
+    cover_note("nine of ten rows", n_taken_rows * 10 >= n_open_rows * 9);
 }

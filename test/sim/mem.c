@@ -195,20 +195,6 @@ bool mem_is_timed(int64_t at)
     return at != 0 && at != TIME_NEVER;
 }
 
-struct err mem_exception_add(struct uuid subject, struct str kind)
-{
-    static const char *const kinds[] = {
-        "integrity_failure", "double_success", "double_refund", "stuck",          "sig_forged",
-        "receipt_taken",     "callback_dead",  "refund_manual", "refund_revoked", "refund_late"};
-    for (size_t i = 0; i < COUNT_OF(kinds); i++)
-        if (str_eq(kind, str_c(kinds[i]))) {
-            *ROW_NEW(mem.exceptions, mem.n_exceptions, MEM_EXCEPTIONS) =
-                (struct mem_exception){.subject = subject, .kind = str_c(kinds[i])};
-            return ERR_OK;
-        }
-    return mem_refuse("exception_item.kind");
-}
-
 /* ---- answers ---- */
 
 const struct mem_column mem_stage_columns[MEM_STAGE_COLUMNS] = {
@@ -406,7 +392,14 @@ static struct err callback_close(const struct value *v)
         in->state = world_dup(v[4].u.str);
         in->reason = world_dup(v[5].u.str);
         if (!uuid_is_nil(v[7].u.uuid))
-            TRY(mem_exception_add(v[10].u.uuid, v[8].u.str));
+            TRY(mem_exception_add(&(struct exception_row){
+                .id = v[7].u.uuid,
+                .subject_id = v[10].u.uuid,
+                .kind = v[8].u.str,
+                .mode = v[9].u.str,
+                .detail = v[5].u.str,
+                .at = v[6].u.i64,
+            }));
     }
     mem_job_delete(mem_job(STR("inbound"), v[1].u.uuid, (int32_t)v[3].u.i64));
     return ERR_OK;
@@ -483,6 +476,9 @@ struct err mem_exec(enum query query, const struct value *params)
         return ERR_OK;
     case Q_idempotency_answer:
         idempotency_answer(params);
+        return ERR_OK;
+    case Q_exception_move:
+        mem_move_exception(params);
         return ERR_OK;
     case Q_upkeep:
         idempotency_turn((int32_t)params[1].u.i64);

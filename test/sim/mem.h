@@ -126,9 +126,12 @@ struct mem_transfer {
 };
 
 struct mem_exception {
-    struct uuid subject;
-    struct str kind;
-    bool resolved;
+    struct uuid id, subject;
+    struct str mode, kind, detail, status, resolution, evidence, receipt, proposed_by, resolved_by,
+        currency;
+    int16_t attempt;
+    int32_t version;
+    int64_t amount, created_at, updated_at;
 };
 
 struct mem_schedule {
@@ -155,6 +158,7 @@ struct mem {
         n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts, n_refunds, n_schedules;
     int64_t next_job_us; /* of all jobs; TIME_NEVER */
     bool next_job_known;
+    bool exception_moved; /* by the last exception_move.sql */
     struct mem_endpoint endpoints[MEM_ENDPOINTS];
     struct mem_schedule schedules[MEM_SCHEDULES];
     struct mem_account accounts[MEM_ACCOUNTS];
@@ -218,6 +222,9 @@ void rows_clear(struct rows *r, size_t n);
 /* `base` NULL: no such row. `n` rows are copied, one if stride is 0. */
 void rows_part(struct rows *r, const struct mem_column *columns, size_t n_columns, const void *base,
                size_t size, size_t n);
+/* exception_get.sql, exception_move.sql */
+void mem_read_exception(const struct value *params, struct rows *out);
+void mem_move_exception(const struct value *params);
 /* refund_get.sql, refund_first.sql */
 void mem_read_refund(const struct value *params, struct rows *out);
 void mem_read_refund_first(const struct value *params, struct rows *out);

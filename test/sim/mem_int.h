@@ -21,7 +21,10 @@ void mem_job_upsert(struct str kind, struct uuid subject, int32_t n, int16_t buc
 /* A constraint of the schema is broken. */
 struct err mem_refuse(const char *constraint);
 /* Somebody is to look at it. */
-struct err mem_exception_add(struct uuid subject, struct str kind);
+struct err mem_exception_add(const struct exception_row *row);
+/* Whether the item that a move ends is one that two people agree on. */
+bool mem_resolvable(const struct resolution_row *y);
+void mem_resolve(const struct resolution_row *y);
 /* Not NULL as a timestamptz. */
 bool mem_is_timed(int64_t at);
 /* Somebody is to be notified. */

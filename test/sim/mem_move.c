@@ -371,19 +371,6 @@ static void inbound_update(const struct payment_update_row *row)
     mem_job_delete(mem_job(STR("inbound"), row->inbound_subject, row->inbound_n));
 }
 
-/* Nobody has to look any more: the outcome is known. */
-static struct err resolution_store(const struct resolution_row *y)
-{
-    if (!uuid_is_nil(y->item_id))
-        return mem_refuse("no operator is simulated who ends one item");
-    for (size_t i = 0; i < mem.n_exceptions; i++) {
-        struct mem_exception *x = &mem.exceptions[i];
-        bool waits = str_eq(x->kind, STR("stuck")) || str_eq(x->kind, STR("refund_manual"));
-        x->resolved |= waits && uuid_eq(x->subject, y->subject_id);
-    }
-    return ERR_OK;
-}
-
 static struct err move_write(struct mem_payment *p, const struct move_unit *u)
 {
     const struct payment_update_row *row = &u->row;
@@ -401,15 +388,23 @@ static struct err move_write(struct mem_payment *p, const struct move_unit *u)
     for (size_t i = 0; i < u->n_transfers; i++)
         TRY(transfer_store(&u->transfers[i]));
     for (size_t i = 0; i < u->n_exceptions; i++)
-        TRY(mem_exception_add(u->exceptions[i].subject_id, u->exceptions[i].kind));
+        TRY(mem_exception_add(&u->exceptions[i]));
     for (size_t i = 0; i < u->n_resolutions; i++)
-        TRY(resolution_store(&u->resolutions[i]));
+        mem_resolve(&u->resolutions[i]);
     TRY(mem_refund_write(u));
     p->n_calls += (int)u->n_calls;
     answer_store(row);
     payment_update(p, row);
     inbound_update(row);
     return ERR_OK;
+}
+
+static bool resolvable(const struct move_unit *u)
+{
+    for (size_t i = 0; i < u->n_resolutions; i++)
+        if (!mem_resolvable(&u->resolutions[i]))
+            return false;
+    return true;
 }
 
 struct err mem_move_commit(struct unit *unit)
@@ -422,7 +417,8 @@ struct err mem_move_commit(struct unit *unit)
         a.stage = MOVE_KEY_KNOWN;
     } else if (!claimed(row)) {
         a.stage = MOVE_RECEIPT_TAKEN;
-    } else if (p == NULL || p->revision != row->revision) {
+    } else if (p == NULL || p->revision != row->revision ||
+               !resolvable(u)) {
         a.stage = MOVE_LOST_RACE;
     } else {
         a.fanout = mem_heard(p->mode, p->callback_url);

@@ -319,6 +319,13 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_fee_schedule_get:
         read_schedule(out);
         break;
+    case Q_exception_get:
+        mem_read_exception(params, out);
+        break;
+    case Q_exception_move: /* only whether there is a row is asked */
+        if (mem.exception_moved)
+            mem_read_exception(params, out);
+        break;
     case Q_job_due:
         read_jobs(params, out);
         break;

@@ -56,7 +56,8 @@ struct prompt {
     int64_t arrived_us;
     int n_decisions;
     struct decision decisions[2];
-    bool vanished;       /* dropped without an end; the provider no longer knows it */
+    bool vanished;       /* dropped without an end; the provider no longer knows it … */
+    int64_t vanishes_us; /* … from now on */
     int64_t answered_us; /* its reference was handed to a process; 0 never */
     struct process *answered_to;
     bool told_paid;       /* a query's "paid" was handed to a process … */
@@ -160,6 +161,12 @@ struct refund_ask {
 void refunder_begin(void);
 void refunder_process_died(struct process *p);
 struct refund_ask *refund_asks(void);
+
+/* ---- operators: operator_sim.c ---- */
+
+void operators_begin(void);
+/* One of them says that the refund has gone back. */
+bool operator_paid(struct uuid refund);
 
 /* ---- the checker: check.c; at the world's end ---- */
 

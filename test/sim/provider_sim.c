@@ -216,6 +216,9 @@ static void prompt_decide(struct prompt *p)
             sim_below(2) == 0 ? sim_between(0, 20 * US_PER_MIN) : sim_between(0, 20 * US_PER_HOUR);
     if (sim_fault(FAULT_NEVER_DECIDED)) {
         p->vanished = sim_below(3) > 0;
+        p->vanishes_us = w.now_us + (sim_below(4) > 0 ? 20 * US_PER_S
+                                                       : sim_between(9 * US_PER_MIN,
+                                                                     14 * US_PER_MIN));
         return;
     }
     decision_add(p, at_us, sim_below(3) > 0);
@@ -325,6 +328,8 @@ struct call *call_new(struct gw_client *client, const struct gw_account *a, enum
 {
     struct call *c = world_alloc(sizeof *c);
     totals.provider_calls++;
+    if (client->process->frozen_until_us <= w.now_us && sim_fault(FAULT_FROZEN_CALL))
+        process_freeze(client->process);
     c->process = client->process;
     c->provider = provider_of(a);
     c->started_us = w.now_us;
@@ -340,6 +345,7 @@ struct call *call_new(struct gw_client *client, const struct gw_account *a, enum
 struct err gw_charge_start(struct gw_client *client, const struct gw_account *a,
                            const struct gw_charge *in, gw_done_fn *done, void *ctx)
 {
+    process_border();
     bool unsent = sim_fault(FAULT_CHARGE_UNSENT);
     if (unsent && sim_below(3) == 0)
         return ERR(OVERLOADED, "too many provider requests");
@@ -360,6 +366,7 @@ struct err gw_charge_start(struct gw_client *client, const struct gw_account *a,
         c->prompt = prompt_new(c->provider, in);
         event_at(soon_us, NULL, charge_arrives, c);
     }
+    process_border();
     return ERR_OK;
 }
 
@@ -375,7 +382,7 @@ static struct gw_result query_answer(struct call *c)
     r.provider_ref = str_c(p->ref);
     const struct decision *d = prompt_decided(p, w.now_us);
     bool typing = w.now_us < p->arrived_us + gateways[p->provider]->prompt_window_us - US_PER_MIN;
-    if (d == NULL && p->vanished && w.now_us > p->arrived_us + 20 * US_PER_S) {
+    if (d == NULL && p->vanished && w.now_us > p->vanishes_us) {
         return r;
     } else if (d == NULL && typing && sim_fault(FAULT_QUERY_EARLY)) {
         r.verdict = GW_FAILED;
@@ -418,5 +425,6 @@ struct err gw_query_start(struct gw_client *client, const struct gw_account *a,
     struct call *c = call_new(client, a, GW_OP_QUERY, done, ctx);
     str_copy_c(c->ref, sizeof c->ref, provider_ref);
     event_in(sim_between(US_PER_MS, US_PER_S), NULL, query_arrives, c);
+    process_border();
     return ERR_OK;
 }

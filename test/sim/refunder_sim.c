@@ -27,6 +27,7 @@ struct word {
     struct process *process;
     enum refund_event_kind kind;
     bool same_person;
+    int attempt; /* that a confirmation names; 0: none */
     int tries;
 };
 
@@ -281,7 +282,7 @@ static void word_start(void *ctx)
         .merchant = mem.merchant,
         .refund = x->ask->refund,
         .live_only = true,
-        .event = {.kind = x->kind},
+        .event = {.kind = x->kind, .attempt = x->attempt},
         .actor = x->same_person ? STR("api_key:sim") : STR("api_key:boss"),
     };
     refund_move_start(&x->process->flow, &rq, word_done, x);
@@ -318,6 +319,8 @@ static void word_at(struct refund_ask *a, int64_t at_us, enum refund_event_kind 
 {
     struct word *x = world_alloc(sizeof *x);
     *x = (struct word){.ask = a, .kind = kind};
+    if (kind == REFUND_EVENT_CONFIRM && sim_below(2) == 0)
+        x->attempt = 1 + (int)sim_below(3);
     x->same_person = kind == REFUND_EVENT_APPROVE && sim_below(4) == 0;
     event_at(at_us, NULL, word_go, x);
 }
@@ -345,7 +348,7 @@ static void words_plan(struct refund_ask *a, int64_t at_us)
     if (sim_below(8) == 0)
         for (uint32_t n = 1 + sim_below(2); n > 0; n--)
             word_at(a, at_us + some_time(), REFUND_EVENT_CANCEL);
-    for (uint32_t n = sim_below(3); n > 0; n--)
+    for (uint32_t n = w.theme == 0 ? 2 + sim_below(4) : sim_below(3); n > 0; n--)
         word_at(a, at_us + US_PER_MIN + some_time(), REFUND_EVENT_CONFIRM);
 }
 
@@ -374,7 +377,7 @@ void refunder_begin(void)
     refunder.askings = NULL;
     uint32_t number = 0;
     for (struct order *o = client_orders(); o != NULL; o = o->next) {
-        if (sim_below(5) < 2 || o->key.p == NULL || o->rewritten || o->late)
+        if (sim_below(5) < (w.theme <= 1 ? 1 : 2) || o->key.p == NULL || o->rewritten || o->late)
             continue; /* who has no key may not know of the payment */
         int64_t at_us = sim_below(3) == 0 ? sim_between(0, 12 * US_PER_HOUR)
                                           : sim_between(US_PER_S, 20 * US_PER_MIN);

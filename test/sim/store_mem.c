@@ -95,6 +95,7 @@ static bool is_behind(const struct store *s, size_t at)
 
 void store_write(struct store *s, struct unit *u)
 {
+    process_border();
     u->err = ERR_OK;
     u->tries = 0;
     u->doubt = false;
@@ -105,6 +106,7 @@ void store_write(struct store *s, struct unit *u)
     s->flights[s->n++] = f;
     if (!is_behind(s, s->n - 1))
         flight_start(f);
+    process_border();
 }
 
 static void flight_start(struct flight *f)
@@ -235,6 +237,7 @@ static void ask_run(void *ctx)
 static void ask(struct store *s, enum query query, const struct value *params, size_t n,
                 bool writes, store_rows_fn *done, void *ctx)
 {
+    process_border();
     heap_owner(0);
     struct asking *a = sim_malloc(sizeof *a);
     heap_owner(s->process->n);
@@ -258,6 +261,7 @@ static void ask(struct store *s, enum query query, const struct value *params, s
         us = sim_between(US_PER_MS, 5 * US_PER_S);
     }
     event_in(us, NULL, ask_run, a);
+    process_border();
 }
 
 void store_read(struct store *s, enum query query, const struct value *params, size_t n_params,

@@ -156,6 +156,15 @@ static void process_die(struct process *p)
     event_in(down_us, NULL, process_start, &replica_numbers[p->replica]);
 }
 
+void process_freeze(struct process *p)
+{
+    int64_t us = sim_below(2) == 0 ? sim_between(US_PER_S, 2 * US_PER_MIN)
+                                   : sim_between(US_PER_MIN, 20 * US_PER_MIN);
+    sim_say("%d stands still for %.1f s", p->replica, (double)us / 1e6);
+    p->frozen_until_us = w.now_us + us;
+    p->frozen_us += us;
+}
+
 /* Its machine is paused, or moved: time goes on without it. */
 bool process_frozen(struct process *p)
 {
@@ -163,11 +172,7 @@ bool process_frozen(struct process *p)
         return true;
     if (!sim_fault(FAULT_FROZEN))
         return false;
-    int64_t us = sim_below(2) == 0 ? sim_between(US_PER_S, 2 * US_PER_MIN)
-                                   : sim_between(US_PER_MIN, 20 * US_PER_MIN);
-    sim_say("%d stands still for %.1f s", p->replica, (double)us / 1e6);
-    p->frozen_until_us = w.now_us + us;
-    p->frozen_us += us;
+    process_freeze(p);
     return true;
 }
 
@@ -211,11 +216,18 @@ void crash_point(enum crash_point point)
     }
 }
 
+void process_border(void)
+{
+    if (w.current != NULL && sim_fault(FAULT_CRASH_BORDER))
+        longjmp(w.die, 1);
+}
+
 static void settings_fill(struct flow_settings *s)
 {
     *s = (struct flow_settings){
         .public_url = STR("https://pay.example"),
         .idempotency_retention_us = US_PER_DAY,
+        .payment_expiry_us = w.expiry_us,
     };
     payment_rules_default(&s->rules);
     delivery_rules_default(&s->delivery);
@@ -291,6 +303,51 @@ struct process *process_any(void)
 
 /* ---- a world ---- */
 
+enum { N_THEMES = 4 };
+
+/* Some worlds are about one trouble, so that what is rare elsewhere happens often enough. */
+static void theme_choose(void)
+{
+    static const struct {
+        uint32_t theme;
+        enum fault fault;
+        uint16_t chance;
+    } themes[] = {
+        /* refunds whose provider breaks its word */
+        {0, FAULT_REFUND_FAILED, 650},
+        {0, FAULT_REFUND_PAID_LATE, 800},
+        {0, FAULT_REFUND_AMOUNT_WRONG, 350},
+        {0, FAULT_DECIDED_LATE, 250},
+        {0, FAULT_CALLBACK_LOST, 30},
+        {0, FAULT_CALLBACK_FOREIGN, 0},
+        {0, FAULT_CALLBACK_LATE, 100},
+        {0, FAULT_CRASH_STEP, 0},
+        {0, FAULT_NEVER_DECIDED, 0},
+        /* replicas that stand still while a provider answers */
+        {1, FAULT_FROZEN_CALL, 250},
+        {1, FAULT_REFUND_REFUSED, 600},
+        {1, FAULT_CHARGE_REFUSED, 100},
+        {1, FAULT_CRASH_STEP, 0},
+        {1, FAULT_FROZEN, 0},
+        /* providers that forget a request shortly before it expires */
+        {2, FAULT_NEVER_DECIDED, 600},
+        {2, FAULT_QUERY_LATE, 600},
+        {2, FAULT_QUERY_FAILED, 30},
+        /* customers who pay another amount after all */
+        {3, FAULT_PAID_LATE, 700},
+        {3, FAULT_AMOUNT_WRONG, 400},
+        {3, FAULT_CALLBACK_LOST, 30},
+    };
+    static const uint32_t of_16[16] = {0, 0, 0, 1, 2, 2, 3}; /* the rest: none */
+    uint32_t n = sim_below(16), theme = n < 7 ? of_16[n] : N_THEMES;
+    for (size_t i = 0; i < COUNT_OF(themes); i++)
+        if (themes[i].theme == theme)
+            w.chance[themes[i].fault] = themes[i].chance;
+    w.theme = theme;
+    if (theme == 2)
+        w.expiry_us = sim_between(US_PER_MIN, 4 * US_PER_MIN);
+}
+
 /* How much of each fault a world has: many have few kinds, some have all. */
 static void faults_choose(void)
 {
@@ -305,6 +362,7 @@ static void faults_choose(void)
         uint32_t chance = base[i] * strength / 3;
         w.chance[i] = (uint16_t)(chance > 700 ? 700 : chance);
     }
+    theme_choose();
     int64_t calm_us = sim_between(2 * US_PER_MIN, 25 * US_PER_MIN);
     if (sim_below(4) == 0)
         calm_us = sim_between(10 * US_PER_MIN, 8 * US_PER_HOUR);
@@ -337,6 +395,7 @@ void world_begin(uint64_t seed, uint64_t index)
         process_start(&replica_numbers[i]);
     client_begin();
     refunder_begin();
+    operators_begin();
 }
 
 /* What comes next: an event, an alarm of a process, or jobs that are due. Between these nothing

@@ -17,6 +17,7 @@
 #define FAULTS(X)                                                        \
     X(CRASH_STEP, "crash between two steps", 6)                          \
     X(CRASH_POINT, "crash at a named point", 30)                         \
+    X(CRASH_BORDER, "crash on the way to database or provider", 4)       \
     X(UNIT_REFUSED, "unit refused, nothing written", 50)                 \
     X(UNIT_DOUBT, "commit not answered, run again", 80)                  \
     X(UNIT_AMBIGUOUS, "commit never answered", 40)                       \
@@ -27,6 +28,7 @@
     X(EXEC_AMBIGUOUS, "statement not answered", 30)                      \
     X(OUTAGE, "database away for a while", 3)                            \
     X(FROZEN, "a replica stands still for minutes", 2)                   \
+    X(FROZEN_CALL, "it stands still while a provider is asked", 5)       \
     X(CLOCK_JUMP, "clock of a replica jumps", 30)                        \
     X(CHARGE_UNSENT, "charge: no connection", 50)                        \
     X(CHARGE_REFUSED, "charge: refused", 80)                             \
@@ -111,6 +113,8 @@ struct world {
     int64_t outage_until_us, longest_outage_us;
     bool clock_jumped;
     uint16_t chance[N_FAULTS]; /* in 1024 */
+    uint32_t theme;
+    int64_t expiry_us; /* of payments; 0: the gateways' own */
     uint32_t n_faults;
     uint64_t hash;
     uint64_t seq;
@@ -164,6 +168,11 @@ bool process_run(struct process *p, loop_fn *fn, void *ctx);
 /* The same, of one that does not stand still now. */
 bool process_run_now(struct process *p, loop_fn *fn, void *ctx);
 bool process_frozen(struct process *p);
+/* It stands still from now on, for minutes. */
+void process_freeze(struct process *p);
+/* At the border to the database or a provider, before and after something has left: the process
+ * that runs may die here. */
+void process_border(void);
 /* One that is up, NULL if none is. */
 struct process *process_any(void);
 

@@ -1,9 +1,13 @@
-"""Refunds of payments without a receipt: nothing can be reversed, so the money is paid out."""
+"""Refunds of payments without a receipt: nothing can be reversed, so the money is paid out. And what
+results of refunds are believed."""
 
+import http.server
+import json
+import threading
 import time
 
 import pytest
-from helpers import phone, stk
+from helpers import phone, stk, wait_until
 from test_refunds import ADVANCES, back, books_agree, exceptions, refund, show
 
 # ending → (where it ends, state of its payout, what moved at the provider, exceptions)
@@ -84,3 +88,118 @@ def test_outcome(told, ending):
 def test_the_books(told, stack):
     launcher, _ = told
     books_agree(stack, launcher.database)
+
+
+# ---- results from somebody who is not to be trusted ----
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    """Takes every request, calls nobody back by itself, and keeps what it was asked."""
+
+    asked = []
+
+    def answer(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer({"access_token": "t", "expires_in": "3599"})
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(body)
+        n = len(self.asked)
+        self.answer({"CheckoutRequestID": body.get("CheckoutRequestID", f"ws_CO_{n}"), "ResponseCode": "0",
+                     "ResultCode": "0", "ConversationID": f"AG_{n}",
+                     "OriginatorConversationID": body.get("OriginatorConversationID", f"8821-{n}-1")})
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def provider():
+    Provider.asked = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/mpesa"
+    server.shutdown()
+    server.server_close()
+
+
+def post(replica, url, body):
+    assert url.startswith(replica.url)
+    return replica.request("POST", url[len(replica.url):], json.dumps(body), {"Content-Type": "application/json"}).status
+
+
+def asked_for(command):
+    return [(n, b) for n, b in enumerate(Provider.asked, 1) if b.get("CommandID") == command]
+
+
+def reversal_under_way(replica, shop):
+    """A paid payment, and its refund as far as the provider has been asked."""
+    p = shop.pay(stk(amount="300.00"))
+    push = Provider.asked[-1]
+    assert post(replica, push["CallBackURL"], {"Body": {"stkCallback": {
+        "CheckoutRequestID": p["provider_transaction_id"], "ResultCode": 0, "ResultDesc": "ok",
+        "CallbackMetadata": {"Item": [{"Name": "Amount", "Value": 300}, {"Name": "MpesaReceiptNumber", "Value": "TCE9K41XQ7"},
+                                      {"Name": "PhoneNumber", "Value": push["PhoneNumber"]}]}}}}) == 200
+    shop.wait_status(p["id"], "completed")
+    made = refund(shop, p["id"], "100.00")
+    wait_until(lambda: any(a["status"] == "submitted" for a in show(shop, made["id"])["attempts"]), 10, "taken")
+    ((n, body),) = asked_for("TransactionReversal")
+    return made["id"], f"8821-{n}-1", body
+
+
+def result(originator, code, transaction="SKE0000000", desc="words"):
+    return {"Result": {"ResultType": 0, "ResultCode": code, "ResultDesc": desc, "OriginatorConversationID": originator,
+                       "ConversationID": "AG_x", "TransactionID": transaction}}
+
+
+def events_of(replicas):
+    return {(r["kind"], r["reason"]) for r in replicas.database.rows(
+        "select kind, reason from reli.provider_event where state in ('processed', 'ignored') and "
+        "get_byte(uuid_send(payment_id), 15) & 32 <> 0")}
+
+
+def test_where_a_result_comes_says_what_it_is(replicas, provider):
+    replica = replicas.one(MPESA_BASE_URL=provider)
+    shop = replicas.shop(replica)
+    made, originator, body = reversal_under_way(replica, shop)
+    url = body["ResultURL"]
+    assert body["QueueTimeOutURL"] == url + ".timeout"
+    for bad in (".Timeout", ".a1", ".a-b", "." + "a" * 17, ".a.b", "timeout"):
+        assert post(replica, url + bad, result(originator, 1)) in (401, 404), bad
+    # The same failing code: a queue timeout, a question that failed, another request's, and the refund's own.
+    assert post(replica, url + ".timeout", result(originator, 21)) == 200
+    assert post(replica, url + ".status", result(originator, 21)) == 200
+    assert post(replica, url, result("8821-9999-1", 21)) == 200
+    wait_until(lambda: len(events_of(replicas)) >= 3 or None, 10, "heard")
+    got = show(shop, made)
+    assert [(a["rail"], a["status"]) for a in got["attempts"]] == [("reversal", "submitted")]
+    assert {k for k, _ in events_of(replicas)} == {"", "timeout", "status"}
+    assert post(replica, url, result(originator, 21)) == 200
+    wait_until(lambda: len(show(shop, made)["attempts"]) == 2, 10, "the next rail")
+    ((_, paid_out),) = asked_for("BusinessPayment")
+    done = result(paid_out["OriginatorConversationID"], 0, "TCE5P90LMN")
+    assert post(replica, paid_out["ResultURL"], done) == 200
+    wait_until(lambda: show(shop, made)["status"] == "completed", 10, "completed")
+    assert show(shop, made)["provider_receipt"] == "TCE5P90LMN"
+
+
+def test_a_failure_from_a_strange_address_opens_no_rail(replicas, provider):
+    replica = replicas.one(MPESA_BASE_URL=provider, MPESA_CALLBACK_CIDRS="192.0.2.0/24")
+    shop = replicas.shop(replica)
+    made, originator, body = reversal_under_way(replica, shop)
+    assert post(replica, body["ResultURL"], result(originator, 21)) == 200
+    assert post(replica, body["ResultURL"], result(originator, 0, "TCE5P90LMN")) == 200
+    wait_until(lambda: ("", "address") in events_of(replicas), 10, "heard")
+    replicas.settle()
+    got = show(shop, made)
+    assert (got["status"], [(a["rail"], a["status"]) for a in got["attempts"]]) == (
+        "processing", [("reversal", "submitted")])
+    assert asked_for("BusinessPayment") == []

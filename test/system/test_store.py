@@ -1,6 +1,7 @@
 """PostgreSQL and Redis go away, come back, and lose connections: slower, never wrong."""
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import signal
@@ -105,6 +106,28 @@ def create_until_there(shop, key, body, results):
     raise AssertionError("no answer in a minute")
 
 
+@contextlib.contextmanager
+def cutting(own, results, every):
+    """Cuts all connections of the service in the middle of its work, once for every so many results."""
+    stop, cut = threading.Event(), []
+
+    def cutter():
+        last = 0
+        while not stop.wait(0.005):
+            if len(results) >= last + every:
+                last = len(results)
+                cut.append(len(own.services.admin("""select pg_terminate_backend(pid) from pg_stat_activity
+                                                     where usename = 'reli_service'""")))
+
+    thread = threading.Thread(target=cutter)
+    thread.start()
+    try:
+        yield cut
+    finally:
+        stop.set()
+        thread.join()
+
+
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_postgresql_goes_and_comes_back(own, shop, how):
     before = shop.pay(reference=f"BEFORE-{how}")
@@ -151,25 +174,12 @@ def test_killed_under_load(own, shop):
 
 def test_backends_are_terminated_all_the_time(own, shop):
     """500 payments while every connection is cut again and again: none lost, none doubled."""
-    results, keys, stop = {}, [new_key() for _ in range(500)], threading.Event()
-    cut = []
-
-    def cutter():
-        while not stop.wait(0.05):
-            rows = own.services.admin("""select pg_terminate_backend(pid) from pg_stat_activity
-                                         where usename = 'reli_service'""")
-            cut.append(len(rows))
-
-    thread = threading.Thread(target=cutter)
-    thread.start()
-    try:
+    results, keys = {}, [new_key() for _ in range(500)]
+    with cutting(own, results, 25) as cut:
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             for w in [pool.submit(create_until_there, shop, k, cash(), results) for k in keys]:
                 w.result()
-    finally:
-        stop.set()
-        thread.join()
-    assert sum(cut) >= 3, "the test cut nothing"
+    assert len(cut) >= 10 and sum(cut) >= 20, cut
     rows = own.database.rows("select id, version from reli.payment where merchant_id = %s", shop.merchant)
     assert {r["id"] for r in rows} == set(results.values()) and len(rows) == 500
     assert own.database.value("""select count(*) from reli.event e join reli.payment p
@@ -182,24 +192,13 @@ def test_backends_are_terminated_all_the_time(own, shop):
 def test_pushes_while_backends_are_terminated(own, shop, sandbox):
     """The provider is asked once for each, whatever becomes of the commits."""
     sandbox.chaos(delay_ms=0)
-    results, stop = {}, threading.Event()
-    work = {new_key(): stk(phone=phone()) for _ in range(40)}
-
-    def cutter():
-        while not stop.wait(0.05):
-            own.services.admin("""select pg_terminate_backend(pid) from pg_stat_activity
-                                  where usename = 'reli_service'""")
-
-    thread = threading.Thread(target=cutter)
-    thread.start()
-    try:
+    results, work = {}, {new_key(): stk(phone=phone()) for _ in range(40)}
+    with cutting(own, results, 4) as cut:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             done = [pool.submit(create_until_there, shop, k, b, results) for k, b in work.items()]
             for w in done:
                 w.result()
-    finally:
-        stop.set()
-        thread.join()
+    assert len(cut) >= 5, cut
     pushes = sandbox.calls(op="push")
     assert len({c["phone"] for c in pushes}) == len(pushes), "somebody was asked twice"
     assert len(set(results.values())) == 40
@@ -217,7 +216,6 @@ def test_postgresql_is_frozen(own, shop):
         began = time.monotonic()
         r = shop.get(V1 + "/payments", timeout=40)
         is_unavailable(r)
-        print(time.monotonic() - began)
         assert time.monotonic() - began < 30
     finally:
         for pid in pids:
@@ -227,6 +225,28 @@ def test_postgresql_is_frozen(own, shop):
                 pass
     wait_until(lambda: shop.get("/readyz").status == 200, 20, "/readyz is 200 again")
     shop.pay()
+
+
+def test_stopping_while_a_read_hangs(own, stack):
+    """The hub's question for a watcher's events is still out when everything is taken down."""
+    replica = stack.serve(own.database, REDIS_URL=None, RELI_DRAIN_TIMEOUT="1s").ready()
+    shop = stack.shop(replica)
+    w = test_websocket.watch(shop, shop.pay()["id"])
+    w.frame()
+    lock = psycopg2.connect(own.services.url("postgres", "reli"))
+    try:
+        lock.cursor().execute("lock table reli.event in access exclusive mode")
+        waiting = """select count(*) from pg_stat_activity where usename = 'reli_service'
+                     and wait_event_type = 'Lock' and query like '%reli.event%'"""
+        wait_until(lambda: own.services.admin(waiting)[0][0] > 0, 10, "the question waits for the lock")
+        replica.term()
+        wait_until(lambda: replica.get("/readyz").status == 503, 2, "it is stopping")
+        replica.term()
+        assert replica.wait(10) == 0, replica.tail()
+    finally:
+        lock.close()
+        w.ws.shutdown()
+    stack.check_end(replica)
 
 
 def test_started_before_postgresql(own, stack):
