@@ -211,7 +211,6 @@ static struct err open_http(struct app *a)
     a->api = (struct api){
         .flow = &a->flow,
         .hub = a->hub,
-        .callback_cidrs = c->callback_cidrs,
         .metrics_cidrs = c->metrics_cidrs,
         .cors_origins = c->cors_origins,
         .maintenance = c->maintenance,

@@ -194,7 +194,7 @@ static void read_account(struct conf *c, const struct gateway *g)
     a->base_url = base != NULL ? str_c(base) : STR("");
     if (str_ends(a->base_url, STR("/")))
         a->base_url.n--;
-    read_cidrs(c, setting_env(c, g, "callback_cidrs"), "", &c->callback_cidrs);
+    read_cidrs(c, setting_env(c, g, "callback_cidrs"), "", &a->callback_cidrs);
     a->rate_per_s = read_int(c, setting_env(c, g, "rate_per_s"), 0, 0, 100000);
     /* an incomplete account is kept until conf_free wipes it, but not used */
     if (n_set > 0)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/address.h"
 #include "core/base/arena.h"
 #include "core/base/err.h"
 #include "core/base/money.h"
@@ -34,6 +35,7 @@ struct gw_account {
     struct str base_url; /* without a trailing slash */
     struct secret settings[GW_MAX_SETTINGS];
     int64_t timeout_us;
+    struct cidr_list callback_cidrs; /* where its callbacks come from; empty: anywhere */
     int rate_per_s; /* requests a second that the provider takes from this account; 0 no limit */
 };
 /* The value of a setting, STR_NULL if unset. */
@@ -46,7 +48,7 @@ struct gw_charge {
     struct str phone;    /* E.164, "" if none */
     struct str email;    /* "" if none */
     struct str pay_code; /* what people see and type: 12 letters and digits */
-    struct str our_id;   /* of the attempt: 64 lower-case hex digits, unique for ever */
+    struct str our_id;   /* of the attempt, unique for ever: up to 64 letters, digits and - */
     struct str description;
     struct str return_url;   /* where the customer's browser goes back to, "" if none */
     struct str callback_url; /* carries the attempt's token */
@@ -193,6 +195,10 @@ struct gateway {
     /* Masks secrets and personal data in a body before it is stored; NULL stores it as it is. */
     void (*redact)(struct str body, struct buf *out);
 };
+
+/* Whether the customer has to act elsewhere before anything goes on: the payment waits for him. A
+ * prompt on his phone is under way by itself. */
+bool gw_asks(const struct gw_result *r);
 
 /* All gateways, NULL at the end. */
 extern const struct gateway *const gateways[];

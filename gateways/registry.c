@@ -1,9 +1,9 @@
 /* The list of gateways: the one place to name a new one. */
 #include "gateways/gateway.h"
 
-extern const struct gateway gateway_cash, gateway_mpesa;
+extern const struct gateway gateway_cash, gateway_cpay, gateway_mpesa;
 
-const struct gateway *const gateways[] = {&gateway_mpesa, &gateway_cash, NULL};
+const struct gateway *const gateways[] = {&gateway_mpesa, &gateway_cpay, &gateway_cash, NULL};
 
 const struct gateway *gateway_find(struct str name)
 {
@@ -39,4 +39,10 @@ struct str gw_setting(const struct gw_account *account, const char *name)
         if (strcmp(g->settings[i].name, name) == 0)
             return account->settings[i].n > 0 ? secret_view(&account->settings[i]) : STR_NULL;
     return STR_NULL;
+}
+
+bool gw_asks(const struct gw_result *r)
+{
+    return (r->verdict == GW_ACCEPTED || r->verdict == GW_PENDING) && r->next_action.n > 0 &&
+           str_find_str(r->next_action, STR("\"approve_on_phone\"")) == SIZE_MAX;
 }

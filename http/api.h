@@ -12,7 +12,6 @@ struct hub;
 struct api {
     struct flow *flow;
     struct hub *hub;                 /* WebSocket subscriptions */
-    struct cidr_list callback_cidrs; /* addresses that providers call from; empty: any */
     struct cidr_list metrics_cidrs;  /* who may read /metrics */
     struct str cors_origins;         /* who may open a WebSocket from a browser */
     bool draining;                   /* /readyz answers 503 */
@@ -58,7 +57,7 @@ http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show
     refund_reject, refund_cancel, refund_confirm; /* refunds.c */
 http_handler_fn event_index, balance_index, transfer_index; /* books.c */
 http_handler_fn exception_index, exception_resolve;         /* exceptions.c */
-http_handler_fn callback_token_post;                        /* callbacks.c */
+http_handler_fn callback_token_post, callback_webhook_post; /* callbacks.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
     endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
     delivery_replay; /* webhooks.c */

@@ -9,7 +9,7 @@ static void stored(void *ctx, struct err err, const struct gateway *gateway)
     struct http_exchange *x = ctx;
     if (err.code == ERR_UNAUTHENTICATED) {
         log_warn("callback.forged", F_C("peer", x->peer.text));
-        http_problem(x, err, "This URL was not given to a provider.");
+        http_problem(x, err, "Not from a provider: neither the URL nor the signature is ours to know.");
     } else if (err_is(err)) {
         http_problem(x, err, "");
     } else {
@@ -19,7 +19,6 @@ static void stored(void *ctx, struct err err, const struct gateway *gateway)
 
 void callback_token_post(struct http_exchange *x)
 {
-    struct api *api = api_of(x);
     int last = HTTP_MAX_PARAMS - 1;
     while (last > 0 && x->params[last].p == NULL)
         last--;
@@ -27,8 +26,30 @@ void callback_token_post(struct http_exchange *x)
         .token = x->params[last],
         .body = x->body,
         .peer = str_c(x->peer.text),
-        .ip_ok = (api->callback_cidrs.n == 0 && !api->callback_cidrs.has_unix) ||
-                 cidr_list_has_text(&api->callback_cidrs, str_c(x->peer.text)),
     };
-    callback_receive(api->flow, &in, stored, x);
+    callback_receive(api_of(x)->flow, &in, stored, x);
+}
+
+static struct str header_or_none(struct http_exchange *x, const char *name)
+{
+    struct str value = name != NULL ? http_header(x, str_c(name)) : STR_NULL;
+    return value.p != NULL ? value : STR("");
+}
+
+/* A webhook to the installation's account: its signature is the authentication. */
+void callback_webhook_post(struct http_exchange *x)
+{
+    const struct gateway *g = gateway_find(x->params[0]);
+    if (g == NULL || g->webhook_verify == NULL) {
+        http_problem(x, ERR(NOT_FOUND, NULL), "No such provider sends webhooks here.");
+        return;
+    }
+    struct callback_input in = {
+        .gateway = g,
+        .signature = header_or_none(x, g->signature_header),
+        .timestamp = header_or_none(x, g->timestamp_header),
+        .body = x->body,
+        .peer = str_c(x->peer.text),
+    };
+    callback_receive(api_of(x)->flow, &in, stored, x);
 }

@@ -51,6 +51,10 @@ const struct route api_routes[] = {
     {HTTP_PUT_, V1 "/webhooks/{provider}/{token}", callback_token_post, PUBLIC},
     {HTTP_POST_, V1 "/payments/mpesa/callback/{token}", callback_token_post, PUBLIC},
 
+    /* webhooks from providers: the signature is the authentication */
+    {HTTP_POST_, V1 "/webhooks/{provider}", callback_webhook_post, PUBLIC},
+    {HTTP_POST_, "/callbacks/{provider}", callback_webhook_post, PUBLIC},
+
     /* webhooks to merchants */
     {HTTP_POST_, V1 "/webhook-endpoints", endpoint_create, HOOKS},
     {HTTP_GET_, V1 "/webhook-endpoints", endpoint_index, HOOKS},

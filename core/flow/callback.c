@@ -61,10 +61,12 @@ static void stored(void *ctx)
     free(r);
 }
 
+/* Forged, or about nothing of ours. */
 static void refuse(void *ctx)
 {
     struct receive *r = ctx;
-    r->done(r->ctx, r->err, NULL);
+    bool genuine = r->err.code == ERR_NOT_FOUND;
+    r->done(r->ctx, genuine ? ERR_OK : r->err, r->gateway);
     r->flow->busy--;
     arena_free(&r->arena);
     free(r);
@@ -79,17 +81,74 @@ static bool kind_fine(struct str kind)
     return kind.n <= 16;
 }
 
+/* Which attempt it is about, proved: by the token that only the provider was told, or by his
+ * signature. */
+struct address_of {
+    struct uuid subject, merchant;
+    struct str kind;
+    bool ip_ok;
+};
+
+static bool expected_peer(const struct flow_account *account, struct str peer)
+{
+    const struct cidr_list *l = account != NULL ? &account->gw.callback_cidrs : NULL;
+    return l == NULL || (l->n == 0 && !l->has_unix) || cidr_list_has_text(l, peer);
+}
+
+static struct err by_token(struct receive *r, const struct callback_input *in,
+                           struct address_of *out)
+{
+    struct flow *f = r->flow;
+    struct str token = STR_NULL;
+    int n;
+    out->kind = in->token;
+    (void)str_split(&out->kind, '.', &token);
+    for (size_t i = 0; gateways[i] != NULL && r->gateway == NULL; i++)
+        if (gateways[i]->callback_parse != NULL &&
+            callback_token_read(f->vault, gateways[i]->name, token, &out->subject, &out->merchant))
+            r->gateway = gateways[i];
+    if (r->gateway == NULL || !kind_fine(out->kind))
+        return ERR(UNAUTHENTICATED, "callback token");
+    bool live = id_is_live(attempt_payment(out->subject, &n));
+    out->ip_ok = expected_peer(flow_account(f, str_c(r->gateway->name), live), in->peer);
+    return ERR_OK;
+}
+
+/* ERR_NOT_FOUND: it is genuine, and about nothing of ours. */
+static struct err by_signature(struct receive *r, const struct callback_input *in,
+                               struct address_of *out)
+{
+    struct flow *f = r->flow;
+    const struct gateway *g = in->gateway;
+    struct gw_webhook hook = {in->body, in->signature, in->timestamp, loop_wall_us(f->loop)};
+    const struct flow_account *account =
+        flow_account(f, str_c(g->name), f->settings.provider_live);
+    struct str our_id;
+    int n;
+    if (account == NULL || g->webhook_verify == NULL)
+        return ERR(UNAUTHENTICATED, "no webhooks");
+    TRY(g->webhook_verify(&account->gw, &hook));
+    r->gateway = g;
+    out->kind = STR("");
+    out->ip_ok = expected_peer(account, in->peer);
+    if (err_is(g->webhook_subject(in->body, &r->arena, &our_id)) ||
+        !our_id_read(our_id, &out->subject, &out->merchant))
+        return ERR(NOT_FOUND, "webhook");
+    bool live = id_is_live(attempt_payment(out->subject, &n));
+    return live == f->settings.provider_live ? ERR_OK : ERR(NOT_FOUND, "webhook");
+}
+
 /* Of the kind as well: a body says different things at different URLs. And of where it came from:
  * what a strange address has sent must not keep the provider's own from being heard. */
-static void digest_of(struct str kind, const struct callback_input *in, uint8_t out[SHA256_LEN])
+static void digest_of(const struct address_of *to, struct str body, uint8_t out[SHA256_LEN])
 {
-    struct str parts[4] = {in->body};
+    struct str parts[4] = {body};
     size_t n = 1;
-    if (!in->ip_ok)
+    if (!to->ip_ok)
         parts[n++] = STR("!");
-    if (kind.n > 0) {
+    if (to->kind.n > 0) {
         parts[n++] = STR(".");
-        parts[n++] = kind;
+        parts[n++] = to->kind;
     }
     sha256(parts, n, out);
 }
@@ -97,41 +156,34 @@ static void digest_of(struct str kind, const struct callback_input *in, uint8_t 
 static struct err fill(struct receive *r, const struct callback_input *in)
 {
     struct flow *f = r->flow;
-    struct uuid subject, merchant;
-    struct str kind = in->token, token = STR_NULL;
-    (void)str_split(&kind, '.', &token);
-    for (size_t i = 0; gateways[i] != NULL && r->gateway == NULL; i++)
-        if (gateways[i]->callback_parse != NULL &&
-            callback_token_read(f->vault, gateways[i]->name, token, &subject, &merchant))
-            r->gateway = gateways[i];
-    if (r->gateway == NULL || !kind_fine(kind))
-        return ERR(UNAUTHENTICATED, "callback token");
+    struct address_of to = {0};
+    TRY(in->token.p != NULL ? by_token(r, in, &to) : by_signature(r, in, &to));
     crash_point(CRASH_CALLBACK_RECEIVED);
     int n;
     uint8_t digest[SHA256_LEN];
-    struct uuid payment = attempt_payment(subject, &n), id = random_uuid(loop_wall_us(f->loop));
-    digest_of(kind, in, digest);
+    struct uuid payment = attempt_payment(to.subject, &n), id = random_uuid(loop_wall_us(f->loop));
+    digest_of(&to, in->body, digest);
     struct buf sealed;
     buf_init(&sealed, in->body.n + 256);
     struct err err =
-        vault_seal(f->vault, "provider_event.raw", merchant, subject, in->body, &sealed);
+        vault_seal(f->vault, "provider_event.raw", to.merchant, to.subject, in->body, &sealed);
     struct str raw = err_is(err) ? STR_NULL : arena_dup(&r->arena, buf_view(&sealed));
     buf_free(&sealed);
     if (raw.p == NULL)
         return err_is(err) ? err : ERR(NO_MEMORY, "callback");
     int64_t now = loop_wall_us(f->loop);
     r->unit.row = (struct inbound_row){
-        .merchant_id = merchant,
-        .subject_id = subject,
+        .merchant_id = to.merchant,
+        .subject_id = to.subject,
         .dedupe_key = arena_dup(&r->arena, str_n((char *)digest, sizeof digest)),
         .id = id,
         .mode = mode_word(id_is_live(payment)),
         .provider = str_c(r->gateway->name),
         .payment_id = payment,
         .attempt_n = (int16_t)n,
-        .kind = kind.n > 0 ? arena_dup(&r->arena, kind) : STR(""),
+        .kind = to.kind.n > 0 ? arena_dup(&r->arena, to.kind) : STR(""),
         .peer = arena_dup(&r->arena, in->peer),
-        .ip_ok = in->ip_ok,
+        .ip_ok = to.ip_ok,
         .raw = raw,
         .at = now,
         .job_n = job_number(digest),

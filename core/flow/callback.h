@@ -3,19 +3,21 @@
 
 #include "core/flow/flow.h"
 
-/* Callbacks from providers: verified by the token in the URL, stored, acknowledged, then processed
- * (contract.md, section 6). */
+/* Callbacks from providers: verified by the token in the URL or by their signature, stored,
+ * acknowledged, then processed (contract.md, section 6). */
 
 struct callback_input {
-    struct str token; /* with the kind, if any, behind a dot */
+    struct str token; /* of the URL, with the kind, if any, behind a dot; p == NULL: a webhook */
+    const struct gateway *gateway;   /* a webhook to the installation's account with it */
+    struct str signature, timestamp; /* of a webhook, of the headers that the gateway names */
     struct str body;
-    struct str peer; /* address, for the record */
-    bool ip_ok;      /* from an address that the account expects */
+    struct str peer; /* address as text, or "unix" */
 };
 
 /* `done` fires once, on a later turn: ERR_OK when it is durable (now or already before), with the
  * provider that wants its own words of thanks. Processing starts after `done` returns.
- * ERR_UNAUTHENTICATED: forged, nothing was changed. Strings of `in` are copied. */
+ * ERR_UNAUTHENTICATED: forged, nothing was changed. A webhook that is about no payment or refund of
+ * ours is thanked for and forgotten. Strings of `in` are copied. */
 typedef void callback_fn(void *ctx, struct err err, const struct gateway *gateway);
 void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done,
                       void *ctx);

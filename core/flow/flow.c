@@ -2,6 +2,7 @@
 #include "core/flow/flow.h"
 
 #include "core/base/buf.h"
+#include "core/crypto/text.h"
 #include "core/flow/fanout.h"
 
 const struct flow_account *flow_account(const struct flow *f, struct str provider, bool live)
@@ -56,4 +57,29 @@ void flow_published(struct flow *f, const struct payment_record *rec, int32_t se
         publish_hint(f, rec, seq);
     if (fanout)
         fanout_start(f, rec->merchant, rec->id, seq, NULL, NULL);
+}
+
+const char *our_id_make(const struct gateway *g, struct uuid attempt, struct uuid merchant,
+                        char out[OUR_ID_TEXT])
+{
+    static const char digits[] = "0123456789abcdef";
+    if (g->webhook_verify == NULL)
+        return uuid_text(attempt, out);
+    for (size_t i = 0; i < 32; i++) {
+        uint8_t byte = i < 16 ? attempt.b[i] : merchant.b[i - 16];
+        out[2 * i] = digits[byte >> 4];
+        out[2 * i + 1] = digits[byte & 15];
+    }
+    out[OUR_ID_TEXT - 1] = '\0';
+    return out;
+}
+
+bool our_id_read(struct str our_id, struct uuid *attempt, struct uuid *merchant)
+{
+    uint8_t bytes[32];
+    if (our_id.n != OUR_ID_TEXT - 1 || !hex_decode(our_id, true, bytes, sizeof bytes))
+        return false;
+    memcpy(attempt->b, bytes, 16);
+    memcpy(merchant->b, bytes + 16, 16);
+    return true;
 }

@@ -59,6 +59,13 @@ const struct flow_account *flow_account(const struct flow *f, struct str provide
 const struct flow_account *flow_account_by_id(const struct flow *f, struct uuid id);
 /* The rules of a payment with this gateway. */
 struct payment_rules flow_rules(const struct flow *f, const struct gateway *g);
+/* What a provider is told to call an attempt (gw_charge.our_id, gw_refund.our_id): its id, and where
+ * webhooks have to find it by that alone, 64 hex digits of its id and the merchant's. */
+enum { OUR_ID_TEXT = 65 };
+const char *our_id_make(const struct gateway *g, struct uuid attempt, struct uuid merchant,
+                        char out[OUR_ID_TEXT]);
+/* Of such 64 digits; false if it is none. */
+bool our_id_read(struct str our_id, struct uuid *attempt, struct uuid *merchant) MUST_USE;
 /* Tells subscribers here and elsewhere of an event, and starts the fan-out whose job this process
  * holds. */
 void flow_published(struct flow *f, const struct payment_record *rec, int32_t seq, bool fanout);

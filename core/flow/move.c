@@ -158,6 +158,8 @@ static struct err fill(struct move *m, const struct payment *before)
     const struct gateway *g = gateway_find(rec->provider);
     struct payment_rules rules = flow_rules(f, g);
     int64_t now = loop_wall_us(f->loop);
+    if (m->rq.next_action.n > 0)
+        rec->next_action = m->rq.next_action;
     if (payment_status_final(rec->p.status) || rec->p.status == PAYMENT_IN_RECONCILIATION)
         rec->next_action = STR_NULL;
     rec->op_id = m->op_id;

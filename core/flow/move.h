@@ -48,7 +48,8 @@ struct move_request {
     const struct move_inbound *inbound;
     const struct move_call *call;
     const struct move_resolution *resolution;
-    const char *exception; /* an operator is to look at it; NULL: none but the step's own */
+    struct str next_action; /* what the customer has to do now; "" as before */
+    const char *exception;  /* an operator is to look at it; NULL: none but the step's own */
 };
 
 struct move_result {

@@ -21,7 +21,7 @@ struct step {
     struct refund_record refund;
     struct refund_effects fx;
     struct uuid op_id;
-    char our_id[UUID_TEXT]; /* that the event may name */
+    char our_id[OUR_ID_TEXT]; /* that the event may name */
     bool doubted;
     struct move_unit unit;
     refund_moved_fn *done;
@@ -271,7 +271,7 @@ static void name_request(struct step *s, const struct refund_rules *rules)
     if (g == NULL || rail == REFUND_RAIL_NONE || (g->our_id_rails >> rail & 1u) == 0)
         return;
     struct uuid id = attempt_id(s->refund.id, s->refund.r.n_attempts + 1);
-    s->rq.event.provider_ref = str_c(uuid_text(id, s->our_id));
+    s->rq.event.provider_ref = str_c(our_id_make(g, id, s->refund.merchant, s->our_id));
 }
 
 /* The commit of which we had no answer was made, and nobody has moved the payment since: `fx` is

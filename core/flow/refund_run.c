@@ -139,7 +139,7 @@ static void asked(void *ctx, const struct gw_result *result, const struct gw_exc
 
 static struct err provider_refund(struct work *w, struct gw_refund *out)
 {
-    char token[CALLBACK_TOKEN_LEN + 1], id[UUID_TEXT];
+    char token[CALLBACK_TOKEN_LEN + 1], id[OUR_ID_TEXT];
     struct flow *f = w->flow;
     struct arena *a = &w->arena;
     const struct rail_attempt *at = &w->rec.r.attempts[w->rec.r.n_attempts - 1];
@@ -147,15 +147,15 @@ static struct err provider_refund(struct work *w, struct gw_refund *out)
     struct str person, phone;
     TRY(record_person(f, &w->payment, a, &person));
     TRY(person_phone(person, a, &phone));
-    callback_token_make(f->vault, gateway_find(w->payment.provider)->name, attempt, w->merchant,
-                        token);
+    const struct gateway *g = gateway_find(w->payment.provider);
+    callback_token_make(f->vault, g->name, attempt, w->merchant, token);
     *out = (struct gw_refund){
         .rail = at->rail,
         .amount = w->rec.r.amount,
         .payment_receipt = str_c(w->payment.p.receipt),
         .payment_ref = str_c(w->payment.p.provider_ref),
         .phone = phone,
-        .our_id = arena_dup(a, str_c(uuid_text(attempt, id))),
+        .our_id = arena_dup(a, str_c(our_id_make(g, attempt, w->merchant, id))),
         .remarks = w->rec.reason.p != NULL ? w->rec.reason : STR("Refund"),
         .callback_url = arena_fmt(a, "%.*s/api/v1/cb/%s", STR_ARG(f->settings.public_url), token),
         .now_us = loop_wall_us(f->loop),

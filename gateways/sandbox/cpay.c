@@ -192,7 +192,7 @@ static bool idempotency(struct cpay_request *rq)
     struct http_exchange *x = rq->x;
     struct str key = http_header(x, STR("idempotency-key"));
     const struct str parts[] = {x->path, STR("\n"), x->body};
-    if (!cpay_is_id(key, KEY_MIN, KEY_MAX)) {
+    if (!cpay_id_fine(key, KEY_MIN, KEY_MAX)) {
         cpay_refuse(rq, missing);
         return false;
     }

@@ -134,7 +134,7 @@ struct err cpay_auth_open(struct cpay *c, const struct sandbox_options *o) MUST_
 void cpay_auth_close(struct cpay *c);
 /* status 0 if the request is signed as it must be; its nonce is then used up. */
 struct cpay_fault cpay_auth_check(struct cpay *c, const struct http_exchange *x);
-bool cpay_is_id(struct str s, size_t min, size_t max);
+bool cpay_id_fine(struct str s, size_t min, size_t max);
 
 /* ---- cpay_body.c ---- */
 

@@ -54,7 +54,7 @@ struct err cpay_auth_open(struct cpay *c, const struct sandbox_options *o)
     struct str rest = text_or(o->cpay_api_key, DEMO_KEY), id;
     struct str hook = text_or(o->cpay_webhook_secret, DEMO_WEBHOOK_SECRET);
     (void)str_split(&rest, ':', &id);
-    if (!str_starts(id, STR("cpk_")) || !cpay_is_id(id, 5, CPAY_REFERENCE - 1) ||
+    if (!str_starts(id, STR("cpk_")) || !cpay_id_fine(id, 5, CPAY_REFERENCE - 1) ||
         !str_starts(rest, STR("cps_")) || !secret_decode(str_from(rest, 4), c->secret))
         return ERR(CONFIG, "SANDBOX_CPAY_API_KEY is not cpk_…:cps_… with 32 bytes of base64url");
     if (!str_starts(hook, STR("cpw_")))
@@ -70,7 +70,7 @@ void cpay_auth_close(struct cpay *c)
     free(c->webhook_secret);
 }
 
-bool cpay_is_id(struct str s, size_t min, size_t max)
+bool cpay_id_fine(struct str s, size_t min, size_t max)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!ascii_is_digit(s.p[i]) && !ascii_is_alpha(s.p[i]) && s.p[i] != '-' && s.p[i] != '_')
@@ -132,7 +132,7 @@ struct cpay_fault cpay_auth_check(struct cpay *c, const struct http_exchange *x)
         return unknown_key;
     if (!in_time(c, time))
         return bad_time;
-    if (!cpay_is_id(nonce, NONCE_MIN, NONCE_MAX))
+    if (!cpay_id_fine(nonce, NONCE_MIN, NONCE_MAX))
         return bad_nonce;
     if (!signature_fits(c, x, time, nonce, http_header(x, STR("cpay-signature"))))
         return bad_signature;

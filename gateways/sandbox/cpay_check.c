@@ -50,7 +50,7 @@ static void data_hash(const struct json *body, uint8_t out[SHA256_LEN])
 static void read_reference(struct fields *f, struct cpay_order *out)
 {
     if (fields_text(f, "reference", REQUIRED, 1, CPAY_REFERENCE - 1, &out->reference) &&
-        !cpay_is_id(out->reference, 1, CPAY_REFERENCE - 1))
+        !cpay_id_fine(out->reference, 1, CPAY_REFERENCE - 1))
         fields_fault(f, "reference", "format", "Letters, digits, - and _ only.");
 }
 

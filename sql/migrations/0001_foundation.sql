@@ -25,8 +25,8 @@ create table reli.merchant (
     version int4 not null default 1
 );
 
--- What is taken of a merchant's payments in a currency (core/domain/fee.h has the grammar). Rows are
--- never changed: the latest version counts for new payments, each payment names its own.
+-- What is taken of a merchant's payments in a currency (core/domain/fee.h has the grammar). Rows
+-- are never changed: the latest version counts for new payments, each payment names its own.
 create table reli.fee_schedule (
     merchant_id uuid not null,
     mode text not null check (mode in ('test', 'live')),
@@ -173,7 +173,7 @@ create table reli.refund (
     approved_by text,
     account_id uuid not null,
     late bool not null default false,
-    excess bool not null default false, -- paid beyond what was received: in no amount of the payment
+    excess bool not null default false, -- paid beyond what was received, which counts it nowhere
     failure_code text,
     failure_provider_code text,
     failure_message text,

@@ -1,6 +1,7 @@
 -- Moves payments, and refunds with them: one row of u per unit, with everything that the move
--- writes. Gates: the idempotency key is new or held by the same subject (idem_fingerprint set); the receipt is new or this
--- payment's own; the payment still has the revision that the unit was made from. What fails a gate
+-- writes. Gates: the idempotency key is new or held by the same subject (idem_fingerprint set); the
+-- receipt is new or this payment's own; the payment still has the revision that the unit was made
+-- from, and an item of the operators' queue that ends with it is `assigned`. What fails a gate
 -- writes nothing behind it.
 -- Rows: ord int4, stage int4 (0 moved, 1 receipt is another payment's, 2 the revision is another, 3
 -- key known), fanout bool.

@@ -130,6 +130,11 @@ static bool is_answered_no(const struct rail_attempt *a)
     return a->status == A(REJECTED) || a->status == A(FAILED);
 }
 
+static bool is_paid(const struct rail_attempt *a)
+{
+    return a->status == A(SUCCEEDED);
+}
+
 static bool is_sound(const struct rail_attempt *a)
 {
     return a->status == A(SUCCEEDED) && a->code != FAILURE_INTEGRITY;
@@ -375,6 +380,14 @@ static void check_effects(struct search *s, const struct node *before,
         assert_int_equal(out->exception, REFUND_EXCEPTION_REVOKED);
         break;
     }
+    if (r->status == R(COMPLETED) && in(UNDECIDED, (int)before->r.status)) {
+        /* another rail has moved money, soundly or not; or it still may */
+        enum refund_exception told =
+            count(r, is_paid) > 1 ? REFUND_EXCEPTION_TWICE
+            : count(r, is_open) > 0 ? REFUND_EXCEPTION_LATE
+                                    : REFUND_EXCEPTION_NONE;
+        assert_int_equal(out->exception, told);
+    }
     if (ev->kind == REFUND_EVENT_REVOKE) /* people are told when what was counted is not */
         assert_int_equal(out->exception == REFUND_EXCEPTION_REVOKED,
                          is_sound(&before->r.attempts[ev->attempt - 1]));
@@ -432,8 +445,8 @@ static void check_duplicate(struct search *s, const struct node *n, const struct
 }
 
 /* What must happen, of all that only may. */
-static void check_owed(const struct search *s, const struct node *n, const struct refund_event *ev,
-                       const struct refund *after)
+static void check_owed(const struct node *n, const struct refund_event *ev,
+                       const struct refund_rules *rules, const struct refund *after)
 {
     const struct refund *r = &n->r;
     bool about = ev->attempt >= 1 && ev->attempt <= r->n_attempts;
@@ -446,6 +459,8 @@ static void check_owed(const struct search *s, const struct node *n, const struc
         assert_int_equal(after->attempts[ev->attempt - 1].status, named ? was->status : A(FAILED));
     if (ev->kind != REFUND_EVENT_TICK)
         return;
+    if (after->status == R(FAILED) && r->status != R(FAILED)) /* only when no rail is left */
+        assert_true(r->n_attempts >= rules->n_rails);
     for (int i = 0; i < r->n_attempts; i++) {
         const struct rail_attempt *a = &r->attempts[i];
         int64_t age_us = now_of(n) - a->sent_at_us;
@@ -456,7 +471,6 @@ static void check_owed(const struct search *s, const struct node *n, const struc
             assert_int_equal(after->status,
                              age_us >= 900 * US_PER_S ? R(IN_RECONCILIATION) : R(PROCESSING));
     }
-    (void)s;
 }
 
 static enum happening happening_of(const struct node *n, const struct refund_event *ev)
@@ -510,7 +524,7 @@ static void try_with(struct search *s, const struct node *n, const struct refund
         assert_true(e.code == ERR_INVALID_STATE || (e.code == ERR_FORBIDDEN && ev->same_person &&
                                                     ev->kind == REFUND_EVENT_APPROVE));
     }
-    check_owed(s, n, ev, &after.r);
+    check_owed(n, ev, rules, &after.r);
     if (!out.changed) {
         assert_memory_equal(&after, n, KEPT);
         check_unchanged(&out);

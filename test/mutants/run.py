@@ -26,6 +26,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = pathlib.Path(__file__).with_name("mutants.txt")
 # A killer that has not ended by then has noticed: a mutant may well loop for ever.
 TIMEOUT = {"unit": 120, "store": 90, "sim": 180, "system": 240}
+# In a quick run these go first: seconds less, and the search itself is a layer of its own.
+QUICKER = {"domain/payment_search_test": ["domain/payment_rows_test", "domain/payment_test"],
+           "domain/refund_search_test": ["domain/refund_test"]}
 CLEAN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
 
 
@@ -276,6 +279,8 @@ def choose(mutants, names):
     if len(names) == 1 and names[0].isdigit():
         seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
         quick = [m for m in mutants if not m.needs_services()]
+        for m in quick:
+            m.killers = [q for k in m.killers for q in [*QUICKER.get(k, ()), k]]
         print(f"seed {seed}", flush=True)
         return random.Random(seed).sample(quick, min(int(names[0]), len(quick))), True
     chosen = [m for m in mutants if not names or any(n in m.name for n in names)]

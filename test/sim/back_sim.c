@@ -87,10 +87,10 @@ static void callbacks_plan(struct back *b, struct decision *d, int64_t at_us)
 static void forge(struct back *b)
 {
     char text[160];
-    int n = sim_below(2) == 0 ? snprintf(text, sizeof text, "RS %s FORGEDB%d %lld 9", b->ref,
-                                         backs.n, (long long)b->asked.minor)
-                              : snprintf(text, sizeof text, "RF %s %d 9", b->ref,
-                                         (int)FAILURE_PROVIDER_ERROR);
+    int n = sim_below(2) == 0
+                ? snprintf(text, sizeof text, "RS %s FORGEDB%d %lld 9", b->ref, backs.n,
+                           (long long)b->asked.minor)
+                : snprintf(text, sizeof text, "RF %s %d 9", b->ref, (int)FAILURE_PROVIDER_ERROR);
     emission_forged(b->provider, b->refund, str_c(b->token), world_dup(str_n(text, (size_t)n)),
                     &b->forged, b->arrived_us + sim_between(0, 20 * US_PER_MIN));
 }

@@ -23,7 +23,8 @@ static bool is(const struct mem_payment *p, enum payment_status s)
 bool check_has_open(struct uuid subject, const char *kind)
 {
     for (size_t i = 0; i < mem.n_exceptions; i++)
-        if (uuid_eq(mem.exceptions[i].subject, subject) && !str_eq(mem.exceptions[i].status, STR("resolved")) &&
+        if (uuid_eq(mem.exceptions[i].subject, subject) &&
+            !str_eq(mem.exceptions[i].status, STR("resolved")) &&
             str_eq(mem.exceptions[i].kind, str_c(kind)))
             return true;
     return false;
@@ -46,8 +47,7 @@ bool check_kept_by(const struct process *p, int64_t told_us)
 /* Completed, and perhaps given back since. */
 static bool is_paid(const struct mem_payment *p)
 {
-    return is(p, PAYMENT_COMPLETED) || is(p, PAYMENT_PARTIALLY_REFUNDED) ||
-           is(p, PAYMENT_REFUNDED);
+    return is(p, PAYMENT_COMPLETED) || is(p, PAYMENT_PARTIALLY_REFUNDED) || is(p, PAYMENT_REFUNDED);
 }
 
 /* ---- one payment and its provider ---- */
@@ -71,7 +71,8 @@ static bool told_paid(const struct prompt *q, const struct decision *d)
     if (d->heard)
         return true;
     return q->told_paid && q->told_paid_us >= d->at_us &&
-           w.longest_outage_us <= CHECKED_OUTAGE_US && check_kept_by(q->told_paid_to, q->told_paid_us);
+           w.longest_outage_us <= CHECKED_OUTAGE_US &&
+           check_kept_by(q->told_paid_to, q->told_paid_us);
 }
 
 /* The provider knew of the money, reli its reference, and questions were still due. */
@@ -93,13 +94,14 @@ static void check_paid(const struct mem_payment *p, const struct prompt *q,
                        const struct decision *d)
 {
     bool right = d->amount.minor == mem_asked(p);
+    bool put_away =
+        check_has_exception(p->id, "callback_dead") || check_has_exception(p->id, "receipt_taken");
     if (is_paid(p)) {
-        if (!right && d->heard && !d->receipt_reused && !q->misled &&
+        if (!right && d->heard && !d->receipt_reused && !q->misled && !put_away &&
             !check_has_exception(p->id, "integrity_failure"))
             SAY(p, "%s", "another amount was paid and told, and nobody is to look at it");
         return;
     }
-    bool put_away = check_has_exception(p->id, "callback_dead") || check_has_exception(p->id, "receipt_taken");
     if (right && !put_away && told_paid(q, d))
         SAY(p, "was paid as %s, and reli was told", q->ref);
     if (right && asked_paid(p, q, d))
@@ -188,8 +190,7 @@ static int64_t moved(const struct mem_payment *p, const char *kind)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < mem.n_transfers; i++)
-        if (uuid_eq(mem.transfers[i].payment, p->id) &&
-            str_eq(mem.transfers[i].kind, str_c(kind)))
+        if (uuid_eq(mem.transfers[i].payment, p->id) && str_eq(mem.transfers[i].kind, str_c(kind)))
             sum += mem.transfers[i].amount;
     return sum;
 }

@@ -87,8 +87,8 @@ static int manual_paid(const struct mem_refund *r)
 {
     int n = 0;
     for (size_t i = 0; i < r->n_rails; i++)
-        n += str_eq(r->rails[i].rail, STR("manual")) &&
-             str_eq(r->rails[i].status, STR("succeeded"));
+        n +=
+            str_eq(r->rails[i].rail, STR("manual")) && str_eq(r->rails[i].status, STR("succeeded"));
     return n;
 }
 
@@ -135,7 +135,8 @@ static bool is_noted(const struct mem_refund *r)
 }
 
 /* What providers and operators have paid of a refund; the part that was asked for: what a provider
- * adds to it is an integrity failure. What it paid against its word and told nobody is not known. */
+ * adds to it is an integrity failure. What it paid against its word and told nobody is not known.
+ */
 static int64_t gone_of(const struct mem_refund *r)
 {
     int64_t gone = manual_paid(r) * r->amount;

@@ -13,7 +13,8 @@ void cover_total(uint64_t *passed, uint64_t *failed);
  * is said to be closed and was taken. */
 void cover_print(uint64_t least);
 
-/* One row. `why` tells why it cannot be taken, NULL: it can. `words` are those of the `n` states. */
+/* One row. `why` tells why it cannot be taken, NULL: it can. `words` are those of the `n` states.
+ */
 struct cover_row {
     uint32_t from;
     int to; /* n: it stays */

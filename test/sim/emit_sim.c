@@ -61,7 +61,10 @@ static void emission_receive(void *ctx)
 {
     struct emission *e = ctx;
     struct callback_input in = {
-        .token = e->token, .body = e->body, .peer = STR("192.0.2.1"), .ip_ok = e->ip_ok};
+        .token = e->token,
+        .body = e->body,
+        .peer = e->ip_ok ? STR("192.0.2.1") : STR("198.51.100.1"),
+    };
     if (e->misled != NULL && !e->forged)
         *e->misled = true;
     callback_receive(&e->to->flow, &in, thanks, e);
@@ -120,7 +123,8 @@ void emissions_plan(const struct emission *e, const struct str *bodies, size_t n
 void emission_forged(int provider, struct uuid subject, struct str token, struct str body,
                      bool *misled, int64_t at_us)
 {
-    struct emission e = {.provider = provider, .subject = subject, .token = token, .misled = misled};
+    struct emission e = {
+        .provider = provider, .subject = subject, .token = token, .misled = misled};
     if (sim_below(2) == 0) {
         e.token = world_dup(token);
         char *t = (char *)(uintptr_t)e.token.p + sim_below((uint32_t)token.n);

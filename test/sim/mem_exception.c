@@ -1,5 +1,5 @@
-/* The operators' queue: what moves and callbacks put into it, exception_get.sql, exception_move.sql,
- * and how a move ends an item. */
+/* The operators' queue: what moves and callbacks put into it, exception_get.sql,
+ * exception_move.sql, and how a move ends an item. */
 #include "test/sim/heap.h"
 #include "test/sim/mem_int.h"
 #include "test/sim/world.h"
@@ -15,9 +15,9 @@ static struct mem_exception *find(struct uuid id)
 struct err mem_exception_add(const struct exception_row *row)
 {
     static const char *const kinds[] = {
-        "integrity_failure", "double_success", "double_refund",  "stuck",       "sig_forged",
-        "receipt_taken",     "callback_dead",  "refund_manual",  "refund_late", "refund_revoked",
-        "reversed"};
+        "integrity_failure", "double_success", "double_refund", "stuck",
+        "sig_forged",        "receipt_taken",  "callback_dead", "refund_manual",
+        "refund_late",       "refund_revoked", "reversed"};
     struct str kind = STR_NULL;
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if (str_eq(row->kind, str_c(kinds[i])))
@@ -88,8 +88,8 @@ void mem_move_exception(const struct value *v)
     x->version++;
 }
 
-#define C(type_, member)                                            \
-    {                                                               \
+#define C(type_, member)                                           \
+    {                                                              \
         COL_##type_, false, offsetof(struct mem_exception, member) \
     }
 

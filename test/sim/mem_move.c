@@ -417,8 +417,7 @@ struct err mem_move_commit(struct unit *unit)
         a.stage = MOVE_KEY_KNOWN;
     } else if (!claimed(row)) {
         a.stage = MOVE_RECEIPT_TAKEN;
-    } else if (p == NULL || p->revision != row->revision ||
-               !resolvable(u)) {
+    } else if (p == NULL || p->revision != row->revision || !resolvable(u)) {
         a.stage = MOVE_LOST_RACE;
     } else {
         a.fanout = mem_heard(p->mode, p->callback_url);

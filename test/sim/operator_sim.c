@@ -2,9 +2,9 @@
  * request, one proposes how the item ends, another agrees; some try to agree with themselves. */
 #include "core/base/times.h"
 #include "core/flow/resolve.h"
+#include "test/sim/heap.h"
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
-#include "test/sim/heap.h"
 
 enum { MAX_VISITS = 8, TRIES_MAX = 8 };
 
@@ -57,7 +57,8 @@ static bool look_up_refund(const struct mem_exception *x, enum exception_resolut
     const struct mem_refund *r = mem_refund(x->subject);
     bool paid = false, open = false, by_hand = false;
     for (const struct back *b = provider_backs(); b != NULL; b = b->next) {
-        const struct decision *d = uuid_eq(b->refund, x->subject) ? back_decided(b, w.now_us) : NULL;
+        const struct decision *d =
+            uuid_eq(b->refund, x->subject) ? back_decided(b, w.now_us) : NULL;
         open |= uuid_eq(b->refund, x->subject) && d == NULL;
         paid |= d != NULL && d->paid;
     }

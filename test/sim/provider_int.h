@@ -52,7 +52,8 @@ struct emission {
 void emissions_begin(void);
 /* Sends what `e` tells, once, often, late or never, in one of the wordings. */
 void emissions_plan(const struct emission *e, const struct str *bodies, size_t n);
-/* An invented one, from a foreign address; `misled` is set if it has the right URL and was taken. */
+/* An invented one, from a foreign address; `misled` is set if it has the right URL and was taken.
+ */
 void emission_forged(int provider, struct uuid subject, struct str token, struct str body,
                      bool *misled, int64_t at_us);
 

@@ -1,7 +1,7 @@
-/* gateways/client.h for payments, and two scripted providers (refunds: back_sim.c). "alpha" is like Daraja: a query names neither
- * amount nor receipt, and its "not found" means nothing. "beta" is like MTN: queries are complete,
- * and what it does not know was never taken. What a provider makes of a charge, its prompts, is the
- * truth that the checker compares with. */
+/* gateways/client.h for payments, and two scripted providers (refunds: back_sim.c). "alpha" is like
+ * Daraja: a query names neither amount nor receipt, and its "not found" means nothing. "beta" is
+ * like MTN: queries are complete, and what it does not know was never taken. What a provider makes
+ * of a charge, its prompts, is the truth that the checker compares with. */
 #include <stdio.h>
 
 #include "core/base/times.h"
@@ -216,9 +216,9 @@ static void prompt_decide(struct prompt *p)
             sim_below(2) == 0 ? sim_between(0, 20 * US_PER_MIN) : sim_between(0, 20 * US_PER_HOUR);
     if (sim_fault(FAULT_NEVER_DECIDED)) {
         p->vanished = sim_below(3) > 0;
-        p->vanishes_us = w.now_us + (sim_below(4) > 0 ? 20 * US_PER_S
-                                                       : sim_between(9 * US_PER_MIN,
-                                                                     14 * US_PER_MIN));
+        p->vanishes_us =
+            w.now_us +
+            (sim_below(4) > 0 ? 20 * US_PER_S : sim_between(9 * US_PER_MIN, 14 * US_PER_MIN));
         return;
     }
     decision_add(p, at_us, sim_below(3) > 0);

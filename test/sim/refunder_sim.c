@@ -16,7 +16,7 @@ struct asking {
     struct asking *next;
     struct refund_ask *ask;
     struct process *process; /* that works on it; NULL: not sent, or answered */
-    bool rewritten, known; /* the refund was, when this was sent */
+    bool rewritten, known;   /* the refund was, when this was sent */
     int tries_unpaid;
     struct refund_input input;
 };
@@ -180,7 +180,9 @@ static void input_fill(struct asking *r)
         .idem_key = a->key,
         .route = STR("POST /api/v1/payments/x/refund"),
         .n_fields = 2,
-        .fields = {{"amount", whole ? STR("") : a->whole ? STR("1.00") : amount},
+        .fields = {{"amount", whole      ? STR("")
+                              : a->whole ? STR("1.00")
+                                         : amount},
                    {"reason", STR("sorry")}},
     };
 }
@@ -302,8 +304,7 @@ static bool may_confirm(const struct mem_refund *r)
 static void word_go(void *ctx)
 {
     struct word *x = ctx;
-    const struct mem_refund *r =
-        uuid_is_nil(x->ask->refund) ? NULL : mem_refund(x->ask->refund);
+    const struct mem_refund *r = uuid_is_nil(x->ask->refund) ? NULL : mem_refund(x->ask->refund);
     x->process = process_any();
     if (r == NULL || x->process == NULL) {
         word_again(x);

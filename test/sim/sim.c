@@ -7,6 +7,7 @@
  * A full run wants each row of the machines' tables a hundred times, a short one nine of ten rows
  * once. The first broken promise ends it, and its world is told step by step. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -120,6 +121,26 @@ static bool see(uint64_t seed, uint64_t world)
     return !w.failed;
 }
 
+/* An assertion of the flows, or worse. */
+static void died(int sig)
+{
+    static volatile sig_atomic_t already;
+    if (already++)
+        _exit(1);
+    printf("VIOLATION seed %" PRIu64 " world %" PRIu64 ": died of signal %d\n", w.seed, w.index,
+           sig);
+    if (w.verbose) {
+        log_flush();
+        printf("0 passed, 1 failed\n");
+        fflush(stdout);
+        _exit(1);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    tell_again(w.seed, w.index);
+}
+
 static int see_one(uint64_t seed, uint64_t world)
 {
     w.verbose = true;
@@ -155,9 +176,10 @@ int main(void)
     uint64_t seed = from_env("SIM_SEED", fresh_seed());
     uint64_t only = from_env("SIM_WORLD", UINT64_MAX);
     setvbuf(stdout, NULL, _IOLBF, 1 << 16);
-    log_open(2, getenv("SIM_LOG") != NULL ? LOG_INFO : LOG_OFF);
+    log_open(2, getenv("SIM_LOG") != NULL ? LOG_INFO : only != UINT64_MAX ? LOG_ERROR : LOG_OFF);
     printf("seed %" PRIu64 "\n", seed);
     vault_make();
+    signal(SIGABRT, died);
     int rc = only != UINT64_MAX ? see_one(seed, only)
                                 : see_all(seed, lifecycles, getenv("SIM_QUIET") != NULL);
     arena_trim();

@@ -249,6 +249,8 @@ static void process_make(void *ctx)
     for (int i = 0; i < N_PROVIDERS; i++) {
         f->accounts[i].gw.gateway = provider_gateway(i);
         f->accounts[i].id = provider_account(i);
+        struct cidr_list *expected = &f->accounts[i].gw.callback_cidrs;
+        ASSERT(!err_is(cidr_list_parse(STR("192.0.2.0/24"), expected)));
     }
     struct jobs_options o = {.version = "sim"};
     struct err err = jobs_new(f, &o, &p->jobs);
@@ -330,7 +332,8 @@ static void theme_choose(void)
         {1, FAULT_CRASH_STEP, 0},
         {1, FAULT_FROZEN, 0},
         /* providers that forget a request shortly before it expires */
-        {2, FAULT_NEVER_DECIDED, 600},
+        {2, FAULT_NEVER_DECIDED, 700},
+        {2, FAULT_READ_SLOW, 600},
         {2, FAULT_QUERY_LATE, 600},
         {2, FAULT_QUERY_FAILED, 30},
         /* customers who pay another amount after all */
@@ -338,14 +341,14 @@ static void theme_choose(void)
         {3, FAULT_AMOUNT_WRONG, 400},
         {3, FAULT_CALLBACK_LOST, 30},
     };
-    static const uint32_t of_16[16] = {0, 0, 0, 1, 2, 2, 3}; /* the rest: none */
-    uint32_t n = sim_below(16), theme = n < 7 ? of_16[n] : N_THEMES;
+    static const uint32_t of_16[16] = {0, 0, 0, 1, 1, 2, 2, 3}; /* the rest: none */
+    uint32_t n = sim_below(16), theme = n < 8 ? of_16[n] : N_THEMES;
     for (size_t i = 0; i < COUNT_OF(themes); i++)
         if (themes[i].theme == theme)
             w.chance[themes[i].fault] = themes[i].chance;
     w.theme = theme;
     if (theme == 2)
-        w.expiry_us = sim_between(US_PER_MIN, 4 * US_PER_MIN);
+        w.expiry_us = sim_between(330 * US_PER_S, 420 * US_PER_S);
 }
 
 /* How much of each fault a world has: many have few kinds, some have all. */

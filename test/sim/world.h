@@ -14,53 +14,53 @@
  * payments live and end in it; then it is checked and the next one begins. */
 
 /* What goes wrong: X(NAME, words, chance in a thousand where the world has it at full strength) */
-#define FAULTS(X)                                                        \
-    X(CRASH_STEP, "crash between two steps", 6)                          \
-    X(CRASH_POINT, "crash at a named point", 30)                         \
-    X(CRASH_BORDER, "crash on the way to database or provider", 4)       \
-    X(UNIT_REFUSED, "unit refused, nothing written", 50)                 \
-    X(UNIT_DOUBT, "commit not answered, run again", 80)                  \
-    X(UNIT_AMBIGUOUS, "commit never answered", 40)                       \
-    X(UNIT_SLOW, "commit takes seconds", 60)                             \
-    X(READ_REFUSED, "read refused", 30)                                  \
-    X(READ_SLOW, "read answered late: stale", 60)                        \
-    X(EXEC_REFUSED, "statement refused", 30)                             \
-    X(EXEC_AMBIGUOUS, "statement not answered", 30)                      \
-    X(OUTAGE, "database away for a while", 3)                            \
-    X(FROZEN, "a replica stands still for minutes", 2)                   \
-    X(FROZEN_CALL, "it stands still while a provider is asked", 5)       \
-    X(CLOCK_JUMP, "clock of a replica jumps", 30)                        \
-    X(CHARGE_UNSENT, "charge: no connection", 50)                        \
-    X(CHARGE_REFUSED, "charge: refused", 80)                             \
-    X(CHARGE_DROPPED, "charge: lost on its way", 60)                     \
-    X(CHARGE_ANSWER_LOST, "charge: answer lost", 120)                    \
-    X(CHARGE_ANSWER_LATE, "charge: answer after up to a minute", 150)    \
-    X(CHARGE_OPEN_REF, "charge: unclear answer with a reference", 60)    \
-    X(QUERY_FAILED, "query: no answer", 150)                             \
-    X(QUERY_EARLY, "query: \"no answer\" while the customer types", 100) \
-    X(QUERY_LATE, "query: answer late", 80)                              \
-    X(CALLBACK_LOST, "callback lost", 300)                               \
-    X(CALLBACK_TWICE, "callback sent again", 200)                        \
-    X(CALLBACK_LATE, "callback late", 200)                               \
-    X(CALLBACK_FOREIGN, "callback from a foreign address", 150)          \
-    X(CALLBACK_FORGED, "callback forged", 80)                            \
-    X(AMOUNT_WRONG, "provider took another amount", 60)                  \
-    X(RECEIPT_REUSED, "provider used a receipt twice", 40)               \
-    X(PAID_LATE, "paid after it was told to have failed", 100)           \
-    X(DECIDED_LATE, "decided after hours", 40)                           \
-    X(NEVER_DECIDED, "never decided", 50)                                \
-    X(REFUND_UNSENT, "refund: no connection", 60)                        \
-    X(REFUND_REFUSED, "refund: refused", 150)                            \
-    X(REFUND_DROPPED, "refund: lost on its way", 60)                     \
-    X(REFUND_ANSWER_LOST, "refund: answer lost", 120)                    \
-    X(REFUND_ANSWER_LATE, "refund: answer after up to a minute", 150)    \
-    X(REFUND_OPEN_REF, "refund: unclear answer with a reference", 80)    \
-    X(REFUND_FAILED, "refund: failed for certain", 250)                  \
+#define FAULTS(X)                                                             \
+    X(CRASH_STEP, "crash between two steps", 6)                               \
+    X(CRASH_POINT, "crash at a named point", 30)                              \
+    X(CRASH_BORDER, "crash on the way to database or provider", 4)            \
+    X(UNIT_REFUSED, "unit refused, nothing written", 50)                      \
+    X(UNIT_DOUBT, "commit not answered, run again", 80)                       \
+    X(UNIT_AMBIGUOUS, "commit never answered", 40)                            \
+    X(UNIT_SLOW, "commit takes seconds", 60)                                  \
+    X(READ_REFUSED, "read refused", 30)                                       \
+    X(READ_SLOW, "read answered late: stale", 60)                             \
+    X(EXEC_REFUSED, "statement refused", 30)                                  \
+    X(EXEC_AMBIGUOUS, "statement not answered", 30)                           \
+    X(OUTAGE, "database away for a while", 3)                                 \
+    X(FROZEN, "a replica stands still for minutes", 2)                        \
+    X(FROZEN_CALL, "it stands still while a provider is asked", 5)            \
+    X(CLOCK_JUMP, "clock of a replica jumps", 30)                             \
+    X(CHARGE_UNSENT, "charge: no connection", 50)                             \
+    X(CHARGE_REFUSED, "charge: refused", 80)                                  \
+    X(CHARGE_DROPPED, "charge: lost on its way", 60)                          \
+    X(CHARGE_ANSWER_LOST, "charge: answer lost", 120)                         \
+    X(CHARGE_ANSWER_LATE, "charge: answer after up to a minute", 150)         \
+    X(CHARGE_OPEN_REF, "charge: unclear answer with a reference", 60)         \
+    X(QUERY_FAILED, "query: no answer", 150)                                  \
+    X(QUERY_EARLY, "query: \"no answer\" while the customer types", 100)      \
+    X(QUERY_LATE, "query: answer late", 80)                                   \
+    X(CALLBACK_LOST, "callback lost", 300)                                    \
+    X(CALLBACK_TWICE, "callback sent again", 200)                             \
+    X(CALLBACK_LATE, "callback late", 200)                                    \
+    X(CALLBACK_FOREIGN, "callback from a foreign address", 150)               \
+    X(CALLBACK_FORGED, "callback forged", 80)                                 \
+    X(AMOUNT_WRONG, "provider took another amount", 60)                       \
+    X(RECEIPT_REUSED, "provider used a receipt twice", 40)                    \
+    X(PAID_LATE, "paid after it was told to have failed", 100)                \
+    X(DECIDED_LATE, "decided after hours", 40)                                \
+    X(NEVER_DECIDED, "never decided", 50)                                     \
+    X(REFUND_UNSENT, "refund: no connection", 60)                             \
+    X(REFUND_REFUSED, "refund: refused", 150)                                 \
+    X(REFUND_DROPPED, "refund: lost on its way", 60)                          \
+    X(REFUND_ANSWER_LOST, "refund: answer lost", 120)                         \
+    X(REFUND_ANSWER_LATE, "refund: answer after up to a minute", 150)         \
+    X(REFUND_OPEN_REF, "refund: unclear answer with a reference", 80)         \
+    X(REFUND_FAILED, "refund: failed for certain", 250)                       \
     X(REFUND_PAID_LATE, "refund: paid after it was told to have failed", 150) \
-    X(REFUND_AMOUNT_WRONG, "refund: another amount went back", 60)       \
-    X(WEBHOOK_FAILED, "webhook not taken", 200)                          \
-    X(WEBHOOK_GONE, "webhook endpoint gone", 10)                         \
-    X(CLIENT_AGAIN, "request sent again", 250)                           \
+    X(REFUND_AMOUNT_WRONG, "refund: another amount went back", 60)            \
+    X(WEBHOOK_FAILED, "webhook not taken", 200)                               \
+    X(WEBHOOK_GONE, "webhook endpoint gone", 10)                              \
+    X(CLIENT_AGAIN, "request sent again", 250)                                \
     X(CLIENT_AT_ONCE, "request sent several times at once", 100)
 
 enum fault {

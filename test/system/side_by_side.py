@@ -47,6 +47,7 @@ class Worker:
         with open(self.log, "wb") as log:
             self.p = subprocess.Popen(
                 [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--durations=8",
+                 "-o", "faulthandler_timeout=200",  # says where it hangs
                  f"--junitxml={self.xml}", *map(str, files)],
                 env=env | {"PYTHONDONTWRITEBYTECODE": "1"}, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True)

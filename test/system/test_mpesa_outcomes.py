@@ -104,9 +104,15 @@ class Round:
                                if c["phone"] not in open_ones), 15, "the customers have decided")
         wait_until(lambda: self.charge(self.phones["025"])["state"] != "pending", 15, "1037 for 025")
         wait_until(self.brought, 15, "the callbacks are brought")
+        wait_until(self.processed, 15, "the callbacks are processed")
 
     def brought(self):
         return all(c["state"] != "in_flight" for c in self.sandbox.callbacks())
+
+    def processed(self):
+        """A callback is acknowledged before anything comes of it."""
+        return self.replica.database.value("""select count(*) from reli.provider_event
+            where state in ('received', 'verified')""") == 0
 
     def payment(self, ending, stage="end"):
         return self.stages[stage][ending]

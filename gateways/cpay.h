@@ -1,0 +1,43 @@
+#ifndef RELI_GATEWAYS_CPAY_H
+#define RELI_GATEWAYS_CPAY_H
+
+#include "core/codec/json.h"
+#include "gateways/gateway.h"
+
+/* The parts of the CPay gateway: cpay.c says what we ask, cpay_answer.c what its words mean,
+ * cpay_webhook.c whether and about what it speaks to us unasked. cpay.md is the protocol. */
+
+#define CPAY_PAYMENT_PREFIX "cpm_"
+#define CPAY_REFUND_PREFIX "cpr_"
+
+enum { CPAY_ID_MAX = 64 };
+
+/* Letters, digits, - and _, as all ids of the protocol. */
+bool cpay_is_id(struct str s);
+
+/* ---- cpay_answer.c ---- */
+
+void cpay_charge_parse(const struct gw_account *a, const struct outbound_response *in,
+                       struct arena *mem, struct gw_result *out);
+void cpay_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                      struct arena *mem, struct gw_result *out);
+void cpay_refund_parse(const struct gw_account *a, const struct gw_refund *in,
+                       const struct outbound_response *answer, struct arena *mem,
+                       struct gw_result *out);
+void cpay_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                             struct arena *mem, struct gw_result *out);
+/* The meaning of a payment or refund object, wherever it stands. */
+void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_result *out);
+void cpay_refund_read(const struct json *refund, struct arena *mem, struct gw_result *out);
+void cpay_unknown(struct gw_result *out, const char *why);
+
+/* ---- cpay_webhook.c ---- */
+
+struct err cpay_webhook_verify(const struct gw_account *a, const struct gw_webhook *in) MUST_USE;
+struct err cpay_webhook_subject(struct str body, struct arena *mem, struct str *our_id) MUST_USE;
+struct err cpay_callback_parse(const struct gw_callback *in, struct arena *mem,
+                               struct gw_result *out) MUST_USE;
+struct err cpay_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                      struct gw_result *out) MUST_USE;
+
+#endif

@@ -1,0 +1,437 @@
+/* What CPay's words mean: answers to creating and asking, and the payment and refund objects that
+ * stand in them and in webhooks. Three tables decide: errors, statuses, failure codes. Whatever is
+ * in none of them is never taken for an end. Source of all of it: cpay.md, 3 to 6. Seen: sandbox
+ * yes, live no. */
+#include "gateways/cpay.h"
+
+#include "core/base/times.h"
+#include "core/codec/jsonw.h"
+
+enum { CODE_MAX = 32, MESSAGE_MAX = 200, ACTION_MAX = 4096, ACTION_URL_MAX = 2000 };
+
+/* ---- the tables ---- */
+
+enum error_kind {
+    ERROR_REFUSED, /* definitely not taken */
+    ERROR_BUSY,    /* not taken for lack of capacity */
+    ERROR_OPEN,    /* this request did nothing, but one before it may have */
+};
+
+/* Retryable: 429, and idempotency_in_progress after a while; the rest is final. nonce_reused,
+ * duplicate_reference and the idempotency_ ones say that this very request, or one under the same
+ * id, was there before: what became of it has to be asked. */
+static const struct error_rule {
+    const char *code;
+    enum error_kind kind;
+    enum failure_code failure;
+} error_rules[] = {
+    {"invalid_request", ERROR_REFUSED, FAILURE_CONFIGURATION},
+    {"unsupported_currency", ERROR_REFUSED, FAILURE_CONFIGURATION},
+    {"amount_out_of_range", ERROR_REFUSED, FAILURE_AMOUNT_INVALID},
+    {"invalid_msisdn", ERROR_REFUSED, FAILURE_DECLINED},
+    {"signature_invalid", ERROR_REFUSED, FAILURE_CONFIGURATION},
+    {"timestamp_out_of_range", ERROR_REFUSED, FAILURE_CONFIGURATION},
+    {"unknown_key", ERROR_REFUSED, FAILURE_CONFIGURATION},
+    {"nonce_reused", ERROR_OPEN, FAILURE_NONE},
+    {"insufficient_funds", ERROR_REFUSED, FAILURE_INSUFFICIENT_FUNDS},
+    {"declined", ERROR_REFUSED, FAILURE_DECLINED},
+    {"limit_exceeded", ERROR_REFUSED, FAILURE_LIMIT_EXCEEDED},
+    {"not_found", ERROR_REFUSED, FAILURE_CONFIGURATION},
+    {"duplicate_reference", ERROR_OPEN, FAILURE_NONE},
+    {"idempotency_conflict", ERROR_OPEN, FAILURE_NONE},
+    {"idempotency_in_progress", ERROR_OPEN, FAILURE_NONE},
+    {"invalid_state", ERROR_REFUSED, FAILURE_DECLINED},
+    {"refund_exceeds_payment", ERROR_REFUSED, FAILURE_AMOUNT_INVALID},
+    {"rate_limited", ERROR_BUSY, FAILURE_PROVIDER_BUSY},
+};
+
+/* Statuses of payments and refunds. What has been paid stays paid: a dispute or refund is another
+ * story. FAILED, CANCELLED and EXPIRED never change back. */
+static const struct status_rule {
+    const char *status;
+    enum gw_verdict verdict;
+    enum failure_code failure; /* FAILURE_NONE: `failure.code` says */
+    bool of_refund;            /* a refund may have it, too */
+} status_rules[] = {
+    {"pending", GW_PENDING, FAILURE_NONE, true},
+    {"processing", GW_PENDING, FAILURE_NONE, false},
+    {"completed", GW_SUCCEEDED, FAILURE_NONE, true},
+    {"partially_refunded", GW_SUCCEEDED, FAILURE_NONE, false},
+    {"refunded", GW_SUCCEEDED, FAILURE_NONE, false},
+    {"disputed", GW_SUCCEEDED, FAILURE_NONE, false},
+    {"failed", GW_FAILED, FAILURE_NONE, true},
+    {"cancelled", GW_FAILED, FAILURE_CANCELLED_BY_CUSTOMER, false},
+    {"expired", GW_FAILED, FAILURE_CUSTOMER_TIMEOUT, false},
+};
+
+static const struct failure_rule {
+    const char *code;
+    enum failure_code failure;
+} failure_rules[] = {
+    {"insufficient_funds", FAILURE_INSUFFICIENT_FUNDS},
+    {"payer_rejected", FAILURE_CANCELLED_BY_CUSTOMER},
+    {"payer_timeout", FAILURE_CUSTOMER_TIMEOUT},
+    {"payer_not_found", FAILURE_CUSTOMER_UNREACHABLE},
+    {"limit_exceeded", FAILURE_LIMIT_EXCEEDED},
+    {"declined", FAILURE_DECLINED},
+    {"fraud_suspected", FAILURE_DECLINED},
+    {"provider_error", FAILURE_PROVIDER_ERROR},
+};
+
+static const struct error_rule *error_rule(struct str code)
+{
+    for (size_t i = 0; i < COUNT_OF(error_rules); i++)
+        if (str_eq(code, str_c(error_rules[i].code)))
+            return &error_rules[i];
+    return NULL;
+}
+
+static const struct status_rule *status_rule(struct str status)
+{
+    for (size_t i = 0; i < COUNT_OF(status_rules); i++)
+        if (str_eq(status, str_c(status_rules[i].status)))
+            return &status_rules[i];
+    return NULL;
+}
+
+/* A code that nobody has documented is a failure all the same: the status says so. */
+static enum failure_code failure_of(struct str code)
+{
+    for (size_t i = 0; i < COUNT_OF(failure_rules); i++)
+        if (str_eq(code, str_c(failure_rules[i].code)))
+            return failure_rules[i].failure;
+    return FAILURE_PROVIDER_ERROR;
+}
+
+/* ---- reading hostile text ---- */
+
+void cpay_unknown(struct gw_result *out, const char *why)
+{
+    *out = (struct gw_result){.verdict = GW_UNKNOWN,
+                              .retry_later = out->retry_later,
+                              .provider_code = out->provider_code,
+                              .message = out->message,
+                              .provider_ref = out->provider_ref,
+                              .our_id = out->our_id,
+                              .why = why};
+}
+
+static struct str id_read(struct arena *mem, const struct json *j, const char *prefix)
+{
+    struct str s = json_str(j);
+    return cpay_is_id(s) && str_starts(s, str_c(prefix)) ? arena_dup(mem, s) : STR_NULL;
+}
+
+/* A code is a word of the protocol; another thing is none. */
+static struct str code_read(struct arena *mem, const struct json *j)
+{
+    struct str s = json_str(j);
+    return cpay_is_id(s) && s.n <= CODE_MAX ? arena_dup(mem, s) : STR_NULL;
+}
+
+/* Cut between two characters, without control characters. */
+static struct str words_read(struct arena *mem, const struct json *j)
+{
+    struct str s = json_str(j);
+    size_t n = s.n;
+    if (n > MESSAGE_MAX) {
+        n = MESSAGE_MAX;
+        while (n > 0 && ((unsigned char)s.p[n] & 0xC0) == 0x80)
+            n--;
+    }
+    char *p = arena_alloc(mem, n + 1);
+    if (p == NULL)
+        return STR_NULL;
+    for (size_t i = 0; i < n; i++)
+        p[i] = (char)((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? ' ' : s.p[i]);
+    return str_n(p, n);
+}
+
+/* Integer minor units and a currency of ISO 4217. */
+static bool amount_read(const struct json *obj, struct money *out)
+{
+    out->currency = currency_parse(json_str(json_get(obj, "currency")));
+    return out->currency != 0 && json_i64(json_get(obj, "amount"), &out->minor) && out->minor > 0 &&
+           out->minor <= MONEY_MAX;
+}
+
+static bool object_is(const struct json *obj, const char *name)
+{
+    return str_eq(json_str(json_get(obj, "object")), str_c(name));
+}
+
+/* ---- what the customer has to do ---- */
+
+static bool is_web_address(struct str s)
+{
+    return s.n <= ACTION_URL_MAX && str_is_printable_ascii(s) && str_find(s, ' ', 0) == SIZE_MAX &&
+           (str_starts(s, STR("https://")) || str_starts(s, STR("http://")));
+}
+
+/* In the words of our own API; "" if it asks for something that we don't know. */
+static struct str action_read(const struct json *payment, struct arena *mem)
+{
+    const struct json *action = json_get(payment, "next_action");
+    struct str type = json_str(json_get(action, "type")), url = json_str(json_get(action, "url"));
+    int64_t until_us = 0;
+    bool redirect = str_eq(type, STR("redirect")) && is_web_address(url);
+    const char *word = redirect                                ? "redirect"
+                       : str_eq(type, STR("confirm_on_phone")) ? "approve_on_phone"
+                       : str_eq(type, STR("otp"))              ? "otp"
+                                                               : NULL;
+    if (word == NULL)
+        return STR("");
+    struct buf b;
+    struct jsonw w = jw_into(&b);
+    buf_init(&b, ACTION_MAX);
+    jw_open(&w);
+    jw_c(&w, "type", word);
+    if (redirect)
+        jw_str(&w, "url", url);
+    if (time_parse(json_str(json_get(payment, "expires_at")), &until_us))
+        jw_time(&w, "expires_at", until_us);
+    jw_close(&w);
+    struct str copy = b.failed ? STR("") : arena_dup(mem, buf_view(&b));
+    buf_free(&b);
+    return copy;
+}
+
+/* ---- objects ---- */
+
+static void failure_read(const struct json *obj, const struct status_rule *rule, struct arena *mem,
+                         struct gw_result *out)
+{
+    const struct json *failure = json_get(obj, "failure");
+    bool final = false;
+    out->provider_code = code_read(mem, json_get(failure, "code"));
+    out->message = words_read(mem, json_get(failure, "message"));
+    out->code = rule->failure != FAILURE_NONE ? rule->failure : failure_of(out->provider_code);
+    /* A failure that is not called final is believed when the customer's time is up. */
+    out->sure =
+        rule->failure != FAILURE_NONE || (json_bool(json_get(failure, "final"), &final) && final);
+}
+
+/* What payments and refunds share. */
+static void object_read(const struct json *obj, bool refund, struct arena *mem,
+                        struct gw_result *out)
+{
+    const struct status_rule *rule = status_rule(json_str(json_get(obj, "status")));
+    struct money amount;
+    if (rule == NULL || (refund && !rule->of_refund)) {
+        cpay_unknown(out, "a status that nobody has documented");
+        return;
+    }
+    out->verdict = rule->verdict;
+    if (rule->verdict == GW_FAILED) {
+        failure_read(obj, rule, mem, out);
+    } else if (rule->verdict == GW_SUCCEEDED) {
+        if (amount_read(obj, &amount))
+            out->amount = amount;
+        else
+            cpay_unknown(out, "a success without a usable amount");
+    }
+}
+
+void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_result *out)
+{
+    out->provider_ref = id_read(mem, json_get(payment, "id"), CPAY_PAYMENT_PREFIX);
+    out->our_id = id_read(mem, json_get(payment, "reference"), "");
+    if (!object_is(payment, "payment") || out->provider_ref.n == 0 || out->our_id.n == 0) {
+        *out = (struct gw_result){0};
+        cpay_unknown(out, "no payment in the answer");
+        return;
+    }
+    object_read(payment, false, mem, out);
+    if (out->verdict == GW_SUCCEEDED)
+        out->receipt = out->provider_ref;
+    if (out->verdict == GW_PENDING)
+        out->next_action = action_read(payment, mem);
+}
+
+/* A refund is known by our reference: we have it before the provider has answered. */
+void cpay_refund_read(const struct json *refund, struct arena *mem, struct gw_result *out)
+{
+    struct str id = id_read(mem, json_get(refund, "id"), CPAY_REFUND_PREFIX);
+    out->our_id = id_read(mem, json_get(refund, "reference"), "");
+    out->provider_ref = out->our_id;
+    if (!object_is(refund, "refund") || id.n == 0 || out->our_id.n == 0) {
+        *out = (struct gw_result){0};
+        cpay_unknown(out, "no refund in the answer");
+        return;
+    }
+    object_read(refund, true, mem, out);
+    if (out->verdict == GW_SUCCEEDED)
+        out->receipt = id;
+}
+
+/* ---- answers ---- */
+
+/* The complete body of an answer, parsed; NULL if there is none: `out` then says what it means. */
+static struct json *answer_json(const struct outbound_response *in, struct gw_result *out)
+{
+    struct json *root;
+    *out = (struct gw_result){.verdict = GW_UNKNOWN};
+    if (in->outcome != OUTBOUND_ANSWERED) {
+        cpay_unknown(out, in->error != NULL ? in->error : "no complete answer");
+        return NULL;
+    }
+    if (err_is(json_parse(in->body, &root, NULL))) {
+        cpay_unknown(out, "the answer is no JSON");
+        return NULL;
+    }
+    return root;
+}
+
+/* An answer to a request that moves money. */
+static struct json *order_json(const struct outbound_response *in, struct gw_result *out)
+{
+    if (in->outcome != OUTBOUND_NOT_SENT)
+        return answer_json(in, out);
+    *out = (struct gw_result){
+        .verdict = GW_REFUSED, .code = FAILURE_PROVIDER_UNAVAILABLE, .retry_later = true};
+    return NULL;
+}
+
+/* 5xx leaves it open: it may have been taken. So does whatever is no error of the protocol. */
+static void order_error(const struct outbound_response *in, const struct json *root,
+                        struct arena *mem, struct gw_result *out)
+{
+    const struct json *error = json_get(root, "error");
+    struct str code = code_read(mem, json_get(error, "code"));
+    const struct error_rule *rule = error_rule(code);
+    bool theirs = in->status >= 400 && in->status <= 499 && code.n > 0;
+    out->provider_code = code;
+    out->message = words_read(mem, json_get(error, "message"));
+    if (!theirs || in->status == 408 || (rule == NULL && in->status == 409)) {
+        cpay_unknown(out, "an error that leaves the request open");
+        return;
+    }
+    if (rule != NULL && rule->kind == ERROR_OPEN) {
+        cpay_unknown(out, "a request that was there before");
+        return;
+    }
+    bool busy = in->status == 429 || (rule != NULL && rule->kind == ERROR_BUSY);
+    out->verdict = GW_REFUSED;
+    out->retry_later = busy;
+    out->code = busy           ? FAILURE_PROVIDER_BUSY
+                : rule != NULL ? rule->failure
+                               : FAILURE_PROVIDER_ERROR;
+}
+
+static bool is_done(const struct outbound_response *in)
+{
+    return in->status == 200 || in->status == 201;
+}
+
+/* One that was created and has ended without money at once is refused; one that has been paid at
+ * once is accepted, since a query or webhook brings the proof. */
+void cpay_charge_parse(const struct gw_account *a, const struct outbound_response *in,
+                       struct arena *mem, struct gw_result *out)
+{
+    struct json *root = order_json(in, out);
+    (void)a;
+    if (root == NULL)
+        return;
+    if (!is_done(in)) {
+        order_error(in, root, mem, out);
+        json_free(root);
+        return;
+    }
+    cpay_payment_read(root, mem, out);
+    json_free(root);
+    switch (out->verdict) {
+    case GW_FAILED:
+        out->verdict = out->sure ? GW_REFUSED : GW_ACCEPTED;
+        out->code = out->sure ? out->code : FAILURE_NONE;
+        out->sure = false;
+        break;
+    case GW_PENDING:
+    case GW_SUCCEEDED:
+        out->verdict = GW_ACCEPTED;
+        out->receipt = STR_NULL;
+        out->amount = (struct money){0};
+        break;
+    default:
+        break;
+    }
+}
+
+void cpay_refund_parse(const struct gw_account *a, const struct gw_refund *in,
+                       const struct outbound_response *answer, struct arena *mem,
+                       struct gw_result *out)
+{
+    struct json *root = order_json(answer, out);
+    (void)a;
+    if (root == NULL)
+        return;
+    if (!is_done(answer)) {
+        order_error(answer, root, mem, out);
+        json_free(root);
+        return;
+    }
+    cpay_refund_read(root, mem, out);
+    struct str payment = json_str(json_get(root, "payment"));
+    bool other = !str_eq(payment, in->payment_ref) && !str_eq(payment, in->payment_receipt);
+    json_free(root);
+    if (out->verdict == GW_PENDING)
+        out->verdict = GW_ACCEPTED;
+    if (out->our_id.n > 0 && (other || !str_eq(out->our_id, in->our_id))) {
+        *out = (struct gw_result){0};
+        cpay_unknown(out, "an answer about another refund");
+    }
+}
+
+/* ---- questions ---- */
+
+/* The answer to a question as an object: itself, or the only item of a list. NULL if there is none:
+ * `out` then says what that means. */
+static const struct json *found(const struct outbound_response *in, const struct json *root,
+                                struct gw_result *out)
+{
+    const struct json *data = json_get(root, "data");
+    if (in->status != 200) {
+        /* Of an id that the provider itself has given out, "not found" says that something is
+         * wrong (another account's key?), not that nobody has paid. */
+        out->retry_later = in->status == 429;
+        cpay_unknown(out, "the query failed");
+        return NULL;
+    }
+    if (!object_is(root, "list"))
+        return root;
+    if (json_kind(data) != JSON_ARR || json_n(data) > 1) {
+        cpay_unknown(out, "not a list of one");
+        return NULL;
+    }
+    if (json_n(data) == 0)
+        out->verdict = GW_NOT_FOUND;
+    return json_at(data, 0);
+}
+
+static void question_parse(const struct outbound_response *in, bool refund, struct arena *mem,
+                           struct gw_result *out)
+{
+    struct json *root = answer_json(in, out);
+    out->retry_later = in->outcome == OUTBOUND_NOT_SENT;
+    if (root == NULL)
+        return;
+    const struct json *obj = found(in, root, out);
+    if (obj != NULL && refund)
+        cpay_refund_read(obj, mem, out);
+    else if (obj != NULL)
+        cpay_payment_read(obj, mem, out);
+    json_free(root);
+}
+
+void cpay_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                      struct arena *mem, struct gw_result *out)
+{
+    (void)a;
+    question_parse(in, false, mem, out);
+}
+
+void cpay_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                             struct arena *mem, struct gw_result *out)
+{
+    (void)a;
+    question_parse(in, true, mem, out);
+}

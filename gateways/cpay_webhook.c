@@ -1,0 +1,153 @@
+/* CPay's webhooks: whether one was made with the account's secret, whose it is, what it says.
+ * Source: cpay.md, 7. Seen: sandbox yes, live no. */
+#include "core/base/times.h"
+#include "core/crypto/mac.h"
+#include "core/crypto/text.h"
+#include "gateways/cpay.h"
+
+enum { SIGNATURES_MAX = 8, TOLERANCE_S = 300, TIME_DIGITS = 11, HEADER_MAX = 1024 };
+
+/* ---- the signature ---- */
+
+struct claim {
+    struct str time;
+    size_t n;
+    struct str macs[SIGNATURES_MAX];
+};
+
+/* "t=1767261600,v1=<hex>[,v1=<hex>]"; parts of another name are for others. False on two times, and
+ * on more signatures than anybody rotates. */
+static bool claim_read(struct str header, struct claim *c)
+{
+    struct str part;
+    *c = (struct claim){0};
+    if (header.n == 0 || header.n > HEADER_MAX)
+        return false;
+    while (str_split(&header, ',', &part)) {
+        struct str value = str_trim(part), name = STR_NULL;
+        (void)str_split(&value, '=', &name);
+        if (str_eq(name, STR("t")) && c->time.p == NULL)
+            c->time = value;
+        else if (str_eq(name, STR("t")))
+            return false;
+        else if (str_eq(name, STR("v1")) && c->n == SIGNATURES_MAX)
+            return false;
+        else if (str_eq(name, STR("v1")))
+            c->macs[c->n++] = value;
+    }
+    return c->n > 0;
+}
+
+static bool in_time(struct str time, int64_t now_us)
+{
+    int64_t sent_s, now_s = now_us / US_PER_S;
+    if (time.n == 0 || time.n > TIME_DIGITS || !str_is_digits(time) || !str_to_i64(time, &sent_s))
+        return false;
+    return sent_s >= now_s - TOLERANCE_S && sent_s <= now_s + TOLERANCE_S;
+}
+
+struct err cpay_webhook_verify(const struct gw_account *a, const struct gw_webhook *in)
+{
+    static const struct err refused = {ERR_UNAUTHENTICATED, 0, "webhook signature"};
+    struct str secret = gw_setting(a, "webhook_secret");
+    uint8_t want[SHA256_LEN], got[SHA256_LEN];
+    struct claim c;
+    bool fits = false;
+    if (secret.n == 0 || !claim_read(in->signature, &c) || !in_time(c.time, in->now_us))
+        return refused;
+    const struct str parts[] = {c.time, STR("."), in->body};
+    hmac_sha256(secret, parts, COUNT_OF(parts), want);
+    for (size_t i = 0; i < c.n; i++)
+        fits |=
+            c.macs[i].n == sizeof got * 2 && hex_decode(c.macs[i], true, got, sizeof got) &&
+            secret_eq(str_n((const char *)want, sizeof want), str_n((const char *)got, sizeof got));
+    return fits ? ERR_OK : refused;
+}
+
+/* ---- the event ---- */
+
+/* What an event may say about its object. An event whose object has another status is believed in
+ * nothing: the provider is asked. */
+static const struct event_rule {
+    const char *type;
+    bool refund;
+    enum gw_verdict verdict;
+} event_rules[] = {
+    {"payment.processing", false, GW_PENDING},
+    {"payment.completed", false, GW_SUCCEEDED},
+    {"payment.failed", false, GW_FAILED},
+    {"payment.cancelled", false, GW_FAILED},
+    {"payment.expired", false, GW_FAILED},
+    {"payment.disputed", false, GW_SUCCEEDED},
+    {"payment.dispute_closed", false, GW_SUCCEEDED},
+    {"refund.completed", true, GW_SUCCEEDED},
+    {"refund.failed", true, GW_FAILED},
+};
+
+static const struct event_rule *event_rule(struct str type)
+{
+    for (size_t i = 0; i < COUNT_OF(event_rules); i++)
+        if (str_eq(type, str_c(event_rules[i].type)))
+            return &event_rules[i];
+    return NULL;
+}
+
+/* The object of an event about a payment or a refund; NULL if it is neither. */
+static const struct json *event_object(const struct json *root, bool *refund)
+{
+    const struct json *obj = json_path(root, "data", "object", NULL);
+    struct str name = json_str(json_get(obj, "object"));
+    *refund = str_eq(name, STR("refund"));
+    return *refund || str_eq(name, STR("payment")) ? obj : NULL;
+}
+
+struct err cpay_webhook_subject(struct str body, struct arena *mem, struct str *our_id)
+{
+    struct json *root;
+    bool refund;
+    if (err_is(json_parse(body, &root, NULL)))
+        return ERR(PARSE, "the webhook is no JSON");
+    struct str reference = json_str(json_get(event_object(root, &refund), "reference"));
+    *our_id = cpay_is_id(reference) ? arena_dup(mem, reference) : STR_NULL;
+    json_free(root);
+    return our_id->n > 0 ? ERR_OK : ERR(PARSE, "a webhook that is about nothing of ours");
+}
+
+static struct err event_parse(struct str body, bool refund, struct arena *mem,
+                              struct gw_result *out)
+{
+    struct json *root;
+    bool of_refund;
+    *out = (struct gw_result){.verdict = GW_UNKNOWN};
+    if (err_is(json_parse(body, &root, NULL)))
+        return ERR(PARSE, "the webhook is no JSON");
+    const struct json *obj = event_object(root, &of_refund);
+    const struct event_rule *rule = event_rule(json_str(json_get(root, "type")));
+    if (obj != NULL && of_refund == refund) {
+        if (refund)
+            cpay_refund_read(obj, mem, out);
+        else
+            cpay_payment_read(obj, mem, out);
+    }
+    json_free(root);
+    if (out->our_id.n == 0)
+        return ERR(PARSE, refund ? "no event of a refund" : "no event of a payment");
+    if (rule == NULL)
+        cpay_unknown(out, "an event that nobody has documented");
+    else if (rule->refund != refund ||
+             (out->verdict != GW_UNKNOWN && out->verdict != rule->verdict))
+        cpay_unknown(out, "an event and an object that disagree");
+    return ERR_OK;
+}
+
+struct err cpay_callback_parse(const struct gw_callback *in, struct arena *mem,
+                               struct gw_result *out)
+{
+    return event_parse(in->body, false, mem, out);
+}
+
+struct err cpay_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                      struct gw_result *out)
+{
+    return event_parse(in->body, true, mem, out);
+}
