@@ -196,6 +196,40 @@ static void put_words(struct jsonw *w, const char *name, const char *words)
     jw_close_list(w);
 }
 
+/* What the core reads of a gateway too. Limits are in the only currency of those that have any. */
+static void put_capabilities(struct jsonw *w, const struct gateway *g)
+{
+    struct str currency = str_c(g->currencies);
+    uint16_t code = currency_parse(currency);
+    jw_key(w, "limits");
+    jw_open(w);
+    if (g->min_minor > 0 && code != 0)
+        jw_money(w, "min_amount", (struct money){g->min_minor, code});
+    else
+        jw_null(w, "min_amount");
+    if (g->max_minor > 0 && code != 0)
+        jw_money(w, "max_amount", (struct money){g->max_minor, code});
+    else
+        jw_null(w, "max_amount");
+    jw_bool(w, "whole_units", g->whole_units);
+    jw_close(w);
+    jw_key(w, "capabilities");
+    jw_open(w);
+    jw_bool(w, "manual", g->manual);
+    jw_bool(w, "needs_phone", g->needs_phone);
+    jw_bool(w, "query", g->query_build != NULL);
+    jw_bool(w, "resend_safe", g->may_resend);
+    jw_bool(w, "not_found_is_final", g->not_found_is_final);
+    jw_i64(w, "prompt_window_s", g->prompt_window_us / US_PER_S);
+    jw_key(w, "refund_rails");
+    jw_open_list(w);
+    for (int i = 0; i < g->n_refund_rails; i++)
+        jw_c(w, NULL, refund_rail_word(g->refund_rails[i]));
+    jw_c(w, NULL, refund_rail_word(REFUND_RAIL_MANUAL));
+    jw_close_list(w);
+    jw_close(w);
+}
+
 void provider_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
@@ -218,6 +252,7 @@ void provider_index(struct http_exchange *x)
         put_words(&w, "methods", g->methods);
         put_words(&w, "currencies", g->currencies);
         put_words(&w, "countries", g->countries);
+        put_capabilities(&w, g);
         jw_close(&w);
     }
     jw_close_list(&w);

@@ -107,6 +107,10 @@ configure() {
     export SANDBOX_MPESA_CERTIFICATE_OUT=$dir/sandbox-certificate.pem
     export MPESA_CERTIFICATE=$SANDBOX_MPESA_CERTIFICATE_OUT
     export MPESA_INITIATOR_NAME=testapi MPESA_INITIATOR_PASSWORD=sandbox_initiator_password
+    export CPAY_BASE_URL=$sandbox_url/cpay/v1
+    export CPAY_API_KEY=cpk_sandbox:cps_cmVsaSBzYW5kYm94IENQYXkgZGVtbyBzZWNyZXQgMDE
+    export CPAY_WEBHOOK_SECRET=cpw_sandbox_webhook_secret
+    export SANDBOX_CPAY_WEBHOOK_URL=$url/api/v1/webhooks/cpay
 
     if [ ! -s "$dir/keys.env" ]; then
         (

@@ -26,7 +26,7 @@ own=(-Dmalloc=sim_malloc -Dcalloc=sim_calloc -Drealloc=sim_realloc -Dfree=sim_fr
 
 # What runs inside a process of the simulation, and so allocates in its memory.
 inside=(core/base/buf.c
-    core/domain/{delivery,exception,failure,fee,ledger,payment_names,payment_refund}.c
+    core/domain/{delivery,exception,failure,fee,ledger,payment_move,payment_names,payment_refund}.c
     core/domain/{payment_watch,phone,reference,refund_names,refund_rules,refund_watch,schedule}.c
     core/flow/{ask,callback,charge,charge_known,charge_reserve,deliver,fanout,fee_terms,flow,idempotency,jobs,move,record,render,tick}.c
     core/flow/{refund,refund_move,refund_run,resolve,webhook_sign}.c

@@ -1,37 +1,20 @@
 /* The payment machine: two tables, which can be read beside domain.md, sections 2.1 and 2.2, and
- * the few functions that carry out what a row says.
+ * the steps that take their rows.
  *
  * An event about an attempt first finds its row in the attempts' table. With one, the attempt moves
  * and the payment follows by its own table; without one, nothing is decided, but a fact may be
- * added or the next question put off. Guards see the state before the move. */
-#include "core/domain/payment.h"
+ * added or the next question put off. Only whose turn it is, the customer's or the provider's, a
+ * payment may learn of an attempt that stays as it is. Guards see the state before the move. */
+#include "core/domain/payment_int.h"
 
 #include "core/base/times.h"
 #include "core/domain/payment_watch.h"
 
-/* One call of payment_step. */
-struct step {
-    struct payment *p;
-    struct attempt *a; /* that the event is about; NULL: none */
-    const struct payment_event *ev;
-    const struct payment_rules *rules;
-    int64_t now_us;
-    struct payment_effects *out;
-};
-
-typedef bool guard_fn(const struct step *s);
-
 static guard_fn may_send, may_send_again, manual, may_confirm, idle, intact, broken, unpaid,
-    expired, expired_idle, expired_open, believed, not_there, lease_over, unallocated, acceptable;
+    expired, expired_idle, expired_open, believed, not_there, lease_over, unallocated, acceptable,
+    asks, still_asks, acted;
 
-#define IN(s) (1u << PAYMENT_##s)
-#define WAITING (IN(PENDING) | IN(REQUIRES_ACTION))
-#define UNDECIDED (IN(PROCESSING) | IN(REQUIRES_ACTION) | IN(IN_RECONCILIATION))
-#define ENDED (IN(FAILED) | IN(EXPIRED) | IN(CANCELLED))
-#define PAID (IN(COMPLETED) | IN(PARTIALLY_REFUNDED) | IN(REFUNDED) | IN(REVERSED))
 #define HELD (IN(COMPLETED) | IN(PARTIALLY_REFUNDED))
-
-enum { PAYMENT_STAY = PAYMENT_N_STATES };
 
 #define MONEY_NONE POSTING_NONE, EXCEPTION_NONE
 #define MONEY_RECEIVED POSTING_RECEIVED, EXCEPTION_NONE
@@ -41,16 +24,6 @@ enum { PAYMENT_STAY = PAYMENT_N_STATES };
 #define MONEY_KEPT POSTING_KEPT, EXCEPTION_NONE
 #define MONEY_RETURNED POSTING_RETURNED, EXCEPTION_NONE
 #define MONEY_REVERSED POSTING_REVERSED, EXCEPTION_REVERSED
-
-/* The first row that fits wins. A new state is told by its own notice, and so is each dispatch. */
-struct payment_row {
-    uint32_t from; /* set of states */
-    enum payment_event_kind on;
-    guard_fn *guard; /* NULL: always */
-    int to;          /* PAYMENT_STAY: where it is; without effect: merely repeated */
-    enum payment_posting posting;
-    enum payment_exception exception;
-};
 
 #define ROW(from, on, guard, to, money)                              \
     {                                                                \
@@ -70,6 +43,9 @@ static const struct payment_row payment_rows[] = {
     ROW(IN(CANCELLED),       CANCEL,         NULL,           STAY,              NONE),
     ROW(IN(REQUIRES_ACTION), CONFIRM,        may_confirm,    COMPLETED,         RECEIVED),
     ROW(IN(COMPLETED),       CONFIRM,        NULL,           STAY,              NONE),
+    ROW(IN(PROCESSING),      ACCEPTED,       asks,           REQUIRES_ACTION,   NONE),
+    ROW(IN(PROCESSING),      STILL_PENDING,  still_asks,     REQUIRES_ACTION,   NONE),
+    ROW(IN(REQUIRES_ACTION), STILL_PENDING,  acted,          PROCESSING,        NONE),
     ROW(UNDECIDED,           SUCCESS,        intact,         COMPLETED,         RECEIVED),
     ROW(UNDECIDED,           SUCCESS,        broken,         IN_RECONCILIATION, WRONG),
     ROW(ENDED,               SUCCESS,        intact,         COMPLETED,         RECEIVED),
@@ -82,6 +58,7 @@ static const struct payment_row payment_rows[] = {
     ROW(WAITING,             TICK,           expired_idle,   EXPIRED,           NONE),
     ROW(IN(PROCESSING),      TICK,           expired_idle,   EXPIRED,           NONE),
     ROW(IN(PROCESSING),      TICK,           expired_open,   IN_RECONCILIATION, UNKNOWN),
+    ROW(IN(REQUIRES_ACTION), TICK,           expired_open,   IN_RECONCILIATION, UNKNOWN),
     ROW(IN(IN_RECONCILIATION), RESOLVED_PAID,   unpaid,      COMPLETED,         RECEIVED),
     ROW(IN(IN_RECONCILIATION), RESOLVED_PAID,   acceptable,  COMPLETED,         KEPT),
     ROW(IN(IN_RECONCILIATION), RESOLVED_UNPAID, unpaid,      FAILED,            NONE),
@@ -92,28 +69,6 @@ static const struct payment_row payment_rows[] = {
     ROW(IN(REVERSED),        REVERSED,       NULL,           STAY,              NONE),
 };
 /* clang-format on */
-
-static const enum payment_notice notices[PAYMENT_N_STATES] = {
-    [PAYMENT_PROCESSING] = NOTICE_PROCESSING,
-    [PAYMENT_REQUIRES_ACTION] = NOTICE_REQUIRES_ACTION,
-    [PAYMENT_IN_RECONCILIATION] = NOTICE_IN_RECONCILIATION,
-    [PAYMENT_COMPLETED] = NOTICE_COMPLETED,
-    [PAYMENT_FAILED] = NOTICE_FAILED,
-    [PAYMENT_EXPIRED] = NOTICE_EXPIRED,
-    [PAYMENT_CANCELLED] = NOTICE_CANCELLED,
-    [PAYMENT_REVERSED] = NOTICE_REVERSED,
-};
-
-#define AT(s) (1u << ATTEMPT_##s)
-#define OPEN (AT(SENDING) | AT(SUBMITTED) | AT(UNCERTAIN))
-#define UNPAID (AT(REJECTED) | AT(FAILED) | AT(EXPIRED) | AT(NOT_FOUND))
-
-struct attempt_row {
-    uint32_t from;
-    enum payment_event_kind on;
-    guard_fn *guard;
-    enum attempt_status to;
-};
 
 #define MOVE(from, on, guard, to)                     \
     {                                                 \
@@ -126,6 +81,7 @@ static const struct attempt_row attempt_rows[] = {
     MOVE(AT(CREATED),     DISPATCH,  NULL,       SENDING),
     MOVE(AT(SENDING),     ACCEPTED,  NULL,       SUBMITTED),
     MOVE(AT(UNCERTAIN),   ACCEPTED,  NULL,       SUBMITTED), /* came after the lease */
+    MOVE(AT(UNCERTAIN),   STILL_PENDING, still_asks, SUBMITTED), /* so it was taken */
     MOVE(AT(SENDING),     REFUSED,   NULL,       REJECTED),
     MOVE(AT(UNCERTAIN),   REFUSED,   NULL,       FAILED),    /* came after the lease */
     MOVE(AT(SENDING),     AMBIGUOUS, NULL,       UNCERTAIN),
@@ -139,44 +95,14 @@ static const struct attempt_row attempt_rows[] = {
 };
 /* clang-format on */
 
-/* What the audit trail calls a move. */
-static const char *const payment_actions[PAYMENT_N_STATES] = {
-#define X(name, word, final) [PAYMENT_##name] = "payment." word,
-    PAYMENT_STATES(X)
-#undef X
-};
-static const char *const attempt_actions[ATTEMPT_N_STATES] = {
-#define X(name, word, final) [ATTEMPT_##name] = "attempt." word,
-    ATTEMPT_STATES(X)
-#undef X
-};
-static const char *const posting_actions[] = {
-    [POSTING_KEPT] = "payment.money_kept",
-    [POSTING_RETURNED] = "payment.money_returned",
-    [POSTING_REVERSED] = NULL,
-};
-static const char *const exception_actions[] = {
-    [EXCEPTION_INTEGRITY] = "payment.integrity_failure",
-    [EXCEPTION_DOUBLE_SUCCESS] = "payment.double_success",
-    [EXCEPTION_REVERSED] = NULL,
-};
-
 static const struct payment_row *payment_row(const struct step *s);
 static const struct attempt_row *attempt_row(const struct step *s);
 static struct err step_payment(struct step *s);
 static struct err step_dispatch(struct step *s);
 static struct err step_attempt(struct step *s);
+static struct err step_undecided(struct step *s);
 static struct err step_resolved(struct step *s);
 static struct err step_tick(struct step *s);
-static void attempt_move(struct step *s, const struct attempt_row *row);
-static void payment_move(struct step *s, const struct payment_row *row);
-static void watch_all(struct step *s);
-static void add_facts(struct step *s);
-
-static bool in(uint32_t set, int state)
-{
-    return (set >> state & 1u) != 0;
-}
 
 void payment_begin(struct payment *p, struct payment_effects *out)
 {
@@ -263,6 +189,8 @@ static struct err step_attempt(struct step *s)
     s->a = payment_attempt(s->p, s->ev->attempt);
     if (s->a == NULL)
         return ERR(INVALID_STATE, "no such attempt");
+    if (s->ev->kind == PAYMENT_EVENT_STILL_PENDING)
+        return step_undecided(s);
     const struct attempt_row *row = attempt_row(s);
     if (row == NULL) {
         add_facts(s);
@@ -279,6 +207,21 @@ static struct err step_attempt(struct step *s)
         watch_all(s);
     else
         watch_start(s->p, s->a, s->rules, s->now_us, s->ev->random);
+    return ERR_OK;
+}
+
+/* Decides nothing, but may tell whose turn it is. The phase is the same before and after, and no
+ * questions begin anew: a provider that changes its mind each time would be asked without a
+ * pause. */
+static struct err step_undecided(struct step *s)
+{
+    const struct attempt_row *row = attempt_row(s);
+    const struct payment_row *follows = payment_row(s);
+    add_facts(s);
+    if (row != NULL)
+        attempt_move(s, row);
+    if (follows != NULL)
+        payment_move(s, follows);
     return ERR_OK;
 }
 
@@ -347,8 +290,7 @@ int64_t payment_deadline_us(const struct payment *p, const struct payment_rules 
         if (at < deadline)
             deadline = at;
     }
-    bool expires = p->status == PAYMENT_PROCESSING ||
-                   (in(IN(PENDING) | IN(REQUIRES_ACTION), (int)p->status) && payment_idle(p));
+    bool expires = in(WAITING | IN(PROCESSING), (int)p->status);
     return expires && p->expires_at_us < deadline ? p->expires_at_us : deadline;
 }
 
@@ -460,7 +402,7 @@ static bool same_reference(const struct step *s)
            strcmp(said, s->a->provider_ref) == 0;
 }
 
-static bool same_amount(const struct step *s)
+bool same_amount(const struct step *s)
 {
     struct money said = s->ev->amount, asked = s->a->amount;
     return said.currency == 0 || (said.currency == asked.currency && said.minor == asked.minor);
@@ -526,243 +468,28 @@ static bool not_there(const struct step *s)
     return s->rules->not_found_is_final && window_over(s);
 }
 
+/* The provider has this request, and speaks of no other one. */
+static bool has_it(const struct step *s)
+{
+    return in(AT(SUBMITTED) | AT(UNCERTAIN), (int)s->a->status) && same_reference(s);
+}
+
+static bool asks(const struct step *s)
+{
+    return s->ev->asks;
+}
+
+static bool still_asks(const struct step *s)
+{
+    return s->ev->asks && has_it(s);
+}
+
+static bool acted(const struct step *s)
+{
+    return s->ev->acted && !s->ev->asks && has_it(s);
+}
+
 static bool lease_over(const struct step *s)
 {
     return s->now_us >= s->a->sent_at_us + s->rules->sending_lease_us;
-}
-
-/* ---- carrying out a row ---- */
-
-/* Takes a text into a field that is still empty; false if nothing is learned. */
-static bool learn(char *field, size_t cap, struct str text)
-{
-    if (field[0] != '\0' || str_empty(text) || text.p[0] == '\0')
-        return false;
-    str_copy_c(field, cap, text);
-    return true;
-}
-
-/* The attempt whose money the payment counts: it was decided when the payment was completed. */
-static bool counts(const struct payment *p, const struct attempt *a)
-{
-    return in(PAID, (int)p->status) && a->status == ATTEMPT_SUCCEEDED &&
-           a->answered_at_us == p->completed_at_us && strcmp(a->provider_ref, p->provider_ref) == 0;
-}
-
-/* The payment shows the reference of the attempt that counts, before that of its latest. */
-static bool learn_reference(struct step *s)
-{
-    struct payment *p = s->p;
-    bool shown = in(PAID, (int)p->status) ? counts(p, s->a) : s->a->n == p->n_attempts;
-    if (!learn(s->a->provider_ref, sizeof s->a->provider_ref, s->ev->provider_ref))
-        return false;
-    if (shown)
-        memcpy(p->provider_ref, s->a->provider_ref, sizeof p->provider_ref);
-    return true;
-}
-
-static enum failure_code failure_of(const struct payment_event *ev)
-{
-    return ev->kind == PAYMENT_EVENT_NOT_FOUND || ev->code == FAILURE_NONE ? FAILURE_PROVIDER_ERROR
-                                                                           : ev->code;
-}
-
-static void attempt_move(struct step *s, const struct attempt_row *row)
-{
-    struct attempt *a = s->a;
-    const struct payment_event *ev = s->ev;
-    a->status = row->to;
-    s->out->changed = true;
-    s->out->action = attempt_actions[row->to];
-    switch (ev->kind) {
-    case PAYMENT_EVENT_TICK:
-        return;
-    case PAYMENT_EVENT_DISPATCH: /* where the provider takes our id as its reference */
-    case PAYMENT_EVENT_AMBIGUOUS:
-        learn_reference(s);
-        return;
-    case PAYMENT_EVENT_ACCEPTED: /* the provider's own reference replaces ours */
-        if (!str_empty(ev->provider_ref))
-            a->provider_ref[0] = '\0';
-        break;
-    case PAYMENT_EVENT_SUCCESS:
-    case PAYMENT_EVENT_RESOLVED_PAID:
-        a->code = FAILURE_NONE;
-        str_copy_c(a->provider_code, sizeof a->provider_code, ev->provider_code);
-        (void)learn(a->receipt, sizeof a->receipt, ev->receipt);
-        break;
-    default: /* it ended unpaid */
-        a->code = failure_of(ev);
-        str_copy_c(a->provider_code, sizeof a->provider_code, ev->provider_code);
-        break;
-    }
-    a->answered_at_us = s->now_us;
-    if (in(PAID, (int)s->p->status) && a->answered_at_us == s->p->completed_at_us)
-        a->answered_at_us++; /* a second success at the same moment is still the second */
-    learn_reference(s);
-}
-
-static void post(struct step *s, enum payment_posting posting)
-{
-    struct payment_effects *out = s->out;
-    struct money amount = s->ev->amount;
-    if (posting == POSTING_REVERSED)
-        amount = (struct money){s->p->received_minor - s->p->refunded_minor, s->p->amount.currency};
-    else if (amount.currency == 0)
-        amount = s->a != NULL ? s->a->amount : payment_asked(s->p);
-    if (posting == POSTING_NONE || amount.minor <= 0 || !currency_known(amount.currency))
-        return;
-    out->posting = posting;
-    out->posted = amount;
-    out->posted_attempt = s->a != NULL ? s->a->n : 0;
-}
-
-static void clear_failure(struct payment *p, enum failure_code code)
-{
-    p->failure = code;
-    p->failure_provider_code[0] = '\0';
-    p->failure_message[0] = '\0';
-}
-
-static void fail(struct step *s)
-{
-    struct payment *p = s->p;
-    p->failure = failure_of(s->ev);
-    str_copy_c(p->failure_provider_code, sizeof p->failure_provider_code, s->ev->provider_code);
-    str_copy_c(p->failure_message, sizeof p->failure_message, s->ev->message);
-}
-
-/* From now on this attempt is the one that counts: no other success has its moment. */
-static void count(struct step *s)
-{
-    struct payment *p = s->p;
-    for (int i = 0; i < p->n_attempts; i++) {
-        const struct attempt *other = &p->attempts[i];
-        if (other != s->a && other->status == ATTEMPT_SUCCEEDED &&
-            other->answered_at_us == p->completed_at_us)
-            p->completed_at_us++;
-    }
-    s->a->answered_at_us = p->completed_at_us;
-}
-
-static void complete(struct step *s, bool late)
-{
-    struct payment *p = s->p;
-    p->late = late;
-    p->received_minor = s->out->posted.minor;
-    if (!late && s->out->posting == POSTING_RECEIVED && p->fee_due_minor <= p->received_minor)
-        p->fee_minor = p->fee_due_minor;
-    p->completed_at_us = s->now_us;
-    clear_failure(p, FAILURE_NONE);
-    if (s->a != NULL) {
-        count(s);
-        memcpy(p->receipt, s->a->receipt, sizeof p->receipt);
-        memcpy(p->provider_ref, s->a->provider_ref, sizeof p->provider_ref);
-    } else {
-        str_copy_c(p->receipt, sizeof p->receipt, s->ev->receipt);
-    }
-}
-
-static void tell(struct step *s, enum payment_notice notice)
-{
-    s->out->notice = notice;
-    if (notice != NOTICE_NONE)
-        s->p->version++;
-}
-
-static void payment_move(struct step *s, const struct payment_row *row)
-{
-    struct payment *p = s->p;
-    enum payment_status from = p->status;
-    enum payment_status to = row->to == PAYMENT_STAY ? from : (enum payment_status)row->to;
-    bool told = to != from || row->on == PAYMENT_EVENT_DISPATCH;
-    tell(s, told ? notices[to] : NOTICE_NONE);
-    post(s, row->posting);
-    s->out->changed = true;
-    s->out->exception = row->exception;
-    s->out->action = told                               ? payment_actions[to]
-                     : row->exception != EXCEPTION_NONE ? exception_actions[row->exception]
-                                                        : posting_actions[row->posting];
-    if (row->to == PAYMENT_STAY)
-        return;
-    p->status = to;
-    p->source = row->on == PAYMENT_EVENT_NOT_FOUND ? SOURCE_POLL : s->ev->source;
-    switch (to) {
-    case PAYMENT_PROCESSING:
-        memcpy(p->provider_ref, s->a->provider_ref, sizeof p->provider_ref);
-        break;
-    case PAYMENT_IN_RECONCILIATION:
-        if (from != PAYMENT_IN_RECONCILIATION)
-            p->recon_since_us = s->now_us;
-        clear_failure(p, row->exception == EXCEPTION_INTEGRITY ? FAILURE_INTEGRITY
-                                                               : FAILURE_UNKNOWN_OUTCOME);
-        break;
-    case PAYMENT_COMPLETED:
-        complete(s, in(ENDED, (int)from));
-        break;
-    case PAYMENT_FAILED:
-        fail(s);
-        break;
-    case PAYMENT_EXPIRED:
-        if (s->ev->kind == PAYMENT_EVENT_NOT_FOUND)
-            fail(s);
-        break;
-    default:
-        break;
-    }
-}
-
-/* The payment has changed its phase. */
-static void watch_all(struct step *s)
-{
-    for (int i = 0; i < s->p->n_attempts; i++)
-        watch_start(s->p, &s->p->attempts[i], s->rules, s->now_us, s->ev->random);
-}
-
-/* An event that moves nothing: repeated, out of date or undecided. */
-static void add_facts(struct step *s)
-{
-    struct attempt *a = s->a;
-    const struct payment_event *ev = s->ev;
-    struct payment_effects *out = s->out;
-    bool counted = counts(s->p, a);
-    bool reference = learn_reference(s);
-    bool put_off = false, code = false, receipt = false;
-    if (reference) /* now it can be asked for */
-        watch_start(s->p, a, s->rules, s->now_us, ev->random);
-    switch (ev->kind) {
-    case PAYMENT_EVENT_SUCCESS:
-        receipt = learn(a->receipt, sizeof a->receipt, ev->receipt);
-        if (counted && receipt)
-            memcpy(s->p->receipt, a->receipt, sizeof s->p->receipt);
-        if (counted && (receipt || reference))
-            tell(s, NOTICE_UPDATED);
-        /* paid by a query's word, which named no amount; the callback names another one */
-        if (receipt && counted && !same_amount(s))
-            out->exception = EXCEPTION_INTEGRITY;
-        break;
-    case PAYMENT_EVENT_FAILURE:
-        if (in(OPEN, (int)a->status) && !reference)
-            put_off = watch_put_off(s->p, a, s->rules, s->now_us, ev->random);
-        else if (a->status != ATTEMPT_SUCCEEDED)
-            code = learn(a->provider_code, sizeof a->provider_code, ev->provider_code);
-        break;
-    case PAYMENT_EVENT_STILL_PENDING:
-    case PAYMENT_EVENT_UNREACHABLE:
-    case PAYMENT_EVENT_NOT_FOUND:
-        if (!reference)
-            put_off = watch_put_off(s->p, a, s->rules, s->now_us, ev->random);
-        break;
-    default:
-        break;
-    }
-    out->changed = reference || receipt || code || put_off;
-    if (receipt)
-        out->action = "attempt.receipt";
-    else if (reference)
-        out->action = "attempt.reference";
-    else if (code)
-        out->action = "attempt.code";
-    else if (put_off)
-        out->action = "attempt.undecided";
 }

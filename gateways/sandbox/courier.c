@@ -118,13 +118,13 @@ static int64_t note_add(struct courier *c, const struct parcel *p, enum note_sta
 struct err courier_send(struct courier *c, const struct parcel *p, struct str body)
 {
     struct outbound_request request = {.method = "POST",
-                                             .url = p->url,
-                                             .n_headers = 1,
-                                             .headers = {"Content-Type: application/json"},
-                                             .body = body,
-                                             .timeout_us = timeout_us,
-                                             .max_response = 4096,
-                                             .cut_response = true};
+                                       .url = p->url,
+                                       .n_headers = 1,
+                                       .headers = {"Content-Type: application/json"},
+                                       .body = body,
+                                       .timeout_us = timeout_us,
+                                       .max_response = 4096,
+                                       .cut_response = true};
     for (size_t i = 0; i < PARCEL_HEADERS && p->headers[i] != NULL; i++)
         request.headers[request.n_headers++] = p->headers[i];
     struct letter *letter = calloc(1, sizeof *letter);

@@ -5,7 +5,7 @@
 
 /* Money on its way back to customers, as the providers themselves believe: the truth about refunds,
  * beside the book of charges and kept like it. */
-enum { PAYBACK_KEY = 96, PAYBACK_ORIGINATOR = 65 };
+enum { PAYBACK_KEY = 96, PAYBACK_ORIGINATOR = 48, PAYBACK_REFERENCE = 65 };
 
 enum payback_state { PAYBACK_PENDING, PAYBACK_PAID, PAYBACK_FAILED, PAYBACK_N_STATES };
 
@@ -17,7 +17,7 @@ struct payback {
     const char *outcome;
     const char *result_code;                /* NULL while pending */
     char id[CALL_ID];                       /* the provider's conversation */
-    char originator_id[PAYBACK_ORIGINATOR]; /* of the request, the caller's or the provider's */
+    char originator_id[PAYBACK_REFERENCE];  /* of the request, the caller's or the provider's */
     char organisation[CALL_TEXT];           /* who pays */
     char key[PAYBACK_KEY];                  /* payback_key of the two, unique */
     char receipt[CALL_TEXT];                /* of the charge, "" where none is named */
@@ -45,7 +45,7 @@ struct payback_filter {
 };
 
 /* "organisation/originator": a caller's own id is unique per organisation only. Cut to size; an
- * originator's id of at most PAYBACK_ORIGINATOR - 1 bytes is not. */
+ * originator's id of at most PAYBACK_REFERENCE - 1 bytes is not. */
 void payback_key(struct str organisation, struct str originator_id, char out[PAYBACK_KEY]);
 /* Numbers and keeps `p`, under its key. ERR_LIMIT when full, ERR_NO_MEMORY; the caller then keeps
  * it. */

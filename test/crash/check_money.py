@@ -1,5 +1,6 @@
 """What clients were promised, what the provider did, what the books say."""
 
+import json
 from collections import Counter
 
 from facts import by, minor
@@ -55,7 +56,6 @@ def differences(f, w, said, p):
 
 
 def json_of(text):
-    import json
     return None if text is None else json.loads(text)
 
 

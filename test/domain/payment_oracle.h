@@ -8,32 +8,32 @@
 #include "core/domain/payment.h"
 
 /* The column "event" of 2.1: X(NAME, word). */
-#define WHATS(X)                                                           \
-    X(NOTHING, "nothing")                                                  \
-    X(DISPATCH, "dispatch")                                                \
-    X(NEW_ATTEMPT, "new attempt")                                          \
-    X(CANNOT_BE_SENT, "cannot be sent")                                    \
-    X(NEEDS_CUSTOMER, "needs customer")                                    \
-    X(CANCEL, "cancel by merchant")                                        \
-    X(CONFIRM, "manual confirm")                                           \
-    X(SUCCESS, "provider success")                                         \
-    X(WRONG_SUCCESS, "provider success, integrity fails")                  \
-    X(SECOND_SUCCESS, "second success")                                    \
+#define WHATS(X)                                                             \
+    X(NOTHING, "nothing")                                                    \
+    X(DISPATCH, "dispatch")                                                  \
+    X(NEW_ATTEMPT, "new attempt")                                            \
+    X(CANNOT_BE_SENT, "cannot be sent")                                      \
+    X(NEEDS_CUSTOMER, "needs customer")                                      \
+    X(CANCEL, "cancel by merchant")                                          \
+    X(CONFIRM, "manual confirm")                                             \
+    X(SUCCESS, "provider success")                                           \
+    X(WRONG_SUCCESS, "provider success, integrity fails")                    \
+    X(SECOND_SUCCESS, "second success")                                      \
     X(CONTRADICTION, "the counted success turns out to name another amount") \
-    X(FAILURE, "definitive failure")                                       \
-    X(UNKNOWN, "outcome unknown past window")                              \
-    X(EXPIRY, "expiry timer")                                              \
-    X(REFUND, "refund completed")                                          \
-    X(REFUND_UNDONE, "refund turns out failed later")                      \
-    X(ROUTE_LEFT, "definitive refusal, route left")                        \
-    X(ASKS_MORE, "provider asks more")                                     \
-    X(CUSTOMER_ACTED, "customer acted")                                    \
-    X(REVERSED, "provider-side reversal")                                  \
-    X(RESOLVED_PAID, "operators: it was paid")                             \
-    X(ACCEPTED_AS_PAID, "operators: it was paid, by what is unallocated")  \
-    X(RESOLVED_UNPAID, "operators: it was not paid")                       \
+    X(FAILURE, "definitive failure")                                         \
+    X(UNKNOWN, "outcome unknown past window")                                \
+    X(EXPIRY, "expiry timer")                                                \
+    X(REFUND, "refund completed")                                            \
+    X(REFUND_UNDONE, "refund turns out failed later")                        \
+    X(ROUTE_LEFT, "definitive refusal, route left")                          \
+    X(ASKS_MORE, "provider asks more")                                       \
+    X(CUSTOMER_ACTED, "customer acted")                                      \
+    X(REVERSED, "provider-side reversal")                                    \
+    X(RESOLVED_PAID, "operators: it was paid")                               \
+    X(ACCEPTED_AS_PAID, "operators: it was paid, by what is unallocated")    \
+    X(RESOLVED_UNPAID, "operators: it was not paid")                         \
     X(GIVEN_BACK, "operators: not paid, what is unallocated was given back") \
-    X(KEPT, "operators: what is unallocated is the merchant's")            \
+    X(KEPT, "operators: what is unallocated is the merchant's")              \
     X(RETURNED, "operators: what is unallocated was given back")
 
 enum what {
@@ -50,12 +50,13 @@ static const char *const what_words[] = {
 };
 
 /* Who makes a move: the machine, left to itself; the machine, but only once other parts of reli (a
- * failover, a step for the customer in the middle) can bring a payment there; or those parts. */
+ * failover, a customer who chooses another way to pay) can bring a payment there; or those parts.
+ */
 enum maker { ITSELF, ONCE_OTHERS, OTHERS };
 
 #define S(s) (1u << PAYMENT_##s)
 #define TO_SAME PAYMENT_N_STATES
-#define UNDECIDED_BY_ITSELF (S(PROCESSING) | S(IN_RECONCILIATION))
+#define UNDECIDED_NOW (S(PROCESSING) | S(REQUIRES_ACTION) | S(IN_RECONCILIATION))
 #define HAS_BEEN_PAID (S(COMPLETED) | S(PARTIALLY_REFUNDED) | S(REFUNDED))
 
 static const struct payment_move {
@@ -70,20 +71,18 @@ static const struct payment_move {
     {S(PENDING), WHAT_CANNOT_BE_SENT, PAYMENT_FAILED, 0, 0, ITSELF},
     {S(PENDING), WHAT_NEEDS_CUSTOMER, PAYMENT_REQUIRES_ACTION, 0, 0, ITSELF},
     {S(PENDING) | S(REQUIRES_ACTION), WHAT_CANCEL, PAYMENT_CANCELLED, 0, 0, ITSELF},
-    {S(REQUIRES_ACTION), WHAT_CUSTOMER_ACTED, PAYMENT_PROCESSING, 0, 0, OTHERS},
+    {S(REQUIRES_ACTION), WHAT_CUSTOMER_ACTED, PAYMENT_PROCESSING, 0, 0, ITSELF},
     {S(REQUIRES_ACTION), WHAT_CONFIRM, PAYMENT_COMPLETED, POSTING_RECEIVED, 0, ITSELF},
-    {S(PROCESSING), WHAT_ASKS_MORE, PAYMENT_REQUIRES_ACTION, 0, 0, OTHERS},
-    {UNDECIDED_BY_ITSELF, WHAT_SUCCESS, PAYMENT_COMPLETED, POSTING_RECEIVED, 0, ITSELF},
-    {S(REQUIRES_ACTION), WHAT_SUCCESS, PAYMENT_COMPLETED, POSTING_RECEIVED, 0, ONCE_OTHERS},
-    {UNDECIDED_BY_ITSELF, WHAT_WRONG_SUCCESS, PAYMENT_IN_RECONCILIATION, POSTING_UNALLOCATED,
+    {S(PROCESSING), WHAT_ASKS_MORE, PAYMENT_REQUIRES_ACTION, 0, 0, ITSELF},
+    {UNDECIDED_NOW, WHAT_SUCCESS, PAYMENT_COMPLETED, POSTING_RECEIVED, 0, ITSELF},
+    {UNDECIDED_NOW, WHAT_WRONG_SUCCESS, PAYMENT_IN_RECONCILIATION, POSTING_UNALLOCATED,
      EXCEPTION_INTEGRITY, ITSELF},
-    {S(REQUIRES_ACTION), WHAT_WRONG_SUCCESS, PAYMENT_IN_RECONCILIATION, POSTING_UNALLOCATED,
-     EXCEPTION_INTEGRITY, ONCE_OTHERS},
     {S(PROCESSING), WHAT_ROUTE_LEFT, PAYMENT_PROCESSING, 0, 0, OTHERS},
     {S(PROCESSING), WHAT_NEW_ATTEMPT, PAYMENT_PROCESSING, 0, 0, ONCE_OTHERS},
-    {UNDECIDED_BY_ITSELF, WHAT_FAILURE, PAYMENT_FAILED, 0, 0, ITSELF},
-    {S(REQUIRES_ACTION), WHAT_FAILURE, PAYMENT_FAILED, 0, 0, ONCE_OTHERS},
-    {S(PROCESSING), WHAT_UNKNOWN, PAYMENT_IN_RECONCILIATION, 0, EXCEPTION_STUCK, ITSELF},
+    {UNDECIDED_NOW, WHAT_FAILURE, PAYMENT_FAILED, 0, 0, ITSELF},
+    /* a customer who is waited for may have paid as well as one who is not */
+    {S(PROCESSING) | S(REQUIRES_ACTION), WHAT_UNKNOWN, PAYMENT_IN_RECONCILIATION, 0,
+     EXCEPTION_STUCK, ITSELF},
     {S(PENDING) | S(REQUIRES_ACTION), WHAT_EXPIRY, PAYMENT_EXPIRED, 0, 0, ITSELF},
     {S(PROCESSING), WHAT_EXPIRY, PAYMENT_EXPIRED, 0, 0, ITSELF},
     /* late success; a wrong one is money that is not this payment's (I7) */
@@ -120,7 +119,7 @@ static const struct payment_move {
 #define ENDED_UNPAID (A(REJECTED) | A(FAILED) | A(EXPIRED) | A(NOT_FOUND))
 
 /* When an event is believed. */
-enum when { ALWAYS, LEASE_OVER, BELIEVED, NOT_FOUND_COUNTS };
+enum when { ALWAYS, LEASE_OVER, BELIEVED, NOT_FOUND_COUNTS, ASKING };
 
 static const struct attempt_move {
     uint32_t from;
@@ -131,6 +130,7 @@ static const struct attempt_move {
 } attempt_table[] = {
     {A(CREATED), PAYMENT_EVENT_DISPATCH, ALWAYS, ATTEMPT_SENDING, ITSELF},
     {A(SENDING) | A(UNCERTAIN), PAYMENT_EVENT_ACCEPTED, ALWAYS, ATTEMPT_SUBMITTED, ITSELF},
+    {A(UNCERTAIN), PAYMENT_EVENT_STILL_PENDING, ASKING, ATTEMPT_SUBMITTED, ITSELF},
     {A(SENDING), PAYMENT_EVENT_REFUSED, ALWAYS, ATTEMPT_REJECTED, ITSELF},
     {A(UNCERTAIN), PAYMENT_EVENT_REFUSED, ALWAYS, ATTEMPT_FAILED, ITSELF},
     {A(SENDING), PAYMENT_EVENT_AMBIGUOUS, ALWAYS, ATTEMPT_UNCERTAIN, ITSELF},
@@ -200,6 +200,8 @@ static inline bool counts_now(enum when when, const struct attempt *a,
                (age_us >= 90 * US_PER_S || ev->source == SOURCE_CALLBACK || ev->sure);
     case NOT_FOUND_COUNTS: /* only where the provider documents it, after its window */
         return rules->not_found_is_final && age_us >= 90 * US_PER_S;
+    case ASKING: /* who asks the customer for more has the request */
+        return ev->asks && !names_another(a, ev);
     }
     return false;
 }
@@ -233,6 +235,17 @@ static inline bool may_dispatch(const struct payment *p, const struct payment_ru
     return !rules->manual && now_us < p->expires_at_us;
 }
 
+/* Whose turn it is, by the word of who has the request; a contradiction leaves the customer's. */
+static inline enum what what_of_turn(const struct attempt *a, const struct payment_event *ev,
+                                     bool moves)
+{
+    if (ev->kind == PAYMENT_EVENT_ACCEPTED)
+        return moves && ev->asks ? WHAT_ASKS_MORE : WHAT_NOTHING;
+    if (!is_in(A(SUBMITTED) | A(UNCERTAIN), (int)a->status) || names_another(a, ev))
+        return WHAT_NOTHING;
+    return ev->asks ? WHAT_ASKS_MORE : ev->acted ? WHAT_CUSTOMER_ACTED : WHAT_NOTHING;
+}
+
 static inline enum what what_of_attempt(const struct payment *p, int counted,
                                         const struct payment_event *ev,
                                         const struct payment_rules *rules, int64_t now_us)
@@ -240,6 +253,8 @@ static inline enum what what_of_attempt(const struct payment *p, int counted,
     const struct attempt *a = &p->attempts[ev->attempt - 1];
     const struct attempt_move *move = attempt_should(a, ev, rules, now_us);
     bool paid = is_in(HAS_BEEN_PAID | S(REVERSED), (int)p->status);
+    if (ev->kind == PAYMENT_EVENT_ACCEPTED || ev->kind == PAYMENT_EVENT_STILL_PENDING)
+        return what_of_turn(a, ev, move != NULL);
     if (ev->kind == PAYMENT_EVENT_SUCCESS) {
         bool intact = names_its_amount(a, ev) && !names_another(a, ev);
         if (move != NULL)
@@ -305,7 +320,7 @@ static inline enum what what_of_time(const struct payment *p, const struct payme
         return WHAT_NOTHING;
     if (!may_still_pay(p))
         return WHAT_EXPIRY;
-    return p->status == PAYMENT_PROCESSING ? WHAT_UNKNOWN : WHAT_NOTHING;
+    return WHAT_UNKNOWN;
 }
 
 /* What an event is, seen from 2.1. `counted`: the attempt by which the payment was completed. */
@@ -342,15 +357,14 @@ static inline enum what what_is(const struct payment *p, int counted,
     }
 }
 
-/* The row of 2.1 that is taken; NULL: none, the payment stays as it is. `to` matters where one event
- * leads to several states (a refund's amount decides): PAYMENT_N_STATES: any. */
+/* The row of 2.1 that is taken; NULL: none, the payment stays as it is. `to` matters where one
+ * event leads to several states (a refund's amount decides): PAYMENT_N_STATES: any. */
 static inline const struct payment_move *payment_should(enum payment_status from, enum what what,
                                                         int to)
 {
     for (size_t i = 0; i < COUNT_OF(payment_table); i++) {
         const struct payment_move *m = &payment_table[i];
-        if (m->what == what && is_in(m->from, (int)from) &&
-            (to == PAYMENT_N_STATES || m->to == to))
+        if (m->what == what && is_in(m->from, (int)from) && (to == PAYMENT_N_STATES || m->to == to))
             return m;
     }
     return NULL;

@@ -4,194 +4,14 @@
  * tables, none more and none less.
  *
  * A node is a payment as it is stored, and what else the future depends on: whether a process is
- * there at all (a crash loses it, with what it had decided and not stored, and with the answers that
- * it was waiting for; the restart finds the stored state and its deadlines), which answers can still
- * come, and the refunds. Providers say anything, in any order, at any time. */
-#include "test/domain/search_bench.h"
-
-#include "core/base/times.h"
-#include "core/domain/payment.h"
+ * there at all (a crash loses it, with what it had decided and not stored, and with the answers
+ * that it was waiting for; the restart finds the stored state and its deadlines), which answers can
+ * still come, and the refunds. Providers say anything, in any order, at any time. */
 #include "core/domain/payment_refund.h"
-#include "test/domain/payment_oracle.h"
+#include "test/domain/payment_space.h"
 
-#define T0 (INT64_C(1795000000) * US_PER_S)
-#define KES CURRENCY('K', 'E', 'S')
-#define NO_JITTER 0x80000000u
-
-enum { MAX_ATTEMPTS = 2, UNIT = 400, ASKED = 3 * UNIT, FEE = 30 };
-
-/* Seconds since creation, at the very moment: at once, lease over, prompt window over, expired,
- * first reconciliation poll, late watch nearly used up, everything over. */
-static const int64_t times_s[] = {0, 60, 90, 900, 1200, 90000, 2000000};
-
-struct node {
-    int time;
-    bool down;
-    bool answered[MAX_ATTEMPTS + 1]; /* or nobody is there any more to whom an answer could come */
-    int received;                    /* postings RECEIVED so far */
-    int counted;                     /* the attempt that the last of them was for */
-    int posted_n[MAX_ATTEMPTS + 1];  /* postings of each attempt so far */
-    struct money waits[MAX_ATTEMPTS + 1]; /* what is unallocated of each attempt */
-    int64_t received_minor;
-    int waited; /* it came out of `waits` */
-    int64_t reserved, released; /* of refunds: held; let go, and perhaps paid all the same */
-    struct payment p;                /* the last: only MAX_ATTEMPTS of it are kept */
-};
-
-enum { KEPT = offsetof(struct node, p.attempts) + MAX_ATTEMPTS * sizeof(struct attempt) };
-
-struct search {
-    struct space space;
-    struct payment_rules rules;
-    bool others; /* other parts of reli take part */
-    bool moves[PAYMENT_N_STATES][WHAT_N][PAYMENT_N_STATES];
-    bool attempts[ATTEMPT_N_STATES][PAYMENT_EVENT_N][ATTEMPT_N_STATES];
-};
-
-static void copy(struct node *to, const struct node *from)
-{
-    memcpy((void *)to, from, KEPT);
-}
-
-static int64_t now_of(const struct node *n)
-{
-    return T0 + times_s[n->time] * US_PER_S;
-}
-
-static bool is_paid(const struct payment *p)
-{
-    return is_in(HAS_BEEN_PAID | S(REVERSED), (int)p->status);
-}
-
-static bool is_ended(const struct payment *p)
-{
-    return is_in(S(FAILED) | S(EXPIRED) | S(CANCELLED), (int)p->status);
-}
-
-/* ---- states ---- */
-
-/* What the machine's future depends on. */
-static uint64_t abstraction(const struct node *n)
-{
-    const struct payment *p = &n->p;
-    int64_t now = now_of(n);
-    uint64_t h = 1;
-    mix(&h, n->time);
-    mix(&h, n->down);
-    mix(&h, p->status);
-    mix(&h, p->failure != FAILURE_NONE);
-    mix(&h, p->late);
-    mix(&h, p->receipt[0] != '\0');
-    mix(&h, p->recon_since_us != 0);
-    mix(&h, n->received);
-    mix(&h, n->received_minor);
-    mix(&h, n->counted);
-    mix(&h, p->refunded_minor);
-    mix(&h, n->reserved);
-    mix(&h, n->released);
-    mix(&h, p->n_attempts);
-    for (int i = 0; i < p->n_attempts; i++) {
-        const struct attempt *a = &p->attempts[i];
-        mix(&h, a->status);
-        mix(&h, a->provider_ref[0]);
-        mix(&h, a->receipt[0] != '\0');
-        mix(&h, a->provider_code[0] != '\0');
-        mix(&h, now - a->sent_at_us >= 60 * US_PER_S);
-        mix(&h, now - a->sent_at_us >= 90 * US_PER_S);
-        mix(&h, a->answered_at_us == p->completed_at_us);
-        mix(&h, a->next_poll_at_us == TIME_NEVER ? 0 : a->next_poll_at_us <= now ? 1 : 2);
-        mix(&h, a->poll_n > 0);
-        mix(&h, n->answered[i]);
-        mix(&h, n->waits[i].minor != 0 ? (int64_t)n->waits[i].currency : 0);
-        mix(&h, n->waits[i].minor - ASKED);
-    }
-    return h;
-}
-
-/* Ticks at one moment end, and then the deadline is in the future. */
-static void check_rest(const struct search *s, struct payment *p, int64_t now_us)
-{
-    static const struct payment_event tick = {.kind = PAYMENT_EVENT_TICK, .random = NO_JITTER};
-    struct payment_effects out;
-    for (int i = 0; i < 8; i++) {
-        assert_false(err_is(payment_step(p, &tick, &s->rules, now_us, &out)));
-        if (!out.changed) {
-            assert_true(payment_deadline_us(p, &s->rules) > now_us);
-            return;
-        }
-    }
-    fail_msg("ticks do not end");
-}
-
-/* A crash, and nobody ever answers again: whatever was stored, the deadlines alone lead to where it
- * is decided, or waits for people; nothing is `processing` or `sending` for ever. */
-static void check_left_alone(const struct search *s, const struct node *n)
-{
-    static struct node at;
-    copy(&at, n);
-    int64_t now_us = now_of(n);
-    for (int i = 0; i < 64; i++) {
-        check_rest(s, &at.p, now_us);
-        now_us = payment_deadline_us(&at.p, &s->rules);
-        if (now_us == TIME_NEVER)
-            break;
-    }
-    for (int i = 0; i < at.p.n_attempts; i++)
-        assert_int_not_equal(at.p.attempts[i].status, ATTEMPT_SENDING);
-    assert_int_not_equal(at.p.status, PAYMENT_PENDING);
-    assert_int_not_equal(at.p.status, PAYMENT_PROCESSING);
-    if (at.p.status == PAYMENT_REQUIRES_ACTION)
-        assert_true(may_still_pay(&at.p));
-    if (may_still_pay(&n->p)) /* nobody has said anything */
-        assert_int_equal(is_paid(&at.p), is_paid(&n->p));
-}
-
-/* Adds a state, and itself at all later times: waiting is no event. */
-static void add(struct search *s, const struct node *n)
-{
-    static struct node at, rest;
-    copy(&at, n);
-    for (; at.time < (int)COUNT_OF(times_s); at.time++) {
-        if (!space_keep(&s->space, abstraction(&at), &at))
-            continue;
-        copy(&rest, &at);
-        check_rest(s, &rest.p, now_of(&at));
-        if (at.time == n->time)
-            check_left_alone(s, &at);
-    }
-}
-
-static void check_state(const struct node *n)
-{
-    const struct payment *p = &n->p;
-    int open = 0;
-    for (int i = 0; i < p->n_attempts; i++)
-        open += is_in(MAY_STILL_PAY, (int)p->attempts[i].status);
-    assert_true(open <= 1);
-    assert_int_equal(payment_idle(p), open == 0);
-    assert_true(n->received <= 1); /* I5 */
-    assert_int_equal(p->received_minor, n->received_minor);
-    assert_int_equal(p->fee_minor, n->received == 1 && n->waited == 0 && !p->late ? FEE : 0);
-    assert_int_equal(is_paid(p), n->received == 1);
-    assert_int_equal(is_paid(p), p->completed_at_us != 0);
-    if (is_ended(p) && p->source != SOURCE_OPERATOR)
-        assert_int_equal(open, 0);
-    if (is_in(S(FAILED) | S(IN_RECONCILIATION), (int)p->status))
-        assert_int_not_equal(p->failure, FAILURE_NONE);
-    if (is_paid(p))
-        assert_int_equal(p->failure, FAILURE_NONE);
-    if (p->status == PAYMENT_IN_RECONCILIATION)
-        assert_int_not_equal(p->recon_since_us, 0);
-    /* I7: every success is linked to the payment or to unallocated, once */
-    for (int i = 0; i < p->n_attempts; i++)
-        assert_int_equal(n->posted_n[i], p->attempts[i].status == ATTEMPT_SUCCEEDED);
-    /* I4, and the status is what the amounts say */
-    assert_true(p->refunded_minor + n->reserved <= p->received_minor);
-    if (is_in(HAS_BEEN_PAID, (int)p->status))
-        assert_int_equal(p->status, p->refunded_minor == 0        ? PAYMENT_COMPLETED
-                                    : p->refunded_minor == p->received_minor ? PAYMENT_REFUNDED
-                                                                  : PAYMENT_PARTIALLY_REFUNDED);
-}
+/* With parts to come there is more to choose from at each step, and no event less is enough. */
+enum { EVENTS_TOGETHER = 7 };
 
 /* ---- steps ---- */
 
@@ -364,16 +184,26 @@ static enum happening happening_of(const struct node *n, const struct payment_ev
         return HAPPENING_TIMEOUT;
     case PAYMENT_EVENT_SUCCESS:
     case PAYMENT_EVENT_FAILURE:
+    case PAYMENT_EVENT_STILL_PENDING:
         return ev->source == SOURCE_POLL           ? HAPPENING_QUERY_RESULT
                : payment_status_final(n->p.status) ? HAPPENING_LATE_CALLBACK
                                                    : HAPPENING_CALLBACK;
-    case PAYMENT_EVENT_STILL_PENDING:
     case PAYMENT_EVENT_UNREACHABLE:
     case PAYMENT_EVENT_NOT_FOUND:
         return HAPPENING_QUERY_RESULT;
     default:
         return HAPPENING_PERSON;
     }
+}
+
+/* Who is waited for has an attempt that the provider has, or pays by hand. */
+static void check_turn(const struct search *s, const struct payment *p)
+{
+    if (s->others || p->status != PAYMENT_REQUIRES_ACTION)
+        return;
+    assert_int_equal(p->n_attempts > 0, !s->rules.manual);
+    if (p->n_attempts > 0)
+        assert_int_equal(p->attempts[p->n_attempts - 1].status, ATTEMPT_SUBMITTED);
 }
 
 static bool is_answer(enum payment_event_kind k)
@@ -426,6 +256,7 @@ static void try_event(struct search *s, const struct node *n, const struct payme
     s->space.moves++;
     check_effects(n, ev, &after, &out);
     check_state(&after);
+    check_turn(s, &after.p);
     check_duplicate(s, &after, ev);
     if (answer)
         after.answered[ev->attempt - 1] = true;
@@ -442,6 +273,31 @@ static void try_amounts(struct search *s, const struct node *n, struct payment_e
         ev.amount = said[i];
         if (!s->others || i != 2)
             try_event(s, n, &ev);
+    }
+}
+
+/* Whose turn it is: the customer's, the provider's, or both at once. */
+static void try_turns(struct search *s, const struct node *n, struct payment_event ev,
+                      struct str own)
+{
+    const struct str refs[] = {STR_NULL, own, STR("foreign")};
+    size_t n_refs = s->others ? 1 : COUNT_OF(refs);
+    ev.kind = PAYMENT_EVENT_ACCEPTED;
+    ev.asks = true;
+    ev.provider_ref = own;
+    try_event(s, n, &ev);
+    ev.kind = PAYMENT_EVENT_STILL_PENDING;
+    ev.source = SOURCE_CALLBACK;
+    for (size_t i = 0; i < n_refs; i++) {
+        ev.provider_ref = refs[i];
+        ev.asks = true;
+        try_event(s, n, &ev);
+        ev.acted = true;
+        if (n_refs > 1)
+            try_event(s, n, &ev);
+        ev.asks = false;
+        try_event(s, n, &ev);
+        ev.acted = false;
     }
 }
 
@@ -463,6 +319,7 @@ static void try_about_attempt(struct search *s, const struct node *n, int attemp
         if (!s->others || i == 0)
             try_event(s, n, &ev);
     }
+    try_turns(s, n, ev, own);
     for (int i = 0; i < 5; i++) {
         ev.kind = PAYMENT_EVENT_FAILURE;
         ev.sure = (i & 1) != 0;
@@ -561,10 +418,9 @@ static void try_refunds(struct search *s, const struct node *n)
     for (int64_t minor = UNIT; minor <= ASKED; minor += UNIT) {
         /* the request: nobody may reserve more than is left */
         if (is_in(S(COMPLETED) | S(PARTIALLY_REFUNDED), (int)n->p.status)) {
-            bool fits =
-                refund_fits(n->p.received_minor, n->p.refunded_minor, n->reserved, minor);
-            assert_int_equal(fits, n->p.refunded_minor + n->reserved + minor <=
-                                       n->p.received_minor);
+            bool fits = refund_fits(n->p.received_minor, n->p.refunded_minor, n->reserved, minor);
+            assert_int_equal(fits,
+                             n->p.refunded_minor + n->reserved + minor <= n->p.received_minor);
             if (fits) {
                 copy(&after, n);
                 after.reserved += minor;
@@ -584,6 +440,7 @@ static void try_refunds(struct search *s, const struct node *n)
     }
 }
 
+/* A route is left: the customer may be asked for another way to pay, before the next attempt. */
 static void try_others(struct search *s, const struct node *n)
 {
     static const struct {
@@ -595,8 +452,10 @@ static void try_others(struct search *s, const struct node *n)
         {S(REQUIRES_ACTION), WHAT_CUSTOMER_ACTED, PAYMENT_PROCESSING},
     };
     static struct node after;
+    if (n->p.n_attempts == 0 || may_still_pay(&n->p))
+        return;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if (!is_in(rows[i].from, (int)n->p.status) || n->p.n_attempts == 0)
+        if (!is_in(rows[i].from, (int)n->p.status))
             continue;
         copy(&after, n);
         after.p.status = rows[i].to;
@@ -620,11 +479,8 @@ static void try_crash(struct search *s, const struct node *n)
 static void expand(void *ctx, const void *node)
 {
     static const enum payment_event_kind plain[] = {
-        PAYMENT_EVENT_CANNOT_SEND,
-        PAYMENT_EVENT_NEEDS_CUSTOMER,
-        PAYMENT_EVENT_CANCEL,
-        PAYMENT_EVENT_REVERSED,
-        PAYMENT_EVENT_TICK,
+        PAYMENT_EVENT_CANNOT_SEND, PAYMENT_EVENT_NEEDS_CUSTOMER, PAYMENT_EVENT_CANCEL,
+        PAYMENT_EVENT_REVERSED,    PAYMENT_EVENT_TICK,
     };
     struct search *s = ctx;
     struct node here;
@@ -679,7 +535,7 @@ static void run(struct search *s, const char *rules)
         assert_int_equal(start.p.status, PAYMENT_PENDING); /* the first row: create */
         assert_int_equal(out.notice, NOTICE_INITIATED);
         add(s, &start);
-        space_run(&s->space, s->others ? EVENTS - 1 : EVENTS, expand, s);
+        space_run(&s->space, s->others ? EVENTS_TOGETHER : EVENTS, expand, s);
         space_close(&s->space);
     }
 }
@@ -703,8 +559,8 @@ static void assert_tables(const struct search *s, enum maker upto)
             for (int to = 0; to < PAYMENT_N_STATES; to++) {
                 bool row = is_row((enum payment_status)from, (enum what)what, to, upto);
                 if (s->moves[from][what][to] != row)
-                    fail_msg("%s, %s, %s: %s", word_of((enum payment_status)from),
-                             what_words[what], word_of((enum payment_status)to),
+                    fail_msg("%s, %s, %s: %s", word_of((enum payment_status)from), what_words[what],
+                             word_of((enum payment_status)to),
                              row ? "never happens" : "must not happen");
             }
     for (int from = 0; from < ATTEMPT_N_STATES; from++)

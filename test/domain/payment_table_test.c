@@ -1,5 +1,5 @@
-/* What the payment machine itself says of its moves, as the SQL CHECK takes them, against the tables
- * written from domain.md. That they are reached, and no others, is the search's to show. */
+/* What the payment machine itself says of its moves, as the SQL CHECK takes them, against the
+ * tables written from domain.md. That they are reached, and no others, is the search's to show. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

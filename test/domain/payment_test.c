@@ -258,11 +258,44 @@ static void nothing_is_confirmed_by_hand_while_money_may_move(void **state)
     (void)state;
     struct bench b;
     bench_init(&b, 'd');
-    play(&b, "dispatch accepted force:requires_action");
+    play(&b, "dispatch accepted:asks");
     b.rules.manual = true;
     play(&b, "confirm");
     assert_int_equal(b.err.code, ERR_INVALID_STATE);
     assert_int_equal(b.p.received_minor, 0);
+}
+
+static void who_is_asked_for_more_is_told_by_whom(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b, 'd');
+    play(&b, "dispatch @2 accepted:asks");
+    assert_int_equal(b.p.version, 3);
+    assert_int_equal(b.p.source, SOURCE_API);
+    assert_string_equal(b.p.provider_ref, "ws_1");
+    assert_string_equal(b.out.action, "payment.requires_action");
+    assert_int_equal(b.p.attempts[0].answered_at_us, T0 + 2 * US_PER_S);
+    play(&b, "@20 still_pending:poll:acted");
+    assert_int_equal(b.p.version, 4);
+    assert_int_equal(b.p.source, SOURCE_POLL);
+    assert_string_equal(b.out.action, "payment.processing");
+    assert_int_equal(b.p.attempts[0].answered_at_us, T0 + 2 * US_PER_S);
+    play(&b, "@30 still_pending:poll:asks @40 success");
+    assert_int_equal(b.p.version, 6);
+    assert_int_equal(b.p.received_minor, 100000);
+    assert_false(b.p.late);
+
+    /* a lost answer: the query finds the request, which is no failure, and brings its reference */
+    bench_init(&b, 'd');
+    play(&b, "dispatch ambiguous @20 still_pending:poll:asks:ref=ws_7");
+    assert_int_equal(b.p.status, PAYMENT_REQUIRES_ACTION);
+    assert_int_equal(b.p.failure, FAILURE_NONE);
+    assert_int_equal(b.p.attempts[0].code, FAILURE_NONE);
+    assert_int_equal(b.p.attempts[0].answered_at_us, T0 + 20 * US_PER_S);
+    assert_string_equal(b.p.attempts[0].provider_ref, "ws_7");
+    assert_string_equal(b.p.provider_ref, "ws_7");
+    assert_int_equal(b.p.source, SOURCE_POLL);
 }
 
 static void reconciliation_counts_from_its_beginning(void **state)
@@ -425,6 +458,33 @@ static void polls_of_a_payment_never_answered(void **state)
     }
 }
 
+/* The questions keep their pace, however often the provider changes its mind about whose turn it is. */
+static void turns_begin_no_questions_anew(void **state)
+{
+    (void)state;
+    static const int64_t want[] = {15, 45, 90, 150, 240, 360, 540, 840};
+    struct bench b;
+    size_t n = 0;
+    bench_init(&b, 'd');
+    play(&b, "dispatch accepted:asks");
+    while (payment_deadline_us(&b.p, &b.rules) < b.p.expires_at_us) {
+        b.now_us = payment_deadline_us(&b.p, &b.rules);
+        play(&b, "tick");
+        assert_int_equal(b.out.ask_attempt, 1);
+        assert_true(n < COUNT_OF(want));
+        assert_int_equal((b.now_us - T0) / US_PER_S, want[n]);
+        play(&b, n++ % 2 == 0 ? "still_pending:acted" : "still_pending:asks");
+        assert_int_equal(b.p.status, n % 2 == 0 ? PAYMENT_REQUIRES_ACTION : PAYMENT_PROCESSING);
+    }
+    assert_int_equal(n, COUNT_OF(want));
+    assert_int_equal(payment_deadline_us(&b.p, &b.rules), b.p.expires_at_us);
+    play(&b, "@900 tick");
+    assert_int_equal(b.p.status, PAYMENT_IN_RECONCILIATION);
+    assert_int_equal(b.p.failure, FAILURE_UNKNOWN_OUTCOME);
+    assert_int_equal(b.p.recon_since_us, b.p.expires_at_us);
+    assert_int_equal(payment_deadline_us(&b.p, &b.rules), b.now_us + 5 * US_PER_MIN);
+}
+
 static void the_last_wait_repeats_until_expiry(void **state)
 {
     (void)state;
@@ -557,12 +617,14 @@ int main(void)
         cmocka_unit_test(failure_is_shown_and_cleared),
         cmocka_unit_test(manual_confirmation),
         cmocka_unit_test(nothing_is_confirmed_by_hand_while_money_may_move),
+        cmocka_unit_test(who_is_asked_for_more_is_told_by_whom),
         cmocka_unit_test(reconciliation_counts_from_its_beginning),
         cmocka_unit_test(long_texts_are_cut_between_characters),
         cmocka_unit_test(a_reference_of_nothing_is_not_learned),
         cmocka_unit_test(our_own_id_as_reference),
         cmocka_unit_test(attempts_are_bounded),
         cmocka_unit_test(polls_of_a_payment_never_answered),
+        cmocka_unit_test(turns_begin_no_questions_anew),
         cmocka_unit_test(the_last_wait_repeats_until_expiry),
         cmocka_unit_test(late_watch_counts_from_the_end),
         cmocka_unit_test(late_watch_after_a_standstill_asks_once),

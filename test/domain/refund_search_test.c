@@ -1,14 +1,14 @@
 /* The refund machine as a whole: every order of up to EVENTS events, at every time that matters,
  * through refund_step, and payment_take_refund on its payment. States are told apart by an
  * abstraction of the struct; each step is held against the invariants, and the moves that occurred
- * must be the tables below, which are written from domain.md 2.3, not from the code: none more and
- * none less.
+ * must be the tables of refund_oracle.h, written from domain.md 2.3: none more and none less.
  *
  * A crash loses the process, with what it had decided and not stored, and with the answers that it
  * was waiting for; the restart finds the stored refund and its deadlines. */
 #include "test/domain/refund_bench.h"
 
 #include "core/domain/payment_refund.h"
+#include "test/domain/refund_oracle.h"
 #include "test/domain/search_bench.h"
 
 /* Seconds since creation, at the very moment: at once, lease over, unknown for too long, first
@@ -16,82 +16,6 @@
 static const int64_t times_s[] = {0, 60, 900, 1200, 90000, 2000000};
 
 enum { MAX_ATTEMPTS = 2 };
-
-/* ---- the tables ---- */
-
-#define R(s) REFUND_##s
-#define IN(s) (1u << REFUND_##s)
-#define ON(e) REFUND_EVENT_##e
-#define UNDECIDED (IN(PROCESSING) | IN(IN_RECONCILIATION))
-#define STAYS REFUND_N_STATES
-
-/* 2.3: what moves the refund, or tells money or people something. */
-static const struct {
-    uint32_t from;
-    enum refund_event_kind on;
-    int to;
-    enum refund_money money;
-} refund_table[] = {
-    {IN(PENDING_APPROVAL), ON(APPROVE), R(PENDING), 0},
-    {IN(PENDING_APPROVAL), ON(REJECT), R(REJECTED), REFUND_MONEY_RELEASE},
-    {IN(PENDING_APPROVAL) | IN(PENDING), ON(CANCEL), R(CANCELLED), REFUND_MONEY_RELEASE},
-    {IN(PENDING) | IN(PROCESSING), ON(DISPATCH), R(PROCESSING), 0}, /* first rail, next rail */
-    {IN(PENDING) | IN(PROCESSING), ON(DISPATCH), R(IN_RECONCILIATION), 0}, /* a person's task */
-    {UNDECIDED, ON(SUCCESS), R(COMPLETED), REFUND_MONEY_SETTLE},
-    {UNDECIDED, ON(SUCCESS), R(IN_RECONCILIATION), 0},     /* integrity fails */
-    {UNDECIDED, ON(FAILURE), R(FAILED), REFUND_MONEY_RELEASE}, /* definitive, no rail */
-    {UNDECIDED, ON(REFUSED), R(FAILED), REFUND_MONEY_RELEASE},
-    {UNDECIDED, ON(REVOKE), R(FAILED), REFUND_MONEY_RELEASE},
-    {IN(PROCESSING), ON(TICK), R(IN_RECONCILIATION), 0},   /* unknown past window: reserved */
-    {IN(PROCESSING), ON(TICK), R(FAILED), REFUND_MONEY_RELEASE}, /* the settings have no rail */
-    {IN(IN_RECONCILIATION), ON(CONFIRM), R(COMPLETED), REFUND_MONEY_SETTLE},
-    {IN(COMPLETED), ON(REVOKE), R(FAILED), REFUND_MONEY_UNDO}, /* failure reported later */
-    {IN(FAILED), ON(SUCCESS), R(COMPLETED), REFUND_MONEY_SETTLE_LATE},
-    {IN(FAILED), ON(CONFIRM), R(COMPLETED), REFUND_MONEY_SETTLE_LATE},
-};
-
-#define A(s) RAIL_##s
-#define AT(s) (1u << RAIL_##s)
-#define OPEN (AT(SENDING) | AT(SUBMITTED) | AT(UNCERTAIN))
-static const struct {
-    uint32_t from;
-    enum refund_event_kind on;
-    enum rail_status to;
-} rail_table[] = {
-    {AT(SENDING) | AT(UNCERTAIN), ON(ACCEPTED), A(SUBMITTED)},
-    {AT(SENDING), ON(REFUSED), A(REJECTED)},
-    {AT(UNCERTAIN), ON(REFUSED), A(FAILED)}, /* an answer after the lease */
-    {AT(SENDING), ON(AMBIGUOUS), A(UNCERTAIN)},
-    {AT(SENDING), ON(TICK), A(UNCERTAIN)},                                /* lease over */
-    {OPEN | AT(REJECTED) | AT(FAILED), ON(SUCCESS), A(SUCCEEDED)},        /* late evidence, too */
-    {OPEN, ON(FAILURE), A(FAILED)},
-    {AT(SUBMITTED), ON(CONFIRM), A(SUCCEEDED)},      /* a person has paid */
-    {AT(SUCCEEDED), ON(CONFIRM), A(SUCCEEDED)},      /* an operator vouches for it */
-    {OPEN | AT(SUCCEEDED), ON(REVOKE), A(FAILED)},
-};
-
-static bool in(uint32_t set, int state)
-{
-    return (set >> state & 1u) != 0;
-}
-
-static bool refund_legal(int from, int on, int to)
-{
-    for (size_t i = 0; i < COUNT_OF(refund_table); i++)
-        if (in(refund_table[i].from, from) && refund_table[i].to == to &&
-            (on < 0 || (int)refund_table[i].on == on))
-            return true;
-    return false;
-}
-
-static bool rail_legal(int from, int on, int to)
-{
-    for (size_t i = 0; i < COUNT_OF(rail_table); i++)
-        if (in(rail_table[i].from, from) && (int)rail_table[i].to == to &&
-            (on < 0 || (int)rail_table[i].on == on))
-            return true;
-    return false;
-}
 
 /* ---- the search ---- */
 
@@ -382,10 +306,9 @@ static void check_effects(struct search *s, const struct node *before,
     }
     if (r->status == R(COMPLETED) && in(UNDECIDED, (int)before->r.status)) {
         /* another rail has moved money, soundly or not; or it still may */
-        enum refund_exception told =
-            count(r, is_paid) > 1 ? REFUND_EXCEPTION_TWICE
-            : count(r, is_open) > 0 ? REFUND_EXCEPTION_LATE
-                                    : REFUND_EXCEPTION_NONE;
+        enum refund_exception told = count(r, is_paid) > 1   ? REFUND_EXCEPTION_TWICE
+                                     : count(r, is_open) > 0 ? REFUND_EXCEPTION_LATE
+                                                             : REFUND_EXCEPTION_NONE;
         assert_int_equal(out->exception, told);
     }
     if (ev->kind == REFUND_EVENT_REVOKE) /* people are told when what was counted is not */
@@ -500,8 +423,7 @@ static enum happening happening_of(const struct node *n, const struct refund_eve
 
 static bool is_answer(enum refund_event_kind k)
 {
-    return k == REFUND_EVENT_ACCEPTED || k == REFUND_EVENT_REFUSED ||
-           k == REFUND_EVENT_AMBIGUOUS;
+    return k == REFUND_EVENT_ACCEPTED || k == REFUND_EVENT_REFUSED || k == REFUND_EVENT_AMBIGUOUS;
 }
 
 static void try_with(struct search *s, const struct node *n, const struct refund_event *ev,
@@ -568,7 +490,8 @@ static void try_amounts(struct search *s, const struct node *n, struct refund_ev
     }
 }
 
-static const struct str refs[] = {{NULL, 0}, {"1-ref", 5}, {"2-ref", 5}, {"3-ref", 5}, {"4-ref", 5}};
+static const struct str refs[] = {
+    {NULL, 0}, {"1-ref", 5}, {"2-ref", 5}, {"3-ref", 5}, {"4-ref", 5}};
 
 static void try_about_attempt(struct search *s, const struct node *n, int attempt)
 {
@@ -577,8 +500,8 @@ static void try_about_attempt(struct search *s, const struct node *n, int attemp
         REFUND_EVENT_UNREACHABLE, REFUND_EVENT_FAILURE,   REFUND_EVENT_REVOKE,
         REFUND_EVENT_CONFIRM,
     };
-    static const enum refund_event_kind naming[] = {
-        REFUND_EVENT_ACCEPTED, REFUND_EVENT_AMBIGUOUS, REFUND_EVENT_FAILURE, REFUND_EVENT_REVOKE};
+    static const enum refund_event_kind naming[] = {REFUND_EVENT_ACCEPTED, REFUND_EVENT_AMBIGUOUS,
+                                                    REFUND_EVENT_FAILURE, REFUND_EVENT_REVOKE};
     struct refund_event ev = {.attempt = attempt, .random = NO_JITTER, .code = FAILURE_DECLINED};
     for (size_t i = 0; i < COUNT_OF(plain); i++) {
         ev.kind = plain[i];
@@ -679,8 +602,8 @@ static void reachable_is_the_table(void **state)
         for (int on = 0; on < REFUND_EVENT_N; on++)
             for (int to = 0; to < REFUND_N_STATES; to++) {
                 /* staying in reconciliation is no change of state and so not seen here */
-                bool want = refund_legal(from, on, to) &&
-                            !(from == to && from == R(IN_RECONCILIATION));
+                bool want =
+                    refund_legal(from, on, to) && !(from == to && from == R(IN_RECONCILIATION));
                 if (s.refund_moves[from][on][to] != want)
                     fail_msg("%s, event %d, %s: %s", refund_status_word((enum refund_status)from),
                              on, refund_status_word((enum refund_status)to),

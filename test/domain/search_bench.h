@@ -1,9 +1,9 @@
 #ifndef RELI_TEST_SEARCH_BENCH_H
 #define RELI_TEST_SEARCH_BENCH_H
 
-/* An exhaustive search in breadth: nodes by layers, one event per layer. A node is a struct of which
- * only the first `size` bytes are kept, and which is the same as another one when their abstractions
- * (a hash of what the machine's future depends on) are. */
+/* An exhaustive search in breadth: nodes by layers, one event per layer. A node is a struct of
+ * which only the first `size` bytes are kept, and which is the same as another one when their
+ * abstractions (a hash of what the machine's future depends on) are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,18 +16,18 @@
 #include "core/base/times.h"
 
 /* What may happen, whichever machine it happens to. */
-#define HAPPENINGS(X)                \
-    X(REQUEST, "request")            \
-    X(ANSWER, "answer")              \
-    X(LOST_ANSWER, "lost answer")    \
-    X(CALLBACK, "callback")          \
+#define HAPPENINGS(X)                 \
+    X(REQUEST, "request")             \
+    X(ANSWER, "answer")               \
+    X(LOST_ANSWER, "lost answer")     \
+    X(CALLBACK, "callback")           \
     X(LATE_CALLBACK, "late callback") \
-    X(QUERY_RESULT, "query result")  \
-    X(TIMEOUT, "timeout")            \
-    X(DUPLICATE, "duplicate")        \
-    X(CRASH, "crash")                \
-    X(RESTART, "restart")            \
-    X(REFUND, "refund")              \
+    X(QUERY_RESULT, "query result")   \
+    X(TIMEOUT, "timeout")             \
+    X(DUPLICATE, "duplicate")         \
+    X(CRASH, "crash")                 \
+    X(RESTART, "restart")             \
+    X(REFUND, "refund")               \
     X(PERSON, "person")
 
 enum happening {
@@ -49,10 +49,10 @@ struct space {
     uint64_t *seen;
     char *now, *next; /* the layers */
     size_t n_now, n_next, cap_now, cap_next;
-    size_t n_here;                /* states since space_open */
-    size_t states;                /* of all searches */
-    size_t taken[HAPPENING_N];    /* transitions, by what happened */
-    size_t moves;                 /* of which changed something */
+    size_t n_here;             /* states since space_open */
+    size_t states;             /* of all searches */
+    size_t taken[HAPPENING_N]; /* transitions, by what happened */
+    size_t moves;              /* of which changed something */
 };
 
 static inline void mix(uint64_t *h, int64_t v)

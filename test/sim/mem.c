@@ -58,7 +58,7 @@ void mem_tables_begin(void)
     for (size_t i = 0; i < 16; i++)
         mem.merchant.b[i] = (uint8_t)sim_u64();
     mem.webhook_secret = seal("merchant.webhook_secret", mem.merchant, secret);
-    uint32_t n = sim_below(2) == 0 ? 0 : 1 + sim_below(2);
+    uint32_t n = sim_below(4) > 0 ? 0 : 1 + sim_below(2);
     for (uint32_t i = 0; i < n; i++) {
         struct mem_endpoint *e = &mem.endpoints[mem.n_endpoints++];
         *e = (struct mem_endpoint){.merchant = mem.merchant,
