@@ -458,7 +458,7 @@ static void polls_of_a_payment_never_answered(void **state)
     }
 }
 
-/* The questions keep their pace, however often the provider changes its mind about whose turn it is. */
+/* The questions keep their pace, however often the provider changes its mind whose turn it is. */
 static void turns_begin_no_questions_anew(void **state)
 {
     (void)state;

@@ -36,7 +36,7 @@ def is_socket(o):
 
 
 def is_callback(o):
-    return "{token}" in o.path
+    return "{token}" in o.path or "{provider}" in o.path
 
 
 def schema(name):
@@ -96,7 +96,7 @@ def test_every_alias_is_deprecated():
     paths = {(V1 if v1 else "") + p for v1, p in re.findall(r'(V1\s+)?"(/[^"]+)"', older)}
     assert len(paths) == 5
     marked = {o.path for o in OPERATIONS if o.node.get("deprecated")}
-    assert marked == paths | {V1 + "/payments/mpesa/callback/{token}"}
+    assert marked == paths | {V1 + "/payments/mpesa/callback/{token}", "/callbacks/{provider}"}
 
 
 def test_every_problem_code_is_in_the_enum_and_nothing_else():
@@ -726,7 +726,7 @@ def test_callbacks_are_taken_as_documented(replicas):
         (url,) = Provider.urls
         assert re.fullmatch(re.escape(replica.url + V1) + "/cb/[0-9a-f]{96}", url)
         token = url[-96:]
-        callbacks = [o for o in OPERATIONS if is_callback(o)]
+        callbacks = [o for o in OPERATIONS if "{token}" in o.path]
         assert len(callbacks) == 5
         for op in callbacks:
             (body,) = op.body_examples()
@@ -737,6 +737,14 @@ def test_callbacks_are_taken_as_documented(replicas):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_webhooks_that_nobody_signed(reli):
+    webhooks = [o for o in OPERATIONS if is_callback(o) and "{token}" not in o.path]
+    assert len(webhooks) == 2
+    for op in webhooks:
+        for provider, wanted in (("cpay", 401), ("cash", 404), ("nobody", 404)):
+            op.check(reli.request(op.method, op.path.replace("{provider}", provider), {}), [wanted])
 
 
 # ---- when it cannot be done now ----
