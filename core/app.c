@@ -26,6 +26,8 @@ struct app {
     const struct conf *conf;
     struct loop *loop;
     struct flow flow;
+    struct outbound *providers; /* their calls; merchants' webhooks have a pool of their own, so
+                                   that dead endpoints keep no payment waiting */
     struct api api;
     struct http_server *http, *metrics;
     struct hub *hub;
@@ -42,6 +44,13 @@ struct app {
 /* ---- down ---- */
 
 static void step_down(void *ctx);
+
+static void free_outbound(struct outbound **o)
+{
+    if (*o != NULL)
+        outbound_free(*o);
+    *o = NULL;
+}
 
 static void plan_step(struct app *a, int64_t after_us)
 {
@@ -92,8 +101,8 @@ static void step_down(void *ctx)
     } else if (a->phase == APP_DRAIN &&
                ((a->http_done && a->hub_done && a->metrics_done && quiet) || late)) {
         /* what is still out is cut off; its jobs and leases bring it back */
-        outbound_free(a->flow.outbound);
-        a->flow.outbound = NULL;
+        free_outbound(&a->flow.outbound);
+        free_outbound(&a->providers);
         a->phase = APP_SETTLE;
         a->deadline_us = now + US_PER_S;
     } else if (a->phase == APP_SETTLE && (quiet || late)) {
@@ -124,8 +133,8 @@ static void app_free(struct app *a)
     http_server_free(a->http);
     http_server_free(a->metrics);
     hub_free(a->hub);
-    if (f->outbound != NULL)
-        outbound_free(f->outbound);
+    free_outbound(&f->outbound);
+    free_outbound(&a->providers);
     keys_load_cancel(a->keys);
     if (f->store != NULL)
         store_free(f->store);
@@ -191,14 +200,15 @@ static struct err open_parts(struct app *a)
     struct flow *f = &a->flow;
     struct store_options store = {
         .conninfo = c->database_url, .writers = c->pg_writers, .readers = c->pg_readers};
-    struct outbound_options outbound = {.user_agent = "reli/1", .max_in_flight = 4096};
+    struct outbound_options outbound = {.user_agent = "reli/1", .max_in_flight = 2048};
     struct gw_token_share share = token_share(f);
     TRY(vault_new(c->master_key, &f->vault));
     TRY(store_new(a->loop, &store, &f->store));
     if (c->redis_url != NULL)
         TRY(redis_new(a->loop, c->redis_url, &f->redis));
     TRY(outbound_new(a->loop, &outbound, &f->outbound));
-    TRY(gw_client_new(a->loop, f->outbound, &share, &f->gateways));
+    TRY(outbound_new(a->loop, &outbound, &a->providers));
+    TRY(gw_client_new(a->loop, a->providers, &share, &f->gateways));
     TRY(hub_new(f, &a->hub));
     f->published = published;
     f->published_ctx = a->hub;

@@ -9,7 +9,7 @@ static void stored(void *ctx, struct err err, const struct gateway *gateway)
     struct http_exchange *x = ctx;
     if (err.code == ERR_UNAUTHENTICATED) {
         log_warn("callback.forged", F_C("peer", x->peer.text));
-        http_problem(x, err, "Not from a provider: neither the URL nor the signature is ours to know.");
+        http_problem(x, err, "Neither its URL nor its signature shows that it is a provider's.");
     } else if (err_is(err)) {
         http_problem(x, err, "");
     } else {

@@ -38,8 +38,8 @@ struct flow_account {
 struct flow {
     struct loop *loop;
     struct store *store;
-    struct redis *redis; /* NULL without */
-    struct outbound *outbound;
+    struct redis *redis;       /* NULL without */
+    struct outbound *outbound; /* merchants' webhooks */
     struct gw_client *gateways;
     struct vault *vault;
     struct uuid replica; /* owner of leases */
@@ -59,8 +59,8 @@ const struct flow_account *flow_account(const struct flow *f, struct str provide
 const struct flow_account *flow_account_by_id(const struct flow *f, struct uuid id);
 /* The rules of a payment with this gateway. */
 struct payment_rules flow_rules(const struct flow *f, const struct gateway *g);
-/* What a provider is told to call an attempt (gw_charge.our_id, gw_refund.our_id): its id, and where
- * webhooks have to find it by that alone, 64 hex digits of its id and the merchant's. */
+/* What a provider is told to call an attempt (gw_charge.our_id, gw_refund.our_id): its id, and
+ * where webhooks have to find it by that alone, 64 hex digits of its id and the merchant's id. */
 enum { OUR_ID_TEXT = 65 };
 const char *our_id_make(const struct gateway *g, struct uuid attempt, struct uuid merchant,
                         char out[OUR_ID_TEXT]);

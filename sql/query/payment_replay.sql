@@ -1,6 +1,6 @@
 -- Payments with their events, merchant by merchant, for a rebuild from the events alone: a row
--- per event, one with nulls if a payment has none. $1 uuid merchant and $2 uuid payment behind which the
--- page begins, $3 int8 number of payments.
+-- per event, one with nulls if a payment has none. $1 uuid merchant and $2 uuid payment behind
+-- which the page begins, $3 int8 number of payments.
 -- Columns: payment_columns of store/rows.c, then seq, type, data.
 select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
     p.reference_no, p.pay_code, p.provider, p.payment_method, p.account_id, p.amount, p.currency,

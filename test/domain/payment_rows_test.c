@@ -393,6 +393,31 @@ static void a_new_attempt_needs_a_definitive_answer(void **state)
     }
 }
 
+/* The moment of its success tells which attempt counts: two at one moment, neither with a
+ * reference, were taken for one another, and the receipt of what is unallocated was shown as the
+ * payment's. */
+static void two_successes_at_one_moment(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {
+        "dispatch failure force:processing dispatch success#2:silent success:silent",
+        "dispatch failure force:processing dispatch success:other success#2:silent",
+    };
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+        struct bench b;
+        bench_init(&b, 'd');
+        play(&b, scripts[i]);
+        assert_int_equal(b.p.status, PAYMENT_COMPLETED);
+        play(&b, "success#1:other:receipt=FIRST");
+        assert_int_equal(b.out.notice, NOTICE_NONE);
+        assert_int_equal(b.out.exception, EXCEPTION_NONE);
+        assert_string_equal(b.p.receipt, "");
+        play(&b, "success#2:receipt=SECOND");
+        assert_int_equal(b.out.notice, NOTICE_UPDATED);
+        assert_string_equal(b.p.receipt, "SECOND");
+    }
+}
+
 /* ---- tables and words ---- */
 
 static void words_round_trip(void **state)
@@ -444,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row),
         cmocka_unit_test(a_new_attempt_needs_a_definitive_answer),
+        cmocka_unit_test(two_successes_at_one_moment),
         cmocka_unit_test(words_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

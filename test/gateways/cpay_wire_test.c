@@ -404,7 +404,7 @@ static void redirected(void **state)
     (void)state;
     next_id();
     struct said s = charge_as(150000, "", "http://127.0.0.1:1/back");
-    char want[160];
+    char want[256];
     (void)snprintf(want, sizeof want, "{\"type\":\"redirect\",\"url\":\"%s/pay/%s\",", w.base,
                    s.provider_ref);
     assert_int_equal(s.verdict, GW_ACCEPTED);

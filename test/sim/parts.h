@@ -56,9 +56,10 @@ struct prompt {
     int64_t arrived_us;
     int n_decisions;
     struct decision decisions[2];
-    bool vanished;       /* dropped without an end; the provider no longer knows it … */
-    int64_t vanishes_us; /* … from now on */
-    int64_t answered_us; /* its reference was handed to a process; 0 never */
+    bool vanished;         /* dropped without an end; the provider no longer knows it … */
+    int64_t vanishes_us;   /* … from now on */
+    int64_t asks_until_us; /* the customer has to act elsewhere before; 0: not at all */
+    int64_t answered_us;   /* its reference was handed to a process; 0 never */
     struct process *answered_to;
     bool told_paid;       /* a query's "paid" was handed to a process … */
     int64_t told_paid_us; /* … at this moment */

@@ -135,6 +135,19 @@ const struct gateway *gateway_find(struct str name)
     return NULL;
 }
 
+bool gw_asks(const struct gw_result *r)
+{
+    return r->next_action.n > 0;
+}
+
+/* Beta sends some customers to a page first. */
+static struct str asks(const struct prompt *p)
+{
+    return w.now_us < p->asks_until_us
+               ? STR("{\"type\":\"redirect\",\"url\":\"https://b.example/page\"}")
+               : STR_NULL;
+}
+
 int provider_of(const struct gw_account *a)
 {
     return a->gateway == &gateway_alpha ? PROVIDER_ALPHA : PROVIDER_BETA;
@@ -236,6 +249,8 @@ static void prompt_decide(struct prompt *p)
 static void prompt_arrives(struct prompt *p)
 {
     p->arrived_us = w.now_us;
+    if (p->provider == PROVIDER_BETA && sim_below(4) == 0)
+        p->asks_until_us = w.now_us + sim_between(0, 10 * US_PER_MIN);
     snprintf(p->ref, sizeof p->ref, "ws_%d", ++provider.n);
     p->next = provider.prompts;
     provider.prompts = p;
@@ -308,7 +323,8 @@ static void charge_arrives(void *ctx)
     struct call *c = ctx;
     struct prompt *p = c->prompt;
     prompt_arrives(p);
-    c->result = (struct gw_result){.verdict = GW_ACCEPTED, .provider_ref = str_c(p->ref)};
+    c->result = (struct gw_result){
+        .verdict = GW_ACCEPTED, .provider_ref = str_c(p->ref), .next_action = asks(p)};
     c->exchange.http_status = 200;
     if (sim_fault(FAULT_CHARGE_ANSWER_LOST)) {
         c->result = (struct gw_result){.verdict = GW_UNKNOWN, .why = "simulated"};
@@ -389,6 +405,7 @@ static struct gw_result query_answer(struct call *c)
         r.code = FAILURE_CUSTOMER_UNREACHABLE;
     } else if (d == NULL) {
         r.verdict = GW_PENDING;
+        r.next_action = asks(p);
     } else if (!d->paid) {
         r.verdict = GW_FAILED;
         r.code = d->code;

@@ -393,12 +393,12 @@ void world_begin(uint64_t seed, uint64_t index)
     mem_begin();
     provider_begin();
     receiver_begin();
-    static int replica_numbers[N_REPLICAS] = {0, 1};
-    for (int i = 0; i < N_REPLICAS; i++)
-        process_start(&replica_numbers[i]);
     client_begin();
     refunder_begin();
     operators_begin();
+    static int replica_numbers[N_REPLICAS] = {0, 1};
+    for (int i = 0; i < N_REPLICAS; i++)
+        process_start(&replica_numbers[i]);
 }
 
 /* What comes next: an event, an alarm of a process, or jobs that are due. Between these nothing
