@@ -336,7 +336,8 @@ static struct str redacted(struct op *op, struct str body)
     return copy;
 }
 
-/* An answer about another attempt is no answer. A question may name the provider's id or ours. */
+/* An answer about another attempt is no answer. A question may name the provider's id or ours; what
+ * was asked of a refund its gateway has seen itself. */
 static bool is_about(const struct op *op)
 {
     const struct gw_result *r = &op->result;
@@ -345,7 +346,7 @@ static bool is_about(const struct op *op)
     case GW_OP_CHARGE:
         return r->our_id.n == 0 || str_eq(r->our_id, op->charge.our_id);
     case GW_OP_REFUND:
-        return r->our_id.n == 0 || str_eq(r->our_id, op->refund.our_id);
+        return true;
     case GW_OP_QUERY:
     case GW_OP_REFUND_QUERY:
         break;

@@ -92,23 +92,16 @@ static const struct event_rule *event_rule(struct str type)
     return NULL;
 }
 
-/* The object of an event about a payment or a refund; NULL if it is neither. */
-static const struct json *event_object(const struct json *root, bool *refund)
-{
-    const struct json *obj = json_path(root, "data", "object", NULL);
-    struct str name = json_str(json_get(obj, "object"));
-    *refund = str_eq(name, STR("refund"));
-    return *refund || str_eq(name, STR("payment")) ? obj : NULL;
-}
-
 struct err cpay_webhook_subject(struct str body, struct arena *mem, struct str *our_id)
 {
     struct json *root;
-    bool refund;
     if (err_is(json_parse(body, &root, NULL)))
         return ERR(PARSE, "the webhook is no JSON");
-    struct str reference = json_str(json_get(event_object(root, &refund), "reference"));
-    *our_id = cpay_is_id(reference) ? arena_dup(mem, reference) : STR_NULL;
+    const struct json *obj = json_path(root, "data", "object", NULL);
+    struct str name = json_str(json_get(obj, "object"));
+    struct str reference = json_str(json_get(obj, "reference"));
+    bool known = str_eq(name, STR("payment")) || str_eq(name, STR("refund"));
+    *our_id = known && cpay_is_id(reference) ? arena_dup(mem, reference) : STR_NULL;
     json_free(root);
     return our_id->n > 0 ? ERR_OK : ERR(PARSE, "a webhook that is about nothing of ours");
 }
@@ -117,18 +110,15 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
                               struct gw_result *out)
 {
     struct json *root;
-    bool of_refund;
     *out = (struct gw_result){.verdict = GW_UNKNOWN};
     if (err_is(json_parse(body, &root, NULL)))
         return ERR(PARSE, "the webhook is no JSON");
-    const struct json *obj = event_object(root, &of_refund);
+    const struct json *obj = json_path(root, "data", "object", NULL);
     const struct event_rule *rule = event_rule(json_str(json_get(root, "type")));
-    if (obj != NULL && of_refund == refund) {
-        if (refund)
-            cpay_refund_read(obj, mem, out);
-        else
-            cpay_payment_read(obj, mem, out);
-    }
+    if (refund)
+        cpay_refund_read(obj, mem, out);
+    else
+        cpay_payment_read(obj, mem, out);
     json_free(root);
     if (out->our_id.n == 0)
         return ERR(PARSE, refund ? "no event of a refund" : "no event of a payment");

@@ -116,11 +116,21 @@ static void shop_hook(struct http_exchange *x)
     loop_stop(w.loop);
 }
 
+/* One who answers with another's payment. */
+static void impostor(struct http_exchange *x)
+{
+    http_reply_json(x, 201,
+                    STR("{\"id\":\"cpm_1\",\"object\":\"payment\",\"reference\":\"another\","
+                        "\"amount\":150000,\"currency\":\"RWF\",\"status\":\"pending\"}"));
+}
+
 static int setup(void **state)
 {
     static unsigned char key[] = "cpk_sandbox:cps_cmVsaSBzYW5kYm94IENQYXkgZGVtbyBzZWNyZXQgMDE";
     static unsigned char secret[] = "cpw_sandbox_webhook_secret";
-    static const struct route routes[] = {{HTTP_POST_, "/hook", shop_hook, 0}, {0, NULL, NULL, 0}};
+    static const struct route routes[] = {{HTTP_POST_, "/hook", shop_hook, 0},
+                                          {HTTP_POST_, "/v1/payments", impostor, 0},
+                                          {0, NULL, NULL, 0}};
     const struct http_server_options shop = {.routes = routes};
     const struct outbound_options out = {.user_agent = "test"};
     char url[64];
@@ -458,6 +468,19 @@ static void refund_fails(void **state)
     assert_true(s.sure);
 }
 
+static void anothers_payment(void **state)
+{
+    (void)state;
+    char base[64];
+    struct str right = w.account.base_url;
+    (void)snprintf(base, sizeof base, "http://127.0.0.1:%d", http_server_port(w.shop));
+    w.account.base_url = str_c(base);
+    struct said s = charge(150000);
+    w.account.base_url = right;
+    assert_int_equal(s.verdict, GW_UNKNOWN);
+    assert_int_equal(str_c(s.provider_ref).n, 0);
+}
+
 static void wrong_key(void **state)
 {
     (void)state;
@@ -475,12 +498,19 @@ static void wrong_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paid),         cmocka_unit_test(failed),
-        cmocka_unit_test(answer_lost),  cmocka_unit_test(never_there),
-        cmocka_unit_test(answer_slow),  cmocka_unit_test(other_data),
-        cmocka_unit_test(sent_away),    cmocka_unit_test(other_hooks),
-        cmocka_unit_test(redirected),   cmocka_unit_test(refunded),
-        cmocka_unit_test(refund_fails), cmocka_unit_test(wrong_key),
+        cmocka_unit_test(paid),
+        cmocka_unit_test(failed),
+        cmocka_unit_test(answer_lost),
+        cmocka_unit_test(never_there),
+        cmocka_unit_test(answer_slow),
+        cmocka_unit_test(other_data),
+        cmocka_unit_test(sent_away),
+        cmocka_unit_test(other_hooks),
+        cmocka_unit_test(redirected),
+        cmocka_unit_test(refunded),
+        cmocka_unit_test(refund_fails),
+        cmocka_unit_test(wrong_key),
+        cmocka_unit_test(anothers_payment),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
