@@ -336,12 +336,11 @@ static struct str redacted(struct op *op, struct str body)
     return copy;
 }
 
-/* An answer about another attempt is no answer. A question may name the provider's id or ours; what
- * was asked of a refund its gateway has seen itself. */
+/* An answer about another attempt is no answer. What was asked of a refund its gateway has seen
+ * itself. */
 static bool is_about(const struct op *op)
 {
     const struct gw_result *r = &op->result;
-    bool asked = op->provider_ref.n > 0 && str_eq(r->our_id, op->provider_ref);
     switch (op->kind) {
     case GW_OP_CHARGE:
         return r->our_id.n == 0 || str_eq(r->our_id, op->charge.our_id);
@@ -351,7 +350,7 @@ static bool is_about(const struct op *op)
     case GW_OP_REFUND_QUERY:
         break;
     }
-    return asked || r->provider_ref.n == 0 || str_eq(r->provider_ref, op->provider_ref);
+    return r->provider_ref.n == 0 || str_eq(r->provider_ref, op->provider_ref);
 }
 
 static void op_answered(void *ctx, const struct outbound_response *response)

@@ -383,8 +383,8 @@ void cpay_refund_parse(const struct gw_account *a, const struct gw_refund *in,
 
 /* ---- questions ---- */
 
-/* The answer to a question as an object: itself, or the only item of a list. NULL if there is none:
- * `out` then says what that means. */
+/* The answer to a question as an object: itself, or the only item of a list, which answers to a
+ * reference. NULL if there is none: `out` then says what that means. */
 static const struct json *found(const struct outbound_response *in, const struct json *root,
                                 struct gw_result *out)
 {
@@ -419,6 +419,8 @@ static void question_parse(const struct outbound_response *in, bool refund, stru
         cpay_refund_read(obj, mem, out);
     else if (obj != NULL)
         cpay_payment_read(obj, mem, out);
+    if (obj != root) /* asked for by our reference: that is how it is known here */
+        out->provider_ref = out->our_id;
     json_free(root);
 }
 

@@ -78,7 +78,8 @@ struct gw_result {
     struct str provider_code; /* the provider's own code, as text */
     struct str message;       /* the provider's words, cut to 200 bytes, valid UTF-8 */
     struct str provider_ref;
-    struct str our_id; /* that the provider says it is about; "" if it does not say */
+    struct str our_id; /* that the provider says it is about, "" if it does not say; an answer to a
+                          charge is believed only about its own */
     struct str receipt;
     struct str next_action; /* GW_ACCEPTED, GW_PENDING: what the customer has to do now, a JSON
                                object of contract.md, section 4; "" nothing but wait */

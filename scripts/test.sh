@@ -73,6 +73,8 @@ layer "store, against them" service_tests
 if [ "$variant" = debug ]; then
     layer "release build" built V=release all
     FUZZ_SECONDS=${FUZZ_SECONDS:-2} layer "fuzz" make_here -s fuzz
+    SIM_LIFECYCLES=${SIM_LIFECYCLES:-20000} layer "simulation" scripts/sim.sh
+    layer "mutants" scripts/mutants.sh "${MUTANTS:-8}"
 fi
 layer "system" system_tests
 if [ "$variant" = debug ]; then

@@ -398,7 +398,7 @@ static bool same_reference(const struct step *s)
 {
     char said[PAYMENT_REF_MAX + 1];
     str_copy_c(said, sizeof said, s->ev->provider_ref); /* as it would be kept */
-    return said[0] == '\0' || s->a->provider_ref[0] == '\0' ||
+    return s->ev->renames || said[0] == '\0' || s->a->provider_ref[0] == '\0' ||
            strcmp(said, s->a->provider_ref) == 0;
 }
 

@@ -174,8 +174,9 @@ struct payment_event {
     struct money amount;
     enum failure_code code; /* REFUSED, FAILURE, CANNOT_SEND */
     bool sure;              /* FAILURE: believed before the prompt window ends */
-    bool asks;              /* ACCEPTED, STILL_PENDING: the customer has to act before it goes on */
-    bool acted;             /* STILL_PENDING, not `asks`: he has acted, the provider is at work */
+    bool renames; /* provider_ref is the provider's own for what went out under our name */
+    bool asks;    /* ACCEPTED, STILL_PENDING: the customer has to act before it goes on */
+    bool acted;   /* STILL_PENDING, not `asks`: he has acted, the provider is at work */
     struct str provider_ref, receipt, provider_code, message; /* "" if not said */
     uint32_t random;                                          /* for jitter */
 };

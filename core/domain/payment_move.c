@@ -58,6 +58,8 @@ static bool learn_reference(struct step *s)
 {
     struct payment *p = s->p;
     bool shown = in(PAID, (int)p->status) ? counts(p, s->a) : s->a->n == p->n_attempts;
+    if (s->ev->renames && !str_empty(s->ev->provider_ref))
+        s->a->provider_ref[0] = '\0';
     if (!learn(s->a->provider_ref, sizeof s->a->provider_ref, s->ev->provider_ref))
         return false;
     if (shown)

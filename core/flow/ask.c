@@ -9,6 +9,7 @@
 struct ask {
     struct flow *flow;
     int attempt;
+    char our_id[OUR_ID_TEXT]; /* by which it was asked for; "" by the provider's reference */
     struct later later;
     ask_fn *done;
     void *ctx;
@@ -27,6 +28,7 @@ struct payment_event ask_event(const struct gw_result *r, int attempt, enum stat
         .receipt = r->receipt,
         .provider_code = r->provider_code,
         .message = r->message,
+        .asks = gw_asks(r),
     };
     if (r->verdict == GW_SUCCEEDED)
         ev.kind = PAYMENT_EVENT_SUCCESS;
@@ -52,6 +54,7 @@ static void answered(void *ctx, const struct gw_result *result, const struct gw_
     struct arena a;
     crash_point(CRASH_POLL_ASKED);
     struct payment_event ev = ask_event(result, q->attempt, SOURCE_POLL);
+    ev.renames = q->our_id[0] != '\0' && str_eq(result->our_id, str_c(q->our_id));
     arena_init(&a, 1024 * 1024);
     struct move_call call = {
         .attempt = q->attempt,
@@ -59,6 +62,7 @@ static void answered(void *ctx, const struct gw_result *result, const struct gw_
         .outcome = ev.kind == PAYMENT_EVENT_UNREACHABLE ? "ambiguous" : "ok",
         .http_status = exchange->http_status,
         .took_us = exchange->took_us,
+        .next_action = result->next_action,
         .body = arena_fmt(&a, "{\"request\":%.*s,\"response\":%.*s}",
                           STR_ARG(exchange->request.n > 0 ? exchange->request : STR("null")),
                           STR_ARG(exchange->response.n > 0 ? exchange->response : STR("null"))),
@@ -80,6 +84,9 @@ void ask_start(struct flow *f, const struct ask_request *rq, ask_fn *done, void 
     struct ask *q = calloc(1, sizeof *q);
     ASSERT(q != NULL);
     *q = (struct ask){.flow = f, .attempt = rq->attempt, .done = done, .ctx = ctx};
+    struct uuid attempt, merchant;
+    if (our_id_read(rq->provider_ref, &attempt, &merchant))
+        str_copy_c(q->our_id, sizeof q->our_id, rq->provider_ref);
     f->busy++;
     const struct flow_account *account = flow_account_by_id(f, rq->account);
     struct err err = account == NULL

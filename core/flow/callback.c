@@ -121,8 +121,7 @@ static struct err by_signature(struct receive *r, const struct callback_input *i
     struct flow *f = r->flow;
     const struct gateway *g = in->gateway;
     struct gw_webhook hook = {in->body, in->signature, in->timestamp, loop_wall_us(f->loop)};
-    const struct flow_account *account =
-        flow_account(f, str_c(g->name), f->settings.provider_live);
+    const struct flow_account *account = flow_account(f, str_c(g->name), f->settings.provider_live);
     struct str our_id;
     int n;
     if (account == NULL || g->webhook_verify == NULL)
@@ -243,6 +242,7 @@ struct process {
     int attempt;
     int state;
     bool ip_ok;
+    bool ours; /* the attempt went out under our name, and that is what the callback is about */
     const struct gateway *gateway;
     struct arena arena;
     struct str dedupe_key, kind;
@@ -357,11 +357,13 @@ static void move(struct process *p, const struct move_call *call)
 static void asked(void *ctx, const struct payment_event *said, const struct move_call *call)
 {
     struct process *p = ctx;
-    if (said->kind != PAYMENT_EVENT_SUCCESS && said->kind != PAYMENT_EVENT_FAILURE) {
+    bool waits = said->kind == PAYMENT_EVENT_STILL_PENDING && said->asks;
+    if (said->kind != PAYMENT_EVENT_SUCCESS && said->kind != PAYMENT_EVENT_FAILURE && !waits) {
         put_off(p, "provider_undecided");
         return;
     }
     p->event = *said;
+    p->event.renames = p->ours;
     p->event.provider_ref = p->said.provider_ref;
     p->event.provider_code = arena_dup(&p->arena, said->provider_code);
     p->event.message = arena_dup(&p->arena, said->message);
@@ -372,6 +374,7 @@ static void asked(void *ctx, const struct payment_event *said, const struct move
     }
     p->call = *call;
     p->call.body = arena_dup(&p->arena, call->body);
+    p->call.next_action = arena_dup(&p->arena, call->next_action);
     move(p, &p->call);
 }
 
@@ -404,13 +407,21 @@ static void judge(struct process *p)
         return;
     }
     struct str known = str_c(at->provider_ref);
-    if (known.n > 0 && p->said.provider_ref.n > 0 && !str_eq(known, p->said.provider_ref)) {
+    p->ours = known.n > 0 && str_eq(known, p->said.our_id);
+    if (known.n > 0 && p->said.provider_ref.n > 0 && !p->ours &&
+        !str_eq(known, p->said.provider_ref)) {
         close_with(p, "ignored", "reference_differs", NULL);
+        return;
+    }
+    if (p->said.verdict == GW_PENDING && p->gateway->webhook_verify != NULL) {
+        close_with(p, "processed", "undecided",
+                   NULL); /* genuine; more will come, and the polls ask */
         return;
     }
     const char *why = doubt(p, at);
     if (why == NULL) {
         p->event = ask_event(&p->said, p->attempt, SOURCE_CALLBACK);
+        p->event.renames = p->ours;
         move(p, NULL);
         return;
     }

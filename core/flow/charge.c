@@ -116,7 +116,6 @@ static void keep_result(struct charge *c, const struct gw_result *result,
         .message = arena_dup(a, result->message),
         .asks = gw_asks(result),
     };
-    c->next_action = arena_dup(a, result->next_action);
     const char *outcome = "ambiguous";
     ev->kind = PAYMENT_EVENT_AMBIGUOUS;
     if (result->verdict == GW_ACCEPTED) {
@@ -132,6 +131,7 @@ static void keep_result(struct charge *c, const struct gw_result *result,
         .outcome = outcome,
         .http_status = exchange->http_status,
         .took_us = exchange->took_us,
+        .next_action = arena_dup(a, result->next_action),
         .body = arena_fmt(a, "{\"request\":%.*s,\"response\":%.*s}",
                           STR_ARG(exchange->request.n > 0 ? exchange->request : STR("null")),
                           STR_ARG(exchange->response.n > 0 ? exchange->response : STR("null"))),
@@ -205,7 +205,6 @@ static void record(void *ctx)
         .known = c->tries == 0 ? &c->rec : NULL,
         .answer = c->in.idem_key.p != NULL ? &c->answer : NULL,
         .call = &c->call,
-        .next_action = c->next_action,
     };
     charge_enter(c, CHARGE_RECORD);
     move_start(c->flow, &rq, recorded, c);

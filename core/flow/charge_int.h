@@ -53,7 +53,6 @@ struct charge {
     /* the provider's word, kept for the record */
     struct payment_event event;
     struct move_call call;
-    struct str next_action; /* that he has for the customer, "" none */
     struct move_answer answer;
     bool recorded; /* it is, and the key has the answer */
     bool replied;

@@ -34,7 +34,7 @@ struct move {
     int state;
     int tries;
     bool was_doubtful; /* a commit of ours was not answered: its op_id may be in the row */
-    bool mine;         /* what is there is of this op, and of no commit of ours before it */
+    bool mine;         /* no commit of ours can have been made before the one that is under way */
     struct uuid op_id;
     struct payment_record rec;
     struct payment_effects fx;
@@ -158,8 +158,8 @@ static struct err fill(struct move *m, const struct payment *before)
     const struct gateway *g = gateway_find(rec->provider);
     struct payment_rules rules = flow_rules(f, g);
     int64_t now = loop_wall_us(f->loop);
-    if (m->rq.next_action.n > 0)
-        rec->next_action = m->rq.next_action;
+    if (m->rq.call != NULL && m->rq.call->next_action.n > 0)
+        rec->next_action = m->rq.call->next_action;
     if (payment_status_final(rec->p.status) || rec->p.status == PAYMENT_IN_RECONCILIATION)
         rec->next_action = STR_NULL;
     rec->op_id = m->op_id;
@@ -200,11 +200,9 @@ static void wrote(void *ctx)
         finish(m, err);
         return;
     }
-    bool earlier = m->was_doubtful;
     m->was_doubtful |= m->unit.unit.doubt;
     switch (m->unit.stage) {
     case MOVE_DONE:
-        m->mine = !earlier;
         m->rec.revision++;
         if (m->fx.notice != NOTICE_NONE)
             flow_published(m->flow, &m->rec, m->rec.p.version, m->unit.fanout);
@@ -230,7 +228,6 @@ static void wrote(void *ctx)
 static void finish_mine(struct move *m)
 {
     struct err err = ERR_OK;
-    m->mine = true;
     m->snapshot = STR_NULL;
     if (m->fx.notice != NOTICE_NONE) {
         struct event_row again;
@@ -268,6 +265,7 @@ static void step(struct move *m)
         finish(m, err);
         return;
     }
+    m->mine = !m->was_doubtful;
     move_unit_ready(&m->unit, wrote, m);
     store_write(m->flow->store, &m->unit.unit);
 }

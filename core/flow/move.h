@@ -29,7 +29,8 @@ struct move_call {
     const char *op, *outcome; /* outcome: ok, refused, ambiguous */
     int http_status;
     int64_t took_us;
-    struct str body; /* redacted, plain; sealed here */
+    struct str body;        /* redacted, plain; sealed here */
+    struct str next_action; /* what the customer has to do now, as it says; "" nothing new */
 };
 
 /* What operators decided about an exception, which ends with the move. */
@@ -48,8 +49,7 @@ struct move_request {
     const struct move_inbound *inbound;
     const struct move_call *call;
     const struct move_resolution *resolution;
-    struct str next_action; /* what the customer has to do now; "" as before */
-    const char *exception;  /* an operator is to look at it; NULL: none but the step's own */
+    const char *exception; /* an operator is to look at it; NULL: none but the step's own */
 };
 
 struct move_result {

@@ -73,6 +73,7 @@ static void answered(void *ctx, const struct payment_event *said, const struct m
     if (t->has_call) {
         t->call = *call;
         t->call.body = arena_dup(a, call->body);
+        t->call.next_action = arena_dup(a, call->next_action);
     }
     move_answer(t, NULL);
 }

@@ -3,7 +3,7 @@
 
 /* One payment on the bench, driven by scripts. A script is a list of events: the event's word, then
  * "#n" for the attempt (default 1) and modifiers (":poll", ":sure", ":other", ":usd", ":silent",
- * ":asks", ":acted", ":ref=…", ":receipt=…").
+ * ":asks", ":acted", ":renames", ":ref=…", ":receipt=…").
  * "@90" sets the time, in seconds since creation; "force:<status>" puts the payment where only
  * later parts of reli can bring it. */
 #include <setjmp.h>
@@ -89,6 +89,8 @@ static inline void modify(struct payment_event *ev, struct str word)
         ev->asks = true;
     else if (str_eq(word, STR("acted")))
         ev->acted = true;
+    else if (str_eq(word, STR("renames")))
+        ev->renames = true;
     else if (str_eq(word, STR("silent")))
         ev->amount = (struct money){0};
     else if (str_starts(word, STR("ref=")))

@@ -365,6 +365,35 @@ static void our_own_id_as_reference(void **state)
     assert_string_equal(b.p.attempts[0].provider_ref, "theirs");
 }
 
+/* After a lost answer a query or a webhook speaks of the provider's own reference, and of ours. */
+static void our_own_id_is_replaced_by_evidence_of_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script;
+        enum payment_status status;
+        const char *reference;
+    } cases[] = {
+        {"dispatch:ref=our-id success:ref=theirs:renames", PAYMENT_COMPLETED, "theirs"},
+        {"dispatch:ref=our-id ambiguous success:ref=theirs:renames", PAYMENT_COMPLETED, "theirs"},
+        {"dispatch:ref=our-id ambiguous success:ref=theirs", PAYMENT_IN_RECONCILIATION, "our-id"},
+        {"dispatch:ref=our-id ambiguous failure:ref=theirs:renames", PAYMENT_FAILED, "theirs"},
+        {"dispatch:ref=our-id ambiguous failure:ref=theirs", PAYMENT_PROCESSING, "our-id"},
+        {"dispatch:ref=our-id ambiguous still_pending:ref=theirs:renames:asks",
+         PAYMENT_REQUIRES_ACTION, "theirs"},
+        {"dispatch:ref=our-id ambiguous still_pending:ref=theirs:renames", PAYMENT_PROCESSING,
+         "theirs"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct bench b;
+        bench_init(&b, 'd');
+        play(&b, cases[i].script);
+        assert_int_equal(b.p.status, cases[i].status);
+        assert_string_equal(b.p.provider_ref, cases[i].reference);
+        assert_string_equal(b.p.attempts[0].provider_ref, cases[i].reference);
+    }
+}
+
 static void attempts_are_bounded(void **state)
 {
     (void)state;
@@ -622,6 +651,7 @@ int main(void)
         cmocka_unit_test(long_texts_are_cut_between_characters),
         cmocka_unit_test(a_reference_of_nothing_is_not_learned),
         cmocka_unit_test(our_own_id_as_reference),
+        cmocka_unit_test(our_own_id_is_replaced_by_evidence_of_it),
         cmocka_unit_test(attempts_are_bounded),
         cmocka_unit_test(polls_of_a_payment_never_answered),
         cmocka_unit_test(turns_begin_no_questions_anew),

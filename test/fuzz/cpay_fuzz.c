@@ -23,7 +23,7 @@ static void check(const struct gw_result *r)
     ASSERT(r->verdict != GW_UNKNOWN || r->why != NULL);
     ASSERT(!r->sure || r->verdict == GW_FAILED);
     ASSERT((r->verdict == GW_SUCCEEDED) == (r->amount.currency != 0));
-    ASSERT(r->verdict != GW_SUCCEEDED || (r->receipt.n > 0 && r->provider_ref.n > 0));
+    ASSERT(r->verdict != GW_SUCCEEDED || (r->receipt.n > 0 && r->our_id.n > 0));
     if (r->amount.currency != 0)
         ASSERT(r->amount.minor > 0 && r->amount.minor <= MONEY_MAX);
 }

@@ -256,7 +256,7 @@ static struct said refund(const char *payment, const char *our_id, int64_t minor
     const struct gw_refund in = {.rail = REFUND_RAIL_REVERSAL,
                                  .amount = {minor, RWF},
                                  .payment_receipt = str_c(payment),
-                                 .payment_ref = str_c(payment),
+                                 .payment_ref = str_c(w.our_id),
                                  .phone = STR(""),
                                  .our_id = str_c(our_id),
                                  .remarks = STR("Broken"),
@@ -282,7 +282,8 @@ static void paid(void **state)
     hooks(2);
     for (int i = 0; i < 2; i++) {
         assert_string_equal(w.subjects[i], w.our_id);
-        assert_string_equal(w.hooks[i].provider_ref, s.provider_ref);
+        assert_string_equal(w.hooks[i].our_id, w.our_id);
+        assert_string_equal(w.hooks[i].provider_ref, "");
         assert_false(w.refund_hooks[i]);
     }
     assert_int_equal(w.hooks[0].verdict, GW_PENDING);
@@ -291,7 +292,7 @@ static void paid(void **state)
     for (size_t i = 0; i < COUNT_OF(refs); i++) { /* by its id and by ours */
         struct said q = query(refs[i]);
         assert_int_equal(q.verdict, GW_SUCCEEDED);
-        assert_string_equal(q.provider_ref, s.provider_ref);
+        assert_string_equal(q.provider_ref, refs[i]);
         assert_string_equal(q.receipt, s.provider_ref);
         assert_int_equal(q.amount.minor, 150000);
         assert_int_equal(q.amount.currency, RWF);
@@ -321,6 +322,7 @@ static void failed(void **state)
 /* The answer is a 500, nobody knows an id: our own finds it, and so does sending it again. */
 static void answer_lost(void **state)
 {
+    char back_id[] = "refund-0200";
     (void)state;
     for (int again = 0; again < 2; again++) {
         struct said s = charge(150104);
@@ -330,9 +332,14 @@ static void answer_lost(void **state)
             assert_int_equal(charge_as(150104, "+250781234567", "").verdict, GW_ACCEPTED);
         s = decided(w.our_id);
         assert_int_equal(s.verdict, GW_SUCCEEDED);
-        assert_true(str_starts(str_c(s.provider_ref), STR("cpm_")));
+        assert_string_equal(s.provider_ref, w.our_id);
+        assert_true(str_starts(str_c(s.receipt), STR("cpm_")));
         hooks(2);
         assert_string_equal(w.subjects[1], w.our_id);
+        /* what is known by our id only is refunded by its receipt */
+        back_id[sizeof back_id - 2] = (char)('0' + again);
+        assert_int_equal(refund(s.receipt, back_id, 1000, false).verdict, GW_ACCEPTED);
+        hooks(3);
     }
 }
 

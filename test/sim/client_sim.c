@@ -62,7 +62,7 @@ static void again_later(struct request *r)
     if (o->tries > 6 && w.now_us < w.calm_us)
         us += w.calm_us - w.now_us;
     else if (o->tries > 6)
-        us = sim_between(US_PER_S, US_PER_MIN);
+        us = sim_between(US_PER_S, o->tries > 30 ? 10 * US_PER_MIN : US_PER_MIN);
     event_in(us, NULL, request_go, r);
 }
 

@@ -58,7 +58,7 @@ static void again_later(struct asking *r)
     if (a->tries > 6 && w.now_us < w.calm_us)
         us += w.calm_us - w.now_us;
     else if (a->tries > 6)
-        us = sim_between(US_PER_S, US_PER_MIN);
+        us = sim_between(US_PER_S, a->tries > 30 ? 10 * US_PER_MIN : US_PER_MIN);
     event_in(us, NULL, asking_go, r);
 }
 
