@@ -350,7 +350,8 @@ static bool is_about(const struct op *op)
     case GW_OP_REFUND_QUERY:
         break;
     }
-    return r->provider_ref.n == 0 || str_eq(r->provider_ref, op->provider_ref);
+    return r->provider_ref.n == 0 || str_eq(r->provider_ref, op->provider_ref) ||
+           (r->our_id.n > 0 && str_eq(r->our_id, op->provider_ref)); /* it was asked for by ours */
 }
 
 static void op_answered(void *ctx, const struct outbound_response *response)

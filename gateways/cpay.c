@@ -332,8 +332,9 @@ static void redact(struct str body, struct buf *out)
     redact_json(body, &rules, out);
 }
 
-/* not_found_is_final: a signed request is not taken more than 300 s after its time, so that a
- * reference that is unknown when the prompt's window is over never comes to be. */
+/* not_found_is_final: a signed request is taken until 300 s after its time, by a clock that may be
+ * 300 s behind ours: a reference that is still unknown when the prompt's window is over never comes
+ * to be. */
 const struct gateway gateway_cpay = {
     .name = "cpay",
     .title = "CPay",
@@ -347,7 +348,7 @@ const struct gateway gateway_cpay = {
     .may_resend = true,
     .our_id_is_ref = true,
     .action = "approve_on_phone",
-    .prompt_window_us = 15 * US_PER_MIN,
+    .prompt_window_us = 10 * US_PER_MIN,
     .expiry_us = 15 * US_PER_MIN,
     .settings = settings,
     .n_settings = COUNT_OF(settings),

@@ -206,7 +206,7 @@ static void failure_read(const struct json *obj, const struct status_rule *rule,
     out->provider_code = code_read(mem, json_get(failure, "code"));
     out->message = words_read(mem, json_get(failure, "message"));
     out->code = rule->failure != FAILURE_NONE ? rule->failure : failure_of(out->provider_code);
-    /* A failure that is not called final is believed when the customer's time is up. */
+    /* A failure that is not called final is believed when the prompt's window is over. */
     out->sure =
         rule->failure != FAILURE_NONE || (json_bool(json_get(failure, "final"), &final) && final);
 }
@@ -419,8 +419,6 @@ static void question_parse(const struct outbound_response *in, bool refund, stru
         cpay_refund_read(obj, mem, out);
     else if (obj != NULL)
         cpay_payment_read(obj, mem, out);
-    if (obj != root) /* asked for by our reference: that is how it is known here */
-        out->provider_ref = out->our_id;
     json_free(root);
 }
 

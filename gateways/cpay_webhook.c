@@ -119,7 +119,6 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
         cpay_refund_read(obj, mem, out);
     else
         cpay_payment_read(obj, mem, out);
-    out->provider_ref = STR_NULL; /* its reference has said whose it is; an id may be news here */
     json_free(root);
     if (out->our_id.n == 0)
         return ERR(PARSE, refund ? "no event of a refund" : "no event of a payment");

@@ -244,10 +244,11 @@ static void lists(void **state)
         struct outbound_response in = answer(cases[i].status, cases[i].body);
         assert_int_equal(parse(READ_REFUND_QUERY, &in).verdict, GW_UNKNOWN);
     }
-    /* what was asked for by our reference is known by it */
+    /* what was asked for by our reference comes with the provider's own */
     struct outbound_response in = answer(200, LIST(PAYMENT("completed", "null")));
     struct gw_result r = parse(READ_QUERY, &in);
-    assert_text(r.provider_ref, OUR_ID);
+    assert_text(r.our_id, OUR_ID);
+    assert_text(r.provider_ref, "cpm_01J8Z0DEMO");
     assert_text(r.receipt, "cpm_01J8Z0DEMO");
 }
 

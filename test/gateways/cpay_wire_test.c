@@ -283,7 +283,7 @@ static void paid(void **state)
     for (int i = 0; i < 2; i++) {
         assert_string_equal(w.subjects[i], w.our_id);
         assert_string_equal(w.hooks[i].our_id, w.our_id);
-        assert_string_equal(w.hooks[i].provider_ref, "");
+        assert_string_equal(w.hooks[i].provider_ref, s.provider_ref);
         assert_false(w.refund_hooks[i]);
     }
     assert_int_equal(w.hooks[0].verdict, GW_PENDING);
@@ -292,7 +292,7 @@ static void paid(void **state)
     for (size_t i = 0; i < COUNT_OF(refs); i++) { /* by its id and by ours */
         struct said q = query(refs[i]);
         assert_int_equal(q.verdict, GW_SUCCEEDED);
-        assert_string_equal(q.provider_ref, refs[i]);
+        assert_string_equal(q.provider_ref, s.provider_ref);
         assert_string_equal(q.receipt, s.provider_ref);
         assert_int_equal(q.amount.minor, 150000);
         assert_int_equal(q.amount.currency, RWF);
@@ -332,8 +332,9 @@ static void answer_lost(void **state)
             assert_int_equal(charge_as(150104, "+250781234567", "").verdict, GW_ACCEPTED);
         s = decided(w.our_id);
         assert_int_equal(s.verdict, GW_SUCCEEDED);
-        assert_string_equal(s.provider_ref, w.our_id);
-        assert_true(str_starts(str_c(s.receipt), STR("cpm_")));
+        assert_string_equal(s.our_id, w.our_id);
+        assert_true(str_starts(str_c(s.provider_ref), STR("cpm_")));
+        assert_string_equal(s.receipt, s.provider_ref);
         hooks(2);
         assert_string_equal(w.subjects[1], w.our_id);
         /* what is known by our id only is refunded by its receipt */

@@ -83,6 +83,8 @@ static const char *closed(const struct payment_row *row)
         return "no flow makes a second attempt";
     if (row->on == PAYMENT_EVENT_CANNOT_SEND && row->to == PAYMENT_STAY)
         return "said once, when the payment is created";
+    if (row->on == PAYMENT_EVENT_STILL_PENDING && in(row->from, PAYMENT_REQUIRES_ACTION))
+        return "no flow says yet that the customer has acted";
     if (row->on == PAYMENT_EVENT_REVERSED)
         return "no provider's word is taken for that";
     if (row->on == PAYMENT_EVENT_NEEDS_CUSTOMER && row->to == PAYMENT_STAY)

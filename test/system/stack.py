@@ -142,7 +142,7 @@ class Stack:
 
     def base_env(self):
         env = {k: v for k, v in os.environ.items()
-               if not k.startswith(("RELI_", "MPESA_", "DATABASE_", "REDIS_", "JWT_", "PG"))}
+               if not k.startswith(("RELI_", "MPESA_", "CPAY_", "DATABASE_", "REDIS_", "JWT_", "PG"))}
         env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         return env
@@ -173,7 +173,10 @@ class Stack:
         """What names this sandbox as the provider."""
         return {"MPESA_BASE_URL": sandbox.url + "/mpesa", "MPESA_INITIATOR_NAME": "testapi",
                 "MPESA_INITIATOR_PASSWORD": "sandbox_initiator_password",
-                "MPESA_CERTIFICATE": str(sandbox.certificate)}
+                "MPESA_CERTIFICATE": str(sandbox.certificate),
+                "CPAY_BASE_URL": sandbox.url + "/cpay/v1",
+                "CPAY_API_KEY": "cpk_sandbox:cps_cmVsaSBzYW5kYm94IENQYXkgZGVtbyBzZWNyZXQgMDE",
+                "CPAY_WEBHOOK_SECRET": "cpw_sandbox_webhook_secret"}
 
     def cli(self, database, *args, **extra):
         """Runs a command to its end."""
