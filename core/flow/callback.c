@@ -250,6 +250,7 @@ struct process {
     struct gw_result said;
     struct payment_event event;
     struct move_inbound inbound;
+    const char *exception; /* for people, beside what the step itself says; NULL: none */
     struct move_call call;
     loop_fn *done;
     void *ctx;
@@ -347,13 +348,22 @@ static void move(struct process *p, const struct move_call *call)
         .actor = STR("provider"),
         .inbound = &p->inbound,
         .call = call,
+        .exception = p->exception,
     };
     enter(p, PROCESS_MOVE);
     move_start(p->flow, &rq, moved, p);
 }
 
-/* The query has the last word on whether; the callback adds what the query cannot tell: receipt and
- * amount. */
+static bool tells_other_amount(struct process *p)
+{
+    const struct attempt *at = payment_attempt(&p->rec.p, p->attempt);
+    return p->said.amount.currency != 0 && (p->said.amount.currency != at->amount.currency ||
+                                            p->said.amount.minor != at->amount.minor);
+}
+
+/* The query has the last word on whether; the callback adds what the query cannot tell, receipt and
+ * amount. From where the provider does not call from, neither is believed; that it speaks of
+ * another amount is for people to look at. */
 static void asked(void *ctx, const struct payment_event *said, const struct move_call *call)
 {
     struct process *p = ctx;
@@ -369,8 +379,12 @@ static void asked(void *ctx, const struct payment_event *said, const struct move
     p->event.message = arena_dup(&p->arena, said->message);
     p->event.receipt = STR("");
     if (said->kind == PAYMENT_EVENT_SUCCESS && p->said.verdict == GW_SUCCEEDED) {
-        p->event.receipt = p->said.receipt;
-        p->event.amount = p->said.amount;
+        if (p->ip_ok) {
+            p->event.receipt = p->said.receipt;
+            p->event.amount = p->said.amount;
+        } else if (tells_other_amount(p)) {
+            p->exception = "integrity_failure";
+        }
     }
     p->call = *call;
     p->call.body = arena_dup(&p->arena, call->body);

@@ -14,7 +14,7 @@ from facts import by, minor
 FOLLOWS = {
     None: {"pending"},
     "pending": {"processing", "requires_action", "failed", "cancelled", "expired"},
-    "requires_action": {"completed", "cancelled", "expired", "processing"},
+    "requires_action": {"completed", "cancelled", "expired", "processing", "failed", "in_reconciliation"},
     "processing": {"completed", "failed", "in_reconciliation", "expired", "requires_action"},
     "in_reconciliation": {"completed", "failed", "in_reconciliation"},
     "failed": {"completed"}, "expired": {"completed"}, "cancelled": {"completed"},

@@ -125,6 +125,30 @@ static void script_choice(void **state)
     assert_int_equal(n, 15);
 }
 
+/* The page that people read lists exactly the table, in its words. */
+static void readme_lists_the_scripts(void **state)
+{
+    char line[1024], want[128];
+    size_t found = 0;
+    bool ours = false;
+    FILE *f = fopen("gateways/sandbox/README.md", "r");
+    (void)state;
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (str_starts(str_c(line), STR("## ")))
+            ours = strcmp(line, "## Outcomes of CPay\n") == 0;
+        if (!ours || line[0] != '|' || !ascii_is_digit(line[2]))
+            continue;
+        const struct cpay_script *s = cpay_script_at(found++);
+        assert_non_null(s);
+        (void)snprintf(want, sizeof want, "| %03d | %s |", s->number, s->words);
+        if (!str_starts(str_c(line), str_c(want)))
+            fail_msg("%s is not %s", line, want);
+    }
+    (void)fclose(f);
+    assert_null(cpay_script_at(found));
+}
+
 static void by_phone(void **state)
 {
     (void)state;
@@ -502,14 +526,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(life),          cmocka_unit_test(scripts),
-        cmocka_unit_test(script_choice), cmocka_unit_test(by_phone),
-        cmocka_unit_test(signatures),    cmocka_unit_test(idempotency),
-        cmocka_unit_test(lost_answer),   cmocka_unit_test(sent_away),
-        cmocka_unit_test(in_progress),   cmocka_unit_test(refused),
-        cmocka_unit_test(codes),         cmocka_unit_test(cancelled),
-        cmocka_unit_test(redirected),    cmocka_unit_test(pages),
-        cmocka_unit_test(told_again),    cmocka_unit_test(forged_first),
-        cmocka_unit_test(configuration),
+        cmocka_unit_test(script_choice), cmocka_unit_test(readme_lists_the_scripts),
+        cmocka_unit_test(by_phone),      cmocka_unit_test(signatures),
+        cmocka_unit_test(idempotency),   cmocka_unit_test(lost_answer),
+        cmocka_unit_test(sent_away),     cmocka_unit_test(in_progress),
+        cmocka_unit_test(refused),       cmocka_unit_test(codes),
+        cmocka_unit_test(cancelled),     cmocka_unit_test(redirected),
+        cmocka_unit_test(pages),         cmocka_unit_test(told_again),
+        cmocka_unit_test(forged_first),  cmocka_unit_test(configuration),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -154,6 +154,8 @@ static void test_readme_lists_the_outcomes(void **state)
     (void)state;
     assert_non_null(f);
     while (fgets(line, sizeof line, f) != NULL) {
+        if (strcmp(line, "## Outcomes of CPay\n") == 0)
+            break; /* another provider's: sandbox_cpay_test.c */
         if (line[0] != '|' || !ascii_is_digit(line[2]) || line[5] != ' ')
             continue;
         const struct outcome *o = outcome_at(found++);

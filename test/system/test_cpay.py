@@ -21,25 +21,29 @@ HOOK = "/api/v1/webhooks/cpay"
 
 
 @pytest.fixture(scope="module")
-def world(stack, tmp_path_factory):
-    clock, sandbox = Clock(tmp_path_factory.mktemp("cpay") / "clock"), stack.new_sandbox()
-    launcher = Launcher(stack, clock, sandbox)
+def provider(stack):
+    sandbox = stack.new_sandbox()
+    yield sandbox
+    sandbox.term()
+    sandbox.wait()
+
+
+@pytest.fixture
+def world(stack, provider, tmp_path):
+    """A clock for each test: where webhooks matter, it may not be far from the sandbox's own."""
+    provider.reset()
+    launcher = Launcher(stack, Clock(tmp_path / "clock"), provider)
     try:
-        launcher.one(CPAY_BASE_URL=sandbox.url + "/cpay/v1", CPAY_API_KEY=KEY, CPAY_WEBHOOK_SECRET=SECRET)
+        replica = launcher.one(CPAY_BASE_URL=provider.url + "/cpay/v1", CPAY_API_KEY=KEY,
+                               CPAY_WEBHOOK_SECRET=SECRET)
+        provider.chaos(cpay_webhook_url=replica.url + HOOK)
         yield launcher
     finally:
         launcher.close()
-        sandbox.term()
-        sandbox.wait()
 
 
 @pytest.fixture
 def shop(world):
-    """Webhooks arrive unless a test takes them away; the two clocks differ by less than a webhook may."""
-    world.sandbox.reset()
-    world.clock.offset = 0
-    world.clock.write()
-    world.sandbox.chaos(cpay_webhook_url=world.replicas[0].url + HOOK)
     return world.shop()
 
 
@@ -95,13 +99,15 @@ def test_the_answer_is_lost(world, shop, silent):
     r = shop.initialize(wallet("1501.04"), key=word("key"))
     assert r.status == 202, r
     p = until(world, shop, r.json["id"], "completed")
-    assert p["provider_receipt"].startswith("cpm_")
+    assert p["provider_receipt"] == p["provider_transaction_id"]
+    assert p["provider_receipt"].startswith("cpm_"), "known by our id only until now"
     assert charge_of(world, p["id"])["state"] == "paid"
     assert len(world.sandbox.charges(provider="cpay")) == 1
     back = refund(shop, p["id"], "500.00")
-    if silent:
-        world.clock.advance(15)
-        world.settle()
+    for _ in range(8):
+        if silent and show(shop, back["id"])["status"] != "completed":
+            world.clock.advance(60)
+            world.settle()
     wait_refund(shop, back["id"], "completed")
 
 
@@ -114,16 +120,18 @@ def test_nothing_arrives(world, shop):
     world.clock.advance(60)
     world.settle()
     assert shop.payment(r.json["id"])["status"] == "processing"
-    for _ in range(14):
-        world.clock.advance(60)
-        world.settle()
+    for _ in range(40):
+        if shop.payment(r.json["id"])["status"] not in ("failed", "expired"):
+            world.clock.advance(120)
+            world.settle()
     p = shop.wait_status(r.json["id"], ["failed", "expired"])
-    assert p["failure"]["code"] == "provider_error" and world.sandbox.charges(provider="cpay") == [], p
+    assert p["attempts"][0]["status"] == "not_found" and world.sandbox.charges(provider="cpay") == [], p
 
 
-def test_by_a_page(world, shop):
-    p = shop.pay({"provider": "cpay", "payment_method": "redirect", "amount": "1500.00", "currency": "KES",
-                  "return_url": "https://shop.example/back"})
+@pytest.mark.parametrize("who", [{}, {"payment_method": "redirect"}])
+def test_by_a_page(world, shop, who):
+    p = shop.pay({"provider": "cpay", "amount": "1500.00", "currency": "KES",
+                  "return_url": "https://shop.example/back", **who})
     assert p["next_action"]["type"] == "redirect", p
     site, path = re.fullmatch(r"(http://[^/]+)(/.*)", p["next_action"]["url"]).groups()
     page = Site(site)
@@ -151,8 +159,7 @@ def test_refunds(world, shop):
 def test_a_refund_fails(world, shop):
     p = until(world, shop, shop.pay(wallet("1501.12"))["id"], "completed")
     back = refund(shop, p["id"], "500.00")
-    wait_refund(shop, back["id"], ["failed", "in_reconciliation"])
-    assert show(shop, back["id"])["status"] != "completed"
+    wait_refund(shop, back["id"], "in_reconciliation")  # no rail is left: a person pays
     assert shop.payment(p["id"])["amount_refunded"] == "0.00"
 
 

@@ -4,11 +4,10 @@ results of refunds are believed."""
 import http.server
 import json
 import threading
-import time
 
 import pytest
 from helpers import phone, stk, wait_until
-from test_refunds import ADVANCES, back, books_agree, exceptions, refund, show
+from test_refunds import ADVANCES, back, brought, books_agree, exceptions, refund, show
 
 # ending → (where it ends, state of its payout, what moved at the provider, exceptions)
 OUTCOMES = {
@@ -39,7 +38,8 @@ def told(stack, tmp_path_factory):
         lives = {e: {"number": phone("020")} for e in OUTCOMES}
         for life in lives.values():
             life["payment"] = shop.pay(stk(phone=life["number"], amount="300.00"))["id"]
-        time.sleep(1.2)  # the sandbox's customers act by its own clock
+        wait_until(lambda: all(c["state"] == "paid" for c in sandbox.charges()), 10, "the customers have paid")
+        sandbox.chaos(delay_ms=0)
         clock.advance(16)
         for ending, life in lives.items():
             p = shop.wait_status(life["payment"], "completed")
@@ -48,7 +48,7 @@ def told(stack, tmp_path_factory):
         for step in ADVANCES:
             clock.advance(step)
             launcher.settle()
-            time.sleep(0.25)  # a status query is told by a result of its own, a little later
+            brought(sandbox)  # a status query is told by a result of its own
             launcher.settle()
         for life in lives.values():
             life["refund"] = show(shop, life["id"])
@@ -192,14 +192,31 @@ def test_where_a_result_comes_says_what_it_is(replicas, provider):
 
 
 def test_a_failure_from_a_strange_address_opens_no_rail(replicas, provider):
-    replica = replicas.one(MPESA_BASE_URL=provider, MPESA_CALLBACK_CIDRS="192.0.2.0/24")
-    shop = replicas.shop(replica)
-    made, originator, body = reversal_under_way(replica, shop)
-    assert post(replica, body["ResultURL"], result(originator, 21)) == 200
-    assert post(replica, body["ResultURL"], result(originator, 0, "TCE5P90LMN")) == 200
+    trusting = replicas.one(MPESA_BASE_URL=provider)
+    shop = replicas.shop(trusting)
+    made, originator, body = reversal_under_way(trusting, shop)
+    wary = replicas.one(MPESA_BASE_URL=provider, MPESA_CALLBACK_CIDRS="192.0.2.0/24")
+    url = body["ResultURL"].replace(trusting.url, wary.url)
+    assert post(wary, url, result(originator, 21)) == 200
+    assert post(wary, url, result(originator, 0, "TCE5P90LMN")) == 200
     wait_until(lambda: ("", "address") in events_of(replicas), 10, "heard")
     replicas.settle()
     got = show(shop, made)
     assert (got["status"], [(a["rail"], a["status"]) for a in got["attempts"]]) == (
         "processing", [("reversal", "submitted")])
     assert asked_for("BusinessPayment") == []
+
+
+def test_a_receipt_from_a_strange_address_is_not_believed(replicas, provider):
+    """The query says that it was paid; by which receipt, and how much, only the provider's own address may say."""
+    replica = replicas.one(MPESA_BASE_URL=provider, MPESA_CALLBACK_CIDRS="192.0.2.0/24")
+    shop = replicas.shop(replica)
+    p = shop.pay(stk(amount="300.00"))
+    push = Provider.asked[-1]
+    assert post(replica, push["CallBackURL"], {"Body": {"stkCallback": {
+        "CheckoutRequestID": p["provider_transaction_id"], "ResultCode": 0, "ResultDesc": "ok",
+        "CallbackMetadata": {"Item": [{"Name": "Amount", "Value": 1}, {"Name": "MpesaReceiptNumber", "Value": "TCE0FORGED"},
+                                      {"Name": "PhoneNumber", "Value": push["PhoneNumber"]}]}}}}) == 200
+    done = shop.wait_status(p["id"], "completed")
+    assert (done["status_source"], done["provider_receipt"], done["amount_received"]) == ("poll", None, "300.00")
+    assert exceptions(shop, p["id"]) == ["integrity_failure"]

@@ -57,7 +57,10 @@ def transfers(shop, payment):
     return sorted(t["kind"] for t in shop.get(f"{V1}/ledger/transfers?payment_id={payment}").json["data"])
 
 
-def test_paid_and_refunded_in_part_and_in_full(stack, shop, rail):
+def test_paid_and_refunded_in_part_and_in_full(stack, replicas, sandbox, rail):
+    one = replicas.one(clock=False)
+    shop = replicas.shop(one)
+    sandbox.chaos(cpay_webhook_url=f"{one.url}{V1}/webhooks/cpay")
     p = shop.pay(rail.body("paid"))
     assert p["status"] == "processing" and p["next_action"]["type"] == "approve_on_phone"
     done = shop.wait_status(p["id"], "completed", 15)

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import json
-import time
 
 import pytest
 import test_websocket
@@ -597,6 +596,11 @@ OUTCOMES = {
 BY_POLL = {"93", "97"}
 
 
+def brought(sandbox):
+    """No callback of the sandbox's is on its way."""
+    wait_until(lambda: all(c["state"] != "in_flight" for c in sandbox.callbacks()), 10, "results are brought")
+
+
 @pytest.fixture(scope="module")
 def told(stack, tmp_path_factory):
     """A refund of every ending, all side by side, followed beyond the time for unknown outcomes."""
@@ -617,11 +621,11 @@ def told(stack, tmp_path_factory):
             wait_refund(shop, life["id"], "completed", 15)
         for e in ("96", "98"):
             wait_refund(shop, lives[e]["id"], "in_reconciliation", 15)
+        sandbox.chaos(delay_ms=0)
         for step in ADVANCES:
             clock.advance(step)
             launcher.settle()
-            # A status query is told by a result of its own, a little later.
-            time.sleep(0.25)
+            brought(sandbox)  # a status query is told by a result of its own
             launcher.settle()
         for life in lives.values():
             life["refund"] = show(shop, life["id"])
