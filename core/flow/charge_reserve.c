@@ -95,6 +95,7 @@ struct gw_charge charge_provider(struct charge *c)
 {
     return (struct gw_charge){
         .amount = payment_asked(&c->rec.p),
+        .method = c->in.method,
         .phone = c->in.phone.p != NULL ? c->in.phone : STR(""),
         .email = c->in.email.p != NULL ? c->in.email : STR(""),
         .pay_code = c->rec.pay_code,
