@@ -121,9 +121,10 @@ void payment_create(struct http_exchange *x)
 
 /* ---- show ---- */
 
-/* A payment with its trail and its refunds: three reads side by side. */
+/* A payment and its trail, read side by side, and its refunds, where the trail speaks of any. */
 struct show {
     struct http_exchange *x;
+    struct uuid id;
     int waiting;
     struct err err;
     struct payment_record rec;
@@ -194,7 +195,28 @@ static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
     show_done(s);
 }
 
+static void refunds_loaded(void *ctx, struct err err, const struct rows *r)
+{
+    struct show *s = ctx;
+    buf_reset(&s->refunds);
+    if (!err_is(err))
+        err = refund_list_put(r, s->x->arena, &s->refunds);
+    if (err_is(err))
+        s->err = err;
+    show_done(s);
+}
+
+static void load_refunds(struct show *s)
+{
+    struct value params[] = {V_UUID(api_who(s->x)->merchant), V_UUID_OPT(s->id),
+                             V_UUID_OPT(UUID_NIL)};
+    s->waiting++;
+    store_read(api_of(s->x)->flow->store, Q_refund_get, params, COUNT_OF(params), refunds_loaded,
+               s);
+}
+
 enum { L_ID, L_ACTION, L_ACTOR, L_BEFORE, L_AFTER, L_DETAIL, L_AT };
+enum { TRAIL_MAX = 200 }; /* of audit_list: a longer one may speak of refunds behind its end */
 
 static void trail_loaded(void *ctx, struct err err, const struct rows *r)
 {
@@ -203,8 +225,10 @@ static void trail_loaded(void *ctx, struct err err, const struct rows *r)
         s->err = err;
     } else {
         struct jsonw w = jw_into(&s->timeline);
+        bool refunded = rows_n(r) >= TRAIL_MAX;
         jw_open_list(&w);
         for (size_t i = 0; i < rows_n(r); i++) {
+            refunded |= str_starts(rows_str(r, i, L_ACTION), STR("refund."));
             jw_open(&w);
             jw_uuid(&w, "id", rows_uuid(r, i, L_ID));
             jw_str(&w, "action", rows_str(r, i, L_ACTION));
@@ -216,17 +240,9 @@ static void trail_loaded(void *ctx, struct err err, const struct rows *r)
             jw_close(&w);
         }
         jw_close_list(&w);
+        if (refunded)
+            load_refunds(s);
     }
-    show_done(s);
-}
-
-static void refunds_loaded(void *ctx, struct err err, const struct rows *r)
-{
-    struct show *s = ctx;
-    if (!err_is(err))
-        err = refund_list_put(r, s->x->arena, &s->refunds);
-    if (err_is(err))
-        s->err = err;
     show_done(s);
 }
 
@@ -239,15 +255,14 @@ static void show(struct http_exchange *x, struct uuid id)
         return;
     }
     s->x = x;
-    s->waiting = 3;
+    s->id = id;
+    s->waiting = 2;
     buf_init(&s->timeline, BODY_MAX);
     buf_init(&s->refunds, BODY_MAX);
+    buf_c(&s->refunds, "[]");
     struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(id)};
     store_read(store, Q_payment_get, params, COUNT_OF(params), payment_loaded, s);
     store_read(store, Q_audit_list, params, COUNT_OF(params), trail_loaded, s);
-    struct value of_payment[] = {V_UUID(api_who(x)->merchant), V_UUID_OPT(id),
-                                 V_UUID_OPT(UUID_NIL)};
-    store_read(store, Q_refund_get, of_payment, COUNT_OF(of_payment), refunds_loaded, s);
 }
 
 void payment_show(struct http_exchange *x)
