@@ -346,6 +346,7 @@ static void move(struct process *p, const struct move_call *call)
         .payment = p->payment,
         .event = p->event,
         .actor = STR("provider"),
+        .known = call == NULL ? &p->rec : NULL, /* read a moment ago, unless somebody was asked */
         .inbound = &p->inbound,
         .call = call,
         .exception = p->exception,
