@@ -72,16 +72,17 @@ static const struct event_rule {
     const char *type;
     bool refund;
     enum gw_verdict verdict;
+    bool closes_dispute; /* and the payer has his money back if the payment is `refunded` */
 } event_rules[] = {
-    {"payment.processing", false, GW_PENDING},
-    {"payment.completed", false, GW_SUCCEEDED},
-    {"payment.failed", false, GW_FAILED},
-    {"payment.cancelled", false, GW_FAILED},
-    {"payment.expired", false, GW_FAILED},
-    {"payment.disputed", false, GW_SUCCEEDED},
-    {"payment.dispute_closed", false, GW_SUCCEEDED},
-    {"refund.completed", true, GW_SUCCEEDED},
-    {"refund.failed", true, GW_FAILED},
+    {"payment.processing", false, GW_PENDING, false},
+    {"payment.completed", false, GW_SUCCEEDED, false},
+    {"payment.failed", false, GW_FAILED, false},
+    {"payment.cancelled", false, GW_FAILED, false},
+    {"payment.expired", false, GW_FAILED, false},
+    {"payment.disputed", false, GW_SUCCEEDED, false},
+    {"payment.dispute_closed", false, GW_SUCCEEDED, true},
+    {"refund.completed", true, GW_SUCCEEDED, false},
+    {"refund.failed", true, GW_FAILED, false},
 };
 
 static const struct event_rule *event_rule(struct str type)
@@ -115,6 +116,7 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
         return ERR(PARSE, "the webhook is no JSON");
     const struct json *obj = json_path(root, "data", "object", NULL);
     const struct event_rule *rule = event_rule(json_str(json_get(root, "type")));
+    bool gave_back = str_eq(json_str(json_get(obj, "status")), STR("refunded"));
     if (refund)
         cpay_refund_read(obj, mem, out);
     else
@@ -127,6 +129,8 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
     else if (rule->refund != refund ||
              (out->verdict != GW_UNKNOWN && out->verdict != rule->verdict))
         cpay_unknown(out, "an event and an object that disagree");
+    else if (rule->closes_dispute && gave_back && out->verdict == GW_SUCCEEDED)
+        out->verdict = GW_REVERSED;
     return ERR_OK;
 }
 

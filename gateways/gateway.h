@@ -65,6 +65,8 @@ enum gw_verdict {
     GW_PENDING,   /* query or callback: not decided yet */
     GW_SUCCEEDED, /* money has moved */
     GW_FAILED,    /* it ended without money */
+    GW_REVERSED,  /* webhook: a payment that had succeeded was taken back, unasked (a dispute lost)
+                   */
     GW_NOT_FOUND, /* query: the provider knows no such attempt */
     GW_TOKEN_REJECTED, /* the access token was refused before anything was done: client.c fetches
                           anew, once */

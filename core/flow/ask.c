@@ -34,6 +34,8 @@ struct payment_event ask_event(const struct gw_result *r, int attempt, enum stat
         ev.kind = PAYMENT_EVENT_SUCCESS;
     else if (r->verdict == GW_FAILED)
         ev.kind = PAYMENT_EVENT_FAILURE;
+    else if (r->verdict == GW_REVERSED)
+        ev.kind = PAYMENT_EVENT_REVERSED;
     else if (r->verdict == GW_PENDING)
         ev.kind = PAYMENT_EVENT_STILL_PENDING;
     else if (r->verdict == GW_NOT_FOUND)

@@ -398,7 +398,8 @@ static void asked(void *ctx, const struct payment_event *said, const struct move
 static const char *doubt(struct process *p, const struct attempt *at)
 {
     struct str person, phone = STR("");
-    if (p->said.verdict != GW_SUCCEEDED && p->said.verdict != GW_FAILED)
+    bool decided = p->said.verdict == GW_SUCCEEDED || p->said.verdict == GW_FAILED;
+    if (!decided && p->said.verdict != GW_REVERSED)
         return "verdict";
     if (!p->ip_ok)
         return "address";

@@ -72,6 +72,7 @@ static enum refund_event_kind kind_of(enum gw_verdict verdict, bool query)
     case GW_PENDING:
         return query ? REFUND_EVENT_STILL_PENDING : REFUND_EVENT_AMBIGUOUS;
     case GW_UNKNOWN:
+    case GW_REVERSED: /* of payments only */
     case GW_NOT_FOUND:
         break;
     }

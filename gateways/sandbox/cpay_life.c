@@ -16,6 +16,7 @@
 
 static void work(void *ctx);
 static void dispute(void *ctx);
+static void dispute_lost(void *ctx);
 static void expire(void *ctx);
 
 static int64_t half_us(const struct cpay *c)
@@ -106,7 +107,8 @@ void cpay_life_end(struct cpay_payment *p, enum cpay_status to, const char *fail
         (void)str_copy_c(p->b.receipt, sizeof p->b.receipt, str_c(p->b.id));
     book_settle(&s->book, &p->b, paid ? BOOKING_PAID : BOOKING_FAILED, p->updated_us);
     cpay_tell(p->c, types[to], p, NULL, 0);
-    if (paid && p->script->trick == CPAY_TRICK_DISPUTE)
+    if (paid &&
+        (p->script->trick == CPAY_TRICK_DISPUTE || p->script->trick == CPAY_TRICK_DISPUTE_LOST))
         timer_set(s->loop, &p->step, DISPUTE_US, dispute, p);
 }
 
@@ -117,6 +119,20 @@ static void dispute(void *ctx)
         return;
     move(p, CPAY_DISPUTED);
     cpay_tell(p->c, "payment.disputed", p, NULL, 0);
+    if (p->script->trick == CPAY_TRICK_DISPUTE_LOST)
+        timer_set(p->c->s->loop, &p->step, DISPUTE_US, dispute_lost, p);
+}
+
+static void dispute_lost(void *ctx)
+{
+    struct cpay_payment *p = ctx;
+    int64_t rest = p->amount.minor - p->refunded;
+    if (p->status != CPAY_DISPUTED)
+        return;
+    p->refunded = p->b.reversed = p->amount.minor;
+    account(p, 0, -rest);
+    move(p, CPAY_REFUNDED);
+    cpay_tell(p->c, "payment.dispute_closed", p, NULL, 0);
 }
 
 static void expire(void *ctx)

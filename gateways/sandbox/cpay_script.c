@@ -19,6 +19,7 @@ static const struct cpay_script scripts[] = {
     {112, CPAY_TRICK_NO_REFUND, NULL, "paid, refunds fail"},
     {113, CPAY_TRICK_BUSY, NULL, "sent away twice, then paid"},
     {114, CPAY_TRICK_SLOW, NULL, "answered late, paid"},
+    {115, CPAY_TRICK_DISPUTE_LOST, NULL, "paid, disputed, given back"},
 };
 
 static const struct cpay_script *find(int64_t number)

@@ -21,6 +21,7 @@ enum cpay_trick {
     CPAY_TRICK_FORGED,   /* each event first with a wrong signature */
     CPAY_TRICK_CODE,     /* asks for a one-time code */
     CPAY_TRICK_DISPUTE,
+    CPAY_TRICK_DISPUTE_LOST, /* by us: the payer gets all of it back */
     CPAY_TRICK_NO_REFUND,
     CPAY_TRICK_BUSY, /* sent away twice */
     CPAY_TRICK_SLOW, /* answered late */

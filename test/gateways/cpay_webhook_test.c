@@ -141,6 +141,9 @@ static const struct event_case {
     {EVENT("payment.disputed", PAYMENT("disputed", "null")), PAYMENT_EVENT_, GW_SUCCEEDED, 0},
     {EVENT("payment.dispute_closed", PAYMENT("completed", "null")), PAYMENT_EVENT_, GW_SUCCEEDED,
      0},
+    {EVENT("payment.dispute_closed", PAYMENT("refunded", "null")), PAYMENT_EVENT_, GW_REVERSED, 0},
+    /* by a refund of ours */
+    {EVENT("payment.completed", PAYMENT("refunded", "null")), PAYMENT_EVENT_, GW_SUCCEEDED, 0},
     {EVENT("refund.completed", REFUND("completed", "null")), REFUND_EVENT_, GW_SUCCEEDED, 0},
     {EVENT("refund.failed", REFUND("failed", FAILURE_("declined", "true"))), REFUND_EVENT_,
      GW_FAILED, FAILURE_DECLINED},

@@ -67,6 +67,12 @@ static void scripts(void **state)
         {108, 201, "completed", 2, {"payment.processing", "payment.completed"}},
         {110, 201, "pending", 0, {NULL}},
         {111, 201, "disputed", 3, {"payment.processing", "payment.completed", "payment.disputed"}},
+        {115,
+         201,
+         "refunded",
+         4,
+         {"payment.processing", "payment.completed", "payment.disputed",
+          "payment.dispute_closed"}},
         {112, 201, "completed", 2, {"payment.processing", "payment.completed"}},
         {113, 429, NULL, 0, {NULL}},
         {114, 201, "completed", 2, {"payment.processing", "payment.completed"}},
@@ -112,8 +118,9 @@ static void script_choice(void **state)
         {150000, "", 0},
         {150000, "12", 0},
         {150007, "250781234005", 0},
-        {150100, "250781234115", 0},
-        {150115, "", 0},
+        {150100, "250781234116", 0},
+        {150115, "", 115},
+        {150116, "", 0},
         {999999999999114, "", 114},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -122,7 +129,7 @@ static void script_choice(void **state)
     size_t n = 0;
     while (cpay_script_at(n) != NULL)
         n++;
-    assert_int_equal(n, 15);
+    assert_int_equal(n, 16);
 }
 
 /* The page that people read lists exactly the table, in its words. */

@@ -189,3 +189,25 @@ def test_a_webhook_about_nothing_of_ours_is_thanked_for(shop):
         r = shop.request("POST", f"{V1}/webhooks/cpay", body, {"CPay-Signature": sign(body)})
         assert r.status == 200, r
     assert shop.payment(p["id"])["status"] == "processing"
+
+
+def test_a_payment_that_the_provider_took_back(stack, replicas, sandbox):
+    """A dispute that was lost: the payment is reversed, the books show it, and somebody is to look at it."""
+    one = replicas.one(clock=False)
+    shop = replicas.shop(one)
+    sandbox.chaos(cpay_webhook_url=f"{one.url}{V1}/webhooks/cpay")
+    p = cpay(shop, "15115")
+    shop.wait_status(p["id"], "completed", 15)
+    done = shop.wait_status(p["id"], "reversed", 15)
+    assert done["amount_received"] == "15115" and done["status_source"] == "callback"
+    assert transfers(shop, p["id"]) == ["payment_received", "payment_reversed"]
+    assert [e["type"] for e in one.database.events(p["id"])][-1] == "payment.reversed"
+    (item,) = shop.get(f"{V1}/exceptions").json["data"]
+    assert (item["kind"], item["subject_id"]) == ("reversed", p["id"])
+    late = shop.post(f"{V1}/payments/{p['id']}/refund", {"amount": "1"})
+    assert (late.status, late.code) == (409, "invalid_state"), late
+    noted = shop.post(f"{V1}/exceptions/{item['id']}/resolve", {"resolution": "noted", "evidence": "dispute 77 lost"})
+    assert noted.json["status"] == "resolved", noted
+    for command in (("ledger", "prove"), ("replay", "--verify"), ("audit", "verify")):
+        out = stack.cli(one.database, *command)
+        assert out.returncode == 0, out.stdout + out.stderr
