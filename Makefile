@@ -115,6 +115,25 @@ list-service-tests:
 $(O)/test/%: $(O)/test/%.o $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# The conformance kit, with the real registry; and in only/ with one provider registered, whose list
+# takes the place of gateways/registry.c.
+CONFORM_OBJ := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard test/conform/*.c)))
+ONLY := $(O)/test/conform/only/cpay.o
+$(O)/conform: $(CONFORM_OBJ) $(LIB)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/only/reli: $(O)/core/main.o $(ONLY) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/only/conform: $(CONFORM_OBJ) $(ONLY) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(O)/only/test/%: $(O)/test/%.o $(ONLY) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+conform: ## every provider's adapter through the same checks, and wrong ones that must not pass
+	@scripts/conform.sh
+
 sim: ## whole flows on a memory store, a fake clock and scripted providers: SIM_LIFECYCLES, SIM_SEED
 	@scripts/sim.sh
 
@@ -164,7 +183,7 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run test unit check bench sim search mutants crash fuzz lint format install clean help always \
+.PHONY: all run test unit check bench conform sim search mutants crash fuzz lint format install clean help always \
   unit-programs service-tests list-service-tests
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -8,6 +8,7 @@
 #include "core/base/metric.h"
 #include "core/crypto/mac.h"
 #include "core/crypto/random.h"
+#include "core/flow/account.h"
 #include "core/flow/jobs.h"
 #include "core/flow/keeper.h"
 #include "core/flow/keys.h"
@@ -139,6 +140,7 @@ static void app_free(struct app *a)
     if (f->store != NULL)
         store_free(f->store);
     gw_client_free(f->gateways);
+    accounts_free(f);
     jobs_free(a->jobs);
     keeper_free(a->keeper);
     if (f->redis != NULL)
@@ -183,6 +185,7 @@ static void set_flow(struct app *a)
         .inbound_waits = c->webhook_schedule,
         .webhook_allow_private = c->webhook_allow_private,
         .provider_live = c->provider_live,
+        .provider_timeout_us = c->provider_timeout_us,
     };
     payment_rules_default(&f->settings.rules);
     if (c->has_poll_schedule)
@@ -191,7 +194,8 @@ static void set_flow(struct app *a)
     f->settings.delivery.waits = c->webhook_schedule;
     f->n_accounts = c->n_accounts;
     for (int i = 0; i < c->n_accounts; i++)
-        f->accounts[i] = (struct flow_account){c->accounts[i], account_id(&c->accounts[i])};
+        f->accounts[i] =
+            (struct flow_account){.gw = c->accounts[i], .id = account_id(&c->accounts[i])};
 }
 
 static struct err open_parts(struct app *a)
@@ -209,6 +213,7 @@ static struct err open_parts(struct app *a)
     TRY(outbound_new(a->loop, &outbound, &f->outbound));
     TRY(outbound_new(a->loop, &outbound, &a->providers));
     TRY(gw_client_new(a->loop, a->providers, &share, &f->gateways));
+    gw_client_health_rules(f->gateways, &c->health);
     TRY(hub_new(f, &a->hub));
     f->published = published;
     f->published_ctx = a->hub;

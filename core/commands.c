@@ -15,7 +15,6 @@
 #include "core/base/crash.h"
 #include "core/base/times.h"
 #include "core/crypto/random.h"
-#include "core/flow/auth.h"
 #include "core/flow/webhook_sign.h"
 #include "core/tool.h"
 #include "core/version.h"
@@ -84,57 +83,6 @@ int command_merchant(int argc, char **argv)
     struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
     if (!err_is(err))
         err = create_merchant(&t, name, country, above);
-    return tool_close(&t, err);
-}
-
-/* ---- keys create ---- */
-
-static struct err create_key(struct tool *t, struct uuid merchant, bool live, const char *scopes)
-{
-    char key[AUTH_KEY_LEN + 1];
-    uint8_t hash[32];
-    auth_key_make(live, key);
-    vault_hash(t->vault, "api_key", str_c(key), hash);
-    struct value params[] = {
-        V_UUID(merchant),
-        V_UUID(random_uuid(t->now_us)),
-        V_TEXT(live ? STR("live") : STR("test")),
-        V_TEXT(str_n(key, AUTH_KEY_SHOWN)),
-        V_TEXT(str_c(scopes)),
-        V_BYTES(str_n((char *)hash, sizeof hash)),
-        V_TIME(t->now_us),
-    };
-    TRY(tool_run(t, Q_api_key_insert, params, COUNT_OF(params), tool_see));
-    if (!t->found)
-        return ERR(
-            NOT_FOUND,
-            live ? "no such active merchant, or its papers are not approved: live keys need that"
-                 : "no such active merchant");
-    printf("api_key=%s\n", key);
-    explicit_bzero(key, sizeof key);
-    return ERR_OK;
-}
-
-int command_keys(int argc, char **argv)
-{
-    static const char text[] =
-        "keys create --merchant ID --mode test|live [--scopes payments:read,…]";
-    struct tool t;
-    struct uuid merchant;
-    unsigned scopes;
-    const char *id = tool_option(argc, argv, "--merchant"),
-               *mode = tool_option(argc, argv, "--mode"),
-               *words = tool_option(argc, argv, "--scopes");
-    if (argc < 1 || strcmp(argv[0], "create") != 0 || id == NULL || mode == NULL ||
-        (strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
-        return tool_usage(text);
-    if (words == NULL)
-        words = "*";
-    if (!uuid_parse(str_c(id), &merchant) || !auth_scopes_parse(str_c(words), &scopes))
-        return tool_usage(text);
-    struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
-    if (!err_is(err))
-        err = create_key(&t, merchant, strcmp(mode, "live") == 0, words);
     return tool_close(&t, err);
 }
 

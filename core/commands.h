@@ -7,6 +7,7 @@ int command_migrate(int argc, char **argv);
 int command_merchant(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_fees(int argc, char **argv);
+int command_routes(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_health(int argc, char **argv);
 int command_version(int argc, char **argv);

@@ -110,6 +110,18 @@ static void read_master_key(struct conf *c)
         c->master_key = str_c(v);
 }
 
+static void read_health(struct conf *c)
+{
+    c->health = health_rules_default();
+    c->health.min_calls = read_int(c, "RELI_BREAKER_CALLS", c->health.min_calls, 0, 1000000);
+    if (env("RELI_BREAKER_WAIT") != NULL) {
+        c->health.open_us = read_duration(c, "RELI_BREAKER_WAIT", "");
+        c->health.keys_open_us = 10 * c->health.open_us;
+    }
+    if (c->health.open_us > US_PER_DAY)
+        fault(c, "RELI_BREAKER_WAIT is more than a day");
+}
+
 static void read_providers(struct conf *c);
 
 static void read_service(struct conf *c)
@@ -138,6 +150,7 @@ static void read_service(struct conf *c)
     c->payment_expiry_us =
         env("RELI_PAYMENT_EXPIRY") != NULL ? read_duration(c, "RELI_PAYMENT_EXPIRY", "") : 0;
     c->provider_timeout_us = read_duration(c, "RELI_PROVIDER_TIMEOUT", "30s");
+    read_health(c);
     c->idempotency_retention_us = read_duration(c, "RELI_IDEMPOTENCY_RETENTION", "24h");
     if (c->idempotency_retention_us > 0 && c->idempotency_retention_us < US_PER_DAY)
         fault(c, "RELI_IDEMPOTENCY_RETENTION is less than 24h");

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/domain/schedule.h"
 #include "gateways/gateway.h"
+#include "gateways/health.h"
 
 /* The configuration: environment only (contract.md, section 2). Read once; every fault is told in
  * one go. */
@@ -35,6 +36,7 @@ struct conf {
     bool has_poll_schedule;
     bool webhook_allow_private;
     int64_t payment_expiry_us, provider_timeout_us, idempotency_retention_us, drain_timeout_us;
+    struct health_rules health;
     const char *test_clock;
     bool maintenance;
     bool provider_live;

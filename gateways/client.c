@@ -6,9 +6,10 @@
  *          token rejected, the first time: drop it, back to TOKEN
  *   DONE
  *
- * How it can fail: no token or no turn within the account's timeout (refused: nothing was sent), a
- * second rejected token (refused: settings), anything from outbound.h (NOT_SENT refused, UNKNOWN
- * unknown). client_token.c keeps the tokens and the rates. */
+ * How it can fail: the account's breaker is open (refused), no token or no turn within the
+ * account's timeout (refused: nothing was sent), a second rejected token (refused: settings),
+ * anything from outbound.h (NOT_SENT refused, UNKNOWN unknown). client_token.c keeps the tokens and
+ * the rates, client_health.c how each account is doing. */
 #include "gateways/client.h"
 
 #include <stdlib.h>
@@ -51,6 +52,7 @@ struct err gw_client_new(struct loop *l, struct outbound *out, const struct gw_t
         return ERR(NO_MEMORY, "gateway client");
     c->loop = l;
     c->out = out;
+    c->health = health_rules_default();
     if (share != NULL)
         c->share = *share;
     list_init(&c->ops);
@@ -127,6 +129,26 @@ struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a
     return op_start(op, refund_copy(op, in) && whole);
 }
 
+struct err gw_register_start(struct gw_client *c, const struct gw_account *a,
+                             const struct gw_register *in, gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_REGISTER, done, ctx, &op));
+    op->places = *in;
+    struct str *texts[] = {&op->places.paid_url, &op->places.check_url};
+    return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
+}
+
+struct err gw_qr_start(struct gw_client *c, const struct gw_account *a, const struct gw_qr *in,
+                       gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_QR, done, ctx, &op));
+    op->qr = *in;
+    struct str *texts[] = {&op->qr.pay_code};
+    return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
+}
+
 /* ---- an operation ---- */
 
 /* The copy lives and dies with the arena, which wipes itself. */
@@ -154,6 +176,10 @@ static bool offers(const struct gateway *g, enum gw_op kind)
         return g->refund_build != NULL;
     case GW_OP_REFUND_QUERY:
         return g->refund_query_build != NULL;
+    case GW_OP_REGISTER:
+        return g->register_build != NULL;
+    case GW_OP_QR:
+        return g->qr_build != NULL;
     }
     return false;
 }
@@ -227,6 +253,10 @@ static struct err op_build(struct op *op, struct str token, struct outbound_requ
         return g->refund_build(a, &op->refund, token, &op->mem, out);
     case GW_OP_REFUND_QUERY:
         return g->refund_query_build(a, &op->refund, op->provider_ref, token, &op->mem, out);
+    case GW_OP_REGISTER:
+        return g->register_build(a, &op->places, token, &op->mem, out);
+    case GW_OP_QR:
+        return g->qr_build(a, &op->qr, token, &op->mem, out);
     }
     return ERR(INVALID, "no such operation");
 }
@@ -248,7 +278,29 @@ static void op_parse(struct op *op, const struct outbound_response *in)
     case GW_OP_REFUND_QUERY:
         g->refund_query_parse(a, in, &op->mem, &op->result);
         break;
+    case GW_OP_REGISTER:
+        g->register_parse(a, in, &op->mem, &op->result);
+        break;
+    case GW_OP_QR:
+        g->qr_parse(a, in, &op->mem, &op->result);
+        break;
     }
+}
+
+static bool op_admitted(struct op *op)
+{
+    switch (health_admit_op(op)) {
+    case HEALTH_ADMITTED:
+        return true;
+    case HEALTH_REFUSED_CALLS:
+        op_fail(op, false, FAILURE_PROVIDER_UNAVAILABLE, "the provider is not well: not asked");
+        break;
+    case HEALTH_REFUSED_KEYS:
+        op_fail(op, false, FAILURE_CONFIGURATION,
+                "the provider refused the account's keys: not asked again yet");
+        break;
+    }
+    return false;
 }
 
 /* What cannot be built is told before a token is fetched for it. */
@@ -259,7 +311,7 @@ static struct err op_start(struct op *op, bool whole)
         whole ? op_build(op, STR("none"), &request) : ERR(NO_MEMORY, "provider request");
     if (err_is(err))
         op_free(op);
-    else
+    else if (op_admitted(op))
         op_begin(op);
     return err;
 }
@@ -268,6 +320,7 @@ static void op_late(void *ctx)
 {
     struct op *op = ctx;
     bool turn = op->state == OP_TURN;
+    op->outcome = turn ? HEALTH_NOTHING : HEALTH_UNWELL;
     op_fail(op, false, turn ? FAILURE_PROVIDER_BUSY : FAILURE_PROVIDER_UNAVAILABLE,
             turn ? "no turn in time" : "no access token in time");
 }
@@ -308,6 +361,7 @@ static void op_send(struct op *op, struct str token)
         return;
     }
     op->request.timeout_us = op->account.timeout_us;
+    op->request.public_only = op->account.public_only;
     /* From here its deadline is the HTTP call's: an answer that is under way is waited for. */
     timer_off(c->loop, &op->deadline);
     struct op_link *link = calloc(1, sizeof *link);
@@ -345,6 +399,8 @@ static bool is_about(const struct op *op)
     case GW_OP_CHARGE:
         return r->our_id.n == 0 || str_eq(r->our_id, op->charge.our_id);
     case GW_OP_REFUND:
+    case GW_OP_REGISTER:
+    case GW_OP_QR:
         return true;
     case GW_OP_QUERY:
     case GW_OP_REFUND_QUERY:
@@ -363,13 +419,15 @@ static void op_answered(void *ctx, const struct outbound_response *response)
         return; /* the client is gone */
     op->call = NULL;
     op->call_link = NULL;
-    op_parse(op, response);
+    struct outbound_response answer = *response;
+    answer.asked = op->provider_ref;
+    op_parse(op, &answer);
     op->exchange.sent = response->outcome != OUTBOUND_NOT_SENT;
     op->exchange.http_status = response->status;
     op->exchange.took_us = response->took_us;
     op->exchange.response = redacted(op, response->body);
     if (op->result.verdict == GW_TOKEN_REJECTED) {
-        slot_token_rejected(op->slot, op->generation);
+        bool news = slot_token_rejected(op->slot, op->generation) || op->probes != 0;
         bool late = loop_mono_us(op->client->loop) - op->started_us >= op->account.timeout_us;
         if (!op->again && !late) {
             op->again = true;
@@ -377,10 +435,13 @@ static void op_answered(void *ctx, const struct outbound_response *response)
             op_begin(op);
             return;
         }
+        if (late || news)
+            op->outcome = late ? HEALTH_UNWELL : HEALTH_TOKEN_REFUSED;
         op_fail(op, false, late ? FAILURE_PROVIDER_UNAVAILABLE : FAILURE_CONFIGURATION,
                 "the access token was rejected");
         return;
     }
+    op->outcome = health_of_answer(op, response);
     if (!is_about(op))
         op->result =
             (struct gw_result){.verdict = GW_UNKNOWN, .why = "an answer about another attempt"};
@@ -409,6 +470,7 @@ void op_fail(struct op *op, bool sent, enum failure_code code, const char *why)
 static void op_end(struct op *op)
 {
     slot_leave(op);
+    health_note_op(op);
     if (op->call_link != NULL)
         op->call_link->op = NULL;
     if (op->call != NULL)

@@ -2,6 +2,7 @@
 #define RELI_GATEWAYS_CLIENT_H
 
 #include "gateways/gateway.h"
+#include "gateways/health.h"
 
 /* Carries a gateway's requests: access tokens (one per account, fetched once for all who wait,
  * renewed before they end, shared between replicas through `token_share`), the one retry after a
@@ -22,7 +23,26 @@ struct err gw_client_new(struct loop *l, struct outbound *out, const struct gw_t
                          struct gw_client **client) MUST_USE;
 void gw_client_free(struct gw_client *c);
 
-enum gw_op { GW_OP_CHARGE, GW_OP_QUERY, GW_OP_REFUND, GW_OP_REFUND_QUERY };
+/* When orders are kept away from an account that is not well: health_rules_default() until told
+ * otherwise. */
+void gw_client_health_rules(struct gw_client *c, const struct health_rules *rules);
+/* How an account is doing, as this process has seen it. */
+struct health_view gw_client_health(const struct gw_client *c, const struct gw_account *a);
+/* An order that the provider had taken ended, as a callback says, with this code, FAILURE_NONE for
+ * success: keys that were refused count. */
+void gw_client_told(struct gw_client *c, const struct gw_account *a, enum health_kind kind,
+                    enum failure_code code);
+/* Brings the gauges of all accounts up to now. */
+void gw_client_measure(struct gw_client *c);
+
+enum gw_op {
+    GW_OP_CHARGE,
+    GW_OP_QUERY,
+    GW_OP_REFUND,
+    GW_OP_REFUND_QUERY,
+    GW_OP_REGISTER,
+    GW_OP_QR
+};
 
 /* What was exchanged, for the record; strings live during `done`. */
 struct gw_exchange {
@@ -42,8 +62,10 @@ typedef void gw_done_fn(void *ctx, const struct gw_result *result,
  * FAILURE_CONFIGURATION when the provider does not take the account's keys; a charge whose fate is
  * open, and every query that failed, is GW_UNKNOWN. The account, the charge's strings and
  * `provider_ref` are copied. ERR_INVALID (what = words) if no request can be built: nothing was or
- * will be sent. An operation takes at most twice the account's timeout: one for all waiting, one
- * for the last call. */
+ * will be sent. While the account's breaker is open (health.h), charges and refunds are refused
+ * before anything is sent, as when there is no connection, or, for keys that were not taken, with
+ * FAILURE_CONFIGURATION; queries go on. An operation takes at most twice the account's timeout: one
+ * for all waiting, one for the last call. */
 struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
                            const struct gw_charge *in, gw_done_fn *done, void *ctx) MUST_USE;
 struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
@@ -55,5 +77,14 @@ struct err gw_refund_start(struct gw_client *c, const struct gw_account *a,
 struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a,
                                  const struct gw_refund *in, struct str provider_ref,
                                  gw_done_fn *done, void *ctx) MUST_USE;
+
+/* Tells the provider where to bring money that customers send unasked; GW_ACCEPTED, GW_REFUSED,
+ * GW_FAILED or, when nobody knows, GW_UNKNOWN: doing it again is safe. */
+struct err gw_register_start(struct gw_client *c, const struct gw_account *a,
+                             const struct gw_register *in, gw_done_fn *done, void *ctx) MUST_USE;
+
+/* A picture that customers scan: GW_ACCEPTED with result.image, else none. */
+struct err gw_qr_start(struct gw_client *c, const struct gw_account *a, const struct gw_qr *in,
+                       gw_done_fn *done, void *ctx) MUST_USE;
 
 #endif

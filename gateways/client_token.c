@@ -20,7 +20,7 @@
 #define uthash_fatal(msg) assert_failed((msg), __FILE__, __LINE__)
 #include <uthash.h>
 
-enum { MAX_SLOTS = 4096, FETCH_ARENA = 64 * 1024, ORDERS = 0, QUERIES = 1 };
+enum { MAX_SLOTS = 4096, SLOT_KEY = 96, FETCH_ARENA = 64 * 1024, ORDERS = 0, QUERIES = 1 };
 #define SHARE_TIMEOUT_US (1 * US_PER_S)
 #define FETCH_TIMEOUT_US (10 * US_PER_S)
 #define RENEW_AGAIN_US (10 * US_PER_S)
@@ -28,8 +28,8 @@ enum { MAX_SLOTS = 4096, FETCH_ARENA = 64 * 1024, ORDERS = 0, QUERIES = 1 };
 struct slot {
     UT_hash_handle hh;
     struct gw_client *client;
-    char key[96]; /* gateway and account */
-    size_t users; /* operations that point here */
+    char key[SLOT_KEY]; /* gateway and account */
+    size_t users;       /* operations that point here */
     bool no_token;
 
     struct secret token;
@@ -43,6 +43,8 @@ struct slot {
     int64_t full_us;          /* monotonic: when the bucket is full again */
     struct list want_turn[2]; /* ORDERS, QUERIES */
     struct timer turn;
+
+    struct slot_health health;
 };
 
 /* Getting a token: first the share, then the provider. */
@@ -74,6 +76,7 @@ static void slot_drop(struct gw_client *c, struct slot *s)
 {
     HASH_DEL(c->slots, s);
     timer_off(c->loop, &s->turn);
+    slot_health_drop(&s->health);
     secret_free(&s->token);
     secret_free(&s->rejected);
     free(s);
@@ -93,13 +96,38 @@ static bool slots_room(struct gw_client *c)
     return false;
 }
 
+/* What the account is found by; its length. */
+static size_t key_of(const struct gw_account *a, char key[SLOT_KEY])
+{
+    int n = snprintf(key, SLOT_KEY, "%s:%s", a->gateway->name, a->id);
+    ASSERT(n > 0 && n < SLOT_KEY);
+    return (size_t)n;
+}
+
+struct slot *slot_find(const struct gw_client *c, const struct gw_account *a)
+{
+    char key[SLOT_KEY];
+    struct slot *s;
+    size_t n = key_of(a, key);
+    HASH_FIND(hh, c->slots, key, n, s);
+    return s;
+}
+
+struct slot *slot_next(const struct gw_client *c, struct slot *s)
+{
+    return s == NULL ? c->slots : s->hh.next;
+}
+
+struct slot_health *slot_health(struct slot *s)
+{
+    return &s->health;
+}
+
 struct err slot_hold(struct gw_client *c, const struct gw_account *a, struct slot **out)
 {
-    char key[96];
-    struct slot *s;
-    int n = snprintf(key, sizeof key, "%s:%s", a->gateway->name, a->id);
-    ASSERT(n > 0 && (size_t)n < sizeof key);
-    HASH_FIND(hh, c->slots, key, (size_t)n, s);
+    char key[SLOT_KEY];
+    size_t n = key_of(a, key);
+    struct slot *s = slot_find(c, a);
     if (s == NULL) {
         if (!slots_room(c))
             return ERR(OVERLOADED, "too many accounts at work");
@@ -112,7 +140,8 @@ struct err slot_hold(struct gw_client *c, const struct gw_account *a, struct slo
         list_init(&s->want_token);
         list_init(&s->want_turn[ORDERS]);
         list_init(&s->want_turn[QUERIES]);
-        HASH_ADD_KEYPTR(hh, c->slots, s->key, (size_t)n, s);
+        slot_health_init(&s->health, a);
+        HASH_ADD_KEYPTR(hh, c->slots, s->key, n, s);
     }
     s->step_us = a->rate_per_s > 0 ? US_PER_S / a->rate_per_s : 0;
     s->users++;
@@ -181,13 +210,14 @@ void slot_want_token(struct slot *s, struct op *op)
         fetch_start(s, &op->account);
 }
 
-void slot_token_rejected(struct slot *s, unsigned generation)
+bool slot_token_rejected(struct slot *s, unsigned generation)
 {
     if (generation != s->generation || s->token.n == 0)
-        return; /* there is a newer one already */
+        return false; /* there is a newer one already */
     secret_free(&s->rejected);
     s->rejected = s->token;
     s->token = (struct secret){0};
+    return true;
 }
 
 static struct err slot_keep(struct slot *s, struct str token, int64_t life_us)
@@ -259,6 +289,7 @@ static void fetch_call(struct fetch *f)
     struct err err = f->account.gateway->token_build(&f->account, &f->mem, &request);
     if (request.timeout_us <= 0 || request.timeout_us > FETCH_TIMEOUT_US)
         request.timeout_us = FETCH_TIMEOUT_US;
+    request.public_only = f->account.public_only;
     if (!err_is(err))
         err = outbound_start(f->slot->client->out, &request, fetch_answered, f, &f->call);
     if (err_is(err))
@@ -303,14 +334,19 @@ static void fetch_end(struct fetch *f, struct err err)
             secret_free(&s->token);
     }
     bool ours = err.code == ERR_CONFIG || err.code == ERR_INVALID;
+    bool full = err.code == ERR_OVERLOADED || err.code == ERR_NO_MEMORY, told = false;
     for (size_t n = s->want_token.n; n > 0; n--) {
         struct op *op = CONTAINER_OF(list_first(&s->want_token), struct op, waiting);
         slot_leave(op);
-        if (go_on)
+        if (go_on) {
             op_has_token(op);
-        else
-            op_fail(op, false, ours ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE,
-                    err.what);
+            continue;
+        }
+        op->outcome = ours ? HEALTH_TOKEN_REFUSED : full ? HEALTH_NOTHING : HEALTH_UNWELL;
+        if (ours && told && op->probes == 0)
+            op->outcome = HEALTH_NOTHING; /* refused once, whoever waited */
+        told = true;
+        op_fail(op, false, ours ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE, err.what);
     }
 }
 

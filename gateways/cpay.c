@@ -23,8 +23,9 @@ enum {
 };
 
 static const struct gw_setting settings[] = {
-    {"api_key", true, true},         /* "cpk_…:cps_…", the key's id and its secret */
-    {"webhook_secret", true, false}, /* "cpw_…"; without it webhooks are refused, polls decide */
+    {"api_key", true, true, GW_ROLE_API_KEY, false}, /* "cpk_…:cps_…", the key's id and secret */
+    /* "cpw_…"; without it webhooks are refused, polls decide */
+    {"webhook_secret", true, false, GW_ROLE_WEBHOOK_SECRET, false},
 };
 
 bool cpay_is_id(struct str s)
@@ -48,6 +49,7 @@ static struct err api_key_read(const struct gw_account *a, struct arena *mem, st
 {
     char standard[SECRET_TEXT + 1];
     struct str rest = gw_setting(a, "api_key");
+    k->id = STR_NULL; /* of no key at all nothing is split off */
     (void)str_split(&rest, ':', &k->id);
     if (!str_starts(k->id, STR("cpk_")) || !cpay_is_id(k->id) || rest.n != SECRET_TEXT + 4 ||
         !str_starts(rest, STR("cps_")))
@@ -61,6 +63,13 @@ static struct err api_key_read(const struct gw_account *a, struct arena *mem, st
     explicit_bzero(standard, sizeof standard);
     return k->secret.n == SECRET_LEN ? ERR_OK
                                      : ERR(INVALID, "the API key's secret is not 32 bytes");
+}
+
+static struct err account_check(const struct gw_account *a, struct arena *mem, const char **setting)
+{
+    struct api_key k;
+    *setting = "api_key";
+    return api_key_read(a, mem, &k);
 }
 
 /* What the server will see as the path of the request: the base URL may have one, too. */
@@ -340,7 +349,7 @@ const struct gateway gateway_cpay = {
     .title = "CPay",
     .env_prefix = "CPAY_",
     .default_base_url = "https://api.cpay.test/v1",
-    .methods = "cpay,wallet,redirect",
+    .methods = "cpay,wallet,redirect,mobile_money",
     .currencies = "",
     .countries = "",
     .min_minor = 1,
@@ -352,6 +361,7 @@ const struct gateway gateway_cpay = {
     .expiry_us = 15 * US_PER_MIN,
     .settings = settings,
     .n_settings = COUNT_OF(settings),
+    .account_check = account_check,
     .charge_build = charge_build,
     .charge_parse = cpay_charge_parse,
     .query_build = query_build,

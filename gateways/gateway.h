@@ -21,10 +21,16 @@
 /* The longest provider_ref and receipt that reli stores; a longer one is not believed. */
 enum { GW_REF_MAX = 128 };
 
+/* Which member of a request that configures an account a setting is, whatever the provider calls
+ * it; the others are members of its `config`, by their own name. */
+enum gw_role { GW_ROLE_NONE, GW_ROLE_API_KEY, GW_ROLE_API_SECRET, GW_ROLE_WEBHOOK_SECRET };
+
 struct gw_setting {
     const char *name; /* environment variable without the provider's prefix, lower case */
     bool secret;
     bool required;
+    enum gw_role role;
+    bool file; /* of the installation it may be the path of a file, of a merchant never */
 };
 
 /* One of a merchant's accounts with a provider: settings in the order of gateway.settings. */
@@ -37,6 +43,7 @@ struct gw_account {
     int64_t timeout_us;
     struct cidr_list callback_cidrs; /* where its callbacks come from; empty: anywhere */
     int rate_per_s; /* requests a second that the provider takes from this account; 0 no limit */
+    bool public_only; /* base_url is a stranger's: https to public addresses and nothing else */
 };
 /* The value of a setting, STR_NULL if unset. */
 struct str gw_setting(const struct gw_account *account, const char *name);
@@ -87,6 +94,7 @@ struct gw_result {
                                object of contract.md, section 4; "" nothing but wait */
     struct money amount;    /* what the provider says was paid; currency 0 when it does not say */
     struct str phone;       /* E.164 as reported, "" if not */
+    struct str image;       /* qr_parse: base64 of a PNG */
     const char *why;        /* GW_UNKNOWN: static words for the log */
 };
 
@@ -118,6 +126,30 @@ struct gw_webhook {
     int64_t now_us;                  /* wall */
 };
 
+/* A code that a customer scans to send money by himself. */
+struct gw_qr {
+    struct money amount;
+    struct str pay_code; /* comes back as gw_receipt.reference */
+};
+
+/* Where an account's provider is to bring money that customers send unasked: to the first once it
+ * has moved, to the second before, if it asks at all. Both carry the account's token. */
+struct gw_register {
+    struct str paid_url, check_url;
+};
+
+/* Such money, or what a customer is about to send. */
+struct gw_receipt {
+    struct str receipt;   /* the provider's proof */
+    struct str reference; /* what the customer typed: trimmed, cut to 64 bytes, valid UTF-8; "" */
+    struct money amount;
+    struct str payer_phone; /* E.164, or masked as the provider shows it; "" if not told */
+    struct str payer_name;  /* "" if not told */
+};
+
+/* What is said to a provider who asks whether a customer may send it. */
+enum gw_check { GW_CHECK_ACCEPT, GW_CHECK_REFERENCE, GW_CHECK_AMOUNT, GW_CHECK_OTHER, GW_CHECK_N };
+
 struct gateway {
     const char *name;       /* "cash" */
     const char *title;      /* "Cash on delivery" */
@@ -139,6 +171,10 @@ struct gateway {
 
     const struct gw_setting *settings;
     size_t n_settings;
+    /* Whether the values can be right, before anything is asked for with them; NULL without.
+     * ERR_INVALID: `*setting` names the wrong one, `what` says in words what is wrong. */
+    struct err (*account_check)(const struct gw_account *a, struct arena *mem,
+                                const char **setting);
 
     /* Access token (OAuth client credentials); NULL without. parse gives the token and its life. */
     struct err (*token_build)(const struct gw_account *a, struct arena *mem,
@@ -191,6 +227,26 @@ struct gateway {
     const char *signature_header, *timestamp_header; /* lower case; NULL: none */
     struct err (*webhook_verify)(const struct gw_account *a, const struct gw_webhook *in);
     struct err (*webhook_subject)(struct str body, struct arena *mem, struct str *our_id);
+    /* Money sent unasked, NULL without. GW_ACCEPTED; GW_FAILED with FAILURE_DUPLICATE: something is
+     * registered there already, which need not be ours. */
+    struct err (*register_build)(const struct gw_account *a, const struct gw_register *in,
+                                 struct str token, struct arena *mem,
+                                 struct outbound_request *out);
+    void (*register_parse)(const struct gw_account *a, const struct outbound_response *in,
+                           struct arena *mem, struct gw_result *out);
+    /* Reads the news and the question alike; ERR_PARSE if it is not this account's. */
+    struct err (*receipt_parse)(const struct gw_account *a, struct str body, struct arena *mem,
+                                struct gw_receipt *out);
+    const char *receipt_ack;               /* as callback_ack, to the news */
+    const char *check_answers[GW_CHECK_N]; /* to the question */
+    const char *check_setting; /* of the account: "reject" asks who it is for before it is taken */
+
+    /* A picture that customers scan, NULL without. Moves nothing. GW_ACCEPTED with an image. */
+    struct err (*qr_build)(const struct gw_account *a, const struct gw_qr *in, struct str token,
+                           struct arena *mem, struct outbound_request *out);
+    void (*qr_parse)(const struct gw_account *a, const struct outbound_response *in,
+                     struct arena *mem, struct gw_result *out);
+
     /* The provider's own words of thanks. */
     const char *callback_ack_type, *callback_ack;
     /* A status that needs a 200 although the body was not understood: same. */

@@ -20,18 +20,22 @@ enum {
 #define EAT_OFFSET_US (3 * US_PER_HOUR)
 
 static const struct gw_setting settings[] = {
-    {"consumer_key", true, true},
-    {"consumer_secret", true, true},
-    {"shortcode", false, true},
-    {"passkey", true, true},
-    {"type", false, false},                  /* "paybill" (default) or "till" */
-    {"till", false, false},                  /* PartyB of a till */
-    {"account_reference_max", false, false}, /* default 12 */
+    {"consumer_key", true, true, GW_ROLE_API_KEY, false},
+    {"consumer_secret", true, true, GW_ROLE_API_SECRET, false},
+    {.name = "shortcode", .required = true},
+    {.name = "passkey", .secret = true, .required = true},
+    {.name = "type"},                  /* "paybill" (default) or "till" */
+    {.name = "till"},                  /* PartyB of a till */
+    {.name = "account_reference_max"}, /* default 12 */
     /* for refunds only */
-    {"initiator_name", false, false},
-    {"initiator_password", true, false},
-    {"certificate", false, false},   /* text of an X.509 certificate, or the path of its file */
-    {"b2c_shortcode", false, false}, /* pays out; default: shortcode */
+    {.name = "initiator_name"},
+    {.name = "initiator_password", .secret = true},
+    {.name = "certificate", .file = true}, /* an X.509 certificate's text, or its file's path */
+    {.name = "b2c_shortcode"},             /* pays out; default: shortcode */
+    /* for money that customers send unasked */
+    {.name = "c2b_version"}, /* of the registration: "2" (default) or "1" */
+    {.name = "c2b_unknown"}, /* "accept" (default), or "reject" what names no payment */
+    {.name = "merchant_name"}, /* in QR codes */
 };
 
 /* The account's settings, checked. */
@@ -39,6 +43,7 @@ struct merchant {
     struct str shortcode, passkey, party_b;
     const char *transaction_type;
     int64_t reference_max;
+    const char *wrong; /* the setting that is, after an error */
 };
 
 bool mpesa_is_shortcode(struct str s)
@@ -50,8 +55,10 @@ static struct err merchant_read(const struct gw_account *a, struct merchant *m)
 {
     m->shortcode = gw_setting(a, "shortcode");
     m->passkey = gw_setting(a, "passkey");
+    m->wrong = "shortcode";
     if (!mpesa_is_shortcode(m->shortcode))
         return ERR(INVALID, "the short code is not 5 to 7 digits");
+    m->wrong = "passkey";
     if (m->passkey.n == 0 || m->passkey.n > 512)
         return ERR(INVALID, "the pass key is missing or too long");
     /* TransactionType and PartyB: a till's own number is PartyB, BusinessShortCode is its store
@@ -64,17 +71,34 @@ static struct err merchant_read(const struct gw_account *a, struct merchant *m)
     } else if (str_eq(type, STR("till"))) {
         m->transaction_type = "CustomerBuyGoodsOnline";
         m->party_b = gw_setting(a, "till");
+        m->wrong = "till";
         if (!mpesa_is_shortcode(m->party_b))
             return ERR(INVALID, "the till number is not 5 to 7 digits");
     } else {
+        m->wrong = "type";
         return ERR(INVALID, "the type is neither paybill nor till");
     }
     struct str max = gw_setting(a, "account_reference_max");
+    m->wrong = "account_reference_max";
     m->reference_max = REFERENCE_MAX;
     if (max.n > 0 && (!str_to_i64(max, &m->reference_max) || m->reference_max < 1 ||
                       m->reference_max > REFERENCE_LIMIT))
         return ERR(INVALID, "account_reference_max is not 1 to 20");
     return ERR_OK;
+}
+
+static struct err account_check(const struct gw_account *a, struct arena *mem, const char **setting)
+{
+    struct merchant m;
+    struct err err = merchant_read(a, &m);
+    struct str b2c = gw_setting(a, "b2c_shortcode");
+    (void)mem;
+    *setting = m.wrong;
+    if (!err_is(err) && b2c.n > 0 && !mpesa_is_shortcode(b2c)) {
+        *setting = "b2c_shortcode";
+        return ERR(INVALID, "the short code is not 5 to 7 digits");
+    }
+    return err;
 }
 
 /* YYYYMMDDHHmmss in East Africa Time, UTC+3 all year. Source: mpesa.md 1.4. Seen: sandbox yes, live
@@ -305,7 +329,7 @@ static void redact(struct str body, struct buf *out)
                 "ReceiverPartyPublicName,CreditPartyPublicName,DebitPartyPublicName,"
                 "CreditPartyName,DebitPartyName",
         .phones = "PhoneNumber,PartyA,PartyB,MSISDN,phone",
-        .urls = "CallBackURL,ResultURL,QueueTimeOutURL",
+        .urls = "CallBackURL,ResultURL,QueueTimeOutURL,ConfirmationURL,ValidationURL",
         .pair_names = "Name,Key",
         .pair_value = "Value",
     };
@@ -317,7 +341,7 @@ const struct gateway gateway_mpesa = {
     .title = "M-Pesa",
     .env_prefix = "MPESA_",
     .default_base_url = "https://sandbox.safaricom.co.ke",
-    .methods = "mpesa,mpesa_stk",
+    .methods = "mpesa,mpesa_stk,mobile_money",
     .currencies = "KES",
     .countries = "KE",
     .min_minor = MPESA_MIN_MINOR,
@@ -329,6 +353,7 @@ const struct gateway gateway_mpesa = {
     .expiry_us = 15 * US_PER_MIN,
     .settings = settings,
     .n_settings = COUNT_OF(settings),
+    .account_check = account_check,
     .token_build = token_build,
     .token_parse = mpesa_token_parse,
     .charge_build = charge_build,
@@ -344,6 +369,22 @@ const struct gateway gateway_mpesa = {
     .refund_query_parse = mpesa_refund_query_parse,
     .refund_callback_parse = mpesa_refund_callback_parse,
     .callback_parse = mpesa_callback_parse,
+    .register_build = mpesa_register_build,
+    .register_parse = mpesa_register_parse,
+    .receipt_parse = mpesa_receipt_parse,
+    .qr_build = mpesa_qr_build,
+    .qr_parse = mpesa_qr_parse,
+    .receipt_ack = "{\"ResultCode\":0,\"ResultDesc\":\"Success\"}",
+    .check_answers =
+        {
+            /* Any code but 0 rejects; these give the customer a better SMS. Source: mpesa.md 3.2.
+             * Seen: sandbox yes, live no. */
+            [GW_CHECK_ACCEPT] = "{\"ResultCode\":\"0\",\"ResultDesc\":\"Accepted\"}",
+            [GW_CHECK_REFERENCE] = "{\"ResultCode\":\"C2B00012\",\"ResultDesc\":\"Rejected\"}",
+            [GW_CHECK_AMOUNT] = "{\"ResultCode\":\"C2B00013\",\"ResultDesc\":\"Rejected\"}",
+            [GW_CHECK_OTHER] = "{\"ResultCode\":\"C2B00016\",\"ResultDesc\":\"Rejected\"}",
+        },
+    .check_setting = "c2b_unknown",
     .callback_ack_type = "application/json",
     .callback_ack = "{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}",
     .redact = redact,

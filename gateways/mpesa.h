@@ -76,6 +76,20 @@ struct str mpesa_message(struct arena *mem, struct str s);
 struct str mpesa_receipt(struct arena *mem, const struct json *j);
 void mpesa_unknown(struct gw_result *out, const char *why);
 
+/* ---- mpesa_c2b.c: money that customers send unasked ---- */
+
+struct err mpesa_register_build(const struct gw_account *a, const struct gw_register *in,
+                                struct str token, struct arena *mem,
+                                struct outbound_request *out) MUST_USE;
+void mpesa_register_parse(const struct gw_account *a, const struct outbound_response *in,
+                          struct arena *mem, struct gw_result *out);
+struct err mpesa_qr_build(const struct gw_account *a, const struct gw_qr *in, struct str token,
+                          struct arena *mem, struct outbound_request *out) MUST_USE;
+void mpesa_qr_parse(const struct gw_account *a, const struct outbound_response *in,
+                    struct arena *mem, struct gw_result *out);
+struct err mpesa_receipt_parse(const struct gw_account *a, struct str body, struct arena *mem,
+                               struct gw_receipt *out) MUST_USE;
+
 /* ---- mpesa_result.c: refunds ---- */
 
 void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,

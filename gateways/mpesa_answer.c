@@ -135,6 +135,8 @@ struct str mpesa_message(struct arena *mem, struct str s)
 struct str mpesa_code(struct arena *mem, const struct json *j)
 {
     char text[JSON_NUMBER_TEXT];
+    if (json_kind(j) == JSON_REAL_) /* no code is one, and 1e-400 must not pass for 0 */
+        return STR_NULL;
     return mpesa_word(mem, json_number_text(j, text), CODE_MAX);
 }
 

@@ -76,11 +76,13 @@ static void refund_acknowledged(const struct json *root, struct arena *mem, stru
     out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
     if (code.n == 0) {
         mpesa_unknown(out, "an answer without a response code");
+    } else if (!str_eq(code, STR("0")) && rule == NULL) {
+        mpesa_unknown(out, "a response code that nobody has documented");
     } else if (rule != NULL && rule->failure == FAILURE_NONE) {
         mpesa_unknown(out, "a response code that leaves the request open");
-    } else if (!str_eq(code, STR("0"))) {
+    } else if (rule != NULL) {
         out->verdict = GW_REFUSED;
-        out->code = rule != NULL ? rule->failure : FAILURE_PROVIDER_ERROR;
+        out->code = rule->failure;
         out->retry_later = out->code == FAILURE_PROVIDER_BUSY;
     } else if (ref.n == 0) {
         mpesa_unknown(out, "accepted without a usable OriginatorConversationID");

@@ -62,6 +62,8 @@ struct outbound_response {
     int64_t took_us;
     const char *error;    /* static words for the log, NULL when answered */
     bool address_refused; /* NOT_SENT because of public_only */
+    struct str asked;     /* set by gateways/client.c: the reference that a question was about, for
+                             gateways that find it in a list; "" else */
 };
 
 typedef void outbound_fn(void *ctx, const struct outbound_response *response);

@@ -3,6 +3,7 @@
 #include "http/api.h"
 
 #include "core/base/times.h"
+#include "http/cards.h"
 
 static struct str bearer(const struct http_exchange *x)
 {
@@ -119,6 +120,10 @@ struct json *api_body(struct http_exchange *x)
     if (json_kind(j) != JSON_OBJ) {
         json_free(j);
         http_problem(x, ERR(INVALID_JSON, NULL), "The body must be a JSON object.");
+        return NULL;
+    }
+    if (card_refused(x, j)) {
+        json_free(j);
         return NULL;
     }
     return j;

@@ -41,13 +41,16 @@ static inline struct api *api_of(const struct http_exchange *x)
     return x->app;
 }
 
-/* Parses the body as one JSON object; answers 400 or 415 and gives NULL if it is none. The tree is
- * freed with json_free by the caller. */
+/* Parses the body as one JSON object; answers 400 or 415 and gives NULL if it is none, 422 if it
+ * holds a card number. The tree is freed with json_free by the caller. */
 struct json *api_body(struct http_exchange *x);
 /* The id in the path; answers 404 and gives false if it is none. */
 bool api_path_id(struct http_exchange *x, int param, struct uuid *id);
 /* Answers with what `b` holds, 500 if it failed, and frees it. */
 void api_reply_buf(struct http_exchange *x, int status, struct buf *b);
+
+/* receipts.c: takes the request if the token has one of its words behind it. */
+bool receipt_door(struct http_exchange *x, struct str token);
 
 /* Handlers, by file. */
 http_handler_fn payment_create, payment_show, payment_index, payment_status_post, payment_confirm,
@@ -58,11 +61,15 @@ http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show
 http_handler_fn event_index, balance_index, transfer_index; /* books.c */
 http_handler_fn exception_index, exception_resolve;         /* exceptions.c */
 http_handler_fn callback_token_post, callback_webhook_post; /* callbacks.c */
+http_handler_fn receipt_confirmation_post, receipt_validation_post,
+    receipt_register, payment_qr; /* receipts.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
     endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
     delivery_replay; /* webhooks.c */
+http_handler_fn provider_config_post, provider_config_index; /* provider_config.c */
 http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
+http_handler_fn route_index, route_put; /* route_rules.c */
 http_handler_fn socket_transaction, socket_ticket;                        /* ws/upgrade.c */
 
 #endif

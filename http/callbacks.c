@@ -17,23 +17,30 @@ static void stored(void *ctx, struct err err, const struct gateway *gateway)
     }
 }
 
+static struct str header_or_none(struct http_exchange *x, const char *name)
+{
+    struct str value = name != NULL ? http_header(x, str_c(name)) : STR_NULL;
+    return value.p != NULL ? value : STR("");
+}
+
+/* The token is the authentication; of an account's URL it says only whose signature is. */
 void callback_token_post(struct http_exchange *x)
 {
     int last = HTTP_MAX_PARAMS - 1;
     while (last > 0 && x->params[last].p == NULL)
         last--;
+    const struct gateway *g = last > 0 ? gateway_find(x->params[0]) : NULL;
+    if (receipt_door(x, x->params[last]))
+        return;
     struct callback_input in = {
         .token = x->params[last],
+        .gateway = g,
+        .signature = header_or_none(x, g != NULL ? g->signature_header : NULL),
+        .timestamp = header_or_none(x, g != NULL ? g->timestamp_header : NULL),
         .body = x->body,
         .peer = str_c(x->peer.text),
     };
     callback_receive(api_of(x)->flow, &in, stored, x);
-}
-
-static struct str header_or_none(struct http_exchange *x, const char *name)
-{
-    struct str value = name != NULL ? http_header(x, str_c(name)) : STR_NULL;
-    return value.p != NULL ? value : STR("");
 }
 
 /* A webhook to the installation's account: its signature is the authentication. */

@@ -32,7 +32,7 @@ static void listed(void *ctx, struct err err, const struct rows *r)
     for (size_t i = 0; i < n; i++) {
         exception_read(r, i, &rec);
         jw_open(&w);
-        render_exception(&w, &rec);
+        render_exception(api_of(l->x)->flow, l->x->arena, api_who(l->x)->merchant, &w, &rec);
         jw_close(&w);
     }
     jw_close_list(&w);
@@ -88,7 +88,7 @@ static void resolved(void *ctx, struct err err, const char *detail,
     buf_init(&b, EXCEPTIONS_BODY);
     struct jsonw w = jw_into(&b);
     jw_open(&w);
-    render_exception(&w, rec);
+    render_exception(api_of(x)->flow, x->arena, api_who(x)->merchant, &w, rec);
     jw_close(&w);
     api_reply_buf(x, 200, &b);
 }

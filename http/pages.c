@@ -5,6 +5,7 @@
 #include "core/base/metric.h"
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
+#include "core/flow/account.h"
 
 enum { METRICS_MAX = 1 << 20, PAGE_MAX = 1 << 20 };
 
@@ -55,6 +56,32 @@ void page_health(struct http_exchange *x)
     http_reply_json(x, 200, STR("{\"status\":\"ok\"}"));
 }
 
+static void put_health(struct jsonw *w, const struct flow *f, const struct flow_account *account)
+{
+    struct health_view v = gw_client_health(f->gateways, &account->gw);
+    jw_c(w, "state", health_state_word(v.state));
+    jw_i64(w, "score", v.score);
+    jw_str(w, "reason", v.reason != NULL ? str_c(v.reason) : STR_NULL);
+}
+
+/* The installation's accounts; merchants see their own at GET /providers. */
+static void put_provider_health(struct jsonw *w, const struct flow *f)
+{
+    jw_key(w, "providers");
+    jw_open_list(w);
+    for (int i = 0; i < f->n_accounts; i++) {
+        const struct flow_account *a = &f->accounts[i];
+        if (a->gw.gateway->manual)
+            continue;
+        jw_open(w);
+        jw_c(w, "provider", a->gw.gateway->name);
+        jw_str(w, "mode", mode_word(f->settings.provider_live));
+        put_health(w, f, a);
+        jw_close(w);
+    }
+    jw_close_list(w);
+}
+
 void page_health_detailed(struct http_exchange *x)
 {
     struct api *api = api_of(x);
@@ -78,6 +105,7 @@ void page_health_detailed(struct http_exchange *x)
          : redis_up(api->flow->redis) ? "ok"
                                       : "unavailable");
     jw_close(&w);
+    put_provider_health(&w, api->flow);
     jw_close(&w);
     api_reply_buf(x, 200, &b);
 }
@@ -92,6 +120,7 @@ void page_metrics(struct http_exchange *x)
         return;
     }
     buf_init(&b, METRICS_MAX);
+    gw_client_measure(api->flow->gateways);
     metric_print(&b);
     if (b.failed)
         http_problem(x, ERR(NO_MEMORY, "metrics"), "");
@@ -230,7 +259,20 @@ static void put_capabilities(struct jsonw *w, const struct gateway *g)
     jw_close(w);
 }
 
-void provider_index(struct http_exchange *x)
+/* null where there is nothing that could be unwell. */
+static void put_health_of(struct jsonw *w, const struct flow *f, const struct flow_account *account)
+{
+    if (account == NULL || account->gw.gateway->manual) {
+        jw_null(w, "health");
+        return;
+    }
+    jw_key(w, "health");
+    jw_open(w);
+    put_health(w, f, account);
+    jw_close(w);
+}
+
+static void put_providers(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
     struct buf b;
@@ -242,17 +284,19 @@ void provider_index(struct http_exchange *x)
     jw_open_list(&w);
     for (size_t i = 0; gateways[i] != NULL; i++) {
         const struct gateway *g = gateways[i];
-        bool active = flow_account(api_of(x)->flow, str_c(g->name), who->live) != NULL;
+        const struct flow *f = api_of(x)->flow;
+        const struct flow_account *account = account_for(f, who->merchant, g, who->live);
         jw_open(&w);
         jw_c(&w, "object", "provider");
         jw_c(&w, "name", g->name);
         jw_c(&w, "title", g->title);
         jw_str(&w, "mode", mode_word(who->live));
-        jw_bool(&w, "active", active);
+        jw_bool(&w, "active", account != NULL);
         put_words(&w, "methods", g->methods);
         put_words(&w, "currencies", g->currencies);
         put_words(&w, "countries", g->countries);
         put_capabilities(&w, g);
+        put_health_of(&w, f, account);
         jw_close(&w);
     }
     jw_close_list(&w);
@@ -260,4 +304,23 @@ void provider_index(struct http_exchange *x)
     jw_null(&w, "next");
     jw_close(&w);
     api_reply_buf(x, 200, &b);
+}
+
+static void accounts_found(void *ctx, struct err err)
+{
+    struct http_exchange *x = ctx;
+    if (err_is(err))
+        http_problem(x, err, "");
+    else
+        put_providers(x);
+}
+
+void provider_index(struct http_exchange *x)
+{
+    struct flow *f = api_of(x)->flow;
+    struct uuid merchant = api_who(x)->merchant;
+    if (accounts_fresh(f, merchant))
+        put_providers(x);
+    else
+        accounts_start(f, merchant, accounts_found, x);
 }

@@ -2,6 +2,7 @@
 #include "http/payment_input.h"
 
 #include "core/domain/phone.h"
+#include "core/flow/account.h"
 
 enum { METADATA_MAX = 16 * 1024 };
 
@@ -14,9 +15,13 @@ static const char *const customer_fields[] = {"id", "phone", "email", "name", NU
 struct reading {
     struct http_exchange *x;
     const struct principal *who;
+    const struct routes *routes;
     struct fields f;
     struct charge_input *in;
 };
+
+static void read_amount(struct reading *r);
+static void read_customer(struct reading *r);
 
 /* A provider named by the last word of the route's own pattern. */
 static struct str provider_of_route(const struct http_exchange *x)
@@ -25,6 +30,57 @@ static struct str provider_of_route(const struct http_exchange *x)
     while (str_split(&rest, '/', &word))
         continue;
     return gateway_find(word) != NULL ? word : STR_NULL;
+}
+
+bool payment_input_routed(const struct http_exchange *x, const struct json *body)
+{
+    return json_kind(json_get(body, "provider")) != JSON_STR && provider_of_route(x).p == NULL &&
+           json_kind(json_get(body, "payment_method")) == JSON_STR;
+}
+
+static struct route_state state_of(void *ctx, const struct gateway *g)
+{
+    const struct reading *r = ctx;
+    const struct flow *f = api_of(r->x)->flow;
+    const struct flow_account *account = account_for(f, r->who->merchant, g, r->who->live);
+    struct route_state state = {.has_account = account != NULL};
+    if (account == NULL || g->manual)
+        return state;
+    struct health_view v = gw_client_health(f->gateways, &account->gw);
+    if (!v.takes_charges)
+        state.unwell = v.reason;
+    return state;
+}
+
+/* By what the request says of amount and customer; what is wrong with them is told later. */
+static void choose_gateway(struct reading *r, struct str method)
+{
+    struct field_errors ignored = {.arena = r->x->arena};
+    struct charge_input peeked = {0};
+    struct reading peek = {r->x, r->who, r->routes, {r->f.obj, "", &ignored}, &peeked};
+    struct route_choice choice;
+    read_amount(&peek);
+    read_customer(&peek);
+    struct route_question q = {
+        .method = method,
+        .country = peeked.phone.n > 0 ? phone_country(peeked.phone) : STR_NULL,
+        .has_phone = peeked.phone.n > 0,
+        .amount = peeked.amount,
+    };
+    route_choose(r->routes, &q, state_of, r, &choice);
+    if (choice.no_route) {
+        fields_fault(&r->f, "payment_method", "unsupported",
+                     "None of your routes for this method takes this payment.");
+        return;
+    }
+    r->in->gateway = choice.gateway;
+    if (choice.gateway == NULL)
+        return;
+    struct buf b;
+    buf_init(&b, 8192);
+    route_choice_put(&b, &choice);
+    r->in->routed = b.failed ? STR_NULL : arena_dup(r->x->arena, buf_view(&b));
+    buf_free(&b);
 }
 
 static void read_provider(struct reading *r)
@@ -38,7 +94,15 @@ static void read_provider(struct reading *r)
         fields_fault(&r->f, "provider", "required", "Name a provider or a payment_method.");
         return;
     }
-    in->gateway = provider.p != NULL ? gateway_find(provider) : gateway_for_method(method);
+    size_t n_faults = r->f.errors->n;
+    if (provider.p != NULL)
+        in->gateway = gateway_find(provider);
+    else if (r->routes != NULL)
+        choose_gateway(r, method);
+    else
+        in->gateway = gateway_for_method(method);
+    if (r->f.errors->n > n_faults)
+        return;
     if (in->gateway == NULL) {
         fields_fault(&r->f, provider.p != NULL ? "provider" : "payment_method", "unknown",
                      "No such provider or method; GET /api/v1/providers lists them.");
@@ -190,14 +254,17 @@ static struct str read_metadata(struct reading *r, struct str *canonical)
     return kept;
 }
 
-/* In the order that stored fingerprints have: new fields go to the end. */
+/* In the order that stored fingerprints have: new fields go to the end. A request that names its
+ * method only is the same whoever takes it today: it stands for the method's first provider. */
 static void set_fingerprint(struct charge_input *in, struct arena *a, struct str canonical_metadata)
 {
     char amount[MONEY_TEXT], currency[CURRENCY_TEXT];
     struct str customer = arena_fmt(a, "%.*s\n%.*s\n%.*s\n%.*s", STR_ARG(in->customer_id),
                                     STR_ARG(in->phone), STR_ARG(in->email), STR_ARG(in->name));
+    const struct gateway *named =
+        in->routed.p != NULL ? gateway_for_method(in->method) : in->gateway;
     struct fingerprint_field fields[] = {
-        {"provider", str_c(in->gateway->name)},
+        {"provider", str_c(named->name)},
         {"payment_method", in->method},
         {"amount", arena_dup(a, str_c(money_text(in->amount, amount)))},
         {"currency", arena_dup(a, str_c(currency_text(in->amount.currency, currency)))},
@@ -215,10 +282,10 @@ static void set_fingerprint(struct charge_input *in, struct arena *a, struct str
 }
 
 void payment_input_read(struct http_exchange *x, const struct json *body,
-                        const struct principal *who, struct field_errors *errors,
-                        struct charge_input *in)
+                        const struct principal *who, const struct routes *routes,
+                        struct field_errors *errors, struct charge_input *in)
 {
-    struct reading r = {.x = x, .who = who, .f = {body, "", errors}, .in = in};
+    struct reading r = {.x = x, .who = who, .routes = routes, .f = {body, "", errors}, .in = in};
     struct str canonical;
     fields_only(&r.f, known_fields);
     read_provider(&r);

@@ -2,6 +2,7 @@
 #include "http/api.h"
 
 #include "core/base/times.h"
+#include "core/flow/account.h"
 #include "core/flow/ask.h"
 #include "core/flow/charge.h"
 #include "core/flow/move.h"
@@ -90,13 +91,74 @@ static bool read_key(struct http_exchange *x, const struct principal *who, struc
     return true;
 }
 
+/* Frees the body. */
+static void charge(struct http_exchange *x, struct json *body, const struct routes *routes,
+                   struct charge_input *in)
+{
+    struct field_errors errors = {.arena = x->arena};
+    payment_input_read(x, body, api_who(x), routes, &errors, in);
+    json_free(body);
+    if (errors.n > 0)
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    else
+        charge_start(api_of(x)->flow, in, charged, x);
+}
+
+/* A request whose provider is to be found, while accounts and routes are being asked for. */
+struct routing {
+    struct http_exchange *x;
+    struct json *body;
+    struct charge_input in;
+};
+
+static void routes_found(void *ctx, struct err err, const struct routes *routes)
+{
+    struct routing *r = ctx;
+    if (err_is(err)) {
+        json_free(r->body);
+        http_problem(r->x, err, "");
+        return;
+    }
+    charge(r->x, r->body, routes, &r->in);
+}
+
+static void accounts_found(void *ctx, struct err err)
+{
+    struct routing *r = ctx;
+    const struct principal *who = api_who(r->x);
+    struct flow *f = api_of(r->x)->flow;
+    struct routes routes;
+    if (err_is(err))
+        routes_found(r, err, NULL);
+    else if (routes_known(f, who->merchant, who->live, &routes))
+        routes_found(r, ERR_OK, &routes);
+    else
+        routes_start(f, who->merchant, who->live, routes_found, r);
+}
+
+static void find_provider(struct http_exchange *x, struct json *body, const struct charge_input *in)
+{
+    struct routing *r = ARENA_NEW(x->arena, struct routing);
+    struct uuid merchant = api_who(x)->merchant;
+    if (r == NULL) {
+        json_free(body);
+        http_problem(x, ERR(NO_MEMORY, "routing"), "");
+        return;
+    }
+    *r = (struct routing){x, body, *in};
+    if (accounts_fresh(api_of(x)->flow, merchant))
+        accounts_found(r, ERR_OK);
+    else
+        accounts_start(api_of(x)->flow, merchant, accounts_found, r);
+}
+
 void payment_create(struct http_exchange *x)
 {
-    const struct principal *who = api_who(x);
     if (api_of(x)->maintenance) {
         http_problem(x, ERR(MAINTENANCE, NULL), "No payments are taken at present.");
         return;
     }
+    const struct principal *who = api_who(x);
     struct charge_input in = {
         .merchant = who->merchant,
         .live = who->live,
@@ -110,13 +172,10 @@ void payment_create(struct http_exchange *x)
     struct json *body = api_body(x);
     if (body == NULL)
         return;
-    struct field_errors errors = {.arena = x->arena};
-    payment_input_read(x, body, who, &errors, &in);
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    if (payment_input_routed(x, body))
+        find_provider(x, body, &in);
     else
-        charge_start(api_of(x)->flow, &in, charged, x);
+        charge(x, body, NULL, &in);
 }
 
 /* ---- show ---- */
@@ -129,6 +188,7 @@ struct show {
     struct err err;
     struct payment_record rec;
     struct buf timeline, refunds;
+    struct str routed; /* how the provider was chosen; absent: the client named it */
 };
 
 static void put_attempts(struct jsonw *w, const struct payment_record *rec)
@@ -155,6 +215,22 @@ static void put_attempts(struct jsonw *w, const struct payment_record *rec)
     jw_close_list(w);
 }
 
+static void put_route(struct jsonw *w, const struct show *s)
+{
+    if (s->routed.n > 0) {
+        jw_raw(w, "route", s->routed);
+        return;
+    }
+    jw_key(w, "route");
+    jw_open(w);
+    jw_str(w, "chosen", s->rec.provider);
+    jw_c(w, "reason", "named");
+    jw_key(w, "skipped");
+    jw_open_list(w);
+    jw_close_list(w);
+    jw_close(w);
+}
+
 static void show_done(struct show *s)
 {
     struct http_exchange *x = s->x;
@@ -176,6 +252,7 @@ static void show_done(struct show *s)
     struct jsonw w = jw_into(&b);
     jw_open(&w);
     render_payment(&w, &s->rec, person);
+    put_route(&w, s);
     put_attempts(&w, &s->rec);
     jw_raw(&w, "refunds", buf_view(&s->refunds));
     jw_raw(&w, "timeline", buf_view(&s->timeline));
@@ -228,14 +305,19 @@ static void trail_loaded(void *ctx, struct err err, const struct rows *r)
         bool refunded = rows_n(r) >= TRAIL_MAX;
         jw_open_list(&w);
         for (size_t i = 0; i < rows_n(r); i++) {
-            refunded |= str_starts(rows_str(r, i, L_ACTION), STR("refund."));
+            struct str action = rows_str(r, i, L_ACTION), detail = rows_str(r, i, L_DETAIL);
+            if (str_eq(action, STR("payment.initiated"))) {
+                s->routed = arena_dup(s->x->arena, detail);
+                detail = STR_NULL;
+            }
+            refunded |= str_starts(action, STR("refund."));
             jw_open(&w);
             jw_uuid(&w, "id", rows_uuid(r, i, L_ID));
-            jw_str(&w, "action", rows_str(r, i, L_ACTION));
+            jw_str(&w, "action", action);
             jw_str(&w, "actor", rows_str(r, i, L_ACTOR));
             jw_str(&w, "from", rows_str(r, i, L_BEFORE));
             jw_str(&w, "to", rows_str(r, i, L_AFTER));
-            jw_str(&w, "detail", rows_str(r, i, L_DETAIL));
+            jw_str(&w, "detail", detail);
             jw_time(&w, "at", rows_time(r, i, L_AT));
             jw_close(&w);
         }
@@ -444,7 +526,8 @@ static void verify_loaded(void *ctx, struct err err, const struct rows *rows)
                      "The provider has given no reference to ask about.");
         return;
     }
-    struct ask_request rq = {v->change.rec.account_id, str_c(at->provider_ref), at->n};
+    struct ask_request rq = {api_who(x)->merchant, v->change.rec.account_id,
+                             str_c(at->provider_ref), at->n};
     ask_start(api_of(x)->flow, &rq, verify_answered, v);
 }
 

@@ -19,6 +19,7 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/payments/{id}/confirm", payment_confirm, WRITE},
     {HTTP_POST_, V1 "/payments/{id}/cancel", payment_cancel, WRITE},
     {HTTP_POST_, V1 "/payments/{id}/verify", payment_verify, WRITE},
+    {HTTP_POST_, V1 "/payments/{id}/qr", payment_qr, WRITE},
 
     /* refunds */
     {HTTP_POST_, V1 "/payments/{id}/refund", refund_post, REFUNDS},
@@ -50,6 +51,8 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/webhooks/{provider}/{token}", callback_token_post, PUBLIC},
     {HTTP_PUT_, V1 "/webhooks/{provider}/{token}", callback_token_post, PUBLIC},
     {HTTP_POST_, V1 "/payments/mpesa/callback/{token}", callback_token_post, PUBLIC},
+    {HTTP_POST_, V1 "/payments/mpesa/confirmation/{token}", receipt_confirmation_post, PUBLIC},
+    {HTTP_POST_, V1 "/payments/mpesa/validation/{token}", receipt_validation_post, PUBLIC},
 
     /* webhooks from providers: the signature is the authentication */
     {HTTP_POST_, V1 "/webhooks/{provider}", callback_webhook_post, PUBLIC},
@@ -74,6 +77,11 @@ const struct route api_routes[] = {
 
     /* what can be used */
     {HTTP_GET_, V1 "/providers", provider_index, READ},
+    {HTTP_GET_, V1 "/routes", route_index, READ},
+    {HTTP_PUT_, V1 "/routes", route_put, WRITE},
+    {HTTP_POST_, V1 "/providers/{name}/register-callbacks", receipt_register, WRITE},
+    {HTTP_GET_, V1 "/providers/{name}/config", provider_config_index, READ},
+    {HTTP_POST_, V1 "/providers/{name}/config", provider_config_post, WRITE},
 
     /* the service itself */
     {HTTP_GET_, "/livez", page_livez, ALWAYS},

@@ -111,6 +111,10 @@ configure() {
     export CPAY_API_KEY=cpk_sandbox:cps_cmVsaSBzYW5kYm94IENQYXkgZGVtbyBzZWNyZXQgMDE
     export CPAY_WEBHOOK_SECRET=cpw_sandbox_webhook_secret
     export SANDBOX_CPAY_WEBHOOK_URL=$url/api/v1/webhooks/cpay
+    export STRIPE_BASE_URL=$sandbox_url/stripe
+    export STRIPE_API_KEY=sk_test_reliSandbox
+    export STRIPE_WEBHOOK_SECRET=whsec_reliSandbox
+    export SANDBOX_STRIPE_WEBHOOK_URL=$url/api/v1/webhooks/stripe
 
     if [ ! -s "$dir/keys.env" ]; then
         (

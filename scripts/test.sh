@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Every layer of tests, with a PostgreSQL and a Redis of its own that end with it.
 #   scripts/test.sh [debug | asan]
-# Layers: unit; store against real services; fuzz (debug only, FUZZ_SECONDS each, default 2); system; one
-# run of the crash suite (debug only). The last line sums them all; a layer that does not build counts as one failure.
+# Layers: unit; conformance of providers; store against real services; fuzz (debug only, FUZZ_SECONDS each,
+# default 2); system; one run of the crash suite (debug only). The last line sums them all; a layer that does
+# not build counts as one failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -68,6 +69,7 @@ system_tests() {
 
 layer "build" built V="$variant" all unit-programs service-tests
 layer "unit" make_here -s V="$variant" unit
+layer "conformance of providers" scripts/conform.sh "$variant"
 layer "private PostgreSQL and Redis" scripts/services.sh start "$dir"
 layer "store, against them" service_tests
 if [ "$variant" = debug ]; then

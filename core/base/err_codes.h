@@ -22,6 +22,7 @@
     X(URI_TOO_LONG, 414, "uri_too_long", "The request line is too long", 0)                        \
     X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "Send application/json", 0)           \
     X(VALIDATION, 422, "validation_failed", "The request has invalid fields", 0)                   \
+    X(CARD_NUMBER_REFUSED, 422, "card_number_refused", "Card numbers are not taken", 0)            \
     X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused",                                       \
       "The key was used with another request", 0)                                                  \
     X(RATE_LIMITED, 429, "rate_limited", "Too many requests", 1)                                   \

@@ -43,6 +43,17 @@ void metric_set(struct metric *m, int64_t value)
     m->value = value;
 }
 
+void metric_drop(struct metric *m)
+{
+    for (struct metric **at = &all; m->listed && *at != NULL; at = &(*at)->next) {
+        if (*at == m) {
+            *at = m->next;
+            m->listed = 0;
+            return;
+        }
+    }
+}
+
 void metric_observe_us(struct metric *m, int64_t us)
 {
     metric_add(m, us);

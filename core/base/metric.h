@@ -40,6 +40,8 @@ struct metric {
 
 void metric_add(struct metric *m, int64_t n);
 void metric_set(struct metric *m, int64_t value);
+/* Takes one off the list, so that its memory may go. */
+void metric_drop(struct metric *m);
 /* A duration in microseconds; buckets are 100 µs, 250 µs, 500 µs, 1 ms … 10 s. Printed in seconds.
  */
 void metric_observe_us(struct metric *m, int64_t us);

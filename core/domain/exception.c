@@ -21,6 +21,7 @@ static const struct {
     {"stuck",             OUTCOME,         OUTCOME},
     {"integrity_failure", OUTCOME | MONEY, OUTCOME | MAY(NOTED)},
     {"double_success",    MONEY,           MAY(NOTED)},
+    {"unallocated",       MONEY,           0},
     {"double_refund",     MAY(NOTED),      MAY(NOTED)},
     {"refund_manual",     OUTCOME,         OUTCOME},
     {"refund_late",       MAY(NOTED),      MAY(NOTED)},

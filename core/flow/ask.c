@@ -5,12 +5,13 @@
 
 #include "core/base/crash.h"
 #include "core/base/log.h"
+#include "core/flow/account.h"
 
 struct ask {
     struct flow *flow;
     int attempt;
-    char our_id[OUR_ID_TEXT]; /* by which it was asked for; "" by the provider's reference */
-    struct later later;
+    char provider_ref[GW_REF_MAX + 1];
+    bool by_our_id; /* which is provider_ref, as long as we know no better */
     ask_fn *done;
     void *ctx;
 };
@@ -56,7 +57,7 @@ static void answered(void *ctx, const struct gw_result *result, const struct gw_
     struct arena a;
     crash_point(CRASH_POLL_ASKED);
     struct payment_event ev = ask_event(result, q->attempt, SOURCE_POLL);
-    ev.renames = q->our_id[0] != '\0' && str_eq(result->our_id, str_c(q->our_id));
+    ev.renames = q->by_our_id && str_eq(result->our_id, str_c(q->provider_ref));
     arena_init(&a, 1024 * 1024);
     struct move_call call = {
         .attempt = q->attempt,
@@ -73,12 +74,21 @@ static void answered(void *ctx, const struct gw_result *result, const struct gw_
     arena_free(&a);
 }
 
-static void not_asked(void *ctx)
+static void not_asked(struct ask *q, struct err err)
 {
-    struct ask *q = ctx;
     struct payment_event ev = {
         .kind = PAYMENT_EVENT_UNREACHABLE, .attempt = q->attempt, .source = SOURCE_POLL};
+    log_warn("ask.failed", F_ERR(err));
     finish(q, &ev, NULL);
+}
+
+static void account_found(void *ctx, struct err err, const struct flow_account *account)
+{
+    struct ask *q = ctx;
+    if (!err_is(err))
+        err = gw_query_start(q->flow->gateways, &account->gw, str_c(q->provider_ref), answered, q);
+    if (err_is(err))
+        not_asked(q, err);
 }
 
 void ask_start(struct flow *f, const struct ask_request *rq, ask_fn *done, void *ctx)
@@ -87,15 +97,8 @@ void ask_start(struct flow *f, const struct ask_request *rq, ask_fn *done, void 
     ASSERT(q != NULL);
     *q = (struct ask){.flow = f, .attempt = rq->attempt, .done = done, .ctx = ctx};
     struct uuid attempt, merchant;
-    if (our_id_read(rq->provider_ref, &attempt, &merchant))
-        str_copy_c(q->our_id, sizeof q->our_id, rq->provider_ref);
+    str_copy_c(q->provider_ref, sizeof q->provider_ref, rq->provider_ref);
+    q->by_our_id = our_id_read(rq->provider_ref, &attempt, &merchant);
     f->busy++;
-    const struct flow_account *account = flow_account_by_id(f, rq->account);
-    struct err err = account == NULL
-                         ? ERR(CONFIG, "the account is not configured here")
-                         : gw_query_start(f->gateways, &account->gw, rq->provider_ref, answered, q);
-    if (err_is(err)) {
-        log_warn("ask.failed", F_ERR(err));
-        loop_later(f->loop, &q->later, not_asked, q);
-    }
+    account_start(f, rq->merchant, rq->account, account_found, q);
 }

@@ -5,7 +5,7 @@
 
 /* Asks the provider what became of an attempt. */
 struct ask_request {
-    struct uuid account;
+    struct uuid merchant, account;
     struct str provider_ref;
     int attempt;
 };

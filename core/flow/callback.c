@@ -1,9 +1,8 @@
-/* A callback's way in: STORE, thanks, then LOAD, JUDGE (ASK the provider where the callback alone
- * is not evidence enough), MOVE or CLOSE.
+/* A stored callback: LOAD, JUDGE (ASK the provider where the callback alone is not evidence
+ * enough), MOVE or CLOSE. How it got here is told in callback_receive.c.
  *
- * Ways to fail: forged (401, nothing stored); the database is away (503: the provider may come
- * again, and the polls ask anyway); the provider cannot be asked (LATER, by the schedule, then dead
- * letters with an exception); a receipt that is another payment's (ignored, with an exception). */
+ * Ways to fail: the provider cannot be asked (LATER, by the schedule, then dead letters with an
+ * exception); a receipt that is another payment's (ignored, with an exception). */
 #include "core/flow/callback.h"
 
 #include <stdlib.h>
@@ -12,206 +11,13 @@
 #include "core/base/fsm.h"
 #include "core/base/log.h"
 #include "core/base/times.h"
-#include "core/crypto/mac.h"
 #include "core/crypto/random.h"
+#include "core/flow/account.h"
 #include "core/flow/ask.h"
+#include "core/flow/receipt.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
 #include "core/flow/render.h"
-
-/* ---- receive ---- */
-
-struct receive {
-    struct flow *flow;
-    const struct gateway *gateway;
-    struct arena arena;
-    struct inbound_unit unit;
-    struct later later;
-    struct err err;
-    callback_fn *done;
-    void *ctx;
-};
-
-static void nobody_waits(void *ctx)
-{
-    (void)ctx;
-}
-
-static int32_t job_number(const uint8_t digest[SHA256_LEN])
-{
-    return (int32_t)((uint32_t)(digest[0] & 0x7f) << 24 | (uint32_t)digest[1] << 16 |
-                     (uint32_t)digest[2] << 8 | digest[3]);
-}
-
-static void stored(void *ctx)
-{
-    struct receive *r = ctx;
-    struct flow *f = r->flow;
-    struct err err = r->unit.unit.err;
-    bool fresh = !err_is(err) && (r->unit.is_new || r->unit.unit.doubt);
-    if (!err_is(err))
-        crash_point(CRASH_CALLBACK_STORED);
-    r->done(r->ctx, err, r->gateway);
-    crash_point(CRASH_CALLBACK_ACKED);
-    if (fresh)
-        callback_process(f, r->unit.row.merchant_id, r->unit.row.subject_id, r->unit.row.job_n, 0,
-                         nobody_waits, NULL);
-    f->busy--;
-    arena_free(&r->arena);
-    free(r);
-}
-
-/* Forged, or about nothing of ours. */
-static void refuse(void *ctx)
-{
-    struct receive *r = ctx;
-    bool genuine = r->err.code == ERR_NOT_FOUND;
-    r->done(r->ctx, genuine ? ERR_OK : r->err, r->gateway);
-    r->flow->busy--;
-    arena_free(&r->arena);
-    free(r);
-}
-
-/* The word behind the token, which says to the gateway what the callback is about. */
-static bool kind_fine(struct str kind)
-{
-    for (size_t i = 0; i < kind.n; i++)
-        if (kind.p[i] < 'a' || kind.p[i] > 'z')
-            return false;
-    return kind.n <= 16;
-}
-
-/* Which attempt it is about, proved: by the token that only the provider was told, or by his
- * signature. */
-struct address_of {
-    struct uuid subject, merchant;
-    struct str kind;
-    bool ip_ok;
-};
-
-static bool expected_peer(const struct flow_account *account, struct str peer)
-{
-    const struct cidr_list *l = account != NULL ? &account->gw.callback_cidrs : NULL;
-    return l == NULL || (l->n == 0 && !l->has_unix) || cidr_list_has_text(l, peer);
-}
-
-static struct err by_token(struct receive *r, const struct callback_input *in,
-                           struct address_of *out)
-{
-    struct flow *f = r->flow;
-    struct str token = STR_NULL;
-    int n;
-    out->kind = in->token;
-    (void)str_split(&out->kind, '.', &token);
-    for (size_t i = 0; gateways[i] != NULL && r->gateway == NULL; i++)
-        if (gateways[i]->callback_parse != NULL &&
-            callback_token_read(f->vault, gateways[i]->name, token, &out->subject, &out->merchant))
-            r->gateway = gateways[i];
-    if (r->gateway == NULL || !kind_fine(out->kind))
-        return ERR(UNAUTHENTICATED, "callback token");
-    bool live = id_is_live(attempt_payment(out->subject, &n));
-    out->ip_ok = expected_peer(flow_account(f, str_c(r->gateway->name), live), in->peer);
-    return ERR_OK;
-}
-
-/* ERR_NOT_FOUND: it is genuine, and about nothing of ours. */
-static struct err by_signature(struct receive *r, const struct callback_input *in,
-                               struct address_of *out)
-{
-    struct flow *f = r->flow;
-    const struct gateway *g = in->gateway;
-    struct gw_webhook hook = {in->body, in->signature, in->timestamp, loop_wall_us(f->loop)};
-    const struct flow_account *account = flow_account(f, str_c(g->name), f->settings.provider_live);
-    struct str our_id;
-    int n;
-    if (account == NULL || g->webhook_verify == NULL)
-        return ERR(UNAUTHENTICATED, "no webhooks");
-    TRY(g->webhook_verify(&account->gw, &hook));
-    r->gateway = g;
-    out->kind = STR("");
-    out->ip_ok = expected_peer(account, in->peer);
-    if (err_is(g->webhook_subject(in->body, &r->arena, &our_id)) ||
-        !our_id_read(our_id, &out->subject, &out->merchant))
-        return ERR(NOT_FOUND, "webhook");
-    bool live = id_is_live(attempt_payment(out->subject, &n));
-    return live == f->settings.provider_live ? ERR_OK : ERR(NOT_FOUND, "webhook");
-}
-
-/* Of the kind as well: a body says different things at different URLs. And of where it came from:
- * what a strange address has sent must not keep the provider's own from being heard. */
-static void digest_of(const struct address_of *to, struct str body, uint8_t out[SHA256_LEN])
-{
-    struct str parts[4] = {body};
-    size_t n = 1;
-    if (!to->ip_ok)
-        parts[n++] = STR("!");
-    if (to->kind.n > 0) {
-        parts[n++] = STR(".");
-        parts[n++] = to->kind;
-    }
-    sha256(parts, n, out);
-}
-
-static struct err fill(struct receive *r, const struct callback_input *in)
-{
-    struct flow *f = r->flow;
-    struct address_of to = {0};
-    TRY(in->token.p != NULL ? by_token(r, in, &to) : by_signature(r, in, &to));
-    crash_point(CRASH_CALLBACK_RECEIVED);
-    int n;
-    uint8_t digest[SHA256_LEN];
-    struct uuid payment = attempt_payment(to.subject, &n), id = random_uuid(loop_wall_us(f->loop));
-    digest_of(&to, in->body, digest);
-    struct buf sealed;
-    buf_init(&sealed, in->body.n + 256);
-    struct err err =
-        vault_seal(f->vault, "provider_event.raw", to.merchant, to.subject, in->body, &sealed);
-    struct str raw = err_is(err) ? STR_NULL : arena_dup(&r->arena, buf_view(&sealed));
-    buf_free(&sealed);
-    if (raw.p == NULL)
-        return err_is(err) ? err : ERR(NO_MEMORY, "callback");
-    int64_t now = loop_wall_us(f->loop);
-    r->unit.row = (struct inbound_row){
-        .merchant_id = to.merchant,
-        .subject_id = to.subject,
-        .dedupe_key = arena_dup(&r->arena, str_n((char *)digest, sizeof digest)),
-        .id = id,
-        .mode = mode_word(id_is_live(payment)),
-        .provider = str_c(r->gateway->name),
-        .payment_id = payment,
-        .attempt_n = (int16_t)n,
-        .kind = to.kind.n > 0 ? arena_dup(&r->arena, to.kind) : STR(""),
-        .peer = arena_dup(&r->arena, in->peer),
-        .ip_ok = to.ip_ok,
-        .raw = raw,
-        .at = now,
-        .job_n = job_number(digest),
-        .job_bucket = job_bucket(payment),
-        .job_owner = f->replica,
-        .job_lease = now + FLOW_LEASE_US,
-    };
-    return ERR_OK;
-}
-
-void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done, void *ctx)
-{
-    struct receive *r = calloc(1, sizeof *r);
-    ASSERT(r != NULL);
-    r->flow = f;
-    r->done = done;
-    r->ctx = ctx;
-    arena_init(&r->arena, 4 * 1024 * 1024);
-    f->busy++;
-    r->err = fill(r, in);
-    if (err_is(r->err)) {
-        loop_later(f->loop, &r->later, refuse, r);
-        return;
-    }
-    inbound_unit_ready(&r->unit, stored, r);
-    store_write(f->store, &r->unit.unit);
-}
-
-/* ---- process ---- */
 
 enum process_state {
     PROCESS_LOAD,
@@ -323,12 +129,41 @@ static void put_off(struct process *p, const char *why)
     store_exec(f->store, Q_job_later, params, COUNT_OF(params), closed, p);
 }
 
+static void receipt_ended(void *ctx, struct err err)
+{
+    finish(ctx, err);
+}
+
+/* The customer has paid by himself as well: that is nobody's money yet. */
+static void book_other(struct process *p)
+{
+    struct receipt_money m = {
+        .from = {p->merchant, p->subject, p->dedupe_key, p->n},
+        .merchant = p->merchant,
+        .account = p->rec.account_id,
+        .payment = p->payment,
+        .live = p->rec.live,
+        .provider = p->rec.provider,
+        .receipt = p->event.receipt,
+        .amount = p->event.amount,
+        .payer = STR(""),
+        .why = "the payment has been paid already",
+    };
+    enter(p, PROCESS_CLOSE);
+    receipt_book(p->flow, &m, receipt_ended, p);
+}
+
 static void moved(void *ctx, struct err err, const struct move_result *result)
 {
     struct process *p = ctx;
     (void)result;
     if (err.code == ERR_CONFLICT && err.detail == MOVE_RECEIPT_TAKEN) {
         close_with(p, "ignored", "receipt_taken", "receipt_taken");
+    } else if (err.code == ERR_CONFLICT && err.detail == MOVE_OTHER_MONEY) {
+        if (p->call.op == NULL)
+            book_other(p);
+        else /* the provider has said that it is paid, not that it is paid twice */
+            close_with(p, "ignored", "other_receipt", "sig_forged");
     } else if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
         close_with(p, "ignored", "state", NULL);
     } else {
@@ -349,6 +184,7 @@ static void move(struct process *p, const struct move_call *call)
         .known = call == NULL ? &p->rec : NULL, /* read a moment ago, unless somebody was asked */
         .inbound = &p->inbound,
         .call = call,
+        .receipts_differ = p->gateway->receipt_parse != NULL,
         .exception = p->exception,
     };
     enter(p, PROCESS_MOVE);
@@ -448,12 +284,21 @@ static void judge(struct process *p)
         put_off(p, "no_reference");
         return;
     }
-    struct ask_request rq = {p->rec.account_id, p->said.provider_ref, p->attempt};
+    struct ask_request rq = {p->merchant, p->rec.account_id, p->said.provider_ref, p->attempt};
     enter(p, PROCESS_ASK);
     ask_start(p->flow, &rq, asked, p);
 }
 
 /* ---- a callback about a refund ---- */
+
+/* Refunds whose keys are refused by the result are to stop. */
+static void tell_health(const struct process *p, struct uuid id)
+{
+    const struct flow_account *account = account_by_id(p->flow, p->merchant, id);
+    enum failure_code code = p->said.verdict == GW_FAILED ? p->said.code : FAILURE_NONE;
+    if (account != NULL)
+        gw_client_told(p->flow->gateways, &account->gw, HEALTH_REFUND, code);
+}
 
 static void refund_moved(void *ctx, struct err err, const struct refund_moved *result)
 {
@@ -465,8 +310,10 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
         close_with(p, "ignored", "state", NULL);
         return;
     }
-    if (!err_is(err))
+    if (!err_is(err)) {
         crash_point(CRASH_CALLBACK_PROCESSED);
+        tell_health(p, result->refund->account_id);
+    }
     finish(p, err);
     if (next)
         refund_run(f, merchant, refund, NULL, NULL);
@@ -552,6 +399,17 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
                      rows_str(rows, 0, IN_RAW), &p->arena, &raw);
     if (err_is(err)) {
         finish(p, err);
+        return;
+    }
+    if (account_is_id(p->payment)) {
+        struct receipt_news news = {
+            .from = {p->merchant, p->subject, p->dedupe_key, p->n},
+            .account = p->payment,
+            .ip_ok = p->ip_ok,
+            .body = raw,
+        };
+        enter(p, PROCESS_CLOSE);
+        receipt_process(p->flow, &news, receipt_ended, p);
         return;
     }
     if (err_is(parse(p, raw))) {

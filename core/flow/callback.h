@@ -7,9 +7,10 @@
  * acknowledged, then processed (contract.md, section 6). */
 
 struct callback_input {
-    struct str token; /* of the URL, with the kind, if any, behind a dot; p == NULL: a webhook */
-    const struct gateway *gateway;   /* a webhook to the installation's account with it */
-    struct str signature, timestamp; /* of a webhook, of the headers that the gateway names */
+    struct str token; /* of the URL, with the kind, if any, behind a dot; p == NULL: none */
+    /* Of a webhook: to the account that the token names, else to the installation's. */
+    const struct gateway *gateway;
+    struct str signature, timestamp; /* of the headers that the gateway names */
     struct str body;
     struct str peer; /* address as text, or "unix" */
 };

@@ -1,6 +1,6 @@
 /* The create request. Happy path: RESERVE (payment, attempt, idempotency record: durable), SEND,
- * RECORD, DONE; a manual method has nothing to send. What reli takes is mostly known; else PRICE
- * asks.
+ * RECORD, DONE; a manual method has nothing to send. What reli takes, and over which account, is
+ * mostly known; else PRICE and ACCOUNT ask.
  *
  * Ways to fail: the key is known (LOOKUP: replay, wait, recover or refuse); the reference is taken
  * (OWNER: its owner ended without money and hands it over, or 409, cached); a random word is taken
@@ -34,7 +34,9 @@ static const uint32_t state_next[] = {
     [CHARGE_RECOVER] = TO(DONE),
     [CHARGE_RELEASE] = TO(RESERVE) | TO(DONE),
     [CHARGE_PRICE] = TO(RESERVE) | TO(DONE),
-    [CHARGE_RESERVE] = TO(LOOKUP) | TO(PRICE) | TO(RESERVE) | TO(OWNER) | TO(SEND) | TO(DONE),
+    [CHARGE_ACCOUNT] = TO(RESERVE) | TO(DONE),
+    [CHARGE_RESERVE] = TO(LOOKUP) | TO(PRICE) | TO(ACCOUNT) | TO(RESERVE) | TO(OWNER) | TO(SEND) |
+                       TO(DONE),
     [CHARGE_OWNER] = TO(RESERVE) | TO(REFUSE) | TO(DONE),
     [CHARGE_REFUSE] = TO(DONE),
     [CHARGE_SEND] = TO(RECORD),
@@ -63,6 +65,7 @@ void charge_end(struct charge *c)
     charge_enter(c, CHARGE_DONE);
     timer_off(c->flow->loop, &c->timer);
     c->flow->busy--;
+    account_release(c->account);
     arena_free(&c->arena);
     free(c);
 }

@@ -1,6 +1,7 @@
 #ifndef RELI_FLOW_CHARGE_INT_H
 #define RELI_FLOW_CHARGE_INT_H
 
+#include "core/flow/account.h"
 #include "core/flow/charge.h"
 #include "core/flow/fee_terms.h"
 #include "core/flow/move.h"
@@ -16,6 +17,7 @@ enum { CHARGE_ARENA = 3 * 1024 * 1024, RESERVE_TRIES = 5, BODY_MAX = 2 * 1024 * 
     X(RECOVER, "recover") \
     X(RELEASE, "release") \
     X(PRICE, "price")     \
+    X(ACCOUNT, "account") \
     X(RESERVE, "reserve") \
     X(OWNER, "owner")     \
     X(REFUSE, "refuse")   \
@@ -42,7 +44,8 @@ struct charge {
     char our_id[OUR_ID_TEXT]; /* of its attempt */
     struct str person;
     struct str snapshot; /* of the last event made at the reservation */
-    const struct flow_account *account;
+    const struct flow_account *account; /* held; NULL: nobody takes it */
+    bool placed;                        /* the account is known */
     bool priced;
     struct fee_terms fee;
     bool looked; /* whether the key is known */

@@ -40,6 +40,37 @@ static bool price(struct charge *c)
     return false;
 }
 
+static void place_it(struct charge *c)
+{
+    c->account = account_hold(account_for(c->flow, c->in.merchant, c->in.gateway, c->in.live));
+    c->placed = true;
+}
+
+static void placed(void *ctx, struct err err)
+{
+    struct charge *c = ctx;
+    if (err_is(err)) {
+        charge_end_with(c, err, STR_NULL);
+        return;
+    }
+    place_it(c);
+    charge_enter(c, CHARGE_RESERVE);
+    charge_reserve(c);
+}
+
+/* The account is chosen once, and kept though it is changed meanwhile. False: it is being asked
+ * for. */
+static bool place(struct charge *c)
+{
+    if (!c->placed && accounts_fresh(c->flow, c->in.merchant))
+        place_it(c);
+    if (c->placed)
+        return true;
+    charge_enter(c, CHARGE_ACCOUNT);
+    accounts_start(c->flow, c->in.merchant, placed, c);
+    return false;
+}
+
 /* A replay does not depend on what is taken now. */
 static void refuse_amount(struct charge *c)
 {
@@ -140,8 +171,9 @@ static struct err add_event(struct charge *c, enum payment_status before,
     struct create_unit *u = &c->unit;
     TRY(record_event(c->flow, &c->arena, &c->rec, fx->notice, &u->events[u->n_events]));
     c->snapshot = u->events[u->n_events++].data;
-    record_audit(c->flow, &c->rec, before, fx->action, c->in.actor, STR_NULL,
-                 &u->audits[u->n_audits++]);
+    record_audit(c->flow, &c->rec, before, fx->action, c->in.actor,
+                 u->n_audits == 0 ? c->in.routed : STR_NULL, &u->audits[u->n_audits]);
+    u->n_audits++;
     return ERR_OK;
 }
 
@@ -201,7 +233,6 @@ static struct err fill(struct charge *c)
     int64_t life = g->expiry_us;
     if (!g->manual && f->settings.payment_expiry_us > 0)
         life = f->settings.payment_expiry_us;
-    c->account = flow_account(f, str_c(g->name), c->in.live);
     c->rec = (struct payment_record){
         .merchant = c->in.merchant,
         .id = id,
@@ -317,6 +348,8 @@ void charge_reserve(struct charge *c)
         refuse_amount(c);
         return;
     }
+    if (!place(c))
+        return;
     struct err err = fill(c);
     if (err_is(err)) {
         charge_end_with(c, err, STR_NULL);

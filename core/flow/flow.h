@@ -25,14 +25,22 @@ struct flow_settings {
     struct delivery_rules delivery;
     bool webhook_allow_private;
     bool provider_live; /* the mode of the installation's accounts */
+    int64_t provider_timeout_us; /* of merchants' own accounts */
 };
 
 enum { FLOW_MAX_ACCOUNTS = 16 };
 
-/* An account of the installation with a provider. */
+struct account_set;
+struct account_cache;
+
+/* An account with a provider: the installation's, or a merchant's own (account.h). */
 struct flow_account {
     struct gw_account gw;
     struct uuid id;
+    /* of a merchant's own only */
+    bool live, active;
+    struct secret url;       /* what gw.base_url views */
+    struct account_set *set; /* NULL: the installation's */
 };
 
 struct flow {
@@ -46,6 +54,7 @@ struct flow {
     struct flow_settings settings;
     int n_accounts;
     struct flow_account accounts[FLOW_MAX_ACCOUNTS];
+    struct account_cache *account_cache; /* merchants' own; account.h */
     /* Called for each event that was committed here. */
     void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
     void *published_ctx;
@@ -53,9 +62,9 @@ struct flow {
     bool closing; /* no new background work */
 };
 
-/* The account that takes payments of this provider and mode; NULL if there is none. */
+/* The installation's account of this provider and mode; NULL if there is none. */
 const struct flow_account *flow_account(const struct flow *f, struct str provider, bool live);
-/* The one with that id; NULL if it is not configured here. */
+/* The installation's account with that id; NULL if it is none of its own. */
 const struct flow_account *flow_account_by_id(const struct flow *f, struct uuid id);
 /* The rules of a payment with this gateway. */
 struct payment_rules flow_rules(const struct flow *f, const struct gateway *g);

@@ -239,6 +239,15 @@ static void finish_mine(struct move *m)
     finish(m, err);
 }
 
+/* One attempt asks for money once: what comes with another receipt is not what it asked for, even
+ * if the payment was told before how the attempt ended. */
+static bool other_money(const struct move *m, const struct attempt *a)
+{
+    const struct payment_event *ev = &m->rq.event;
+    return m->rq.receipts_differ && ev->kind == PAYMENT_EVENT_SUCCESS && a != NULL &&
+           a->receipt[0] != '\0' && ev->receipt.n > 0 && !str_eq(ev->receipt, str_c(a->receipt));
+}
+
 static void step(struct move *m)
 {
     const struct gateway *g = gateway_find(m->rec.provider);
@@ -247,6 +256,10 @@ static void step(struct move *m)
     int64_t now = loop_wall_us(m->flow->loop);
     if (m->was_doubtful && uuid_eq(m->rec.op_id, m->op_id)) {
         finish_mine(m);
+        return;
+    }
+    if (other_money(m, payment_attempt(&m->rec.p, m->rq.event.attempt))) {
+        finish(m, ERR_D(CONFLICT, MOVE_OTHER_MONEY, "the attempt was paid by another receipt"));
         return;
     }
     m->fx = (struct payment_effects){0};

@@ -49,8 +49,13 @@ struct move_request {
     const struct move_inbound *inbound;
     const struct move_call *call;
     const struct move_resolution *resolution;
+    bool receipts_differ;  /* a second receipt for an attempt is other money: ERR_CONFLICT, with the
+                              detail MOVE_OTHER_MONEY */
     const char *exception; /* an operator is to look at it; NULL: none but the step's own */
 };
+
+/* Details of ERR_CONFLICT, beside MOVE_RECEIPT_TAKEN of store/kinds.h. */
+enum { MOVE_OTHER_MONEY = 16 };
 
 struct move_result {
     const struct payment_record *rec; /* as it is now */

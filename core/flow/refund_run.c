@@ -1,9 +1,11 @@
-/* A refund's work: LOAD, then DISPATCH the next rail and SEND it, or TICK and ASK. What the
- * provider says is one more step; a rail that refused for certain opens the next one at once. */
+/* A refund's work: LOAD it and its account, then DISPATCH the next rail and SEND it, or TICK and
+ * ASK. What the provider says is one more step; a rail that refused for certain opens the next one
+ * at once. */
 #include <stdlib.h>
 
 #include "core/base/crash.h"
 #include "core/base/log.h"
+#include "core/flow/account.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
 #include "core/flow/refund_rules.h"
@@ -17,6 +19,7 @@ struct work {
     struct arena arena;
     struct payment_record payment;
     struct refund_record rec;
+    const struct flow_account *account; /* held; NULL: it is not configured here */
     struct refund_event said;
     struct move_call call;
     struct timer timer;
@@ -32,6 +35,7 @@ static void finish(struct work *w, struct err err)
     w->flow->busy--;
     if (w->done != NULL)
         w->done(w->ctx);
+    account_release(w->account);
     arena_free(&w->arena);
     free(w);
 }
@@ -169,7 +173,7 @@ static void call_provider(struct work *w, bool query)
 {
     struct flow *f = w->flow;
     struct gw_refund in;
-    const struct flow_account *account = flow_account_by_id(f, w->payment.account_id);
+    const struct flow_account *account = w->account;
     struct err err = account == NULL ? ERR(CONFIG, "the account is not configured here")
                                      : provider_refund(w, &in);
     if (!err_is(err) && query)
@@ -223,20 +227,18 @@ static void ticked(void *ctx, struct err err, const struct refund_moved *result)
     call_provider(w, true);
 }
 
-static void loaded(void *ctx, struct err err, const struct rows *rows)
+/* Without an answer of the database nothing is sent: the job comes again. The rails are the
+ * gateway's; the step itself looks again with the payment at hand. */
+static void account_found(void *ctx, struct err err, const struct flow_account *account)
 {
     struct work *w = ctx;
-    size_t next;
     struct refund_rules rules;
-    w->rec = (struct refund_record){0};
-    if (!err_is(err))
-        err = refund_record_read(rows, 0, &w->arena, &w->rec, &next);
-    if (err_is(err)) {
+    if (err_is(err) && err.code != ERR_CONFIG) {
         finish(w, err);
         return;
     }
-    /* the rails are the gateway's; the step itself looks again with the payment at hand */
-    const struct flow_account *account = flow_account_by_id(w->flow, w->rec.account_id);
+    account_release(w->account);
+    w->account = account_hold(account);
     refund_rules_of(account != NULL ? account->gw.gateway : NULL, &rules);
     bool send = refund_wants_sending(&w->rec.r, &rules);
     struct refund_move rq = {
@@ -246,6 +248,19 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
         .actor = STR("system"),
     };
     refund_move_start(w->flow, &rq, send ? dispatched : ticked, w);
+}
+
+static void loaded(void *ctx, struct err err, const struct rows *rows)
+{
+    struct work *w = ctx;
+    size_t next;
+    w->rec = (struct refund_record){0};
+    if (!err_is(err))
+        err = refund_record_read(rows, 0, &w->arena, &w->rec, &next);
+    if (err_is(err))
+        finish(w, err);
+    else
+        account_start(w->flow, w->merchant, w->rec.account_id, account_found, w);
 }
 
 static void load(struct work *w)

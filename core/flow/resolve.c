@@ -11,6 +11,7 @@
 #include "core/base/fsm.h"
 #include "core/crypto/random.h"
 #include "core/flow/move.h"
+#include "core/flow/receipt.h"
 #include "core/flow/refund.h"
 #include "core/flow/render.h"
 #include "store/kinds.h"
@@ -58,7 +59,8 @@ enum {
     X_RECEIPT,
     X_PROPOSED_BY,
     X_MODE,
-    X_VERSION
+    X_VERSION,
+    X_PAYER
 };
 
 static struct str or_null(const struct rows *r, size_t row, int col)
@@ -84,21 +86,31 @@ void exception_read(const struct rows *r, size_t row, struct exception_record *o
         .created_us = rows_time(r, row, X_CREATED),
         .updated_us = rows_time(r, row, X_UPDATED),
         .version = (int32_t)rows_i64(r, row, X_VERSION),
+        .payer = or_null(r, row, X_PAYER),
     };
     if (!rows_null(r, row, X_AMOUNT))
         out->waiting = (struct money){rows_i64(r, row, X_AMOUNT),
                                       currency_parse(rows_str(r, row, X_CURRENCY))};
 }
 
-void render_exception(struct jsonw *w, const struct exception_record *rec)
+static const char *subject_word(const struct exception_record *rec)
 {
+    if (uuid_eq(rec->subject, rec->id))
+        return "receipt";
+    return id_is_refund(rec->subject) ? "refund" : "payment";
+}
+
+void render_exception(struct flow *f, struct arena *a, struct uuid merchant, struct jsonw *w,
+                      const struct exception_record *rec)
+{
+    struct str payer = STR_NULL;
     char currency[CURRENCY_TEXT];
     jw_uuid(w, "id", rec->id);
     jw_c(w, "object", "exception");
     jw_str(w, "mode", rec->mode);
     jw_str(w, "kind", rec->kind);
     jw_uuid(w, "subject_id", rec->subject);
-    jw_c(w, "subject", id_is_refund(rec->subject) ? "refund" : "payment");
+    jw_c(w, "subject", subject_word(rec));
     jw_str(w, "detail", rec->detail);
     if (rec->waiting.minor > 0) {
         jw_money(w, "unallocated", rec->waiting);
@@ -107,6 +119,10 @@ void render_exception(struct jsonw *w, const struct exception_record *rec)
         jw_null(w, "unallocated");
         jw_null(w, "currency");
     }
+    if (rec->payer.n > 0 && err_is(vault_open(f->vault, "exception_item.payer", merchant, rec->id,
+                                              rec->payer, a, &payer)))
+        payer = STR_NULL;
+    jw_raw(w, "payer", payer);
     jw_str(w, "status", rec->status);
     jw_str(w, "resolution", rec->resolution);
     jw_str(w, "evidence", rec->evidence);
@@ -142,7 +158,8 @@ static struct err take_item(struct resolve *r, struct err err, const struct rows
     exception_read(rows, 0, x);
     struct str *const texts[] = {&x->mode,    &x->kind,        &x->detail,
                                  &x->status,  &x->resolution,  &x->evidence,
-                                 &x->receipt, &x->proposed_by, &x->resolved_by};
+                                 &x->receipt, &x->proposed_by, &x->resolved_by,
+                                 &x->payer};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (texts[i]->p != NULL)
             *texts[i] = arena_dup(&r->arena, *texts[i]);
@@ -174,6 +191,14 @@ static void proposed(void *ctx, struct err err, const struct rows *rows)
         show(r);
 }
 
+/* Of money that came unasked the receipt is what the item is about. */
+static struct str proposed_receipt(const struct resolve *r)
+{
+    if (str_eq(r->item.kind, STR("unallocated")))
+        return r->item.receipt;
+    return r->in.receipt.n > 0 ? r->in.receipt : STR_NULL;
+}
+
 static void propose(struct resolve *r)
 {
     const struct resolve_input *in = &r->in;
@@ -186,7 +211,7 @@ static void propose(struct resolve *r)
         V_TEXT(ends ? STR("resolved") : STR("assigned")),
         V_TEXT(str_c(resolution_word(in->resolution))),
         V_TEXT(in->evidence),
-        V_TEXT(in->receipt.n > 0 ? in->receipt : STR_NULL),
+        V_TEXT(proposed_receipt(r)),
         V_TEXT(in->actor),
         V_TEXT(ends ? in->actor : STR_NULL),
         V_UUID(random_uuid(now)),
@@ -264,6 +289,28 @@ static void move_refund(struct resolve *r, struct str receipt)
     refund_move_start(r->flow, &rq, refund_moved, r);
 }
 
+static void receipt_decided(void *ctx, struct err err)
+{
+    moved(ctx, err);
+}
+
+static void move_receipt(struct resolve *r)
+{
+    const struct exception_record *x = &r->item;
+    struct receipt_decision d = {
+        .merchant = r->in.merchant,
+        .item = x->id,
+        .version = x->version,
+        .live = r->in.live,
+        .kept = r->in.resolution == RESOLUTION_KEPT,
+        .currency = x->waiting.currency,
+        .resolution = str_c(resolution_word(r->in.resolution)),
+        .evidence = r->in.evidence,
+        .by = r->in.actor,
+    };
+    receipt_decide(r->flow, &d, receipt_decided, r);
+}
+
 static void move(struct resolve *r)
 {
     const struct exception_record *x = &r->item;
@@ -275,7 +322,9 @@ static void move(struct resolve *r)
         .by = r->in.actor,
     };
     fsm_enter(&resolve_fsm, &r->state, RESOLVE_MOVE);
-    if (id_is_refund(x->subject))
+    if (str_eq(x->kind, STR("unallocated")))
+        move_receipt(r);
+    else if (id_is_refund(x->subject))
         move_refund(r, receipt);
     else
         move_payment(r, receipt);

@@ -9,18 +9,21 @@
  * moves money or decides an outcome takes two people, and ends in the same unit as the move. */
 
 struct exception_record {
-    struct uuid id, subject; /* a payment or a refund */
+    struct uuid id, subject; /* a payment, a refund, or nothing but the item */
     struct str mode, kind, detail, status, resolution, evidence, receipt, proposed_by, resolved_by;
     int attempt;          /* of the subject, 0 none */
     struct money waiting; /* in `unallocated`; minor 0: nothing */
+    struct str payer;     /* sealed; of money that came unasked */
     int64_t created_us, updated_us;
     int32_t version;
 };
 
 /* A row of exception_get or exception_list; texts live as long as `rows`. */
 void exception_read(const struct rows *rows, size_t row, struct exception_record *out);
-/* The members of the resource, into an object that is open. */
-void render_exception(struct jsonw *w, const struct exception_record *rec);
+/* The members of the resource, into an object that is open. `merchant` whose it is; what is opened
+ * for it lives in the arena. */
+void render_exception(struct flow *f, struct arena *a, struct uuid merchant, struct jsonw *w,
+                      const struct exception_record *rec);
 
 struct resolve_input {
     struct uuid merchant, item;

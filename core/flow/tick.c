@@ -88,7 +88,7 @@ static void stepped(void *ctx, struct err err, const struct move_result *result)
     crash_point(CRASH_TICK_COMMITTED);
     struct payment_record rec = *result->rec;
     const struct attempt *at = payment_attempt(&rec.p, result->fx->ask_attempt);
-    struct ask_request rq = {rec.account_id, str_c(at->provider_ref), at->n};
+    struct ask_request rq = {t->merchant, rec.account_id, str_c(at->provider_ref), at->n};
     ask_start(t->flow, &rq, answered, t);
 }
 

@@ -110,6 +110,23 @@ static struct err unwrap(struct vault *v, struct str wrapped, struct arena *a, s
     return ERR_D(CRYPTO, number, "RELI_MASTER_KEY lacks the key that wrapped this one");
 }
 
+struct err vault_rewrap(struct vault *v, struct str wrapped, struct buf *out, bool *needed)
+{
+    struct arena a;
+    struct str key;
+    uint32_t number = 0;
+    arena_init(&a, 4096);
+    struct err err = unwrap(v, wrapped, &a, &key);
+    *needed = !err_is(err) && aead_sealed_by(wrapped, &number) &&
+              number != aead_key_number(v->master[0]);
+    if (*needed)
+        err = aead_seal(v->master[0], wrap_bound, key, out);
+    if (!err_is(err))
+        explicit_bzero((void *)(uintptr_t)key.p, key.n);
+    arena_free(&a);
+    return err;
+}
+
 static struct err take(struct vault *v, struct str kind, int32_t number, struct str key)
 {
     if (key.n != VAULT_KEY_LEN)

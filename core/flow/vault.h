@@ -24,6 +24,10 @@ void vault_free(struct vault *v);
 
 /* The stored form of a new random key. */
 struct err vault_make_wrapped(struct vault *v, struct buf *out) MUST_USE;
+/* The stored form of a stored key under the first master key, appended to `out` when it is
+ * `*needed`: not when it has that one already. ERR_CRYPTO if no master key opens it. */
+struct err vault_rewrap(struct vault *v, struct str wrapped, struct buf *out,
+                        bool *needed) MUST_USE;
 /* Takes a stored key in: `kind` "data" or "hmac". The highest number seals. ERR_CRYPTO if no master
  * key opens it. */
 struct err vault_add(struct vault *v, struct str kind, int32_t number, struct str wrapped) MUST_USE;

@@ -42,7 +42,14 @@ static const struct setting settings[] = {
 };
 
 static const char answer_delay[] = "answer_delay_ms";
-static const char cpay_url[] = "cpay_webhook_url";
+/* Where signed webhooks go. */
+static const struct {
+    const char *name;
+    size_t at;
+} urls[] = {
+    {"cpay_webhook_url", offsetof(struct chaos, cpay_webhook_url)},
+    {"stripe_webhook_url", offsetof(struct chaos, stripe_webhook_url)},
+};
 
 static int64_t *number_of(struct chaos *c, const struct setting *s)
 {
@@ -54,9 +61,15 @@ static bool *switch_of(struct chaos *c, const struct setting *s)
     return (bool *)((char *)c + s->at);
 }
 
+static char *url_of(struct chaos *c, size_t i)
+{
+    return (char *)c + urls[i].at;
+}
+
 struct chaos chaos_default(void)
 {
-    struct chaos c = {.cpay_webhook_url = "http://127.0.0.1:8080/api/v1/webhooks/cpay"};
+    struct chaos c = {.cpay_webhook_url = "http://127.0.0.1:8080/api/v1/webhooks/cpay",
+                      .stripe_webhook_url = "http://127.0.0.1:8080/api/v1/webhooks/stripe"};
     for (size_t i = 0; i < COUNT_OF(settings); i++)
         if (settings[i].kind == SETTING_I64)
             *number_of(&c, &settings[i]) = settings[i].start;
@@ -89,14 +102,15 @@ static void read_answer_delay(struct fields *f, struct chaos *c)
 
 void chaos_change(struct chaos *c, const struct json *obj, struct field_errors *errors)
 {
-    const char *names[COUNT_OF(settings) + 3];
+    const char *names[COUNT_OF(settings) + COUNT_OF(urls) + 2];
     struct fields f = {obj, "", errors};
     struct chaos next = *c;
     for (size_t i = 0; i < COUNT_OF(settings); i++)
         names[i] = settings[i].name;
     names[COUNT_OF(settings)] = answer_delay;
-    names[COUNT_OF(settings) + 1] = cpay_url;
-    names[COUNT_OF(settings) + 2] = NULL;
+    for (size_t i = 0; i < COUNT_OF(urls); i++)
+        names[COUNT_OF(settings) + 1 + i] = urls[i].name;
+    names[COUNT_OF(settings) + 1 + COUNT_OF(urls)] = NULL;
     fields_only(&f, names);
     for (size_t i = 0; i < COUNT_OF(settings); i++) {
         const struct setting *s = &settings[i];
@@ -108,9 +122,10 @@ void chaos_change(struct chaos *c, const struct json *obj, struct field_errors *
     }
     read_answer_delay(&f, &next);
     struct str url;
-    if (fields_text(&f, cpay_url, OPTIONAL, 0, CHAOS_URL - 1, &url) &&
-        !chaos_url(url, next.cpay_webhook_url))
-        fields_fault(&f, cpay_url, "format", "Must be a URL.");
+    for (size_t i = 0; i < COUNT_OF(urls); i++)
+        if (fields_text(&f, urls[i].name, OPTIONAL, 0, CHAOS_URL - 1, &url) &&
+            !chaos_url(url, url_of(&next, i)))
+            fields_fault(&f, urls[i].name, "format", "Must be a URL.");
     if (errors->n == 0)
         *c = next;
 }
@@ -131,7 +146,8 @@ void chaos_print(const struct chaos *c, struct jsonw *w)
     jw_i64(w, "min", c->answer_min_ms);
     jw_i64(w, "max", c->answer_max_ms);
     jw_close(w);
-    jw_c(w, cpay_url, c->cpay_webhook_url);
+    for (size_t i = 0; i < COUNT_OF(urls); i++)
+        jw_c(w, urls[i].name, url_of(&copy, i));
     jw_close(w);
 }
 

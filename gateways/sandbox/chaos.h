@@ -30,6 +30,7 @@ struct chaos {
     bool refund_outcomes;          /* the refund's amount chooses its outcome */
     int64_t cpay_delay_ms;         /* until CPay's payers have acted */
     char cpay_webhook_url[CHAOS_URL];
+    char stripe_webhook_url[CHAOS_URL];
 };
 
 struct chaos chaos_default(void);

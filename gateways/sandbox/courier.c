@@ -176,6 +176,7 @@ static void letter_done(void *ctx, const struct outbound_response *response)
         note->error = response->error;
     }
     d.status = answered ? response->status : 0;
+    d.body = answered ? response->body : STR("");
     c->answered(c->ctx, &d);
 }
 

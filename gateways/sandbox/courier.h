@@ -28,7 +28,8 @@ struct parcel {
 struct delivery {
     const char *provider;
     int64_t booking, tag;
-    int status; /* of HTTP; 0: no answer */
+    int status;      /* of HTTP; 0: no answer */
+    struct str body; /* of the answer; borrowed, cut to 4 KiB */
 };
 
 /* A callback was answered, or finally was not. */

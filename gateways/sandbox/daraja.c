@@ -46,6 +46,14 @@ static const struct route routes[] = {
     {HTTP_GET_, "/mpesa/b2c/v1/paymentrequest", wrong_method, 0},
     {HTTP_POST_, "/mpesa/transactionstatus/v1/query", daraja_status_post, 0},
     {HTTP_GET_, "/mpesa/transactionstatus/v1/query", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/c2b/v1/registerurl", daraja_register_v1_post, 0},
+    {HTTP_GET_, "/mpesa/c2b/v1/registerurl", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/c2b/v2/registerurl", daraja_register_v2_post, 0},
+    {HTTP_GET_, "/mpesa/c2b/v2/registerurl", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/c2b/v1/simulate", daraja_simulate_post, 0},
+    {HTTP_POST_, "/mpesa/qrcode/v1/generate", daraja_qr_post, 0},
+    {HTTP_GET_, "/mpesa/qrcode/v1/generate", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/c2b/v2/simulate", daraja_simulate_post, 0},
     {HTTP_GET_, "/_certificate", daraja_certificate_get, 0},
     {0, NULL, NULL, 0},
 };
@@ -77,6 +85,7 @@ const struct sandbox_provider daraja_provider = {
     .close = daraja_close,
     .called_back = daraja_push_called_back,
     .told = daraja_payback_told,
+    .delivered = daraja_c2b_delivered,
 };
 
 /* ---- life ---- */
@@ -131,6 +140,7 @@ static struct err daraja_open(struct sandbox *s, const struct sandbox_options *o
     d->s = s;
     list_init(&d->inquiries);
     TRY(credentials(d, o));
+    TRY(daraja_c2b_open(d));
     return daraja_refund_open(d, o);
 }
 
@@ -155,6 +165,7 @@ static void daraja_reset(void *state)
         free(u);
     }
     daraja_refund_reset(d);
+    daraja_c2b_reset(d);
 }
 
 static void daraja_close(void *state)
@@ -162,6 +173,7 @@ static void daraja_close(void *state)
     struct daraja *d = state;
     daraja_reset(d);
     daraja_refund_close(d);
+    daraja_c2b_close(d);
     tokens_drop(d);
     free(d->basic);
     for (size_t i = 0; i < COUNT_OF(d->texts); i++)

@@ -12,6 +12,7 @@ extern const struct sandbox_provider daraja_provider;
 struct daraja_token;
 struct daraja_url;
 struct daraja_order;
+struct daraja_c2b;
 struct rsa_key;
 
 enum { DARAJA_N_ACCOUNTS = 2, DARAJA_N_TEXTS = 8 };
@@ -26,6 +27,7 @@ struct daraja {
     struct rsa_key *key;         /* of SecurityCredential */
     struct buf certificate;      /* PEM */
     struct list inquiries;       /* status queries on their way */
+    struct daraja_c2b *c2b;      /* registered URLs and what customers sent by themselves */
     unsigned n_results;          /* makes each result's form another one */
     struct daraja_token *tokens; /* by text; in order of issue */
     struct daraja_url *refused;  /* callback URLs whose push has met ANSWER_TOKEN_ONCE */
@@ -73,6 +75,20 @@ void daraja_payback_begin(struct daraja *d, struct http_exchange *x, struct call
 void daraja_payback_told(void *state, struct payback *p);
 void daraja_inquiry_begin(struct daraja *d, struct http_exchange *x, struct call *call,
                           const struct daraja_order *order, const char *forced);
+/* daraja_c2b.c: URLs that are registered, and money that customers send by themselves. */
+struct err daraja_c2b_open(struct daraja *d) MUST_USE;
+void daraja_c2b_reset(struct daraja *d);
+void daraja_c2b_close(struct daraja *d);
+void daraja_register_v1_post(struct http_exchange *x);
+void daraja_register_v2_post(struct http_exchange *x);
+void daraja_simulate_post(struct http_exchange *x);
+void daraja_qr_post(struct http_exchange *x);
+/* A validation was answered. */
+void daraja_c2b_delivered(void *state, const struct delivery *d);
+/* For POST and GET /_sandbox/mpesa/c2b; both answer `x`. */
+void daraja_c2b_pay(struct daraja *d, struct http_exchange *x);
+void daraja_c2b_list(struct daraja *d, struct http_exchange *x);
+
 /* Drops the status queries that are on their way. */
 void daraja_inquiries_drop(struct daraja *d);
 

@@ -28,5 +28,8 @@ struct sandbox_options sandbox_options_env(void)
         .cpay_api_key = getenv("SANDBOX_CPAY_API_KEY"),
         .cpay_webhook_secret = getenv("SANDBOX_CPAY_WEBHOOK_SECRET"),
         .cpay_webhook_url = getenv("SANDBOX_CPAY_WEBHOOK_URL"),
+        .stripe_api_key = getenv("SANDBOX_STRIPE_API_KEY"),
+        .stripe_webhook_secret = getenv("SANDBOX_STRIPE_WEBHOOK_SECRET"),
+        .stripe_webhook_url = getenv("SANDBOX_STRIPE_WEBHOOK_URL"),
     };
 }

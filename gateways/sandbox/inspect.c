@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/codec/json.h"
+#include "gateways/sandbox/daraja.h"
 #include "gateways/sandbox/outcome.h"
 #include "gateways/sandbox/refund_outcome.h"
 #include "gateways/sandbox/sandbox_int.h"
@@ -17,6 +18,8 @@ static void outcomes_get(struct http_exchange *x);
 static void chaos_get(struct http_exchange *x);
 static void chaos_post(struct http_exchange *x);
 static void reset_post(struct http_exchange *x);
+static void c2b_post(struct http_exchange *x);
+static void c2b_get(struct http_exchange *x);
 
 const struct route inspect_routes[] = {
     {HTTP_GET_, "/calls", calls_get, 0},
@@ -27,6 +30,8 @@ const struct route inspect_routes[] = {
     {HTTP_GET_, "/chaos", chaos_get, 0},
     {HTTP_POST_, "/chaos", chaos_post, 0},
     {HTTP_POST_, "/reset", reset_post, 0},
+    {HTTP_POST_, "/mpesa/c2b", c2b_post, 0},
+    {HTTP_GET_, "/mpesa/c2b", c2b_get, 0},
     {0, NULL, NULL, 0},
 };
 
@@ -189,4 +194,14 @@ static void reset_post(struct http_exchange *x)
 {
     sandbox_reset(x->app);
     chaos_get(x);
+}
+
+static void c2b_post(struct http_exchange *x)
+{
+    daraja_c2b_pay(sandbox_state_of(x->app, daraja_provider.name), x);
+}
+
+static void c2b_get(struct http_exchange *x)
+{
+    daraja_c2b_list(sandbox_state_of(x->app, daraja_provider.name), x);
 }

@@ -12,10 +12,12 @@
 #include "core/crypto/random.h"
 #include "gateways/sandbox/cpay.h"
 #include "gateways/sandbox/daraja.h"
+#include "gateways/sandbox/stripe.h"
 
 static const struct sandbox_provider *const providers[] = {
     &daraja_provider,
     &cpay_provider,
+    &stripe_provider,
 };
 
 static_assert(COUNT_OF(providers) <= SANDBOX_MAX_PROVIDERS, "state[] is too small");
@@ -126,6 +128,9 @@ static struct err settings_read(struct sandbox *s, const struct sandbox_options 
     s->chaos = chaos_default();
     if (url.n > 0 && !chaos_url(url, s->chaos.cpay_webhook_url))
         return ERR(CONFIG, "SANDBOX_CPAY_WEBHOOK_URL is no URL, or too long");
+    url = str_c(o->stripe_webhook_url);
+    if (url.n > 0 && !chaos_url(url, s->chaos.stripe_webhook_url))
+        return ERR(CONFIG, "SANDBOX_STRIPE_WEBHOOK_URL is no URL, or too long");
     if (!str_empty(text)) {
         struct arena arena;
         struct json *obj;
@@ -200,6 +205,14 @@ void *sandbox_state(const struct http_exchange *x)
 {
     const struct sandbox *s = x->app;
     return s->state[x->route->tag];
+}
+
+void *sandbox_state_of(struct sandbox *s, const char *provider)
+{
+    for (size_t i = 0; i < COUNT_OF(providers); i++)
+        if (strcmp(providers[i]->name, provider) == 0)
+            return s->state[i];
+    return NULL;
 }
 
 struct call sandbox_call(const struct http_exchange *x, const char *op)

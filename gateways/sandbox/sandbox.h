@@ -33,6 +33,9 @@ struct sandbox_options {
     const char *cpay_api_key;        /* "cpk_…:cps_…" */
     const char *cpay_webhook_secret; /* "cpw_…" */
     const char *cpay_webhook_url;
+    const char *stripe_api_key;        /* "sk_test_…" */
+    const char *stripe_webhook_secret; /* "whsec_…", several by commas */
+    const char *stripe_webhook_url;
     bool access_log;
 };
 

@@ -54,6 +54,8 @@ void sandbox_reset(struct sandbox *s);
 
 /* The state of the provider whose route `x` came in on. */
 void *sandbox_state(const struct http_exchange *x);
+/* The same by name, for the routes under /_sandbox. */
+void *sandbox_state_of(struct sandbox *s, const char *provider);
 /* A record of `x` to be filled in; the calls below number and keep it. */
 struct call sandbox_call(const struct http_exchange *x, const char *op);
 /* An empty buffer, good until the next call of it. */

@@ -37,6 +37,36 @@ create table reli.fee_schedule (
     primary key (merchant_id, mode, currency, version)
 );
 
+-- Merchants' own accounts with providers; those of the installation are in its environment.
+create table reli.provider_account (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    provider text not null,
+    name text not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,31}$'),
+    is_active bool not null,
+    priority int4 not null,
+    settings bytea not null, -- sealed: all that counts
+    config json not null,    -- shown: what is no secret
+    last4 json not null,     -- shown: the ends of the secrets
+    version int4 not null check (version > 0),
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (merchant_id, id),
+    unique (merchant_id, mode, provider, name)
+);
+
+-- Which provider takes payments that name a method only, in order: {"routes": [...]} as GET
+-- /api/v1/routes shows it. Rows are never changed: the latest version counts for new payments.
+create table reli.route_set (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    version int4 not null check (version > 0),
+    routes text not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, mode, version)
+);
+
 -- HMAC and data keys of the installation, random, wrapped by RELI_MASTER_KEY.
 create table reli.installation_key (
     merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
@@ -435,8 +465,8 @@ create table reli.exception_item (
     mode text not null check (mode in ('test', 'live')),
     kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund',
         'stuck', 'sig_forged', 'receipt_taken', 'callback_dead', 'refund_manual', 'refund_revoked',
-        'refund_late', 'reversed')),
-    subject_id uuid not null, -- a payment or a refund, which the id tells
+        'refund_late', 'reversed', 'unallocated')),
+    subject_id uuid not null, -- a payment or a refund, which the id tells; else the item itself
     attempt_n int2, -- of the subject
     amount int8, -- what waits in `unallocated`; null: nothing does
     currency text,
@@ -446,6 +476,7 @@ create table reli.exception_item (
     resolution text,
     evidence text,
     receipt text,
+    payer bytea, -- sealed; of money that came unasked
     proposed_by text,
     resolved_by text,
     created_at timestamptz not null,
@@ -585,7 +616,7 @@ begin
              where n.nspname = 'reli' and c.relkind in ('r', 'p') and not c.relispartition loop
         execute format('grant select on reli.%I to %I', t.relname, p_role);
         if t.relname in ('audit_log', 'event', 'ledger_transfer', 'provider_call', 'log_position',
-                         'audit_seal', 'fee_schedule') then
+                         'audit_seal', 'fee_schedule', 'route_set') then
             execute format('grant insert on reli.%I to %I', t.relname, p_role);
         elsif t.relname not in ('schema_migration', 'schema_lock') then
             execute format('grant insert, update, delete on reli.%I to %I', t.relname, p_role);

@@ -52,6 +52,35 @@ static void refunds(const struct gw_account *account, const struct outbound_resp
     }
 }
 
+/* Money that was sent unasked, and what else is said about it. */
+static void unasked(const struct gw_account *without, const struct outbound_response *in,
+                    struct arena *mem)
+{
+    static unsigned char shortcode[] = "522533";
+    struct gw_account account = *without;
+    const struct gateway *g = account.gateway;
+    struct gw_receipt receipt;
+    struct gw_result r;
+    for (size_t i = 0; i < g->n_settings; i++)
+        if (strcmp(g->settings[i].name, "shortcode") == 0)
+            account.settings[i] = (struct secret){shortcode, 6};
+    if (!err_is(g->receipt_parse(&account, in->body, mem, &receipt))) {
+        ASSERT(receipt.receipt.n > 0 && receipt.receipt.n <= GW_REF_MAX);
+        ASSERT(receipt.amount.currency == CURRENCY('K', 'E', 'S') && receipt.amount.minor > 0);
+        ASSERT(receipt.reference.n <= 64 && utf8_valid(receipt.reference));
+        ASSERT(utf8_valid(receipt.payer_name) && utf8_valid(receipt.payer_phone));
+    }
+    /* neither gets a reference */
+    g->register_parse(&account, in, mem, &r);
+    if (r.verdict != GW_ACCEPTED)
+        check(&r);
+    ASSERT(in->status == 200 || r.verdict != GW_ACCEPTED);
+    g->qr_parse(&account, in, mem, &r);
+    if (r.verdict != GW_ACCEPTED)
+        check(&r);
+    ASSERT(r.verdict != GW_ACCEPTED || r.image.n > 0);
+}
+
 static const int statuses[] = {200, 400, 401, 404, 429, 500, 503, 201};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -81,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         ASSERT(r.verdict != GW_SUCCEEDED || (r.receipt.n > 0 && r.amount.currency != 0));
     }
     refunds(&account, &in, &mem);
+    unasked(&account, &in, &mem);
     struct str token = STR_NULL;
     int64_t life_us = 0;
     if (!err_is(g->token_parse(&in, &mem, &token, &life_us)))

@@ -14,8 +14,12 @@ static void finding(void **state)
     for (size_t i = 0; gateways[i] != NULL; i++) {
         assert_ptr_equal(gateway_find(str_c(gateways[i]->name)), gateways[i]);
         struct str rest = str_c(gateways[i]->methods), method;
-        while (str_split(&rest, ',', &method))
-            assert_ptr_equal(gateway_for_method(method), gateways[i]);
+        while (str_split(&rest, ',', &method)) { /* the first of those that offer it */
+            size_t first = 0;
+            while (!gateway_lists(gateways[first]->methods, method))
+                first++;
+            assert_ptr_equal(gateway_for_method(method), gateways[first]);
+        }
     }
     static const char *const none[] = {"",  "mpes", "mpesa_", "MPESA", "mpesa,mpesa_stk",
                                        ",", "cash "};
@@ -25,6 +29,7 @@ static void finding(void **state)
     }
     assert_string_equal(gateway_for_method(STR("mpesa_stk"))->name, "mpesa");
     assert_string_equal(gateway_for_method(STR("cash_on_delivery"))->name, "cash");
+    assert_string_equal(gateway_for_method(STR("mobile_money"))->name, "mpesa");
 }
 
 static void lists(void **state)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "core/base/times.h"
+#include "core/flow/account.h"
 #include "test/sim/heap.h"
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
@@ -379,7 +380,9 @@ static void check_rest(void)
     for (size_t i = 0; i < mem.n_jobs; i++)
         sim_violation("a job is left: %.*s", STR_ARG(mem.jobs[i].kind));
     for (int i = 0; i < N_REPLICAS; i++) {
-        const struct process *p = w.replicas[i];
+        struct process *p = w.replicas[i];
+        if (p != NULL)
+            accounts_free(&p->flow);
         if (p == NULL)
             sim_violation("replica %d is down", i);
         else if (p->flow.busy != 0)

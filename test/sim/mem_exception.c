@@ -111,6 +111,7 @@ static const struct mem_column exception_get[] = {
     C(TEXT, proposed_by),
     C(TEXT, mode),
     C(I32, version),
+    C(BYTES, payer),
 };
 
 void mem_read_exception(const struct value *v, struct rows *out)

@@ -316,6 +316,8 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_delivery_get:
         read_delivery(params, out);
         break;
+    case Q_provider_account_open: /* merchants have none of their own */
+        break;
     case Q_fee_schedule_get:
         read_schedule(out);
         break;

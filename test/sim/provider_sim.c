@@ -135,6 +135,12 @@ const struct gateway *gateway_find(struct str name)
     return NULL;
 }
 
+struct str gw_setting(const struct gw_account *account, const char *name)
+{
+    (void)account, (void)name;
+    return STR_NULL;
+}
+
 bool gw_asks(const struct gw_result *r)
 {
     return r->next_action.n > 0;

@@ -142,7 +142,7 @@ class Stack:
 
     def base_env(self):
         env = {k: v for k, v in os.environ.items()
-               if not k.startswith(("RELI_", "MPESA_", "CPAY_", "DATABASE_", "REDIS_", "JWT_", "PG"))}
+               if not k.startswith(("RELI_", "MPESA_", "CPAY_", "STRIPE_", "DATABASE_", "REDIS_", "JWT_", "PG"))}
         env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         return env
@@ -158,6 +158,7 @@ class Stack:
             "RELI_PROVIDER_MODE": "test",
             "RELI_WEBHOOK_ALLOW_PRIVATE": "1",
             "RELI_DRAIN_TIMEOUT": "8s",
+            "RELI_BREAKER_CALLS": "0",  # tests of failures one after the other are no sick provider
             "MPESA_CONSUMER_KEY": "sandbox_consumer_key",
             "MPESA_CONSUMER_SECRET": "sandbox_consumer_secret",
             "MPESA_SHORTCODE": "174379",
@@ -176,7 +177,10 @@ class Stack:
                 "MPESA_CERTIFICATE": str(sandbox.certificate),
                 "CPAY_BASE_URL": sandbox.url + "/cpay/v1",
                 "CPAY_API_KEY": "cpk_sandbox:cps_cmVsaSBzYW5kYm94IENQYXkgZGVtbyBzZWNyZXQgMDE",
-                "CPAY_WEBHOOK_SECRET": "cpw_sandbox_webhook_secret"}
+                "CPAY_WEBHOOK_SECRET": "cpw_sandbox_webhook_secret",
+                "STRIPE_BASE_URL": sandbox.url + "/stripe",
+                "STRIPE_API_KEY": "sk_test_reliSandbox",
+                "STRIPE_WEBHOOK_SECRET": "whsec_reliSandbox"}
 
     def cli(self, database, *args, **extra):
         """Runs a command to its end."""

@@ -104,6 +104,7 @@ def test_the_answer_is_lost(world, shop, silent):
     assert charge_of(world, p["id"])["state"] == "paid"
     assert len(world.sandbox.charges(provider="cpay")) == 1
     back = refund(shop, p["id"], "500.00")
+    wait_until(lambda: [r["state"] for r in world.sandbox.refunds(provider="cpay")] == ["paid"], 10, "given back")
     for _ in range(8):
         if silent and show(shop, back["id"])["status"] != "completed":
             world.clock.advance(60)

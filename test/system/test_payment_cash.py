@@ -76,7 +76,8 @@ def test_show_has_attempts_refunds_and_timeline(reli):
     p = reli.pay()
     reli.post(f"{V1}/payments/{p['id']}/confirm", {})
     q = reli.payment(p["id"])
-    assert set(q) == MEMBERS | {"attempts", "refunds", "timeline"}
+    assert set(q) == MEMBERS | {"attempts", "refunds", "route", "timeline"}
+    assert q["route"] == {"chosen": "cash", "reason": "named", "skipped": []}
     assert q["attempts"] == [] and q["refunds"] == []
     assert [t["to"] for t in q["timeline"]] == ["pending", "requires_action", "completed"]
     assert all(t["actor"].startswith("api_key:") for t in q["timeline"])

@@ -14,6 +14,8 @@ SECRET = "cpw_sandbox_webhook_secret"
 class Rail:
     """What a test has to know of a provider: how the sandbox is told what is to happen."""
 
+    status, action = "processing", "approve_on_phone"
+
     def __init__(self, name, currency, paid, failed, silent, failure):
         self.name, self.currency = name, currency
         self.paid, self.failed, self.silent, self.failure = paid, failed, silent, failure
@@ -23,10 +25,31 @@ class Rail:
         return {"provider": self.name, "amount": amount, "currency": self.currency,
                 "customer": {"phone": phone(ending)}, **more}
 
+    def act(self, sandbox, payment, outcome):
+        """What the customer does: nothing but what his phone's number says."""
+
+
+class Page(Rail):
+    """Its customers are sent to a page, where they choose what is to happen."""
+
+    status, action = "requires_action", "redirect"
+
+    def body(self, outcome, **more):
+        return {"provider": self.name, "amount": getattr(self, outcome)[0], "currency": self.currency,
+                "return_url": "https://shop.example/back", **more}
+
+    def act(self, sandbox, payment, outcome):
+        path = "/" + payment["next_action"]["url"].split("/", 3)[3]
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        r = sandbox.request("POST", path, "payment_method=" + getattr(self, outcome)[1], form)
+        assert r.status == 303 and r.header("Location") == "https://shop.example/back", r
+
 
 RAILS = [
     Rail("mpesa", "KES", ("100.00", "000"), ("100.00", "001"), ("100.00", "020"), "insufficient_funds"),
     Rail("cpay", "RWF", ("15000", "000"), ("15101", "000"), ("15107", "000"), "insufficient_funds"),
+    Page("stripe", "RWF", ("15000", "pm_card_visa"), ("15000", "pm_usBankAccount_debitNotAuthorized"),
+         ("15107", "pm_card_visa"), "declined"),
 ]
 
 
@@ -37,7 +60,8 @@ def rail(request):
 
 @pytest.fixture
 def shop(reli, sandbox):
-    sandbox.chaos(cpay_webhook_url=f"{reli.url}{V1}/webhooks/cpay")
+    sandbox.chaos(cpay_webhook_url=f"{reli.url}{V1}/webhooks/cpay",
+                  stripe_webhook_url=f"{reli.url}{V1}/webhooks/stripe")
     return reli
 
 
@@ -60,9 +84,11 @@ def transfers(shop, payment):
 def test_paid_and_refunded_in_part_and_in_full(stack, replicas, sandbox, rail):
     one = replicas.one(clock=False)
     shop = replicas.shop(one)
-    sandbox.chaos(cpay_webhook_url=f"{one.url}{V1}/webhooks/cpay")
+    sandbox.chaos(cpay_webhook_url=f"{one.url}{V1}/webhooks/cpay",
+                  stripe_webhook_url=f"{one.url}{V1}/webhooks/stripe")
     p = shop.pay(rail.body("paid"))
-    assert p["status"] == "processing" and p["next_action"]["type"] == "approve_on_phone"
+    assert p["status"] == rail.status and p["next_action"]["type"] == rail.action
+    rail.act(sandbox, p, "paid")
     done = shop.wait_status(p["id"], "completed", 15)
     assert done["provider_receipt"] and done["provider_transaction_id"]
     assert done["amount_received"] == done["amount"]
@@ -78,8 +104,9 @@ def test_paid_and_refunded_in_part_and_in_full(stack, replicas, sandbox, rail):
         assert out.returncode == 0, out.stdout + out.stderr
 
 
-def test_failed(shop, rail):
+def test_failed(shop, sandbox, rail):
     p = shop.pay(rail.body("failed"))
+    rail.act(sandbox, p, "failed")
     done = shop.wait_status(p["id"], "failed", 15)
     assert done["failure"]["code"] == rail.failure and done["amount_received"] == f"{0:.{len(done['amount'].partition('.')[2])}f}"
     assert transfers(shop, p["id"]) == []
@@ -88,8 +115,9 @@ def test_failed(shop, rail):
 def test_the_callback_is_lost(replicas, clock, sandbox, rail):
     one = replicas.one()
     shop = replicas.shop(one)
-    sandbox.chaos(cpay_webhook_url="")
+    sandbox.chaos(cpay_webhook_url="", stripe_webhook_url="")
     p = shop.pay(rail.body("silent"))
+    rail.act(sandbox, p, "silent")
     for step in (20, 40, 60):
         clock.advance(step)
         replicas.settle()

@@ -1,0 +1,192 @@
+/* Stripe's webhooks: whether one was made with the account's secret, whose it is, what it says.
+ * Source: docs.stripe.com, webhooks, and the check in Stripe's Node library, read 2026-11. Seen:
+ * sandbox yes, Stripe's Node library yes, live no. */
+#include "core/base/times.h"
+#include "core/crypto/mac.h"
+#include "core/crypto/text.h"
+#include "gateways/stripe.h"
+
+enum { SIGNATURES_MAX = 16, TOLERANCE_S = 300, TIME_DIGITS = 11, HEADER_MAX = 2048 };
+
+/* ---- the signature ---- */
+
+struct claim {
+    struct str time;
+    size_t n;
+    struct str macs[SIGNATURES_MAX];
+};
+
+/* "t=1760000100,v1=<hex>[,v1=<hex>],v0=…"; other schemes are for others: v0 is a fake. False on two
+ * times, and on more signatures than anybody rolls. */
+static bool claim_read(struct str header, struct claim *c)
+{
+    struct str part;
+    *c = (struct claim){0};
+    if (header.n == 0 || header.n > HEADER_MAX)
+        return false;
+    while (str_split(&header, ',', &part)) {
+        struct str value = str_trim(part), name = STR_NULL;
+        (void)str_split(&value, '=', &name);
+        if (str_eq(name, STR("t")) && c->time.p == NULL)
+            c->time = value;
+        else if (str_eq(name, STR("t")))
+            return false;
+        else if (str_eq(name, STR("v1")) && c->n == SIGNATURES_MAX)
+            return false;
+        else if (str_eq(name, STR("v1")))
+            c->macs[c->n++] = value;
+    }
+    return c->n > 0;
+}
+
+/* Stripe's libraries let the future pass; we don't. */
+static bool in_time(struct str time, int64_t now_us)
+{
+    int64_t sent_s, now_s = now_us / US_PER_S;
+    if (time.n == 0 || time.n > TIME_DIGITS || !str_is_digits(time) || !str_to_i64(time, &sent_s))
+        return false;
+    return sent_s >= now_s - TOLERANCE_S && sent_s <= now_s + TOLERANCE_S;
+}
+
+/* The secret is used as text, with its "whsec_". */
+static bool fits(const struct claim *c, struct str secret, struct str body)
+{
+    uint8_t want[SHA256_LEN], got[SHA256_LEN];
+    bool any = false;
+    const struct str parts[] = {c->time, STR("."), body};
+    hmac_sha256(secret, parts, COUNT_OF(parts), want);
+    for (size_t i = 0; i < c->n; i++)
+        any |=
+            c->macs[i].n == sizeof got * 2 && hex_decode(c->macs[i], true, got, sizeof got) &&
+            secret_eq(str_n((const char *)want, sizeof want), str_n((const char *)got, sizeof got));
+    return any;
+}
+
+struct err stripe_webhook_verify(const struct gw_account *a, const struct gw_webhook *in)
+{
+    static const struct err refused = {ERR_UNAUTHENTICATED, 0, "webhook signature"};
+    struct str secrets = gw_setting(a, "webhook_secret"), secret;
+    struct claim c;
+    bool any = false;
+    if (in->body.n == 0 || !claim_read(in->signature, &c) || !in_time(c.time, in->now_us))
+        return refused;
+    while (secrets.n > 0 && str_split(&secrets, ',', &secret)) {
+        secret = str_trim(secret);
+        if (secret.n > 0)
+            any |= fits(&c, secret, in->body);
+    }
+    return any ? ERR_OK : refused;
+}
+
+/* ---- the event ---- */
+
+enum about { ABOUT_SESSION, ABOUT_INTENT, ABOUT_REFUND };
+
+/* What an event may say about its object. Where the object says something else nothing is believed:
+ * the provider is asked. */
+static const struct event_rule {
+    const char *type;
+    enum about about;
+    enum gw_verdict verdict, or_verdict;
+} event_rules[] = {
+    {"checkout.session.completed", ABOUT_SESSION, GW_SUCCEEDED, GW_PENDING},
+    {"checkout.session.async_payment_succeeded", ABOUT_SESSION, GW_SUCCEEDED, GW_SUCCEEDED},
+    {"checkout.session.async_payment_failed", ABOUT_SESSION, GW_PENDING, GW_FAILED},
+    {"checkout.session.expired", ABOUT_SESSION, GW_FAILED, GW_FAILED},
+    {"payment_intent.created", ABOUT_INTENT, GW_PENDING, GW_PENDING},
+    {"payment_intent.requires_action", ABOUT_INTENT, GW_PENDING, GW_PENDING},
+    {"payment_intent.processing", ABOUT_INTENT, GW_PENDING, GW_PENDING},
+    {"payment_intent.amount_capturable_updated", ABOUT_INTENT, GW_PENDING, GW_PENDING},
+    {"payment_intent.payment_failed", ABOUT_INTENT, GW_PENDING, GW_PENDING},
+    {"payment_intent.succeeded", ABOUT_INTENT, GW_SUCCEEDED, GW_SUCCEEDED},
+    {"payment_intent.canceled", ABOUT_INTENT, GW_FAILED, GW_FAILED},
+    {"refund.created", ABOUT_REFUND, GW_PENDING, GW_SUCCEEDED},
+    {"refund.updated", ABOUT_REFUND, GW_UNKNOWN, GW_UNKNOWN}, /* whatever it says */
+    {"charge.refund.updated", ABOUT_REFUND, GW_UNKNOWN, GW_UNKNOWN},
+    {"refund.failed", ABOUT_REFUND, GW_FAILED, GW_FAILED},
+};
+
+static const struct event_rule *event_rule(struct str type)
+{
+    for (size_t i = 0; i < COUNT_OF(event_rules); i++)
+        if (str_eq(type, str_c(event_rules[i].type)))
+            return &event_rules[i];
+    return NULL;
+}
+
+static const struct json *object_of(const struct json *root)
+{
+    return stripe_object_is(root, "event") ? json_path(root, "data", "object", NULL) : NULL;
+}
+
+static bool is_payment(const struct json *obj)
+{
+    return stripe_object_is(obj, "checkout.session") || stripe_object_is(obj, "payment_intent");
+}
+
+/* Charges and disputes do not carry our id, or say nothing that the others don't. */
+struct err stripe_webhook_subject(struct str body, struct arena *mem, struct str *our_id)
+{
+    struct json *root;
+    *our_id = STR_NULL;
+    if (err_is(json_parse(body, &root, NULL)))
+        return ERR(PARSE, "the webhook is no JSON");
+    const struct json *obj = object_of(root);
+    struct str ours = json_str(json_path(obj, "metadata", STRIPE_OUR_KEY, NULL));
+    if ((is_payment(obj) || stripe_object_is(obj, "refund")) && stripe_is_id(ours) && ours.n <= 64)
+        *our_id = arena_dup(mem, ours);
+    json_free(root);
+    return our_id->n > 0 ? ERR_OK : ERR(PARSE, "a webhook that is about nothing of ours");
+}
+
+/* The verdict of the object has to be one that its event may bring. */
+static void agree(const struct event_rule *rule, bool refund, struct gw_result *out)
+{
+    bool any = rule != NULL && rule->verdict == GW_UNKNOWN;
+    if (rule == NULL)
+        stripe_unknown(out, "an event that nobody has documented");
+    else if ((rule->about == ABOUT_REFUND) != refund ||
+             (!any && out->verdict != GW_UNKNOWN && out->verdict != rule->verdict &&
+              out->verdict != rule->or_verdict))
+        stripe_unknown(out, "an event and an object that disagree");
+}
+
+static struct err event_parse(struct str body, bool refund, struct arena *mem,
+                              struct gw_result *out)
+{
+    struct json *root;
+    *out = (struct gw_result){.verdict = GW_UNKNOWN};
+    if (err_is(json_parse(body, &root, NULL)))
+        return ERR(PARSE, "the webhook is no JSON");
+    const struct json *obj = object_of(root);
+    struct str type = json_str(json_get(root, "type"));
+    bool failed = str_eq(type, STR("checkout.session.async_payment_failed"));
+    if (refund)
+        stripe_refund_read(NULL, obj, mem, out);
+    else if (stripe_object_is(obj, "payment_intent"))
+        stripe_intent_read(NULL, obj, mem, out);
+    else
+        stripe_session_read(NULL, obj, mem, out);
+    agree(event_rule(type), refund, out);
+    json_free(root);
+    if (out->our_id.n == 0)
+        return ERR(PARSE, refund ? "no event of a refund" : "no event of a payment");
+    if (failed && out->verdict == GW_PENDING) { /* the object alone looks as before */
+        out->verdict = GW_FAILED;
+        out->code = FAILURE_DECLINED;
+        out->sure = true;
+    }
+    return ERR_OK;
+}
+
+struct err stripe_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                 struct gw_result *out)
+{
+    return event_parse(in->body, false, mem, out);
+}
+
+struct err stripe_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                        struct gw_result *out)
+{
+    return event_parse(in->body, true, mem, out);
+}

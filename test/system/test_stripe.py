@@ -1,0 +1,349 @@
+"""Stripe from end to end: a service, the sandbox's Stripe, and what becomes of payments and refunds. The customer
+chooses on the page how it is to end, the amount's last three digits how Stripe tells it
+(gateways/sandbox/README.md)."""
+
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from helpers import ROOT, V1, Clock, new_key, wait_until
+from stack import Launcher
+from test_refunds import books_agree, refund, wait_refund
+
+SECRET = "whsec_reliSandbox"
+HOOK = V1 + "/webhooks/stripe"
+KEY = {"Authorization": "Bearer sk_test_reliSandbox"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+BACK = "https://shop.example/back"
+
+
+@pytest.fixture(scope="module")
+def world(stack, tmp_path_factory):
+    clock, sandbox = Clock(tmp_path_factory.mktemp("stripe") / "clock"), stack.new_sandbox()
+    launcher = Launcher(stack, clock, sandbox)
+    try:
+        launcher.one()
+        yield launcher
+    finally:
+        launcher.close()
+        sandbox.term()
+        sandbox.wait()
+
+
+@pytest.fixture
+def shop(world):
+    """Webhooks arrive unless a test takes them away; the two clocks differ by less than a webhook may."""
+    world.sandbox.reset()
+    world.clock.offset = 0
+    world.clock.write()
+    world.sandbox.chaos(stripe_webhook_url=world.replicas[0].url + HOOK)
+    return world.shop()
+
+
+def order(amount="15000", **fields):
+    return {"provider": "stripe", "amount": amount, "currency": "RWF", "return_url": BACK, **fields}
+
+
+def page(world, payment):
+    return "/" + payment["next_action"]["url"].split("/", 3)[3]
+
+
+def choose(world, path, body):
+    return world.sandbox.request("POST", path, body, FORM)
+
+
+def card(world, payment, token="pm_card_visa"):
+    return choose(world, page(world, payment), "payment_method=" + token)
+
+
+def until(world, shop, payment, status):
+    """Lets the time of the polls come until it is there."""
+    for _ in range(10):
+        try:
+            return shop.wait_status(payment, status, deadline=1)
+        except AssertionError:
+            world.clock.advance(15)
+            world.settle()
+    return shop.wait_status(payment, status, deadline=1)
+
+
+def transfers(shop, payment):
+    return sorted(t["kind"] for t in shop.get(f"{V1}/ledger/transfers?payment_id={payment}").json["data"])
+
+
+def delivered(world, kind):
+    """Waits until an event of that type was acknowledged."""
+    def there():
+        return [c for c in world.sandbox.callbacks() if c["result_code"] == kind and c["http_status"] == 200]
+
+    return wait_until(there, 10, f"{kind} was delivered")
+
+
+# ---- payments ----
+
+
+@pytest.mark.parametrize("amount, currency, sent", [("15000", "RWF", "15000"), ("150.00", "KES", "15000"),
+                                                    ("1.230", "KWD", "1230"), ("500", "UGX", "50000")])
+def test_amounts_as_stripe_counts(world, shop, amount, currency, sent):
+    p = shop.pay(order(amount, currency=currency, customer={"email": "jane@shop.example"}))
+    assert p["status"] == "requires_action" and p["provider_transaction_id"].startswith("cs_test_"), p
+    (call,) = world.sandbox.calls(provider="stripe", op="checkout")
+    assert call["amount"] == sent and call["accepted"]
+    assert card(world, p).header("Location") == BACK
+    done = shop.wait_status(p["id"], "completed")
+    assert done["amount_received"] == amount and done["provider_receipt"].startswith("pi_")
+    assert done["status_source"] == "callback"
+
+
+@pytest.mark.parametrize("body", [order("1.005", currency="KWD"), order("999999999"), order(return_url=None)])
+def test_what_stripe_cannot_take_is_not_asked_for(world, shop, body):
+    p = shop.pay({k: v for k, v in body.items() if v is not None})
+    assert p["status"] == "failed" and p["failure"]["code"] == "configuration", p
+    assert not world.sandbox.calls(provider="stripe")
+
+
+def test_too_little_is_refused(world, shop):
+    p = shop.pay(order("0.10", currency="USD"))
+    assert p["status"] == "failed" and p["failure"]["code"] == "amount_invalid", p
+
+
+def test_declined_then_another_card(world, shop):
+    p = shop.pay(order())
+    assert card(world, p, "pm_card_chargeDeclinedInsufficientFunds").status == 402
+    delivered(world, "payment_intent.payment_failed")
+    assert shop.payment(p["id"])["status"] == "requires_action"
+    card(world, p)
+    assert shop.wait_status(p["id"], "completed")["provider_receipt"].startswith("pi_")
+    assert transfers(shop, p["id"]) == ["payment_received"]
+
+
+@pytest.mark.parametrize("token, answer, status", [("pm_card_authenticationRequired", "complete", "completed"),
+                                                   ("pm_card_authenticationRequired", "fail", "requires_action")])
+def test_3d_secure(world, shop, token, answer, status):
+    p = shop.pay(order())
+    where = card(world, p, token).header("Location")
+    assert "/stripe/3ds/pi_" in where
+    delivered(world, "payment_intent.requires_action")
+    assert shop.payment(p["id"])["status"] == "requires_action"
+    choose(world, "/" + where.split("/", 3)[3], f"answer={answer}")
+    if status == "requires_action":
+        delivered(world, "payment_intent.payment_failed")
+    shop.wait_status(p["id"], status)
+
+
+def test_abandoned(world, shop):
+    p = shop.pay(order())
+    assert card(world, p, "pm_card_chargeDeclined").status == 402
+    path = f"/stripe/v1/checkout/sessions/{p['provider_transaction_id']}/expire"
+    assert world.sandbox.request("POST", path, "", KEY).status == 200
+    done = shop.wait_status(p["id"], "failed")
+    assert done["failure"]["code"] == "customer_timeout" and transfers(shop, p["id"]) == []
+
+
+def test_a_debit_is_paid_later(world, shop):
+    world.sandbox.chaos(delay_ms=1000)
+    p = shop.pay(order())
+    card(world, p, "pm_usBankAccount")
+    delivered(world, "checkout.session.completed")
+    assert shop.payment(p["id"])["status"] in ("requires_action", "processing")
+    assert shop.wait_status(p["id"], "completed")["amount_received"] == "15000"
+
+
+@pytest.mark.parametrize("amount", ["15105", "15106", "15109"])
+def test_events_twice_out_of_order_and_forged_first(world, shop, amount):
+    p = shop.pay(order(amount))
+    card(world, p)
+    shop.wait_status(p["id"], "completed")
+    delivered(world, "payment_intent.succeeded")
+    world.settle()
+    assert transfers(shop, p["id"]) == ["payment_received"]
+    books_agree(world.stack, world.database)
+
+
+def test_the_answer_is_lost(world, shop):
+    """The object is found in Stripe's list by our own id, and the customer's page with it."""
+    r = shop.initialize(order("15104"), key=new_key())
+    assert r.status == 202 and r.json["status"] == "processing", r
+    p = until(world, shop, r.json["id"], "requires_action")
+    assert p["provider_transaction_id"].startswith("cs_test_") and p["next_action"]["type"] == "redirect", p
+    card(world, p)
+    assert shop.wait_status(p["id"], "completed")["provider_receipt"].startswith("pi_")
+    assert len(world.sandbox.calls(provider="stripe", op="checkout")) == 1
+
+
+def test_nothing_came_of_it(world, shop):
+    """Not in the list, and its time is over: nobody can have paid."""
+    other = shop.pay(order())
+    r = shop.initialize(order("15115"), key=new_key())
+    assert r.status == 202, r
+    world.clock.advance(60)
+    world.settle()
+    assert shop.payment(r.json["id"])["status"] == "processing"
+    for _ in range(14):
+        world.clock.advance(60)
+        world.settle()
+    assert shop.wait_status(r.json["id"], ["failed", "expired"])["amount_received"] == "0"
+    assert shop.payment(other["id"])["status"] in ("requires_action", "expired", "processing")
+
+
+def test_without_webhooks_the_polls_decide(world, shop):
+    p = shop.pay(order("15107"))
+    card(world, p)
+    assert until(world, shop, p["id"], "completed")["status_source"] == "poll"
+
+
+def test_a_dispute_leaves_the_payment_as_it_is(world, shop):
+    p = shop.pay(order())
+    card(world, p, "pm_card_createDispute")
+    shop.wait_status(p["id"], "completed")
+    delivered(world, "charge.dispute.created")
+    assert shop.payment(p["id"])["status"] == "completed"
+
+
+# ---- refunds ----
+
+
+def paid(world, shop, token="pm_card_visa"):
+    p = shop.pay(order())
+    card(world, p, token)
+    return shop.wait_status(p["id"], "completed")["id"]
+
+
+@pytest.mark.parametrize("amount", ["5000", "5105", "5109"])
+def test_refunds(world, shop, amount):
+    p = paid(world, shop)
+    done = wait_refund(shop, refund(shop, p, amount)["id"], "completed")
+    assert done["rail"] == "reversal" and shop.payment(p)["status"] == "partially_refunded"
+    wait_refund(shop, refund(shop, p)["id"], "completed")
+    assert shop.payment(p)["status"] == "refunded"
+    assert sum(int(r["amount"]) for r in world.sandbox.refunds(provider="stripe", state="paid")) == 15000
+    books_agree(world.stack, world.database)
+
+
+def test_a_refund_whose_answer_is_lost(world, shop):
+    p = paid(world, shop)
+    world.sandbox.chaos(stripe_webhook_url="")
+    r = refund(shop, p, "5104")
+    for _ in range(6):
+        world.clock.advance(30)
+        world.settle()
+    wait_refund(shop, r["id"], "completed")
+    assert len(world.sandbox.refunds(provider="stripe")) == 1
+
+
+def test_a_refund_that_is_pending_first(world, shop):
+    world.sandbox.chaos(delay_ms=300)
+    p = paid(world, shop, "pm_card_pendingRefund")
+    wait_refund(shop, refund(shop, p, "5000")["id"], "completed")
+
+
+def test_a_refund_that_fails_later_is_heard(world, shop):
+    """Days after its success, at Stripe. What it undoes there is left to a person."""
+    world.sandbox.chaos(delay_ms=500)
+    p = paid(world, shop, "pm_card_refundFail")
+    wait_refund(shop, refund(shop, p, "5000")["id"], "completed")
+    delivered(world, "refund.failed")
+    books_agree(world.stack, world.database)
+
+
+# ---- webhooks ----
+
+
+def sign(body, secret=SECRET, at=None):
+    at = int(time.time()) if at is None else at
+    mac = hmac.new(secret.encode(), f"{at}.{body}".encode(), hashlib.sha256).hexdigest()
+    return f"t={at},v1={mac}"
+
+
+def event(world, shop, payment, **more):
+    """What Stripe would send of this payment, were it paid."""
+    row = world.database.one("select provider_ref, merchant_id from reli.attempt where payment_id = %s",
+                             payment["id"])
+    reference = payment["id"].replace("-", "")[:-1] + "1" + str(row["merchant_id"]).replace("-", "")
+    session = {"id": row["provider_ref"], "object": "checkout.session", "amount_total": 15000, "currency": "rwf",
+               "client_reference_id": reference, "metadata": {"reli": reference}, "livemode": False,
+               "payment_intent": "pi_test", "payment_status": "paid", "status": "complete", "url": None}
+    session.update(more)
+    return json.dumps({"id": "evt_test", "object": "event", "api_version": "2026-10-28.endive",
+                       "created": int(time.time()), "data": {"object": session}, "livemode": False,
+                       "pending_webhooks": 1, "request": {"id": None, "idempotency_key": None},
+                       "type": "checkout.session.completed"})
+
+
+def post(shop, body, signature):
+    return shop.request("POST", HOOK, body, {"Stripe-Signature": signature})
+
+
+def test_only_a_signed_webhook_counts(world, shop):
+    p = shop.pay(order())
+    body = event(world, shop, p)
+    good = sign(body)
+    forged = [sign(body, secret="whsec_another"), sign(body, at=int(time.time()) - 400), sign(body + " "), "",
+              sign(body, at=int(time.time()) + 400), "t=1,v1=", good.replace("v1=", "v0="), good.split(",")[1]]
+    for signature in forged:
+        r = post(shop, body, signature)
+        assert (r.status, r.code) == (401, "unauthenticated"), (signature, r)
+    assert shop.payment(p["id"])["status"] == "requires_action"
+    assert post(shop, body, good + ",v1=" + "0" * 64 + ",v0=11").status == 200
+    assert shop.wait_status(p["id"], "completed")["status_source"] == "callback"
+
+
+def test_another_amount_is_no_payment(world, shop):
+    p = shop.pay(order())
+    body = event(world, shop, p, amount_total=14999)
+    assert post(shop, body, sign(body)).status == 200
+    shop.wait_status(p["id"], "in_reconciliation")
+
+
+def test_about_nothing_of_ours(world, shop):
+    p = shop.pay(order())
+    for change in ({"metadata": {}}, {"metadata": {"reli": "0" * 64}, "client_reference_id": "0" * 64},
+                   {"object": "charge"}):
+        body = event(world, shop, p, **change)
+        assert post(shop, body, sign(body)).status == 200
+    assert shop.payment(p["id"])["status"] == "requires_action"
+
+
+@pytest.fixture(scope="module")
+def library():
+    """Stripe's own library signs, and judges."""
+    folder = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build"), "npm"))
+    subprocess.run([os.path.join(ROOT, "scripts/npm.sh"), folder], check=True, timeout=600)
+
+    def run(cases):
+        out = subprocess.run(["node", os.path.join(ROOT, "test/system/stripe_sign.cjs")], text=True, timeout=60,
+                             check=True, capture_output=True,
+                             input=json.dumps({"modules": folder, "cases": cases}))
+        return json.loads(out.stdout)
+
+    return run
+
+
+def test_signed_by_stripes_own_library(world, shop, library):
+    p = shop.pay(order())
+    body, now = event(world, shop, p), int(time.time())
+    good, = library([{"body": body, "secret": SECRET, "at": now}])
+    t, v1 = good["header"].split(",")[:2]
+    cases = [{"body": body, "secret": "whsec_another", "at": now},
+             {"body": body, "secret": SECRET, "at": now - 400},
+             {"body": body + " ", "sent": body, "secret": SECRET, "at": now},
+             {"body": body, "header": f"t={now - 1},{v1}"},
+             {"body": body, "header": t},
+             {"body": body, "header": v1},
+             {"body": body, "header": ""},
+             {"body": body, "header": f"{t},{v1[:-1]}"},
+             {"body": body, "header": f"{t},{v1.replace('v1', 'v0')}"}]
+    for case, made in zip(cases, library(cases)):
+        assert not made["taken"], case
+        assert post(shop, body, made["header"]).status == 401, case
+    assert shop.payment(p["id"])["status"] == "requires_action"
+    rolled = library([{"body": body, "header": f"{t},v1={'0' * 64},{v1}"}])[0]
+    assert good["taken"] and rolled["taken"]
+    assert post(shop, body, rolled["header"]).status == 200
+    assert post(shop, body, good["header"]).status == 200
+    shop.wait_status(p["id"], "completed")
+    assert transfers(shop, p["id"]) == ["payment_received"]
