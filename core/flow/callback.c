@@ -321,6 +321,14 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
 
 /* What comes from a strange address is not believed, neither that money moved nor that it did not:
  * after a failure the next rail is opened. The polls decide, whose answers may come by this way. */
+/* Who signs may take back what he has said before: a refund that had succeeded failed after all. */
+static enum refund_event_kind refund_event_of(const struct process *p)
+{
+    if (p->said.verdict == GW_SUCCEEDED)
+        return REFUND_EVENT_SUCCESS;
+    return p->gateway->webhook_verify != NULL ? REFUND_EVENT_REVOKE : REFUND_EVENT_FAILURE;
+}
+
 static void hear_refund(struct process *p)
 {
     if (!p->ip_ok) {
@@ -335,8 +343,7 @@ static void hear_refund(struct process *p)
     struct refund_move rq = {
         .merchant = p->merchant,
         .refund = p->payment,
-        .event = {.kind =
-                      p->said.verdict == GW_SUCCEEDED ? REFUND_EVENT_SUCCESS : REFUND_EVENT_FAILURE,
+        .event = {.kind = refund_event_of(p),
                   .attempt = p->attempt,
                   .amount = p->said.amount,
                   .code = p->said.code,

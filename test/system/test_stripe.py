@@ -242,11 +242,17 @@ def test_a_refund_that_is_pending_first(world, shop):
 
 
 def test_a_refund_that_fails_later_is_heard(world, shop):
-    """Days after its success, at Stripe. What it undoes there is left to a person."""
+    """Days after its success, at Stripe: the refund is taken back in the books, and a person is told."""
     world.sandbox.chaos(delay_ms=500)
     p = paid(world, shop, "pm_card_refundFail")
-    wait_refund(shop, refund(shop, p, "5000")["id"], "completed")
+    made = refund(shop, p, "5000")["id"]
+    wait_refund(shop, made, "completed")
     delivered(world, "refund.failed")
+    wait_refund(shop, made, "failed")
+    assert shop.payment(p)["status"] == "completed"
+    kinds = [t["kind"] for t in shop.get(f"{V1}/ledger/transfers?payment_id={p}").json["data"]]
+    assert sorted(kinds) == ["payment_received", "refund_settled", "refund_undone"]
+    assert [x["kind"] for x in shop.get(f"{V1}/exceptions").json["data"]] == ["refund_revoked"]
     books_agree(world.stack, world.database)
 
 
