@@ -29,7 +29,6 @@ void cpay_refund_query_parse(const struct gw_account *a, const struct outbound_r
 /* The meaning of a payment or refund object, wherever it stands. */
 void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_result *out);
 void cpay_refund_read(const struct json *refund, struct arena *mem, struct gw_result *out);
-void cpay_unknown(struct gw_result *out, const char *why);
 
 /* ---- cpay_webhook.c ---- */
 

@@ -2,6 +2,7 @@
  * stand in them and in webhooks. Three tables decide: errors, statuses, failure codes. Whatever is
  * in none of them is never taken for an end. Source of all of it: cpay.md, 3 to 6. Seen: sandbox
  * yes, live no. */
+#include "gateways/answer.h"
 #include "gateways/cpay.h"
 
 #include "core/base/times.h"
@@ -105,17 +106,6 @@ static enum failure_code failure_of(struct str code)
 
 /* ---- reading hostile text ---- */
 
-void cpay_unknown(struct gw_result *out, const char *why)
-{
-    *out = (struct gw_result){.verdict = GW_UNKNOWN,
-                              .retry_later = out->retry_later,
-                              .provider_code = out->provider_code,
-                              .message = out->message,
-                              .provider_ref = out->provider_ref,
-                              .our_id = out->our_id,
-                              .why = why};
-}
-
 static struct str id_read(struct arena *mem, const struct json *j, const char *prefix)
 {
     struct str s = json_str(j);
@@ -218,7 +208,7 @@ static void object_read(const struct json *obj, bool refund, struct arena *mem,
     const struct status_rule *rule = status_rule(json_str(json_get(obj, "status")));
     struct money amount;
     if (rule == NULL || (refund && !rule->of_refund)) {
-        cpay_unknown(out, "a status that nobody has documented");
+        gw_unknown(out, "a status that nobody has documented");
         return;
     }
     out->verdict = rule->verdict;
@@ -228,7 +218,7 @@ static void object_read(const struct json *obj, bool refund, struct arena *mem,
         if (amount_read(obj, &amount))
             out->amount = amount;
         else
-            cpay_unknown(out, "a success without a usable amount");
+            gw_unknown(out, "a success without a usable amount");
     }
 }
 
@@ -238,7 +228,7 @@ void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_
     out->our_id = id_read(mem, json_get(payment, "reference"), "");
     if (!object_is(payment, "payment") || out->provider_ref.n == 0 || out->our_id.n == 0) {
         *out = (struct gw_result){0};
-        cpay_unknown(out, "no payment in the answer");
+        gw_unknown(out, "no payment in the answer");
         return;
     }
     object_read(payment, false, mem, out);
@@ -256,7 +246,7 @@ void cpay_refund_read(const struct json *refund, struct arena *mem, struct gw_re
     out->provider_ref = out->our_id;
     if (!object_is(refund, "refund") || id.n == 0 || out->our_id.n == 0) {
         *out = (struct gw_result){0};
-        cpay_unknown(out, "no refund in the answer");
+        gw_unknown(out, "no refund in the answer");
         return;
     }
     object_read(refund, true, mem, out);
@@ -265,32 +255,6 @@ void cpay_refund_read(const struct json *refund, struct arena *mem, struct gw_re
 }
 
 /* ---- answers ---- */
-
-/* The complete body of an answer, parsed; NULL if there is none: `out` then says what it means. */
-static struct json *answer_json(const struct outbound_response *in, struct gw_result *out)
-{
-    struct json *root;
-    *out = (struct gw_result){.verdict = GW_UNKNOWN};
-    if (in->outcome != OUTBOUND_ANSWERED) {
-        cpay_unknown(out, in->error != NULL ? in->error : "no complete answer");
-        return NULL;
-    }
-    if (err_is(json_parse(in->body, &root, NULL))) {
-        cpay_unknown(out, "the answer is no JSON");
-        return NULL;
-    }
-    return root;
-}
-
-/* An answer to a request that moves money. */
-static struct json *order_json(const struct outbound_response *in, struct gw_result *out)
-{
-    if (in->outcome != OUTBOUND_NOT_SENT)
-        return answer_json(in, out);
-    *out = (struct gw_result){
-        .verdict = GW_REFUSED, .code = FAILURE_PROVIDER_UNAVAILABLE, .retry_later = true};
-    return NULL;
-}
 
 /* 5xx leaves it open: it may have been taken. So does whatever is no error of the protocol. */
 static void order_error(const struct outbound_response *in, const struct json *root,
@@ -303,11 +267,11 @@ static void order_error(const struct outbound_response *in, const struct json *r
     out->provider_code = code;
     out->message = words_read(mem, json_get(error, "message"));
     if (!theirs || in->status == 408 || (rule == NULL && in->status == 409)) {
-        cpay_unknown(out, "an error that leaves the request open");
+        gw_unknown(out, "an error that leaves the request open");
         return;
     }
     if (rule != NULL && rule->kind == ERROR_OPEN) {
-        cpay_unknown(out, "a request that was there before");
+        gw_unknown(out, "a request that was there before");
         return;
     }
     bool busy = in->status == 429 || (rule != NULL && rule->kind == ERROR_BUSY);
@@ -328,7 +292,7 @@ static bool is_done(const struct outbound_response *in)
 void cpay_charge_parse(const struct gw_account *a, const struct outbound_response *in,
                        struct arena *mem, struct gw_result *out)
 {
-    struct json *root = order_json(in, out);
+    struct json *root = gw_order_json(in, out);
     (void)a;
     if (root == NULL)
         return;
@@ -360,7 +324,7 @@ void cpay_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                        const struct outbound_response *answer, struct arena *mem,
                        struct gw_result *out)
 {
-    struct json *root = order_json(answer, out);
+    struct json *root = gw_order_json(answer, out);
     (void)a;
     if (root == NULL)
         return;
@@ -377,7 +341,7 @@ void cpay_refund_parse(const struct gw_account *a, const struct gw_refund *in,
         out->verdict = GW_ACCEPTED;
     if (out->our_id.n > 0 && (other || !str_eq(out->our_id, in->our_id))) {
         *out = (struct gw_result){0};
-        cpay_unknown(out, "an answer about another refund");
+        gw_unknown(out, "an answer about another refund");
     }
 }
 
@@ -393,13 +357,13 @@ static const struct json *found(const struct outbound_response *in, const struct
         /* Of an id that the provider itself has given out, "not found" says that something is
          * wrong (another account's key?), not that nobody has paid. */
         out->retry_later = in->status == 429;
-        cpay_unknown(out, "the query failed");
+        gw_unknown(out, "the query failed");
         return NULL;
     }
     if (!object_is(root, "list"))
         return root;
     if (json_kind(data) != JSON_ARR || json_n(data) > 1) {
-        cpay_unknown(out, "not a list of one");
+        gw_unknown(out, "not a list of one");
         return NULL;
     }
     if (json_n(data) == 0)
@@ -410,7 +374,7 @@ static const struct json *found(const struct outbound_response *in, const struct
 static void question_parse(const struct outbound_response *in, bool refund, struct arena *mem,
                            struct gw_result *out)
 {
-    struct json *root = answer_json(in, out);
+    struct json *root = gw_answer_json(in, out);
     out->retry_later = in->outcome == OUTBOUND_NOT_SENT;
     if (root == NULL)
         return;

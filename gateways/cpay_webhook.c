@@ -1,67 +1,22 @@
 /* CPay's webhooks: whether one was made with the account's secret, whose it is, what it says.
  * Source: cpay.md, 7. Seen: sandbox yes, live no. */
-#include "core/base/times.h"
-#include "core/crypto/mac.h"
-#include "core/crypto/text.h"
+#include "gateways/answer.h"
 #include "gateways/cpay.h"
+#include "gateways/signature.h"
 
-enum { SIGNATURES_MAX = 8, TOLERANCE_S = 300, TIME_DIGITS = 11, HEADER_MAX = 1024 };
+enum { SIGNATURES_MAX = 8, TOLERANCE_S = 300, HEADER_MAX = 1024 };
 
 /* ---- the signature ---- */
-
-struct claim {
-    struct str time;
-    size_t n;
-    struct str macs[SIGNATURES_MAX];
-};
-
-/* "t=1767261600,v1=<hex>[,v1=<hex>]"; parts of another name are for others. False on two times, and
- * on more signatures than anybody rotates. */
-static bool claim_read(struct str header, struct claim *c)
-{
-    struct str part;
-    *c = (struct claim){0};
-    if (header.n == 0 || header.n > HEADER_MAX)
-        return false;
-    while (str_split(&header, ',', &part)) {
-        struct str value = str_trim(part), name = STR_NULL;
-        (void)str_split(&value, '=', &name);
-        if (str_eq(name, STR("t")) && c->time.p == NULL)
-            c->time = value;
-        else if (str_eq(name, STR("t")))
-            return false;
-        else if (str_eq(name, STR("v1")) && c->n == SIGNATURES_MAX)
-            return false;
-        else if (str_eq(name, STR("v1")))
-            c->macs[c->n++] = value;
-    }
-    return c->n > 0;
-}
-
-static bool in_time(struct str time, int64_t now_us)
-{
-    int64_t sent_s, now_s = now_us / US_PER_S;
-    if (time.n == 0 || time.n > TIME_DIGITS || !str_is_digits(time) || !str_to_i64(time, &sent_s))
-        return false;
-    return sent_s >= now_s - TOLERANCE_S && sent_s <= now_s + TOLERANCE_S;
-}
 
 struct err cpay_webhook_verify(const struct gw_account *a, const struct gw_webhook *in)
 {
     static const struct err refused = {ERR_UNAUTHENTICATED, 0, "webhook signature"};
     struct str secret = gw_setting(a, "webhook_secret");
-    uint8_t want[SHA256_LEN], got[SHA256_LEN];
-    struct claim c;
-    bool fits = false;
-    if (secret.n == 0 || !claim_read(in->signature, &c) || !in_time(c.time, in->now_us))
+    struct signature_claim c;
+    if (secret.n == 0 || !signature_read(in->signature, HEADER_MAX, SIGNATURES_MAX, &c) ||
+        !signature_in_time(&c, TOLERANCE_S, in->now_us))
         return refused;
-    const struct str parts[] = {c.time, STR("."), in->body};
-    hmac_sha256(secret, parts, COUNT_OF(parts), want);
-    for (size_t i = 0; i < c.n; i++)
-        fits |=
-            c.macs[i].n == sizeof got * 2 && hex_decode(c.macs[i], true, got, sizeof got) &&
-            secret_eq(str_n((const char *)want, sizeof want), str_n((const char *)got, sizeof got));
-    return fits ? ERR_OK : refused;
+    return signature_fits(&c, secret, in->body) ? ERR_OK : refused;
 }
 
 /* ---- the event ---- */
@@ -125,10 +80,10 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
     if (out->our_id.n == 0)
         return ERR(PARSE, refund ? "no event of a refund" : "no event of a payment");
     if (rule == NULL)
-        cpay_unknown(out, "an event that nobody has documented");
+        gw_unknown(out, "an event that nobody has documented");
     else if (rule->refund != refund ||
              (out->verdict != GW_UNKNOWN && out->verdict != rule->verdict))
-        cpay_unknown(out, "an event and an object that disagree");
+        gw_unknown(out, "an event and an object that disagree");
     else if (rule->closes_dispute && gave_back && out->verdict == GW_SUCCEEDED)
         out->verdict = GW_REVERSED;
     return ERR_OK;

@@ -33,8 +33,8 @@ static const struct gw_setting settings[] = {
     {.name = "certificate", .file = true}, /* an X.509 certificate's text, or its file's path */
     {.name = "b2c_shortcode"},             /* pays out; default: shortcode */
     /* for money that customers send unasked */
-    {.name = "c2b_version"}, /* of the registration: "2" (default) or "1" */
-    {.name = "c2b_unknown"}, /* "accept" (default), or "reject" what names no payment */
+    {.name = "c2b_version"},   /* of the registration: "2" (default) or "1" */
+    {.name = "c2b_unknown"},   /* "accept" (default), or "reject" what names no payment */
     {.name = "merchant_name"}, /* in QR codes */
 };
 

@@ -57,9 +57,7 @@ void mpesa_query_parse(const struct gw_account *a, const struct outbound_respons
 struct err mpesa_callback_parse(const struct gw_callback *in, struct arena *mem,
                                 struct gw_result *out) MUST_USE;
 
-/* The JSON of an answer to a request that moves money, or to a question. NULL if there is none:
- * `out` then says what that means. */
-struct json *mpesa_order_json(const struct outbound_response *in, struct gw_result *out);
+/* The JSON of an answer to a question. NULL if there is none: `out` then says what that means. */
 struct json *mpesa_question_json(const struct outbound_response *in, struct gw_result *out);
 /* Reads an error envelope: was the order taken? Did the question reach anybody? */
 void mpesa_order_envelope(const struct outbound_response *in, const struct json *root,

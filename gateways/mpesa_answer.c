@@ -1,6 +1,7 @@
 /* What Daraja's words mean: answers to the token call, the push and the query, and the callback;
  * and what answers to refunds share with them. Two tables decide, error codes and result codes;
  * whatever is in neither is never taken for an end. */
+#include "gateways/answer.h"
 #include "gateways/mpesa.h"
 
 #include "core/base/times.h"
@@ -146,21 +147,6 @@ void mpesa_unknown(struct gw_result *out, const char *why)
     out->why = why;
 }
 
-/* The complete body of an answer, parsed; NULL (and GW_UNKNOWN) if there is none. */
-static struct json *answer_json(const struct outbound_response *in, struct gw_result *out)
-{
-    struct json *root;
-    if (in->outcome != OUTBOUND_ANSWERED) {
-        mpesa_unknown(out, in->error != NULL ? in->error : "no complete answer");
-        return NULL;
-    }
-    if (err_is(json_parse(in->body, &root, NULL))) {
-        mpesa_unknown(out, "the answer is no JSON");
-        return NULL;
-    }
-    return root;
-}
-
 /* Reads an error envelope into `out` (code, message, failure). False if the answer is none. */
 static bool envelope_read(const struct json *root, struct arena *mem, struct gw_result *out,
                           const struct envelope_rule **rule)
@@ -211,22 +197,11 @@ struct err mpesa_token_parse(const struct outbound_response *in, struct arena *m
 
 /* ---- orders and questions: what they share ---- */
 
-struct json *mpesa_order_json(const struct outbound_response *in, struct gw_result *out)
-{
-    *out = (struct gw_result){.verdict = GW_UNKNOWN};
-    if (in->outcome != OUTBOUND_NOT_SENT)
-        return answer_json(in, out);
-    out->verdict = GW_REFUSED;
-    out->code = FAILURE_PROVIDER_UNAVAILABLE;
-    out->retry_later = true;
-    return NULL;
-}
-
 struct json *mpesa_question_json(const struct outbound_response *in, struct gw_result *out)
 {
     *out = (struct gw_result){.verdict = GW_UNKNOWN};
     if (in->outcome != OUTBOUND_NOT_SENT)
-        return answer_json(in, out);
+        return gw_answer_json(in, out);
     out->retry_later = true;
     mpesa_unknown(out, "the query was not sent");
     return NULL;
@@ -296,7 +271,7 @@ void mpesa_charge_parse(const struct gw_account *a, const struct outbound_respon
                         struct arena *mem, struct gw_result *out)
 {
     (void)a;
-    struct json *root = mpesa_order_json(in, out);
+    struct json *root = gw_order_json(in, out);
     if (root == NULL)
         return;
     if (in->status == 200)

@@ -1,6 +1,7 @@
 /* Money that customers of M-Pesa send unasked, from their phone's menu to the pay bill or till: how
  * Daraja is told where to bring the news, and what the news says. */
 #include "core/crypto/text.h"
+#include "gateways/answer.h"
 #include "gateways/mpesa.h"
 
 enum { REFERENCE_CUT = 64, PAYER_CUT = 64, MASKED_MAX = 32, NAME_CUT = 26, IMAGE_MAX = 128 * 1024 };
@@ -53,7 +54,7 @@ void mpesa_register_parse(const struct gw_account *a, const struct outbound_resp
                           struct arena *mem, struct gw_result *out)
 {
     (void)a;
-    struct json *root = mpesa_order_json(in, out);
+    struct json *root = gw_order_json(in, out);
     if (root == NULL)
         return;
     if (in->status != 200) {

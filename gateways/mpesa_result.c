@@ -3,6 +3,7 @@
  * ours or Daraja's, which is also what a status query asks by. Whatever does not clearly say that
  * money moved, or clearly that it did not, is unknown, since a second rail opens after a failure.
  */
+#include "gateways/answer.h"
 #include "gateways/mpesa.h"
 
 /* Result codes of reversal and payout, and of the platform; also as ResponseCode. FAILURE_NONE:
@@ -106,7 +107,7 @@ void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
 {
     (void)a;
     (void)in;
-    struct json *root = mpesa_order_json(answer, out);
+    struct json *root = gw_order_json(answer, out);
     if (root == NULL)
         return;
     if (answer->status == 200) {

@@ -46,7 +46,6 @@ void stripe_intent_read(const struct gw_account *a, const struct json *intent, s
                         struct gw_result *out);
 void stripe_refund_read(const struct gw_account *a, const struct json *refund, struct arena *mem,
                         struct gw_result *out);
-void stripe_unknown(struct gw_result *out, const char *why);
 /* The object's "object". */
 bool stripe_object_is(const struct json *obj, const char *name);
 

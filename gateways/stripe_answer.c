@@ -2,6 +2,7 @@
  * in webhooks. Whatever is in none of the tables is never taken for an end. Source of all of it:
  * docs.stripe.com (errors, PaymentIntents, Checkout, refunds), version STRIPE_API_VERSION, read
  * 2026-11. Seen: sandbox yes, live no. */
+#include "gateways/answer.h"
 #include "gateways/stripe.h"
 
 #include "core/base/times.h"
@@ -68,17 +69,6 @@ static enum gw_verdict verdict_of(const struct status_rule *rules, size_t n, str
 }
 
 /* ---- reading hostile text ---- */
-
-void stripe_unknown(struct gw_result *out, const char *why)
-{
-    *out = (struct gw_result){.verdict = GW_UNKNOWN,
-                              .retry_later = out->retry_later,
-                              .provider_code = out->provider_code,
-                              .message = out->message,
-                              .provider_ref = out->provider_ref,
-                              .our_id = out->our_id,
-                              .why = why};
-}
 
 static struct str id_read(struct arena *mem, const struct json *j, const char *prefix)
 {
@@ -175,7 +165,7 @@ static void order_error(const struct outbound_response *in, const struct json *r
     error_read(error, otherwise, mem, out);
     if (!known || !answered) {
         out->code = FAILURE_NONE;
-        stripe_unknown(out, "an error that leaves the request open");
+        gw_unknown(out, "an error that leaves the request open");
         return;
     }
     out->verdict = GW_REFUSED;
@@ -251,7 +241,7 @@ static void paid_read(const struct json *session, struct arena *mem, struct gw_r
                                 amount_read(intent, "amount_received", &out->amount)
                           : amount_read(session, "amount_total", &out->amount);
     if (id.n == 0 || !there) {
-        stripe_unknown(out, "a success without its proof");
+        gw_unknown(out, "a success without its proof");
         return;
     }
     out->verdict = GW_SUCCEEDED;
@@ -269,12 +259,12 @@ void stripe_session_read(const struct gw_account *a, const struct json *session,
     if (!stripe_object_is(session, "checkout.session") || out->provider_ref.n == 0 ||
         out->our_id.n == 0 || !str_eq(ours, out->our_id)) {
         *out = (struct gw_result){0};
-        stripe_unknown(out, "no Checkout object of ours in the answer");
+        gw_unknown(out, "no Checkout object of ours in the answer");
         return;
     }
     bool unpaid = str_eq(payment, STR("unpaid"));
     if (other_mode(a, session)) {
-        stripe_unknown(out, "an object of the other mode");
+        gw_unknown(out, "an object of the other mode");
     } else if (str_eq(status, STR("complete")) && str_eq(payment, STR("paid"))) {
         paid_read(session, mem, out);
     } else if (str_eq(status, STR("complete")) && unpaid) {
@@ -285,7 +275,7 @@ void stripe_session_read(const struct gw_account *a, const struct json *session,
         out->verdict = GW_PENDING;
         out->next_action = action_read(session, mem);
     } else {
-        stripe_unknown(out, "a status that nobody has documented");
+        gw_unknown(out, "a status that nobody has documented");
     }
 }
 
@@ -299,12 +289,12 @@ void stripe_intent_read(const struct gw_account *a, const struct json *intent, s
     out->our_id = our_id_read(mem, intent);
     if (!stripe_object_is(intent, "payment_intent") || id.n == 0 || out->our_id.n == 0) {
         *out = (struct gw_result){0};
-        stripe_unknown(out, "no PaymentIntent of ours in the answer");
+        gw_unknown(out, "no PaymentIntent of ours in the answer");
         return;
     }
     out->verdict = verdict;
     if (verdict == GW_UNKNOWN || other_mode(a, intent)) {
-        stripe_unknown(out, "a status that nobody has documented, or of the other mode");
+        gw_unknown(out, "a status that nobody has documented, or of the other mode");
     } else if (verdict == GW_FAILED) {
         struct str reason = json_str(json_get(intent, "cancellation_reason"));
         bool late = str_eq(reason, STR("expired")) || str_eq(reason, STR("automatic")) ||
@@ -315,7 +305,7 @@ void stripe_intent_read(const struct gw_account *a, const struct json *intent, s
         if (amount_read(intent, "amount_received", &out->amount))
             out->receipt = id;
         else
-            stripe_unknown(out, "a success without a usable amount");
+            gw_unknown(out, "a success without a usable amount");
     }
 }
 
@@ -329,14 +319,14 @@ void stripe_refund_read(const struct gw_account *a, const struct json *refund, s
     out->provider_ref = out->our_id;
     if (!stripe_object_is(refund, "refund") || id.n == 0 || out->our_id.n == 0) {
         *out = (struct gw_result){0};
-        stripe_unknown(out, "no refund of ours in the answer");
+        gw_unknown(out, "no refund of ours in the answer");
         return;
     }
     out->verdict =
         verdict_of(refund_rules, COUNT_OF(refund_rules), json_str(json_get(refund, "status")));
     switch (out->verdict) {
     case GW_UNKNOWN:
-        stripe_unknown(out, "a status that nobody has documented");
+        gw_unknown(out, "a status that nobody has documented");
         break;
     case GW_FAILED:
         out->provider_code = code_read(mem, json_get(refund, "failure_reason"));
@@ -346,7 +336,7 @@ void stripe_refund_read(const struct gw_account *a, const struct json *refund, s
         if (amount_read(refund, "amount", &out->amount))
             out->receipt = id;
         else
-            stripe_unknown(out, "a success without a usable amount");
+            gw_unknown(out, "a success without a usable amount");
         break;
     default:
         break;
@@ -355,38 +345,12 @@ void stripe_refund_read(const struct gw_account *a, const struct json *refund, s
 
 /* ---- answers ---- */
 
-/* The complete body of an answer, parsed; NULL if there is none: `out` then says what it means. */
-static struct json *answer_json(const struct outbound_response *in, struct gw_result *out)
-{
-    struct json *root;
-    *out = (struct gw_result){.verdict = GW_UNKNOWN};
-    if (in->outcome != OUTBOUND_ANSWERED) {
-        stripe_unknown(out, in->error != NULL ? in->error : "no complete answer");
-        return NULL;
-    }
-    if (err_is(json_parse(in->body, &root, NULL))) {
-        stripe_unknown(out, "the answer is no JSON");
-        return NULL;
-    }
-    return root;
-}
-
-/* An answer to a request that moves money. */
-static struct json *order_json(const struct outbound_response *in, struct gw_result *out)
-{
-    if (in->outcome != OUTBOUND_NOT_SENT)
-        return answer_json(in, out);
-    *out = (struct gw_result){
-        .verdict = GW_REFUSED, .code = FAILURE_PROVIDER_UNAVAILABLE, .retry_later = true};
-    return NULL;
-}
-
 /* One that is answered a second time may have been paid or have expired meanwhile: a query or
  * webhook brings the proof. */
 void stripe_charge_parse(const struct gw_account *a, const struct outbound_response *in,
                          struct arena *mem, struct gw_result *out)
 {
-    struct json *root = order_json(in, out);
+    struct json *root = gw_order_json(in, out);
     if (root == NULL)
         return;
     if (in->status == 200)
@@ -406,7 +370,7 @@ void stripe_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                          const struct outbound_response *answer, struct arena *mem,
                          struct gw_result *out)
 {
-    struct json *root = order_json(answer, out);
+    struct json *root = gw_order_json(answer, out);
     if (root == NULL)
         return;
     if (answer->status != 200) {
@@ -422,7 +386,7 @@ void stripe_refund_parse(const struct gw_account *a, const struct gw_refund *in,
         out->verdict = GW_ACCEPTED;
     if (out->our_id.n > 0 && (other || intent.n == 0 || !str_eq(out->our_id, in->our_id))) {
         *out = (struct gw_result){0};
-        stripe_unknown(out, "an answer about another refund");
+        gw_unknown(out, "an answer about another refund");
     }
 }
 
@@ -452,24 +416,24 @@ static const struct json *find(const struct json *list, struct str our_id, struc
     bool more = false;
     if (our_id.n == 0 || json_kind(data) != JSON_ARR ||
         !json_bool(json_get(list, "has_more"), &more)) {
-        stripe_unknown(out, "not a list that was asked for");
+        gw_unknown(out, "not a list that was asked for");
         return NULL;
     }
     for (size_t i = 0; i < json_n(data); i++) {
         const struct json *obj = json_at(data, i);
         if (!is_readable(obj)) {
-            stripe_unknown(out, "something in the list that cannot be read");
+            gw_unknown(out, "something in the list that cannot be read");
             return NULL;
         }
         if (is_ours(obj, our_id) && found != NULL) {
-            stripe_unknown(out, "two of one id");
+            gw_unknown(out, "two of one id");
             return NULL;
         }
         if (is_ours(obj, our_id))
             found = obj;
     }
     if (found == NULL && more)
-        stripe_unknown(out, "the list is longer than what it shows");
+        gw_unknown(out, "the list is longer than what it shows");
     else if (found == NULL)
         out->verdict = GW_NOT_FOUND;
     return found;
@@ -478,7 +442,7 @@ static const struct json *find(const struct json *list, struct str our_id, struc
 static void question_parse(const struct gw_account *a, const struct outbound_response *in,
                            bool refund, struct arena *mem, struct gw_result *out)
 {
-    struct json *root = answer_json(in, out);
+    struct json *root = gw_answer_json(in, out);
     out->retry_later = in->outcome == OUTBOUND_NOT_SENT;
     if (root == NULL)
         return;
@@ -487,7 +451,7 @@ static void question_parse(const struct gw_account *a, const struct outbound_res
         /* Of an id that Stripe itself has given out, "no such" says that something is wrong
          * (another account's key?), not that nobody has paid. */
         out->retry_later = in->status == 429;
-        stripe_unknown(out, "the query failed");
+        gw_unknown(out, "the query failed");
         obj = NULL;
     } else if (stripe_object_is(root, "list")) {
         obj = find(root, in->asked, out);

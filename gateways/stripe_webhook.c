@@ -1,79 +1,29 @@
 /* Stripe's webhooks: whether one was made with the account's secret, whose it is, what it says.
  * Source: docs.stripe.com, webhooks, and the check in Stripe's Node library, read 2026-11. Seen:
  * sandbox yes, Stripe's Node library yes, live no. */
-#include "core/base/times.h"
-#include "core/crypto/mac.h"
-#include "core/crypto/text.h"
+#include "gateways/answer.h"
+#include "gateways/signature.h"
 #include "gateways/stripe.h"
 
-enum { SIGNATURES_MAX = 16, TOLERANCE_S = 300, TIME_DIGITS = 11, HEADER_MAX = 2048 };
+enum { SIGNATURES_MAX = 16, TOLERANCE_S = 300, HEADER_MAX = 2048 };
 
 /* ---- the signature ---- */
 
-struct claim {
-    struct str time;
-    size_t n;
-    struct str macs[SIGNATURES_MAX];
-};
-
-/* "t=1760000100,v1=<hex>[,v1=<hex>],v0=…"; other schemes are for others: v0 is a fake. False on two
- * times, and on more signatures than anybody rolls. */
-static bool claim_read(struct str header, struct claim *c)
-{
-    struct str part;
-    *c = (struct claim){0};
-    if (header.n == 0 || header.n > HEADER_MAX)
-        return false;
-    while (str_split(&header, ',', &part)) {
-        struct str value = str_trim(part), name = STR_NULL;
-        (void)str_split(&value, '=', &name);
-        if (str_eq(name, STR("t")) && c->time.p == NULL)
-            c->time = value;
-        else if (str_eq(name, STR("t")))
-            return false;
-        else if (str_eq(name, STR("v1")) && c->n == SIGNATURES_MAX)
-            return false;
-        else if (str_eq(name, STR("v1")))
-            c->macs[c->n++] = value;
-    }
-    return c->n > 0;
-}
-
-/* Stripe's libraries let the future pass; we don't. */
-static bool in_time(struct str time, int64_t now_us)
-{
-    int64_t sent_s, now_s = now_us / US_PER_S;
-    if (time.n == 0 || time.n > TIME_DIGITS || !str_is_digits(time) || !str_to_i64(time, &sent_s))
-        return false;
-    return sent_s >= now_s - TOLERANCE_S && sent_s <= now_s + TOLERANCE_S;
-}
-
-/* The secret is used as text, with its "whsec_". */
-static bool fits(const struct claim *c, struct str secret, struct str body)
-{
-    uint8_t want[SHA256_LEN], got[SHA256_LEN];
-    bool any = false;
-    const struct str parts[] = {c->time, STR("."), body};
-    hmac_sha256(secret, parts, COUNT_OF(parts), want);
-    for (size_t i = 0; i < c->n; i++)
-        any |=
-            c->macs[i].n == sizeof got * 2 && hex_decode(c->macs[i], true, got, sizeof got) &&
-            secret_eq(str_n((const char *)want, sizeof want), str_n((const char *)got, sizeof got));
-    return any;
-}
-
+/* Other schemes than v1 are for others: v0 is a fake. Stripe's libraries let the future pass; we
+ * don't. The secret is used as text, with its "whsec_"; while it is rolled there are two. */
 struct err stripe_webhook_verify(const struct gw_account *a, const struct gw_webhook *in)
 {
     static const struct err refused = {ERR_UNAUTHENTICATED, 0, "webhook signature"};
     struct str secrets = gw_setting(a, "webhook_secret"), secret;
-    struct claim c;
+    struct signature_claim c;
     bool any = false;
-    if (in->body.n == 0 || !claim_read(in->signature, &c) || !in_time(c.time, in->now_us))
+    if (in->body.n == 0 || !signature_read(in->signature, HEADER_MAX, SIGNATURES_MAX, &c) ||
+        !signature_in_time(&c, TOLERANCE_S, in->now_us))
         return refused;
     while (secrets.n > 0 && str_split(&secrets, ',', &secret)) {
         secret = str_trim(secret);
         if (secret.n > 0)
-            any |= fits(&c, secret, in->body);
+            any |= signature_fits(&c, secret, in->body);
     }
     return any ? ERR_OK : refused;
 }
@@ -144,11 +94,11 @@ static void agree(const struct event_rule *rule, bool refund, struct gw_result *
 {
     bool any = rule != NULL && rule->verdict == GW_UNKNOWN;
     if (rule == NULL)
-        stripe_unknown(out, "an event that nobody has documented");
+        gw_unknown(out, "an event that nobody has documented");
     else if ((rule->about == ABOUT_REFUND) != refund ||
              (!any && out->verdict != GW_UNKNOWN && out->verdict != rule->verdict &&
               out->verdict != rule->or_verdict))
-        stripe_unknown(out, "an event and an object that disagree");
+        gw_unknown(out, "an event and an object that disagree");
 }
 
 static struct err event_parse(struct str body, bool refund, struct arena *mem,
