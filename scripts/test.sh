@@ -57,8 +57,8 @@ service_tests() {
 
 # Under the sanitizers everything takes longer; deadlines are for hangs.
 system_tests() {
-    local rc=0 passed=0 failed=1 slow=1.5
-    if [ "$variant" = asan ]; then slow=3; fi
+    local rc=0 passed=0 failed=1 slow=2
+    if [ "$variant" = asan ]; then slow=5; fi
     RELI_BIN=$(realpath "$build/$variant/reli") RELI_TEST_SLOW=${RELI_TEST_SLOW:-$slow} \
         /usr/bin/python3 test/system/side_by_side.py </dev/null | tee "$dir/system.log" || rc=$?
     read -r passed _ failed _ < <(tail -n 1 "$dir/system.log") || true

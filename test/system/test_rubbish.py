@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from helpers import V1, answers, cash, exchange, new_key, read_all, word
+from helpers import SLOW, V1, answers, cash, exchange, new_key, read_all, word
 
 MIB = 1024 * 1024
 PATH = V1 + "/payments/initialize"
@@ -154,7 +154,7 @@ def test_an_announced_gigabyte_is_refused_at_once(reli):
     began = time.monotonic()
     (answer,) = answers(exchange(reli.port, raw))
     is_problem(answer, 413, "body_too_large")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10 * SLOW
 
 
 # ---- framing: what another server might read otherwise ----
@@ -317,7 +317,7 @@ def test_slow_bytes(reli):
     with socket.create_connection(("127.0.0.1", reli.port)) as s:
         s.sendall(b"GET /livez HTTP/1.1\r\nHo")
         (answer,) = answers(read_all(s, 20))
-    assert 8 < time.monotonic() - began < 15
+    assert 8 < time.monotonic() - began < 30
     is_problem(answer, 408, "request_timeout")
     assert answer[1]["connection"] == "close"
 

@@ -310,6 +310,7 @@ def test_redis_is_killed_flushed_and_started(replicas, own_redis, sandbox):
     wait_until(lambda: redis_state(two) == "ok", 5, "Redis is up")
 
     def a_payment_is_seen(within):
+        """By Redis, not by the clock: without a hint it would be read every 10 s."""
         p = shop.pay()
         w = test_websocket.watch(shop, p["id"], "?after=2", replica=two)
         assert w.frame()["type"] == "hello"
@@ -320,20 +321,20 @@ def test_redis_is_killed_flushed_and_started(replicas, own_redis, sandbox):
         assert took < within * SLOW, took
         w.close()
 
-    a_payment_is_seen(0.5)
+    a_payment_is_seen(4)
     own_redis.cli("flushall")
-    a_payment_is_seen(0.5)
+    a_payment_is_seen(4)
     held = shop.pay()
     w = test_websocket.watch(shop, held["id"], "?after=2", replica=two)
     w.frame()
     own_redis.signal(signal.SIGKILL)
-    a_payment_is_seen(3)
+    a_payment_is_seen(6)
     shop.wait_status(shop.pay(stk())["id"], "completed")
     wait_until(lambda: redis_state(two) == "unavailable", 5, "Redis is missed")
     assert one.get("/readyz").status == two.get("/readyz").status == 200
     own_redis.start()
     wait_until(lambda: redis_state(one) == redis_state(two) == "ok", 10, "Redis is found again")
-    a_payment_is_seen(0.5)
+    a_payment_is_seen(4)
     shop.post(f"{V1}/payments/{held['id']}/confirm", {})
     assert w.frame()["type"] == "payment.completed", "the same WebSocket, from before the crash"
     w.close()
@@ -349,7 +350,7 @@ def test_redis_is_frozen(replicas, own_redis, sandbox):
         for _ in range(3):
             began = time.monotonic()
             p = shop.pay(stk())
-            assert time.monotonic() - began < 2 * SLOW
+            assert time.monotonic() - began < 5 * SLOW
             shop.wait_status(p["id"], "completed")
     finally:
         own_redis.signal(signal.SIGCONT)

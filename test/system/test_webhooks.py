@@ -354,8 +354,8 @@ def test_one_dead_endpoint_does_not_slow_others(reli, receiver):
     reli.endpoint(receiver.url("/quick"), ["payment.initiated"])
     began = time.monotonic()
     made = [reli.pay() for _ in range(20)]
-    receiver.wait(20, "/quick", deadline=8)
-    assert time.monotonic() - began < 8
+    receiver.wait(20, "/quick", deadline=12)
+    assert time.monotonic() - began < 12
     assert {h.json["payment_id"] for h in receiver.at("/quick")} == {p["id"] for p in made}
 
 
