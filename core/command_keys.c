@@ -43,7 +43,7 @@ static int create(int argc, char **argv)
 {
     struct tool t;
     struct uuid merchant;
-    unsigned scopes;
+    uint64_t may;
     const char *id = tool_option(argc, argv, "--merchant"),
                *mode = tool_option(argc, argv, "--mode"),
                *words = tool_option(argc, argv, "--scopes");
@@ -51,7 +51,7 @@ static int create(int argc, char **argv)
         return tool_usage(usage);
     if (words == NULL)
         words = "*";
-    if (!uuid_parse(str_c(id), &merchant) || !auth_scopes_parse(str_c(words), &scopes))
+    if (!uuid_parse(str_c(id), &merchant) || !permission_of_scopes(str_c(words), &may))
         return tool_usage(usage);
     struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
     if (!err_is(err))

@@ -1,5 +1,5 @@
-/* Who calls and what they may: before any handler runs. The permission matrix is the tag column of
- * http/routes.c. */
+/* Who calls and what they may: before any handler runs. The matrix is core/domain/permission.h,
+ * its rows are named in http/routes.c. */
 #include "http/api.h"
 
 #include "core/base/times.h"
@@ -15,8 +15,7 @@ static struct str bearer(const struct http_exchange *x)
 
 static bool may(const struct http_exchange *x, const struct principal *who)
 {
-    unsigned needs = x->route->tag & SCOPE_ALL;
-    return (who->scopes & needs) == needs;
+    return principal_may(who, x->route->tag & API_PERMISSION);
 }
 
 static void unauthenticated(struct http_exchange *x, const char *detail)
@@ -59,7 +58,7 @@ static bool client_may(struct http_exchange *x, struct str token, struct princip
         !uuid_parse(x->params[0], &id) || !uuid_eq(id, t.payment))
         return false;
     *who =
-        (struct principal){.merchant = t.merchant, .live = t.live, .scopes = SCOPE_PAYMENTS_READ};
+        (struct principal){.merchant = t.merchant, .live = t.live, .may = permission_bit(PERM_PAYMENTS_READ)};
     memcpy(who->actor, "client", sizeof "client");
     return true;
 }

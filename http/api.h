@@ -11,18 +11,19 @@ struct hub;
 
 struct api {
     struct flow *flow;
-    struct hub *hub;                 /* WebSocket subscriptions */
-    struct cidr_list metrics_cidrs;  /* who may read /metrics */
-    struct str cors_origins;         /* who may open a WebSocket from a browser */
-    bool draining;                   /* /readyz answers 503 */
+    struct hub *hub;                /* WebSocket subscriptions */
+    struct cidr_list metrics_cidrs; /* who may read /metrics */
+    struct str cors_origins;        /* who may open a WebSocket from a browser */
+    bool draining;                  /* /readyz answers 503 */
     bool maintenance;
     int64_t started_wall_us;
     const char *version;
 };
 
-/* Flags of a route (struct route.tag): the scopes that its caller needs, or one of these. */
+/* struct route.tag: the row of the permission matrix that the caller needs, with these flags. */
 enum api_access {
-    API_PUBLIC = 1 << 16,       /* anybody */
+    API_PERMISSION = 0xff,
+    API_PUBLIC = 1 << 16,       /* anybody; the handler authenticates, if anyone does */
     API_CLIENT_TOKEN = 1 << 17, /* a client_token of the payment in the path will do as well */
     API_ALWAYS = 1 << 18,       /* answered even while the installation's keys are not open yet */
 };
@@ -57,19 +58,19 @@ http_handler_fn payment_create, payment_show, payment_index, payment_status_post
     payment_cancel;             /* payments.c, payment_list.c */
 http_handler_fn payment_verify; /* payments.c */
 http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show, refund_approve,
-    refund_reject, refund_cancel, refund_confirm; /* refunds.c */
+    refund_reject, refund_cancel, refund_confirm;           /* refunds.c */
 http_handler_fn event_index, balance_index, transfer_index; /* books.c */
 http_handler_fn exception_index, exception_resolve;         /* exceptions.c */
 http_handler_fn callback_token_post, callback_webhook_post; /* callbacks.c */
-http_handler_fn receipt_confirmation_post, receipt_validation_post,
-    receipt_register, payment_qr; /* receipts.c */
+http_handler_fn receipt_confirmation_post, receipt_validation_post, receipt_register,
+    payment_qr; /* receipts.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
     endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
-    delivery_replay; /* webhooks.c */
+    delivery_replay;                                         /* webhooks.c */
 http_handler_fn provider_config_post, provider_config_index; /* provider_config.c */
 http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
-http_handler_fn route_index, route_put; /* route_rules.c */
+http_handler_fn route_index, route_put;                                   /* route_rules.c */
 http_handler_fn socket_transaction, socket_ticket;                        /* ws/upgrade.c */
 
 #endif

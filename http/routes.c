@@ -2,48 +2,45 @@
  * answers. Aliases are entries of their own on the same handlers. */
 #include "http/api.h"
 
-#define READ SCOPE_PAYMENTS_READ
-#define WRITE SCOPE_PAYMENTS_WRITE
-#define REFUNDS SCOPE_REFUNDS_WRITE
-#define HOOKS SCOPE_WEBHOOKS_WRITE
+#define CLIENT (PERM_PAYMENTS_READ | API_CLIENT_TOKEN)
 #define PUBLIC API_PUBLIC
 #define ALWAYS (API_PUBLIC | API_ALWAYS)
 #define V1 "/api/v1"
 
 const struct route api_routes[] = {
     /* payments */
-    {HTTP_POST_, V1 "/payments/initialize", payment_create, WRITE},
-    {HTTP_GET_, V1 "/payments", payment_index, READ},
-    {HTTP_GET_, V1 "/payments/{id}", payment_show, READ | API_CLIENT_TOKEN},
-    {HTTP_POST_, V1 "/payments/status", payment_status_post, READ},
-    {HTTP_POST_, V1 "/payments/{id}/confirm", payment_confirm, WRITE},
-    {HTTP_POST_, V1 "/payments/{id}/cancel", payment_cancel, WRITE},
-    {HTTP_POST_, V1 "/payments/{id}/verify", payment_verify, WRITE},
-    {HTTP_POST_, V1 "/payments/{id}/qr", payment_qr, WRITE},
+    {HTTP_POST_, V1 "/payments/initialize", payment_create, PERM_PAYMENTS_WRITE},
+    {HTTP_GET_, V1 "/payments", payment_index, PERM_PAYMENTS_READ},
+    {HTTP_GET_, V1 "/payments/{id}", payment_show, CLIENT},
+    {HTTP_POST_, V1 "/payments/status", payment_status_post, PERM_PAYMENTS_READ},
+    {HTTP_POST_, V1 "/payments/{id}/confirm", payment_confirm, PERM_PAYMENTS_WRITE},
+    {HTTP_POST_, V1 "/payments/{id}/cancel", payment_cancel, PERM_PAYMENTS_WRITE},
+    {HTTP_POST_, V1 "/payments/{id}/verify", payment_verify, PERM_PAYMENTS_WRITE},
+    {HTTP_POST_, V1 "/payments/{id}/qr", payment_qr, PERM_PAYMENTS_WRITE},
 
     /* refunds */
-    {HTTP_POST_, V1 "/payments/{id}/refund", refund_post, REFUNDS},
-    {HTTP_POST_, V1 "/payments/refund", refund_post_by_reference, REFUNDS},
-    {HTTP_GET_, V1 "/payments/{id}/refunds", refund_index, READ},
-    {HTTP_GET_, V1 "/refunds/{id}", refund_show, READ},
-    {HTTP_POST_, V1 "/refunds/{id}/approve", refund_approve, REFUNDS},
-    {HTTP_POST_, V1 "/refunds/{id}/reject", refund_reject, REFUNDS},
-    {HTTP_POST_, V1 "/refunds/{id}/cancel", refund_cancel, REFUNDS},
-    {HTTP_POST_, V1 "/refunds/{id}/confirm", refund_confirm, REFUNDS},
+    {HTTP_POST_, V1 "/payments/{id}/refund", refund_post, PERM_REFUNDS_WRITE},
+    {HTTP_POST_, V1 "/payments/refund", refund_post_by_reference, PERM_REFUNDS_WRITE},
+    {HTTP_GET_, V1 "/payments/{id}/refunds", refund_index, PERM_PAYMENTS_READ},
+    {HTTP_GET_, V1 "/refunds/{id}", refund_show, PERM_PAYMENTS_READ},
+    {HTTP_POST_, V1 "/refunds/{id}/approve", refund_approve, PERM_REFUNDS_WRITE},
+    {HTTP_POST_, V1 "/refunds/{id}/reject", refund_reject, PERM_REFUNDS_WRITE},
+    {HTTP_POST_, V1 "/refunds/{id}/cancel", refund_cancel, PERM_REFUNDS_WRITE},
+    {HTTP_POST_, V1 "/refunds/{id}/confirm", refund_confirm, PERM_REFUNDS_WRITE},
 
     /* older names of the same */
-    {HTTP_POST_, V1 "/payments/initiate", payment_create, WRITE},
-    {HTTP_GET_, V1 "/payments/transactions", payment_index, READ},
-    {HTTP_POST_, "/api/payments/create", payment_create, WRITE},
-    {HTTP_POST_, "/api/payments/mpesa", payment_create, WRITE},
-    {HTTP_GET_, "/api/payments/status/{id}", payment_show, READ | API_CLIENT_TOKEN},
+    {HTTP_POST_, V1 "/payments/initiate", payment_create, PERM_PAYMENTS_WRITE},
+    {HTTP_GET_, V1 "/payments/transactions", payment_index, PERM_PAYMENTS_READ},
+    {HTTP_POST_, "/api/payments/create", payment_create, PERM_PAYMENTS_WRITE},
+    {HTTP_POST_, "/api/payments/mpesa", payment_create, PERM_PAYMENTS_WRITE},
+    {HTTP_GET_, "/api/payments/status/{id}", payment_show, CLIENT},
 
     /* what happened, and what it adds up to */
-    {HTTP_GET_, V1 "/events", event_index, READ},
-    {HTTP_GET_, V1 "/balances", balance_index, READ},
-    {HTTP_GET_, V1 "/ledger/transfers", transfer_index, READ},
-    {HTTP_GET_, V1 "/exceptions", exception_index, READ},
-    {HTTP_POST_, V1 "/exceptions/{id}/resolve", exception_resolve, REFUNDS},
+    {HTTP_GET_, V1 "/events", event_index, PERM_BOOKS_READ},
+    {HTTP_GET_, V1 "/balances", balance_index, PERM_BOOKS_READ},
+    {HTTP_GET_, V1 "/ledger/transfers", transfer_index, PERM_BOOKS_READ},
+    {HTTP_GET_, V1 "/exceptions", exception_index, PERM_EXCEPTIONS_READ},
+    {HTTP_POST_, V1 "/exceptions/{id}/resolve", exception_resolve, PERM_EXCEPTIONS_RESOLVE},
 
     /* callbacks from providers: the token in the path is the authentication */
     {HTTP_POST_, V1 "/cb/{token}", callback_token_post, PUBLIC},
@@ -59,29 +56,29 @@ const struct route api_routes[] = {
     {HTTP_POST_, "/callbacks/{provider}", callback_webhook_post, PUBLIC},
 
     /* webhooks to merchants */
-    {HTTP_POST_, V1 "/webhook-endpoints", endpoint_create, HOOKS},
-    {HTTP_GET_, V1 "/webhook-endpoints", endpoint_index, HOOKS},
-    {HTTP_GET_, V1 "/webhook-endpoints/default", endpoint_default, HOOKS},
-    {HTTP_GET_, V1 "/webhook-endpoints/{id}", endpoint_show, HOOKS},
-    {HTTP_PATCH_, V1 "/webhook-endpoints/{id}", endpoint_change, HOOKS},
-    {HTTP_DELETE_, V1 "/webhook-endpoints/{id}", endpoint_remove, HOOKS},
-    {HTTP_POST_, V1 "/webhook-endpoints/{id}/rotate-secret", endpoint_rotate, HOOKS},
-    {HTTP_POST_, V1 "/webhook-endpoints/{id}/recover", endpoint_recover, HOOKS},
-    {HTTP_GET_, V1 "/webhook-deliveries", delivery_index, HOOKS},
-    {HTTP_POST_, V1 "/webhook-deliveries/{id}/replay", delivery_replay, HOOKS},
+    {HTTP_POST_, V1 "/webhook-endpoints", endpoint_create, PERM_WEBHOOKS_WRITE},
+    {HTTP_GET_, V1 "/webhook-endpoints", endpoint_index, PERM_WEBHOOKS_READ},
+    {HTTP_GET_, V1 "/webhook-endpoints/default", endpoint_default, PERM_WEBHOOKS_WRITE},
+    {HTTP_GET_, V1 "/webhook-endpoints/{id}", endpoint_show, PERM_WEBHOOKS_READ},
+    {HTTP_PATCH_, V1 "/webhook-endpoints/{id}", endpoint_change, PERM_WEBHOOKS_WRITE},
+    {HTTP_DELETE_, V1 "/webhook-endpoints/{id}", endpoint_remove, PERM_WEBHOOKS_WRITE},
+    {HTTP_POST_, V1 "/webhook-endpoints/{id}/rotate-secret", endpoint_rotate, PERM_WEBHOOKS_WRITE},
+    {HTTP_POST_, V1 "/webhook-endpoints/{id}/recover", endpoint_recover, PERM_WEBHOOKS_WRITE},
+    {HTTP_GET_, V1 "/webhook-deliveries", delivery_index, PERM_WEBHOOKS_READ},
+    {HTTP_POST_, V1 "/webhook-deliveries/{id}/replay", delivery_replay, PERM_WEBHOOKS_WRITE},
 
     /* live events; they authenticate themselves, since browsers cannot send headers */
     {HTTP_GET_, "/ws/transaction/{id}", socket_transaction, PUBLIC},
     {HTTP_GET_, V1 "/ws/transaction/{id}", socket_transaction, PUBLIC},
-    {HTTP_POST_, V1 "/ws/tickets", socket_ticket, READ},
+    {HTTP_POST_, V1 "/ws/tickets", socket_ticket, PERM_PAYMENTS_READ},
 
     /* what can be used */
-    {HTTP_GET_, V1 "/providers", provider_index, READ},
-    {HTTP_GET_, V1 "/routes", route_index, READ},
-    {HTTP_PUT_, V1 "/routes", route_put, WRITE},
-    {HTTP_POST_, V1 "/providers/{name}/register-callbacks", receipt_register, WRITE},
-    {HTTP_GET_, V1 "/providers/{name}/config", provider_config_index, READ},
-    {HTTP_POST_, V1 "/providers/{name}/config", provider_config_post, WRITE},
+    {HTTP_GET_, V1 "/providers", provider_index, PERM_PROVIDERS_READ},
+    {HTTP_GET_, V1 "/routes", route_index, PERM_PROVIDERS_READ},
+    {HTTP_PUT_, V1 "/routes", route_put, PERM_PROVIDERS_WRITE},
+    {HTTP_POST_, V1 "/providers/{name}/register-callbacks", receipt_register, PERM_PROVIDERS_WRITE},
+    {HTTP_GET_, V1 "/providers/{name}/config", provider_config_index, PERM_PROVIDERS_WRITE},
+    {HTTP_POST_, V1 "/providers/{name}/config", provider_config_post, PERM_PROVIDERS_WRITE},
 
     /* the service itself */
     {HTTP_GET_, "/livez", page_livez, ALWAYS},

@@ -179,7 +179,7 @@ static void key_known(void *ctx, struct err err, const struct principal *who)
         refuse(o->x);
     else if (err_is(err))
         http_problem(o->x, err, "");
-    else if ((who->scopes & SCOPE_PAYMENTS_READ) == 0)
+    else if (!principal_may(who, PERM_PAYMENTS_READ))
         http_problem(o->x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
     else
         open_for(o, who->merchant, who->live);

@@ -23,28 +23,6 @@ struct auth {
     void *ctx;
 };
 
-static const char *const scope_words[] = {
-#define X(name, word) word,
-    AUTH_SCOPES(X)
-#undef X
-};
-
-bool auth_scopes_parse(struct str text, unsigned *scopes)
-{
-    struct str rest = text, word;
-    *scopes = 0;
-    while (str_split(&rest, ',', &word)) {
-        unsigned found = str_eq(word, STR("*")) ? SCOPE_ALL : 0;
-        for (unsigned i = 0; i < SCOPE_N; i++)
-            if (str_eq(word, str_c(scope_words[i])))
-                found = 1u << i;
-        if (found == 0)
-            return false;
-        *scopes |= found;
-    }
-    return true;
-}
-
 bool auth_key_ok(struct str key)
 {
     if (key.n != AUTH_KEY_LEN || (!str_starts(key, STR("sk_")) && !str_starts(key, STR("rk_"))))
@@ -111,16 +89,15 @@ static struct err read_key(struct flow *f, const struct rows *r, struct principa
     char id[UUID_TEXT];
     *who = (struct principal){
         .merchant = rows_uuid(r, 0, K_MERCHANT),
-        .key = rows_uuid(r, 0, K_ID),
         .live = str_eq(rows_str(r, 0, K_MODE), STR("live")),
         .needs_idempotency_key = rows_bool(r, 0, K_NEEDS_KEY),
         .refund_approval_above = rows_i64(r, 0, K_APPROVAL),
     };
-    if (!auth_scopes_parse(rows_str(r, 0, K_SCOPES), &who->scopes))
+    if (!permission_of_scopes(rows_str(r, 0, K_SCOPES), &who->may))
         return ERR(INTERNAL, "stored scopes not understood");
     str_copy_c(who->country, sizeof who->country, rows_str(r, 0, K_COUNTRY));
     memcpy(who->actor, "api_key:", 8);
-    memcpy(who->actor + 8, uuid_text(who->key, id), UUID_TEXT);
+    memcpy(who->actor + 8, uuid_text(rows_uuid(r, 0, K_ID), id), UUID_TEXT);
     return ERR_OK;
 }
 

@@ -1,45 +1,26 @@
 #ifndef RELI_FLOW_AUTH_H
 #define RELI_FLOW_AUTH_H
 
+#include "core/domain/permission.h"
 #include "core/flow/flow.h"
 
 /* Who calls, by API key. */
 
-/* X(NAME, word) */
-#define AUTH_SCOPES(X)                  \
-    X(PAYMENTS_READ, "payments:read")   \
-    X(PAYMENTS_WRITE, "payments:write") \
-    X(REFUNDS_WRITE, "refunds:write")   \
-    X(PAYOUTS_WRITE, "payouts:write")   \
-    X(WEBHOOKS_WRITE, "webhooks:write")
-
-enum auth_scope_bit {
-#define X(name, word) SCOPE_BIT_##name,
-    AUTH_SCOPES(X)
-#undef X
-        SCOPE_N
-};
-
-enum auth_scope {
-#define X(name, word) SCOPE_##name = 1 << SCOPE_BIT_##name,
-    AUTH_SCOPES(X)
-#undef X
-        SCOPE_ALL = (1 << SCOPE_N) - 1
-};
-
-/* "payments:read,payments:write" or "*"; false for an unknown word. */
-bool auth_scopes_parse(struct str text, unsigned *scopes) MUST_USE;
-
 struct principal {
-    struct uuid merchant, key;
+    struct uuid merchant;
     bool live;
-    unsigned scopes;
+    uint64_t may; /* a set of permissions */
     char country[3];
     bool needs_idempotency_key;
     int64_t
         refund_approval_above; /* minor units; larger refunds wait for a second person; 0 none */
     char actor[9 + UUID_TEXT]; /* "api_key:…" for the audit trail */
 };
+
+static inline bool principal_may(const struct principal *who, enum permission p)
+{
+    return (who->may & permission_bit(p)) != 0;
+}
 
 /* Whether a text can be an API key at all: sk_ or rk_, test_ or live_, 48 hex digits. */
 bool auth_key_ok(struct str key);

@@ -1,4 +1,4 @@
-/* core/flow/auth.c: the words of scopes and the form of keys. */
+/* core/flow/auth.c: the form of keys. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,46 +9,6 @@
 #include <string.h>
 
 #include "core/flow/auth.h"
-
-static void scopes(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        bool ok;
-        unsigned scopes;
-    } cases[] = {
-        {"payments:read", true, SCOPE_PAYMENTS_READ},
-        {"payments:write", true, SCOPE_PAYMENTS_WRITE},
-        {"refunds:write", true, SCOPE_REFUNDS_WRITE},
-        {"payouts:write", true, SCOPE_PAYOUTS_WRITE},
-        {"webhooks:write", true, SCOPE_WEBHOOKS_WRITE},
-        {"payments:read,webhooks:write", true, SCOPE_PAYMENTS_READ | SCOPE_WEBHOOKS_WRITE},
-        {"payments:read,payments:read", true, SCOPE_PAYMENTS_READ},
-        {"*", true, SCOPE_ALL},
-        {"payments:read,*", true, SCOPE_ALL},
-        {"", false, 0},
-        {",", false, 0},
-        {"payments:read,", false, 0},
-        {",payments:read", false, 0},
-        {"payments:read, payments:write", false, 0},
-        {"payments", false, 0},
-        {"payments:", false, 0},
-        {"payments:readx", false, 0},
-        {"PAYMENTS:READ", false, 0},
-        {"payments:*", false, 0},
-        {"**", false, 0},
-        {"payments:read,admin", false, 0},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        unsigned got = 77;
-        bool ok = auth_scopes_parse(str_c(cases[i].text), &got);
-        if (ok != cases[i].ok || (ok && got != cases[i].scopes))
-            fail_msg("%s", cases[i].text);
-    }
-    assert_int_equal(SCOPE_ALL, SCOPE_PAYMENTS_READ | SCOPE_PAYMENTS_WRITE | SCOPE_REFUNDS_WRITE |
-                                    SCOPE_PAYOUTS_WRITE | SCOPE_WEBHOOKS_WRITE);
-}
 
 #define HEX48 "0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -103,7 +63,6 @@ static void made_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scopes),
         cmocka_unit_test(keys),
         cmocka_unit_test(made_keys),
     };
