@@ -12,6 +12,7 @@
 #include "core/flow/jobs.h"
 #include "core/flow/keeper.h"
 #include "core/flow/keys.h"
+#include "core/flow/security.h"
 #include "core/flow/token_share.h"
 #include "core/version.h"
 #include "gateways/sandbox/env.h"
@@ -83,6 +84,7 @@ static void start_drain(struct app *a)
         jobs_stop(a->jobs);
     if (a->keeper != NULL)
         keeper_stop(a->keeper);
+    security_stop(&a->flow);
     http_server_drain(a->http, left, http_drained, a);
     if (a->metrics != NULL)
         http_server_drain(a->metrics, left, metrics_drained, a);
@@ -143,6 +145,7 @@ static void app_free(struct app *a)
     accounts_free(f);
     jobs_free(a->jobs);
     keeper_free(a->keeper);
+    security_free(f);
     if (f->redis != NULL)
         redis_free(f->redis);
     timer_off(a->loop, &a->timer);
@@ -215,6 +218,7 @@ static struct err open_parts(struct app *a)
     TRY(gw_client_new(a->loop, a->providers, &share, &f->gateways));
     gw_client_health_rules(f->gateways, &c->health);
     TRY(hub_new(f, &a->hub));
+    TRY(security_new(f));
     f->published = published;
     f->published_ctx = a->hub;
     return ERR_OK;

@@ -13,11 +13,6 @@ static struct str bearer(const struct http_exchange *x)
     return str_trim(str_from(h, 7));
 }
 
-static bool may(const struct http_exchange *x, const struct principal *who)
-{
-    return principal_may(who, x->route->tag & API_PERMISSION);
-}
-
 static void unauthenticated(struct http_exchange *x, const char *detail)
 {
     http_set_header(x, STR("WWW-Authenticate"), STR("Bearer realm=\"reli\""));
@@ -29,10 +24,36 @@ const struct principal *api_who(const struct http_exchange *x)
     return x->user;
 }
 
+void api_security(const struct http_exchange *x, enum security_kind kind, const char *detail)
+{
+    const struct principal *who = api_who(x);
+    struct security_event e = {
+        .kind = kind,
+        .merchant = who != NULL ? who->merchant : UUID_NIL,
+        .address = api_client(x),
+        .actor = who != NULL ? str_c(who->actor) : STR(""),
+        .route = str_c(x->route->pattern),
+        .detail = detail,
+    };
+    security_note(api_of(x)->flow, &e);
+}
+
+/* Whether the caller may; false: answered. */
+static bool may(struct http_exchange *x)
+{
+    enum permission p = x->route->tag & API_PERMISSION;
+    if (principal_may(api_who(x), p))
+        return true;
+    api_security(x, SECURITY_SCOPE_REFUSED, permission_word(p));
+    http_problem(x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
+    return false;
+}
+
 static void known(void *ctx, struct err err, const struct principal *who)
 {
     struct http_exchange *x = ctx;
     if (err.code == ERR_UNAUTHENTICATED) {
+        api_security(x, SECURITY_BAD_CREDENTIALS, err.what);
         unauthenticated(x, "Unknown, expired or revoked API key.");
         return;
     }
@@ -41,9 +62,7 @@ static void known(void *ctx, struct err err, const struct principal *who)
         return;
     }
     *(struct principal *)x->user = *who;
-    if (!may(x, who))
-        http_problem(x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
-    else
+    if (may(x))
         x->route->handler(x);
 }
 
@@ -57,8 +76,8 @@ static bool client_may(struct http_exchange *x, struct str token, struct princip
         !client_token_read(api->flow->vault, token, loop_wall_us(api->flow->loop), &t) ||
         !uuid_parse(x->params[0], &id) || !uuid_eq(id, t.payment))
         return false;
-    *who =
-        (struct principal){.merchant = t.merchant, .live = t.live, .may = permission_bit(PERM_PAYMENTS_READ)};
+    *who = (struct principal){
+        .merchant = t.merchant, .live = t.live, .may = permission_bit(PERM_PAYMENTS_READ)};
     memcpy(who->actor, "client", sizeof "client");
     return true;
 }
@@ -82,20 +101,19 @@ bool api_before(struct http_exchange *x)
     if (str_starts(token, STR("rct_"))) {
         if (client_may(x, token, who))
             return true;
+        api_security(x, SECURITY_BAD_CREDENTIALS, "client token");
         unauthenticated(x, "The client token is not good for this.");
         return false;
     }
     if (!auth_key_ok(token)) {
+        if (token.p != NULL)
+            api_security(x, SECURITY_BAD_CREDENTIALS, "no API key");
         unauthenticated(x, token.p == NULL ? "Send Authorization: Bearer with an API key."
                                            : "This is no API key.");
         return false;
     }
-    if (auth_cached(api->flow, token, who)) {
-        if (may(x, who))
-            return true;
-        http_problem(x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
-        return false;
-    }
+    if (auth_cached(api->flow, token, who))
+        return may(x);
     auth_start(api->flow, token, known, x);
     return false;
 }

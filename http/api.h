@@ -3,6 +3,7 @@
 
 #include "core/base/address.h"
 #include "core/flow/auth.h"
+#include "core/flow/security.h"
 #include "http/server.h"
 
 /* What the handlers of the public API share. */
@@ -37,6 +38,16 @@ extern const struct route api_metrics_routes[];
 bool api_before(struct http_exchange *x);
 /* The caller, after api_before let it pass. */
 const struct principal *api_who(const struct http_exchange *x);
+/* The client's address as text, "unix" for a Unix socket: for limits, allow-lists, lockouts and the
+ * audit trail. PROXY protocol and trusted X-Forwarded-For are already taken into account, and it
+ * cannot be forged from outside. For counters per client see address_block. */
+static inline struct str api_client(const struct http_exchange *x)
+{
+    return str_c(x->peer.text);
+}
+/* Notes a security event of this request: its client, its route, and its caller as far as known.
+ * `detail` is static text, or NULL. */
+void api_security(const struct http_exchange *x, enum security_kind kind, const char *detail);
 static inline struct api *api_of(const struct http_exchange *x)
 {
     return x->app;

@@ -187,27 +187,16 @@ static void find_route(struct exchange *ex)
         ex->pub.route = m.route;
 }
 
-/* The client's address as the nearest proxy that we do not trust was seen by the ones that we do:
- * from the right, since whatever stands further left was written by the client. */
 static void find_peer(struct exchange *ex)
 {
-    if (!ex->peer_trusted)
+    struct address client;
+    struct peer *peer = &ex->pub.peer;
+    if (!ex->peer_trusted ||
+        !address_forwarded(&ex->s->trusted, http_header(&ex->pub, STR("x-forwarded-for")), &client))
         return;
-    struct str list = http_header(&ex->pub, STR("x-forwarded-for"));
-    struct address address;
-    while (list.n > 0) {
-        size_t from = list.n;
-        while (from > 0 && list.p[from - 1] != ',')
-            from--;
-        if (!address_parse_with_port(str_trim(str_from(list, from)), &address))
-            return;
-        address_text(&address, ex->pub.peer.text);
-        ex->pub.peer.port = 0;
-        ex->pub.peer.is_unix = false;
-        if (!cidr_list_has(&ex->s->trusted, &address))
-            return;
-        list = str_first(list, from > 0 ? from - 1 : 0);
-    }
+    address_text(&client, peer->text);
+    peer->port = 0;
+    peer->is_unix = false;
 }
 
 /* ---- the body ---- */

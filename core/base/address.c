@@ -134,3 +134,35 @@ bool cidr_list_has_text(const struct cidr_list *l, struct str peer)
         return l->has_unix;
     return address_parse(peer, &a) && cidr_list_has(l, &a);
 }
+
+bool address_forwarded(const struct cidr_list *trusted, struct str header, struct address *out)
+{
+    struct address hop;
+    bool any = false;
+    while (header.n > 0) {
+        size_t from = header.n;
+        while (from > 0 && header.p[from - 1] != ',')
+            from--;
+        if (!address_parse_with_port(str_trim(str_from(header, from)), &hop))
+            return false;
+        *out = hop;
+        any = true;
+        if (!cidr_list_has(trusted, &hop))
+            return true;
+        if (from == 1) /* nothing in front of the first comma */
+            return false;
+        header = str_first(header, from > 0 ? from - 1 : 0);
+    }
+    return any;
+}
+
+const char *address_block(struct str peer, char out[ADDRESS_BLOCK_TEXT])
+{
+    struct address a;
+    if (!address_parse(peer, &a) || address_is_v4(&a))
+        return str_copy_c(out, ADDRESS_BLOCK_TEXT, peer);
+    memset(a.b + 8, 0, 8);
+    address_text(&a, out);
+    strcat(out, "/64");
+    return out;
+}

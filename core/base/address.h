@@ -49,4 +49,17 @@ bool cidr_list_has(const struct cidr_list *l, const struct address *a);
 /* By the text of a struct peer: an address, or "unix". False for anything else. */
 bool cidr_list_has_text(const struct cidr_list *l, struct str peer);
 
+/* Who sent a request, of the X-Forwarded-For that trusted proxies have written: from the right,
+ * skipping trusted hops, since whatever stands further left came from the client. False if nothing
+ * in it can be believed: empty, or something that is no address comes before (right of) the first
+ * address that is not trusted. The peer itself is then the client. */
+bool address_forwarded(const struct cidr_list *trusted, struct str header,
+                       struct address *out) MUST_USE;
+
+/* What counts as one client by the text of a struct peer: an IPv4 address itself, of IPv6 its /64,
+ * which is the least that anybody is given ("2001:db8::/64"); any other text, such as "unix",
+ * itself. */
+enum { ADDRESS_BLOCK_TEXT = ADDRESS_TEXT + 4 };
+const char *address_block(struct str peer, char out[ADDRESS_BLOCK_TEXT]);
+
 #endif

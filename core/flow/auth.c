@@ -79,8 +79,10 @@ enum {
 
 static struct err read_key(struct flow *f, const struct rows *r, struct principal *who)
 {
-    if (rows_n(r) == 0 || str_eq(rows_str(r, 0, K_STATUS), STR("revoked")))
-        return ERR(UNAUTHENTICATED, "unknown or revoked key");
+    if (rows_n(r) == 0)
+        return ERR(UNAUTHENTICATED, "unknown key");
+    if (str_eq(rows_str(r, 0, K_STATUS), STR("revoked")))
+        return ERR(UNAUTHENTICATED, "revoked key");
     int64_t expires = rows_time(r, 0, K_EXPIRES);
     if (expires != 0 && expires <= loop_wall_us(f->loop))
         return ERR(UNAUTHENTICATED, "expired key");

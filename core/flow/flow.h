@@ -24,7 +24,7 @@ struct flow_settings {
     struct schedule inbound_waits; /* between tries to process a callback */
     struct delivery_rules delivery;
     bool webhook_allow_private;
-    bool provider_live; /* the mode of the installation's accounts */
+    bool provider_live;          /* the mode of the installation's accounts */
     int64_t provider_timeout_us; /* of merchants' own accounts */
 };
 
@@ -32,6 +32,7 @@ enum { FLOW_MAX_ACCOUNTS = 16 };
 
 struct account_set;
 struct account_cache;
+struct security;
 
 /* An account with a provider: the installation's, or a merchant's own (account.h). */
 struct flow_account {
@@ -55,6 +56,7 @@ struct flow {
     int n_accounts;
     struct flow_account accounts[FLOW_MAX_ACCOUNTS];
     struct account_cache *account_cache; /* merchants' own; account.h */
+    struct security *security;           /* what was refused to whom; security.h */
     /* Called for each event that was committed here. */
     void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
     void *published_ctx;

@@ -548,6 +548,22 @@ create table reli.ticket_use (
     primary key (merchant_id, id)
 );
 
+-- What was refused to whom: equal events that came close together are one row. Of callers who are
+-- not known the platform merchant's.
+create table reli.security_event (
+    merchant_id uuid not null,
+    id uuid not null, -- of the first
+    kind text not null check (kind ~ '^[a-z_]{1,32}$'),
+    address text not null,
+    actor text,
+    route text not null,
+    detail text,
+    times int8 not null check (times > 0),
+    created_at timestamptz not null,
+    last_at timestamptz not null,
+    primary key (merchant_id, id)
+) partition by range (id);
+
 -- Partitions for the month of p_from and the two after it, for every partitioned table whose key is
 -- a UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls
 -- it.
@@ -563,7 +579,7 @@ declare
 begin
     foreach t in array array['payment', 'attempt', 'event', 'audit_log', 'ledger_transfer',
             'provider_event', 'provider_call', 'webhook_delivery', 'delivery_owner', 'refund',
-            'refund_attempt', 'refund_owner'] loop
+            'refund_attempt', 'refund_owner', 'security_event'] loop
         if to_regclass(format('reli.%I', t || '_default')) is null then
             execute format('create table reli.%I partition of reli.%I default', t || '_default', t);
             made := made + 1;
@@ -616,7 +632,7 @@ begin
              where n.nspname = 'reli' and c.relkind in ('r', 'p') and not c.relispartition loop
         execute format('grant select on reli.%I to %I', t.relname, p_role);
         if t.relname in ('audit_log', 'event', 'ledger_transfer', 'provider_call', 'log_position',
-                         'audit_seal', 'fee_schedule', 'route_set') then
+                         'audit_seal', 'fee_schedule', 'route_set', 'security_event') then
             execute format('grant insert on reli.%I to %I', t.relname, p_role);
         elsif t.relname not in ('schema_migration', 'schema_lock') then
             execute format('grant insert, update, delete on reli.%I to %I', t.relname, p_role);

@@ -176,10 +176,100 @@ static void test_lists(void **state)
     assert_int_equal(cidr_list_parse(str_n(many, n), &l).code, ERR_CONFIG);
 }
 
+static void test_forwarded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header, *out; /* NULL: the peer itself */
+    } cases[] = {
+        {"203.0.113.7", "203.0.113.7"},
+        {"198.51.100.9, 203.0.113.7", "203.0.113.7"},
+        {"203.0.113.7, 10.0.0.9", "203.0.113.7"},
+        {"198.51.100.9, 203.0.113.7, 10.0.0.9, 10.1.1.1", "203.0.113.7"},
+        {"10.0.0.9", "10.0.0.9"},
+        {"10.0.0.3, 10.0.0.9", "10.0.0.3"},
+        {"rubbish, 203.0.113.7", "203.0.113.7"},
+        {"\t203.0.113.7 ", "203.0.113.7"},
+        {"203.0.113.7:4711", "203.0.113.7"},
+        {"203.0.113.7,10.0.0.9:443", "203.0.113.7"},
+        {"2001:db8::7", "2001:db8::7"},
+        {"[2001:db8::7]:4711", "2001:db8::7"},
+        {"2001:DB8:0::0:7, fd00::1", "2001:db8::7"},
+        {"::ffff:203.0.113.7", "203.0.113.7"},
+        {"203.0.113.7, ::ffff:10.0.0.9", "203.0.113.7"},
+        {"::ffff:cb00:7107, [::ffff:0a00:0009]:80", "203.0.113.7"},
+        {"", NULL},
+        {" ", NULL},
+        {",", NULL},
+        {"203.0.113.7,", NULL},
+        {"203.0.113.7, ,10.0.0.9", NULL},
+        {",10.0.0.9", NULL},
+        {",,10.0.0.9", NULL},
+        {"rubbish", NULL},
+        {"rubbish, 10.0.0.9", NULL},
+        {"203.0.113.7 10.0.0.9", NULL},
+        {"203.0.113.7;10.0.0.9", NULL},
+        {"unknown", NULL},
+        {"_hidden, 10.0.0.9", NULL},
+        {"unix", NULL},
+        {"localhost", NULL},
+        {"for=203.0.113.7", NULL},
+        {"\"203.0.113.7\"", NULL},
+        {"203.0.113.07", NULL},
+        {"203.0.113.256", NULL},
+        {"0xcb007107", NULL},
+        {"3405803783", NULL},
+        {"203.0.113.7%0a", NULL},
+        {"fe80::1%eth0", NULL},
+        {"203.0.113.7/32", NULL},
+        {"[203.0.113.7]", NULL},
+        {"[2001:db8::7", NULL},
+        {"2001:db8::7::", NULL},
+        {"203.0.113.7:", NULL},
+        {"203.0.113.7:http", NULL},
+        {"\xd9\xa1.1.1.1", NULL},
+    };
+    struct cidr_list trusted;
+    assert_false(err_is(cidr_list_parse(STR("10.0.0.0/8,fd00::/8"), &trusted)));
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct address a;
+        char text[ADDRESS_TEXT];
+        bool ok = address_forwarded(&trusted, str_c(cases[i].header), &a);
+        if (ok != (cases[i].out != NULL))
+            fail_msg("%s", cases[i].header);
+        if (ok)
+            assert_string_equal(address_text(&a, text), cases[i].out);
+    }
+    struct address a;
+    assert_false(address_forwarded(&trusted, STR_NULL, &a));
+    assert_false(address_forwarded(&trusted, str_n("1.2.3.4\0", 8), &a));
+}
+
+static void test_blocks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"203.0.113.7", "203.0.113.7"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+        {"2001:db8:1:2::", "2001:db8:1:2::/64"},
+        {"::1", "::/64"},
+        {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff::/64"},
+        {"unix", "unix"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[ADDRESS_BLOCK_TEXT];
+        assert_string_equal(address_block(str_c(cases[i].in), text), cases[i].out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_addresses_with_ports),
+        cmocka_unit_test(test_forwarded), cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_networks),  cmocka_unit_test(test_membership_bit_by_bit),
         cmocka_unit_test(test_lists),
     };
