@@ -63,26 +63,39 @@ def macro_words(path, macro):
 def routes():
     """(method, pattern) → tag, of http/routes.c."""
     text = source("http/routes.c")
-    words = dict(re.findall(r"#define (\w+) (\S+)", text))
+    words = dict(re.findall(r"#define (\w+) (.+)", text))
     found = re.findall(r'\{HTTP_(\w+)_,\s+(V1\s+)?"([^"]+)",\s+\w+,\s+([^}]+)\}', text)
     assert len(found) == text.count("{HTTP_"), "a route that is written in another way"
     return {(method, (words["V1"].strip('"') if v1 else "") + pattern):
-            {words.get(w, w) for w in re.split(r"\s*\|\s*", tag)} for method, v1, pattern, tag in found}
+            set(re.findall(r"\w+", words.get(tag, tag))) for method, v1, pattern, tag in found}
 
 
 def test_every_route_is_documented_and_nothing_else():
     assert {(o.method, o.path) for o in OPERATIONS} == set(routes())
 
 
+def matrix():
+    """Permission → (scope of API keys or NEVER, roles), of core/domain/permission.h."""
+    text = source("core/domain/permission.h")
+    scopes = dict(re.findall(r'X\((\w+), "([a-z]+:[a-z]+)"\)', text)) | {"STAR": "*", "NEVER": None}
+    roles = {word[0] if word != "operator" else "p": word for word in macro_words("core/domain/permission.h",
+                                                                                 "PERMISSION_ROLES")}
+    found = re.findall(r'X\((\w+), "[a-z_.]+", SCOPE_(\w+), "([a-zA-Z]+)"\)', text)
+    assert found and len(roles) == 5
+    return {name: (scopes[scope], [roles[c.lower()] for c in letters]) for name, scope, letters in found}
+
+
 def test_every_operation_names_the_access_that_its_route_has():
-    scopes = dict(re.findall(r'X\((\w+), "([a-z:]+)"\)', source("core/flow/auth.h")))
-    table = routes()
+    rows, table = matrix(), routes()
     for o in OPERATIONS:
         tags = table[o.method, o.path]
         if is_socket(o):  # authenticates itself
-            assert o.security == [{"ApiKey": ["payments:read"]}, {"SocketTicket": []}], o
+            assert o.security == [{"ApiKey": ["payments:read"]}, {"Person": rows["PAYMENTS_READ"][1]},
+                                  {"SocketTicket": []}], o
             continue
-        wanted = [{"ApiKey": [scopes[t.removeprefix("SCOPE_")]]} for t in tags if t.startswith("SCOPE_")]
+        wanted = []
+        for scope, roles in [rows[t.removeprefix("PERM_")] for t in tags if t.startswith("PERM_")]:
+            wanted += ([{"ApiKey": [scope]}] if scope else []) + [{"Person": roles}]
         if "API_CLIENT_TOKEN" in tags:
             wanted.append({"ClientToken": []})
         assert o.security == wanted, o
@@ -372,7 +385,7 @@ def test_without_a_key(op, setting):
 @which(has_key)
 def test_without_the_scope(op, setting, stack):
     (scope,) = op.security[0]["ApiKey"]
-    others = {"payments:read", "payments:write", "refunds:write", "webhooks:write"} - {scope}
+    others = {"payments:read", "payments:write", "refunds:write", "payouts:write", "webhooks:write"} - {scope}
     path = setting.path(op)
     setting.second_key = stack.api_key(setting.shop.replica, setting.shop.merchant, "test", "--scopes",
                                        ",".join(sorted(others)))
