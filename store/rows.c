@@ -53,6 +53,10 @@ const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS] = {
     COLUMN(I64, payment_insert_row, fee_due),
     COLUMN(I32, payment_insert_row, fee_version),
     COLUMN(BOOL, payment_insert_row, fee_on_top),
+    COLUMN(UUID_OPT, payment_insert_row, customer_row),
+    COLUMN(BYTES, payment_insert_row, customer_key),
+    COLUMN(BYTES, payment_insert_row, handle_a),
+    COLUMN(BYTES, payment_insert_row, handle_b),
 };
 
 const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {

@@ -57,6 +57,10 @@ struct payment_insert_row {
     int64_t fee_due;
     int32_t fee_version;
     bool fee_on_top;
+    struct uuid customer_row; /* the id of its customer, if that is a new one */
+    struct str customer_key;  /* null: nobody is named */
+    struct str handle_a;
+    struct str handle_b;
 };
 
 /* What a move changes of a payment, its job, its idempotency record and the callback that caused
@@ -353,7 +357,7 @@ struct lease_row {
 
 /* How many columns each has. */
 enum {
-    PAYMENT_INSERT_COLUMNS = 47,
+    PAYMENT_INSERT_COLUMNS = 51,
     PAYMENT_UPDATE_COLUMNS = 51,
     ATTEMPT_COLUMNS = 18,
     EVENT_COLUMNS = 11,

@@ -10,6 +10,7 @@
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "core/domain/reference.h"
+#include "core/flow/customer.h"
 #include "core/flow/fanout.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
@@ -260,6 +261,8 @@ static struct err fill(struct charge *c)
     c->unit = (struct create_unit){0};
     TRY(step_twice(c, try_build(c)));
     payment_insert_fill(&c->rec, &c->unit.row);
+    TRY(customer_fill(f->vault, &c->arena, &c->rec, c->in.phone, c->in.email, random_uuid(now),
+                      &c->unit.row));
     c->unit.row.previous_owner = c->previous_owner;
     c->unit.row.fee_version = c->fee.version;
     c->unit.row.audit_a = c->unit.audits[0].id;

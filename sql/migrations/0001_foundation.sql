@@ -108,6 +108,38 @@ create table reli.api_key_lookup (
     id uuid not null
 );
 
+-- Whoever pays, as a merchant knows him. Phone, e-mail and name are not here: they are shown from
+-- his latest payment. `key` is a keyed hash (core/flow/customer.h) of what tells him from others:
+-- the merchant's own id, else the phone number, else the e-mail address.
+create table reli.customer (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    key bytea,           -- null: erased
+    external_id text,    -- the merchant's own id of him
+    status text not null check (status in ('active', 'erased')),
+    erase_key bytea,     -- what his payments are found by while they are being erased
+    erased_at timestamptz,
+    wiped_at timestamptz, -- when all of it was gone
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, id),
+    unique (merchant_id, mode, key),
+    check ((status = 'erased') = (erased_at is not null)),
+    check (status = 'active' or key is null)
+);
+
+-- Other words that he is found by: keyed hashes of phone numbers and e-mail addresses.
+create table reli.customer_handle (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    handle bytea not null,
+    key bytea not null,
+    primary key (merchant_id, mode, handle, key)
+);
+create index customer_handle_key on reli.customer_handle (merchant_id, mode, key);
+
 create table reli.payment (
     merchant_id uuid not null,
     id uuid not null,
@@ -133,7 +165,8 @@ create table reli.payment (
     fee_due int8 not null default 0,         -- fixed at creation: taken if it completes in time
     fee_on_top bool not null default false,  -- the customer is asked for amount and fee_due
     fee_version int4 not null default 0,     -- of reli.fee_schedule; 0 none
-    customer_id text,
+    customer_id text,       -- the merchant's own
+    customer_key bytea,     -- of reli.customer
     pii bytea,              -- sealed phone, e-mail, name: the only place on this side
     description text,
     return_url text,
@@ -160,6 +193,9 @@ create table reli.payment (
            or (received > 0 and completed_at is not null)),
     check (status in ('completed', 'partially_refunded', 'refunded', 'reversed') or received = 0)
 ) partition by range (id);
+
+create index payment_customer on reli.payment (merchant_id, customer_key, id)
+    where customer_key is not null;
 
 -- One request to a provider. Its public id is the payment's with the low four bits set to n.
 create table reli.attempt (

@@ -13,33 +13,34 @@ with u as materialized (
         $27::timestamptz[], $28::uuid[], $29::text[], $30::int2[], $31::int2[], $32::int2[],
         $33::int2[], $34::int4[], $35::bool[], $36::bytea[], $37::timestamptz[], $38::int2[],
         $39::int4[], $40::timestamptz[], $41::int2[], $42::uuid[], $43::timestamptz[], $44::uuid[],
-        $45::uuid[], $46::int8[], $47::int4[], $48::bool[])
+        $45::uuid[], $46::int8[], $47::int4[], $48::bool[], $49::uuid[], $50::bytea[], $51::bytea[],
+        $52::bytea[])
     as u(ord, merchant_id, id, mode, status, version, op_id, reference, reference_no, pay_code,
         provider, payment_method, account_id, amount, currency, customer_id, pii, description,
         return_url, callback_url, metadata, next_action, failure_code, failure_message,
         status_source, created_at, expires_at, previous_owner, idem_key, idem_slot, idem_slot_b,
         idem_look_a, idem_look_b, idem_period, idem_held, idem_fingerprint, idem_lease, idem_http,
         idem_seq, job_run_at, job_bucket, job_owner, job_lease, audit_a, audit_b, fee_due,
-        fee_version, fee_on_top)
+        fee_version, fee_on_top, customer_row, customer_key, handle_a, handle_b)
 ),
 a as materialized (
-    select * from unnest($49::int4[], $50::uuid[], $51::uuid[], $52::int2[], $53::text[],
-        $54::text[], $55::text[], $56::uuid[], $57::int8[], $58::text[], $59::text[], $60::text[],
-        $61::text[], $62::text[], $63::timestamptz[], $64::timestamptz[], $65::int2[],
-        $66::timestamptz[], $67::timestamptz[])
+    select * from unnest($53::int4[], $54::uuid[], $55::uuid[], $56::int2[], $57::text[],
+        $58::text[], $59::text[], $60::uuid[], $61::int8[], $62::text[], $63::text[], $64::text[],
+        $65::text[], $66::text[], $67::timestamptz[], $68::timestamptz[], $69::int2[],
+        $70::timestamptz[], $71::timestamptz[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
         currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
         next_poll_at, at)
 ),
 e as materialized (
-    select * from unnest($68::int4[], $69::uuid[], $70::uuid[], $71::int4[], $72::uuid[],
-        $73::text[], $74::text[], $75::text[], $76::timestamptz[], $77::int2[], $78::uuid[],
-        $79::timestamptz[])
+    select * from unnest($72::int4[], $73::uuid[], $74::uuid[], $75::int4[], $76::uuid[],
+        $77::text[], $78::text[], $79::text[], $80::timestamptz[], $81::int2[], $82::uuid[],
+        $83::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($80::int4[], $81::uuid[], $82::uuid[], $83::uuid[], $84::text[],
-        $85::text[], $86::text[], $87::text[], $88::text[], $89::text[], $90::timestamptz[])
+    select * from unnest($84::int4[], $85::uuid[], $86::uuid[], $87::uuid[], $88::text[],
+        $89::text[], $90::text[], $91::text[], $92::text[], $93::text[], $94::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 idem as (
@@ -104,19 +105,37 @@ passed_on as (
 pay as (
     insert into reli.payment (merchant_id, id, mode, status, version, revision, op_id, reference,
         reference_no, pay_code, provider, payment_method, account_id, amount, currency,
-        customer_id, pii, description, return_url, callback_url, metadata, next_action,
-        failure_code, failure_message, status_source, created_at, updated_at, expires_at, fee_due,
-        fee_version, fee_on_top)
+        customer_id, customer_key, pii, description, return_url, callback_url, metadata,
+        next_action, failure_code, failure_message, status_source, created_at, updated_at,
+        expires_at, fee_due, fee_version, fee_on_top)
     select k.merchant_id, k.id, k.mode, k.status, k.version, 1, k.op_id, k.reference,
         k.reference_no, k.pay_code, k.provider, k.payment_method, k.account_id, k.amount,
-        k.currency, k.customer_id, k.pii, k.description, k.return_url, k.callback_url, k.metadata,
-        k.next_action, k.failure_code, k.failure_message, k.status_source, k.created_at,
+        k.currency, k.customer_id, k.customer_key, k.pii, k.description, k.return_url,
+        k.callback_url, k.metadata, k.next_action, k.failure_code, k.failure_message, k.status_source, k.created_at,
         k.created_at, k.expires_at, k.fee_due, k.fee_version, k.fee_on_top
     from named k
     where k.reference = k.reference_no
        or coalesce(k.id in (select payment_id from taken), false)
        or coalesce(k.id in (select payment_id from passed_on), false)
     returning id
+),
+-- A customer's row is made once; nobody waits for it, and nothing of it is changed by a payment.
+customers as (
+    insert into reli.customer (merchant_id, id, mode, key, external_id, status, created_at,
+        updated_at)
+    select u.merchant_id, u.customer_row, u.mode, u.customer_key, u.customer_id, 'active',
+        u.created_at, u.created_at
+    from u where u.customer_key is not null and coalesce(u.id in (select id from pay), false)
+    order by u.merchant_id, u.mode, u.customer_key
+    on conflict do nothing
+),
+handles as (
+    insert into reli.customer_handle (merchant_id, mode, handle, key)
+    select u.merchant_id, u.mode, h.handle, u.customer_key
+    from u cross join lateral (values (u.handle_a), (u.handle_b)) as h(handle)
+    where h.handle is not null and coalesce(u.id in (select id from pay), false)
+    order by u.merchant_id, u.mode, h.handle, u.customer_key
+    on conflict do nothing
 ),
 attempts as (
     insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id,

@@ -68,7 +68,8 @@ def create_values(db, payment):
         "idem_held": [False], "idem_fingerprint": [i["fingerprint"]], "idem_lease": later,
         "idem_http": [i["http_status"]], "idem_seq": [i["seq"]],
         "job_run_at": later if j else [None], "job_bucket": ":bucket::int2", "job_owner": [owner],
-        "job_lease": "now()", "audit_a": identity["id_b"], "audit_b": identity["id_c"]}
+        "job_lease": "now()", "audit_a": identity["id_b"], "audit_b": identity["id_c"],
+        "customer_row": [owner], "handle_a": [None], "handle_b": [None]}
     for name in ("metadata", "next_action"):
         u[name] = [db.value(f"select {name}::text from reli.payment where id = %s", payment)]
 
