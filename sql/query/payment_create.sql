@@ -111,8 +111,9 @@ pay as (
     select k.merchant_id, k.id, k.mode, k.status, k.version, 1, k.op_id, k.reference,
         k.reference_no, k.pay_code, k.provider, k.payment_method, k.account_id, k.amount,
         k.currency, k.customer_id, k.customer_key, k.pii, k.description, k.return_url,
-        k.callback_url, k.metadata, k.next_action, k.failure_code, k.failure_message, k.status_source, k.created_at,
-        k.created_at, k.expires_at, k.fee_due, k.fee_version, k.fee_on_top
+        k.callback_url, k.metadata, k.next_action, k.failure_code, k.failure_message,
+        k.status_source, k.created_at, k.created_at, k.expires_at, k.fee_due, k.fee_version,
+        k.fee_on_top
     from named k
     where k.reference = k.reference_no
        or coalesce(k.id in (select payment_id from taken), false)
