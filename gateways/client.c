@@ -149,6 +149,30 @@ struct err gw_qr_start(struct gw_client *c, const struct gw_account *a, const st
     return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
 }
 
+static struct err act_start(struct gw_client *c, const struct gw_account *a, enum gw_op kind,
+                            const struct gw_act *in, gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, kind, done, ctx, &op));
+    op->act = *in;
+    struct str *texts[] = {&op->act.provider_ref, &op->act.code, &op->act.key};
+    bool whole = texts_copy(&op->mem, texts, COUNT_OF(texts));
+    op->provider_ref = op->act.provider_ref;
+    return op_start(op, whole);
+}
+
+struct err gw_confirm_start(struct gw_client *c, const struct gw_account *a,
+                            const struct gw_act *in, gw_done_fn *done, void *ctx)
+{
+    return act_start(c, a, GW_OP_CONFIRM, in, done, ctx);
+}
+
+struct err gw_cancel_start(struct gw_client *c, const struct gw_account *a, const struct gw_act *in,
+                           gw_done_fn *done, void *ctx)
+{
+    return act_start(c, a, GW_OP_CANCEL, in, done, ctx);
+}
+
 /* ---- an operation ---- */
 
 /* The copy lives and dies with the arena, which wipes itself. */
@@ -180,6 +204,10 @@ static bool offers(const struct gateway *g, enum gw_op kind)
         return g->register_build != NULL;
     case GW_OP_QR:
         return g->qr_build != NULL;
+    case GW_OP_CONFIRM:
+        return g->confirm_build != NULL;
+    case GW_OP_CANCEL:
+        return g->cancel_build != NULL;
     }
     return false;
 }
@@ -257,6 +285,10 @@ static struct err op_build(struct op *op, struct str token, struct outbound_requ
         return g->register_build(a, &op->places, token, &op->mem, out);
     case GW_OP_QR:
         return g->qr_build(a, &op->qr, token, &op->mem, out);
+    case GW_OP_CONFIRM:
+        return g->confirm_build(a, &op->act, token, &op->mem, out);
+    case GW_OP_CANCEL:
+        return g->cancel_build(a, &op->act, token, &op->mem, out);
     }
     return ERR(INVALID, "no such operation");
 }
@@ -283,6 +315,12 @@ static void op_parse(struct op *op, const struct outbound_response *in)
         break;
     case GW_OP_QR:
         g->qr_parse(a, in, &op->mem, &op->result);
+        break;
+    case GW_OP_CONFIRM:
+        g->confirm_parse(a, in, &op->mem, &op->result);
+        break;
+    case GW_OP_CANCEL:
+        g->cancel_parse(a, in, &op->mem, &op->result);
         break;
     }
 }
@@ -404,6 +442,8 @@ static bool is_about(const struct op *op)
         return true;
     case GW_OP_QUERY:
     case GW_OP_REFUND_QUERY:
+    case GW_OP_CONFIRM:
+    case GW_OP_CANCEL:
         break;
     }
     return r->provider_ref.n == 0 || str_eq(r->provider_ref, op->provider_ref) ||
@@ -486,7 +526,8 @@ static void op_report(void *ctx)
 {
     struct op *op = ctx;
     op->exchange.op = op->kind;
-    op->exchange.request = redacted(op, op->request.body);
+    /* a customer's one-time code is kept nowhere */
+    op->exchange.request = op->kind == GW_OP_CONFIRM ? STR("") : redacted(op, op->request.body);
     op->done(op->ctx, &op->result, &op->exchange);
     op_free(op);
 }

@@ -41,7 +41,9 @@ enum gw_op {
     GW_OP_REFUND,
     GW_OP_REFUND_QUERY,
     GW_OP_REGISTER,
-    GW_OP_QR
+    GW_OP_QR,
+    GW_OP_CONFIRM,
+    GW_OP_CANCEL
 };
 
 /* What was exchanged, for the record; strings live during `done`. */
@@ -77,6 +79,14 @@ struct err gw_refund_start(struct gw_client *c, const struct gw_account *a,
 struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a,
                                  const struct gw_refund *in, struct str provider_ref,
                                  gw_done_fn *done, void *ctx) MUST_USE;
+
+/* Hands on a customer's code; takes a payment back (gateway.h, confirm_build and cancel_build). One
+ * that was not sent is GW_REFUSED, one whose fate is open GW_UNKNOWN. They are admitted like
+ * questions: a provider that is not well is told all the same. */
+struct err gw_confirm_start(struct gw_client *c, const struct gw_account *a,
+                            const struct gw_act *in, gw_done_fn *done, void *ctx) MUST_USE;
+struct err gw_cancel_start(struct gw_client *c, const struct gw_account *a, const struct gw_act *in,
+                           gw_done_fn *done, void *ctx) MUST_USE;
 
 /* Tells the provider where to bring money that customers send unasked; GW_ACCEPTED, GW_REFUSED,
  * GW_FAILED or, when nobody knows, GW_UNKNOWN: doing it again is safe. */

@@ -48,8 +48,9 @@ enum health_outcome health_of_answer(const struct op *op, const struct outbound_
     const struct gw_result *r = &op->result;
     if (in->outcome != OUTBOUND_ANSWERED || in->status == 429)
         return HEALTH_UNWELL;
+    bool moves = op->kind != GW_OP_CONFIRM && op->kind != GW_OP_CANCEL && op_is_order(op);
     if (r->verdict == GW_UNKNOWN) /* of a question it may only be a word that is new to us */
-        return op_is_order(op) || in->status >= 500 ? HEALTH_UNWELL : HEALTH_WELL;
+        return moves || in->status >= 500 ? HEALTH_UNWELL : HEALTH_WELL;
     if (r->verdict == GW_ACCEPTED && op->kind == GW_OP_REFUND)
         return HEALTH_ANSWERED; /* a result will tell */
     if (r->verdict != GW_REFUSED)

@@ -41,6 +41,7 @@ struct op {
     struct gw_refund refund;
     struct gw_register places;
     struct gw_qr qr;
+    struct gw_act act;
     struct str provider_ref;
     gw_done_fn *done;
     void *ctx;
@@ -61,7 +62,8 @@ struct op {
 /* Whether it changes something, and does not only ask. */
 static inline bool op_is_order(const struct op *op)
 {
-    return op->kind == GW_OP_CHARGE || op->kind == GW_OP_REFUND || op->kind == GW_OP_REGISTER;
+    return op->kind == GW_OP_CHARGE || op->kind == GW_OP_REFUND || op->kind == GW_OP_REGISTER ||
+           op->kind == GW_OP_CONFIRM || op->kind == GW_OP_CANCEL;
 }
 
 /* The steps that a slot calls. */

@@ -17,6 +17,7 @@ enum {
     NONCE_LEN = 16,
     KEY_MIN = 8,
     DESCRIPTION_MAX = 140,
+    CODE_MAX = 10,
     URL_TEXT_MAX = 2000,
     EXPIRES_MIN_S = 60,
     EXPIRES_MAX_S = 86400
@@ -277,6 +278,47 @@ static struct err query_build(const struct gw_account *a, struct str provider_re
     return get(a, path, now_us, mem, out);
 }
 
+/* ---- what the customer and the merchant do about one ---- */
+
+/* A payment of which no more than our reference is known has no address for it. */
+static struct err act_post(const struct gw_account *a, const struct gw_act *in, const char *what,
+                           struct buf *body, struct arena *mem, struct outbound_request *out)
+{
+    bool by_id =
+        cpay_is_id(in->provider_ref) && str_starts(in->provider_ref, STR(CPAY_PAYMENT_PREFIX));
+    if (!by_id || !cpay_is_id(in->key) || in->key.n < KEY_MIN) {
+        buf_free(body);
+        return ERR(INVALID, "no id of the payment");
+    }
+    struct str path = arena_fmt(mem, "/payments/%.*s/%s", STR_ARG(in->provider_ref), what);
+    return post(a, path, body, in->key, in->now_us, mem, out);
+}
+
+static struct err confirm_build(const struct gw_account *a, const struct gw_act *in,
+                                struct str token, struct arena *mem, struct outbound_request *out)
+{
+    struct buf body;
+    (void)token;
+    if (in->code.n == 0 || in->code.n > CODE_MAX || !str_is_digits(in->code))
+        return ERR(INVALID, "not a one-time code");
+    buf_init(&body, BODY_MAX);
+    struct jsonw w = jw_into(&body);
+    jw_open(&w);
+    jw_str(&w, "code", in->code);
+    jw_close(&w);
+    return act_post(a, in, "otp", &body, mem, out);
+}
+
+static struct err cancel_build(const struct gw_account *a, const struct gw_act *in,
+                               struct str token, struct arena *mem, struct outbound_request *out)
+{
+    struct buf body;
+    (void)token;
+    buf_init(&body, BODY_MAX);
+    buf_c(&body, "{}");
+    return act_post(a, in, "cancel", &body, mem, out);
+}
+
 /* ---- refunds ---- */
 
 /* The payment's id, which is its receipt as well: it has no other. */
@@ -366,6 +408,10 @@ const struct gateway gateway_cpay = {
     .charge_parse = cpay_charge_parse,
     .query_build = query_build,
     .query_parse = cpay_query_parse,
+    .confirm_build = confirm_build,
+    .confirm_parse = cpay_confirm_parse,
+    .cancel_build = cancel_build,
+    .cancel_parse = cpay_cancel_parse,
     .n_refund_rails = 1,
     .refund_rails = {REFUND_RAIL_REVERSAL},
     .our_id_rails = 1u << REFUND_RAIL_REVERSAL,

@@ -26,6 +26,10 @@ void cpay_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                        struct gw_result *out);
 void cpay_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
                              struct arena *mem, struct gw_result *out);
+void cpay_confirm_parse(const struct gw_account *a, const struct outbound_response *in,
+                        struct arena *mem, struct gw_result *out);
+void cpay_cancel_parse(const struct gw_account *a, const struct outbound_response *in,
+                       struct arena *mem, struct gw_result *out);
 /* The meaning of a payment or refund object, wherever it stands. */
 void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_result *out);
 void cpay_refund_read(const struct json *refund, struct arena *mem, struct gw_result *out);

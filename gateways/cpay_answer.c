@@ -236,6 +236,8 @@ void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_
         out->receipt = out->provider_ref;
     if (out->verdict == GW_PENDING)
         out->next_action = action_read(payment, mem);
+    out->acted = out->verdict == GW_PENDING &&
+                 str_eq(json_str(json_get(payment, "status")), STR("processing"));
 }
 
 /* A refund is known by our reference: we have it before the provider has answered. */
@@ -314,6 +316,7 @@ void cpay_charge_parse(const struct gw_account *a, const struct outbound_respons
         out->verdict = GW_ACCEPTED;
         out->receipt = STR_NULL;
         out->amount = (struct money){0};
+        out->acted = false;
         break;
     default:
         break;
@@ -398,4 +401,47 @@ void cpay_refund_query_parse(const struct gw_account *a, const struct outbound_r
 {
     (void)a;
     question_parse(in, true, mem, out);
+}
+
+/* ---- what was done about a payment ---- */
+
+/* An error that says "not done"; all others leave open how the payment stands. */
+static void act_error(const struct outbound_response *in, const struct json *root,
+                      struct arena *mem, struct gw_result *out)
+{
+    order_error(in, root, mem, out);
+    if (out->verdict == GW_REFUSED && str_eq(out->provider_code, STR("invalid_state")))
+        gw_unknown(out, "it has ended, or does not wait for this");
+}
+
+static struct json *act_json(const struct outbound_response *in, struct arena *mem,
+                             struct gw_result *out)
+{
+    struct json *root = gw_order_json(in, out);
+    if (root != NULL && in->status == 200)
+        cpay_payment_read(root, mem, out);
+    else if (root != NULL)
+        act_error(in, root, mem, out);
+    return root;
+}
+
+/* The code was right unless the answer says otherwise, or asks for a code once more. */
+void cpay_confirm_parse(const struct gw_account *a, const struct outbound_response *in,
+                        struct arena *mem, struct gw_result *out)
+{
+    struct json *root = act_json(in, mem, out);
+    (void)a;
+    bool code = str_eq(json_str(json_path(root, "error", "field", NULL)), STR("code"));
+    if (out->verdict == GW_REFUSED && code)
+        out->code = FAILURE_WRONG_PIN;
+    else if (out->verdict == GW_PENDING)
+        out->acted = !gw_asks(out);
+    json_free(root);
+}
+
+void cpay_cancel_parse(const struct gw_account *a, const struct outbound_response *in,
+                       struct arena *mem, struct gw_result *out)
+{
+    (void)a;
+    json_free(act_json(in, mem, out));
 }

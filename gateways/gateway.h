@@ -42,7 +42,7 @@ struct gw_account {
     struct secret settings[GW_MAX_SETTINGS];
     int64_t timeout_us;
     struct cidr_list callback_cidrs; /* where its callbacks come from; empty: anywhere */
-    int rate_per_s; /* requests a second that the provider takes from this account; 0 no limit */
+    int rate_per_s;   /* requests a second that the provider takes from this account; 0 no limit */
     bool public_only; /* base_url is a stranger's: https to public addresses and nothing else */
 };
 /* The value of a setting, STR_NULL if unset. */
@@ -95,7 +95,8 @@ struct gw_result {
     struct money amount;    /* what the provider says was paid; currency 0 when it does not say */
     struct str phone;       /* E.164 as reported, "" if not */
     struct str image;       /* qr_parse: base64 of a PNG */
-    const char *why;        /* GW_UNKNOWN: static words for the log */
+    bool acted;      /* GW_PENDING: the customer has done his part, the provider is at work */
+    const char *why; /* GW_UNKNOWN: static words for the log */
 };
 
 /* Money that has to go back, over one rail. */
@@ -108,6 +109,14 @@ struct gw_refund {
     struct str our_id;          /* of this attempt, unique, for providers that de-duplicate by it */
     struct str remarks;
     struct str callback_url; /* carries the attempt's token; see gw_callback.kind */
+    int64_t now_us;
+};
+
+/* Something to be done about a payment that the provider has. */
+struct gw_act {
+    struct str provider_ref;
+    struct str code; /* confirm_build: what the customer was sent, 4 to 10 digits */
+    struct str key;  /* of this request alone, 36 characters, for providers that de-duplicate */
     int64_t now_us;
 };
 
@@ -194,6 +203,21 @@ struct gateway {
     void (*query_parse)(const struct gw_account *a, const struct outbound_response *in,
                         struct arena *mem, struct gw_result *out);
 
+    /* Hands the customer's one-time code on, and takes a payment back before it is paid; NULL
+     * without. The result tells how the payment stands afterwards, in a query's words: GW_PENDING
+     * (of a code that was right with `acted`; of a payment that was not taken back without),
+     * GW_SUCCEEDED, GW_FAILED with `sure` (taken back: FAILURE_CANCELLED_BY_CUSTOMER). GW_REFUSED:
+     * nothing was done, it stands as before; a wrong code is FAILURE_WRONG_PIN. GW_UNKNOWN: it has
+     * to be asked. ERR_INVALID if it cannot be done by this provider_ref. */
+    struct err (*confirm_build)(const struct gw_account *a, const struct gw_act *in,
+                                struct str token, struct arena *mem, struct outbound_request *out);
+    void (*confirm_parse)(const struct gw_account *a, const struct outbound_response *in,
+                          struct arena *mem, struct gw_result *out);
+    struct err (*cancel_build)(const struct gw_account *a, const struct gw_act *in,
+                               struct str token, struct arena *mem, struct outbound_request *out);
+    void (*cancel_parse)(const struct gw_account *a, const struct outbound_response *in,
+                         struct arena *mem, struct gw_result *out);
+
     /* Ways to give money back, in the order in which they are tried; 0 without: an operator's task.
      */
     int n_refund_rails;
@@ -230,8 +254,7 @@ struct gateway {
     /* Money sent unasked, NULL without. GW_ACCEPTED; GW_FAILED with FAILURE_DUPLICATE: something is
      * registered there already, which need not be ours. */
     struct err (*register_build)(const struct gw_account *a, const struct gw_register *in,
-                                 struct str token, struct arena *mem,
-                                 struct outbound_request *out);
+                                 struct str token, struct arena *mem, struct outbound_request *out);
     void (*register_parse)(const struct gw_account *a, const struct outbound_response *in,
                            struct arena *mem, struct gw_result *out);
     /* Reads the news and the question alike; ERR_PARSE if it is not this account's. */

@@ -30,6 +30,7 @@ struct payment_event ask_event(const struct gw_result *r, int attempt, enum stat
         .provider_code = r->provider_code,
         .message = r->message,
         .asks = gw_asks(r),
+        .acted = r->acted,
     };
     if (r->verdict == GW_SUCCEEDED)
         ev.kind = PAYMENT_EVENT_SUCCESS;

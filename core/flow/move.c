@@ -160,6 +160,8 @@ static struct err fill(struct move *m, const struct payment *before)
     int64_t now = loop_wall_us(f->loop);
     if (m->rq.call != NULL && m->rq.call->next_action.n > 0)
         rec->next_action = m->rq.call->next_action;
+    else if (before->status == PAYMENT_REQUIRES_ACTION && rec->p.status == PAYMENT_PROCESSING)
+        rec->next_action = STR_NULL; /* the customer has acted */
     if (payment_status_final(rec->p.status) || rec->p.status == PAYMENT_IN_RECONCILIATION)
         rec->next_action = STR_NULL;
     rec->op_id = m->op_id;

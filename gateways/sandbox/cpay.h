@@ -76,6 +76,7 @@ struct cpay_payment {
     int64_t created_us, updated_us, expires_us;
     int64_t sequence;
     int wrong_codes;
+    bool agreed;              /* the code was right */
     char origin[CPAY_ORIGIN]; /* "http://127.0.0.1:8090", as its creator called us */
     char *return_url;         /* NULL if none */
     char *metadata;           /* JSON */

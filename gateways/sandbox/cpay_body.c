@@ -77,7 +77,7 @@ static void put_display(struct jsonw *w, struct str digits)
 static void put_next_action(struct jsonw *w, const struct cpay_payment *p)
 {
     char url[CPAY_ORIGIN + 64];
-    if (p->status != CPAY_PENDING) {
+    if (p->status != CPAY_PENDING || p->agreed) {
         jw_null(w, "next_action");
         return;
     }

@@ -195,7 +195,8 @@ void cpay_payment_otp(struct cpay_request *rq)
     if (p == NULL)
         return;
     struct cpay_fault f = cpay_check_code(rq, &code);
-    if (f.status == 0 && (p->script->trick != CPAY_TRICK_CODE || p->status != CPAY_PENDING))
+    if (f.status == 0 &&
+        (p->script->trick != CPAY_TRICK_CODE || p->status != CPAY_PENDING || p->agreed))
         f = no_code;
     if (f.status == 0 && !str_eq(code, STR("123456"))) {
         f = wrong;
@@ -206,6 +207,7 @@ void cpay_payment_otp(struct cpay_request *rq)
         cpay_refuse(rq, f);
         return;
     }
+    p->agreed = true;
     cpay_life_agree(p);
     payment_answer(rq, 200, p, "code");
 }

@@ -40,6 +40,8 @@ static const char *misheard(const struct wire_shape *s, const struct said *said)
         return "how sure it is";
     if (r->retry_later != m->retry_later)
         return "retry_later";
+    if (r->acted != m->acted)
+        return "whose turn it is";
     if (!text_is(r->provider_ref, m->provider_ref))
         return "the reference";
     if (!text_is(r->our_id, m->our_id))
@@ -69,11 +71,12 @@ static void answers_mean_what_is_documented(struct run *r)
 static bool same_result(const struct gw_result *a, const struct gw_result *b)
 {
     return a->verdict == b->verdict && a->sure == b->sure && a->retry_later == b->retry_later &&
-           a->code == b->code && str_eq(a->provider_code, b->provider_code) &&
-           str_eq(a->message, b->message) && str_eq(a->provider_ref, b->provider_ref) &&
-           str_eq(a->our_id, b->our_id) && str_eq(a->receipt, b->receipt) &&
-           str_eq(a->next_action, b->next_action) && str_eq(a->phone, b->phone) &&
-           a->amount.minor == b->amount.minor && a->amount.currency == b->amount.currency;
+           a->acted == b->acted && a->code == b->code &&
+           str_eq(a->provider_code, b->provider_code) && str_eq(a->message, b->message) &&
+           str_eq(a->provider_ref, b->provider_ref) && str_eq(a->our_id, b->our_id) &&
+           str_eq(a->receipt, b->receipt) && str_eq(a->next_action, b->next_action) &&
+           str_eq(a->phone, b->phone) && a->amount.minor == b->amount.minor &&
+           a->amount.currency == b->amount.currency;
 }
 
 /* The same again, in the reverse order of shapes, so that nothing is kept between two calls. */
@@ -133,8 +136,9 @@ static void status_decides(struct run *r)
     {
         if (op_is_callback(s->op))
             continue;
+        struct str body = wire_of(r, s)->body;
         for (int status = 100; status < 600; status++) {
-            struct ask ask = ask_of(s, wire_of(r, s)->body);
+            struct ask ask = ask_of(s, body);
             struct said said;
             ask.status = status;
             hear(r, s, &ask, &said);
@@ -162,7 +166,7 @@ static void network_is_not_an_answer(struct run *r)
             ask.status = i < 2 ? s->status : 0;
             hear(r, s, &ask, &said);
             bool ok = said.r.verdict == GW_UNKNOWN && said.r.why != NULL;
-            if (!sent && op_is_order(s->op))
+            if (!sent && (op_is_order(s->op) || op_is_act(s->op)))
                 ok = said.r.verdict == GW_REFUSED && said.r.retry_later;
             run_case(r, ok, "%s, \"%s\": %s is %s", op_word(s->op), s->name,
                      sent ? "half an exchange" : "what was never sent", verdict_of(&said));

@@ -94,6 +94,8 @@ static void functions_sane(struct run *r)
     bool refunds = g->refund_build != NULL, asks = g->refund_query_build != NULL;
     run_case(r, (g->charge_build != NULL) == (g->charge_parse != NULL), "half a charge");
     run_case(r, (g->query_build != NULL) == (g->query_parse != NULL), "half a query");
+    run_case(r, (g->confirm_build != NULL) == (g->confirm_parse != NULL), "half a confirm");
+    run_case(r, (g->cancel_build != NULL) == (g->cancel_parse != NULL), "half a cancel");
     run_case(r, (g->token_build != NULL) == (g->token_parse != NULL), "half a token");
     run_case(r, refunds == (g->refund_parse != NULL), "half a refund");
     run_case(r, asks == (g->refund_query_parse != NULL), "half a refund query");
@@ -253,6 +255,9 @@ static void fixture_is_complete(struct run *r)
         {WIRE_REFUND_QUERY, GW_UNKNOWN},   {WIRE_CALLBACK, GW_SUCCEEDED},
         {WIRE_CALLBACK, GW_FAILED},        {WIRE_CALLBACK, GW_UNKNOWN},
         {WIRE_REFUND_CALLBACK, GW_FAILED}, {WIRE_REFUND_CALLBACK, GW_SUCCEEDED},
+        {WIRE_CONFIRM, GW_PENDING},        {WIRE_CONFIRM, GW_REFUSED},
+        {WIRE_CONFIRM, GW_UNKNOWN},        {WIRE_CANCEL, GW_FAILED},
+        {WIRE_CANCEL, GW_UNKNOWN},
     };
     const struct gateway *g = r->gw;
     for (size_t i = 0; i < COUNT_OF(needed); i++)

@@ -270,6 +270,9 @@ static const struct {
     {"remarks", offsetof(struct build, refund.remarks)},
     {"refund callback_url", offsetof(struct build, refund.callback_url)},
     {"provider_ref", offsetof(struct build, provider_ref)},
+    {"act provider_ref", offsetof(struct build, act.provider_ref)},
+    {"code", offsetof(struct build, act.code)},
+    {"key", offsetof(struct build, act.key)},
 };
 
 /* Calls `fn` for every request, text and payload: the text replaced, and with the payload behind

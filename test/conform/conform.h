@@ -17,6 +17,9 @@
 #define CODE(value) "\001" value "\002"
 #define AMOUNT(value) "\003" value "\004"
 #define ID(value) "\005" value "\006"
+/* What confirms and cancels are made with, beside the fixture's query_ref. */
+#define ACT_CODE "123456"
+#define ACT_KEY "4f9c1e52-7b1a-4d0e-8a57-2c6f0b9d1e33"
 /* In a recorded request: any run of base64 characters, for what is random by design. */
 #define ANY "\007"
 
@@ -28,6 +31,8 @@ enum wire_op {
     WIRE_CALLBACK,
     WIRE_REFUND_CALLBACK,
     WIRE_TOKEN,
+    WIRE_CONFIRM,
+    WIRE_CANCEL,
     WIRE_N
 };
 
@@ -37,6 +42,7 @@ struct meaning {
     enum gw_verdict verdict;
     enum failure_code code;
     bool sure, retry_later;
+    bool acted;
     bool not_ours; /* a callback of another kind: ERR_PARSE */
     const char *provider_ref, *our_id, *receipt, *phone;
     const char *action; /* what next_action contains */
@@ -214,6 +220,7 @@ static inline struct ask ask_of(const struct wire_shape *s, struct str body)
 bool op_there(const struct gateway *g, enum wire_op op);
 bool op_is_callback(enum wire_op op);
 bool op_is_order(enum wire_op op);
+bool op_is_act(enum wire_op op);
 const char *op_word(enum wire_op op);
 const char *verdict_word(enum gw_verdict v);
 /* Lets the adapter read it, from memory of exactly that size that is gone afterwards. */
@@ -230,6 +237,7 @@ struct build {
     struct gw_account account;
     struct gw_charge charge;
     struct gw_refund refund;
+    struct gw_act act;
     struct str provider_ref, token;
     size_t arena_limit;
 };

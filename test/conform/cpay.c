@@ -78,6 +78,20 @@ static const struct wire_request requests[] = {
      .method = "GET",
      .url = "https://api.cpay.test/v1/payments?reference=" OUR_ID,
      .headers = {SIGNED("aa0ffefb15dda73767b8fdd5986b3ac7b08ee8b709c747f0bbab6318ed3ec341")}},
+    {.name = "one-time code",
+     .op = WIRE_CONFIRM,
+     .provider_ref = "cpm_01J8Z0DEMO",
+     .method = "POST",
+     .url = "https://api.cpay.test/v1/payments/cpm_01J8Z0DEMO/otp",
+     .headers = POSTED("a6b1e2b19ccc4977051faea9c73f4706e151de1c42d6b4e916d470db589f2a1a", ACT_KEY),
+     .body = "{\"code\":\"123456\"}"},
+    {.name = "cancel",
+     .op = WIRE_CANCEL,
+     .provider_ref = "cpm_01J8Z0DEMO",
+     .method = "POST",
+     .url = "https://api.cpay.test/v1/payments/cpm_01J8Z0DEMO/cancel",
+     .headers = POSTED("4734b2caea41056b79bde13df8bd97737ad9a5f7b2791783c7f21a09c702db78", ACT_KEY),
+     .body = "{}"},
     {.name = "refund",
      .op = WIRE_REFUND,
      .method = "POST",
@@ -125,6 +139,11 @@ static const struct wire_request requests[] = {
                         "\"2026-01-10T12:00:20Z\", \"livemode\": false, \"sequence\": 3, " \
                         "\"data\": {\"object\": " object "}}"
 #define ON_PHONE "{\"type\": \"confirm_on_phone\", \"display\": \"Confirm on +250781234567\"}"
+#define FIELD_FAULT(code, field)                                                             \
+    "{\"error\":{\"code\":" CODE("\"" code "\"") ",\"message\":\"No.\",\"retryable\":false," \
+                                                 "\"field\":\"" field                        \
+                                                 "\",\"request_id\":\"req_1\"}}"
+#define ON_CODE "{\"type\": \"otp\", \"submit_url\": \"https://api.cpay.test/v1/payments/cpm/otp\"}"
 #define ON_PAGE "{\"type\": \"redirect\", \"url\": \"https://pay.cpay.test/p/tok_5Hd82\"}"
 
 #define ABOUT .provider_ref = "cpm_01J8Z0DEMO", .our_id = OUR_ID
@@ -192,7 +211,7 @@ static const struct wire_shape shapes[] = {
     {"pending", WIRE_QUERY, .status = 200, .body = PAYMENT("pending", ON_PHONE, "null"),
      .means = {.verdict = GW_PENDING, ABOUT, .action = "approve_on_phone"}},
     {"processing", WIRE_QUERY, .status = 200, .body = LIST(PAYMENT("processing", "null", "null")),
-     .means = {.verdict = GW_PENDING, ABOUT}},
+     .means = {.verdict = GW_PENDING, ABOUT, .acted = true}},
     {"paid", WIRE_QUERY, .status = 200, .body = PAYMENT("completed", "null", "null"),
      .means = MEANS_PAID},
     {"paid, by reference", WIRE_QUERY, .status = 200,
@@ -214,6 +233,35 @@ static const struct wire_shape shapes[] = {
     {"no such id", WIRE_QUERY, .status = 404, .body = FAULT("not_found"), .means = UNSURE},
     {"unavailable", WIRE_QUERY, .status = 503, .body = FAULT("unavailable"),
      .otherwise = GW_REFUSED, .means = UNSURE},
+
+    {"code right", WIRE_CONFIRM, .status = 200, .body = PAYMENT("pending", "null", "null"),
+     .means = {.verdict = GW_PENDING, ABOUT, .acted = true}},
+    {"code right, at work", WIRE_CONFIRM, .status = 200,
+     .body = PAYMENT("processing", "null", "null"),
+     .means = {.verdict = GW_PENDING, ABOUT, .acted = true}},
+    {"one more code", WIRE_CONFIRM, .status = 200, .body = PAYMENT("pending", ON_CODE, "null"),
+     .means = {.verdict = GW_PENDING, ABOUT, .action = "\"type\":\"otp\""}},
+    {"paid by the code", WIRE_CONFIRM, .status = 200, .body = PAYMENT("completed", "null", "null"),
+     .means = MEANS_PAID},
+    {"code wrong", WIRE_CONFIRM, .status = 400, .body = FIELD_FAULT("invalid_request", "code"),
+     .means = REFUSED_BY(WRONG_PIN)},
+    {"no code expected", WIRE_CONFIRM, .status = 409, .body = FAULT("invalid_state"),
+     .otherwise = GW_REFUSED, .means = UNSURE},
+    {"internal", WIRE_CONFIRM, .status = 500, .body = FAULT("internal"), .otherwise = GW_REFUSED,
+     .means = UNSURE},
+
+    {"taken back", WIRE_CANCEL, .status = 200, .body = PAYMENT("cancelled", "null", "null"),
+     .means = {.verdict = GW_FAILED, .code = FAILURE_CANCELLED_BY_CUSTOMER, .sure = true, ABOUT}},
+    {"not yet", WIRE_CANCEL, .status = 200, .body = PAYMENT("processing", "null", "null"),
+     .means = {.verdict = GW_PENDING, ABOUT, .acted = true}},
+    {"paid before", WIRE_CANCEL, .status = 200, .body = PAYMENT("completed", "null", "null"),
+     .means = MEANS_PAID},
+    {"has ended", WIRE_CANCEL, .status = 409, .body = FAULT("invalid_state"),
+     .otherwise = GW_REFUSED, .means = UNSURE},
+    {"no such id", WIRE_CANCEL, .status = 404, .body = FAULT("not_found"),
+     .means = REFUSED_BY(CONFIGURATION)},
+    {"internal", WIRE_CANCEL, .status = 500, .body = FAULT("internal"), .otherwise = GW_REFUSED,
+     .means = UNSURE},
 
     {"taken", WIRE_REFUND, .status = 201, .body = REFUND("pending", "null"),
      .means = {.verdict = GW_ACCEPTED, ABOUT_REFUND}},
@@ -247,7 +295,7 @@ static const struct wire_shape shapes[] = {
      .means = {.verdict = GW_FAILED, .code = FAILURE_CANCELLED_BY_CUSTOMER, .sure = true, ABOUT}},
     {"processing", WIRE_CALLBACK,
      .body = EVENT("payment.processing", PAYMENT("processing", "null", "null")),
-     .means = {.verdict = GW_PENDING, ABOUT}},
+     .means = {.verdict = GW_PENDING, ABOUT, .acted = true}},
     {"dispute lost", WIRE_CALLBACK,
      .body = EVENT("payment.dispute_closed", PAYMENT("refunded", "null", "null")),
      .means = {.verdict = GW_REVERSED, ABOUT, .receipt = "cpm_01J8Z0DEMO", .amount = RWF(150000)}},

@@ -10,8 +10,9 @@
 
 const char *op_word(enum wire_op op)
 {
-    static const char *const words[] = {"charge",   "query",           "refund", "refund query",
-                                        "callback", "refund callback", "token"};
+    static const char *const words[] = {"charge",       "query",    "refund",
+                                        "refund query", "callback", "refund callback",
+                                        "token",        "confirm",  "cancel"};
     return words[op];
 }
 
@@ -41,6 +42,11 @@ bool op_is_order(enum wire_op op)
     return op == WIRE_CHARGE || op == WIRE_REFUND;
 }
 
+bool op_is_act(enum wire_op op)
+{
+    return op == WIRE_CONFIRM || op == WIRE_CANCEL;
+}
+
 bool op_there(const struct gateway *g, enum wire_op op)
 {
     const bool there[] = {
@@ -51,6 +57,8 @@ bool op_there(const struct gateway *g, enum wire_op op)
         [WIRE_CALLBACK] = g->callback_parse != NULL,
         [WIRE_REFUND_CALLBACK] = g->refund_callback_parse != NULL,
         [WIRE_TOKEN] = g->token_parse != NULL,
+        [WIRE_CONFIRM] = g->confirm_parse != NULL,
+        [WIRE_CANCEL] = g->cancel_parse != NULL,
     };
     return there[op];
 }
@@ -210,6 +218,12 @@ void hear(struct run *r, const struct wire_shape *s, const struct ask *ask, stru
     case WIRE_REFUND_CALLBACK:
         hear_callback(r, s, in.body, out);
         break;
+    case WIRE_CONFIRM:
+        r->gw->confirm_parse(&r->account, &in, &out->mem, &out->r);
+        break;
+    case WIRE_CANCEL:
+        r->gw->cancel_parse(&r->account, &in, &out->mem, &out->r);
+        break;
     case WIRE_TOKEN:
     case WIRE_N:
         break;
@@ -269,11 +283,13 @@ const char *claims_too_much(const struct wire_shape *s, const struct said *said)
 
 struct build build_of(struct run *r, const struct wire_request *w)
 {
+    struct str ref = str_c(w->provider_ref != NULL ? w->provider_ref : r->fx->query_ref);
     return (struct build){
         .account = w->settings != NULL ? run_account(r, w->settings) : r->account,
         .charge = w->charge != NULL ? *w->charge : r->fx->charge,
         .refund = r->fx->refunds[w->refund],
-        .provider_ref = str_c(w->provider_ref != NULL ? w->provider_ref : r->fx->query_ref),
+        .act = {ref, STR(ACT_CODE), STR(ACT_KEY), r->fx->charge.now_us},
+        .provider_ref = ref,
         .token = str_c(r->fx->token),
         .arena_limit = ARENA_LIMIT,
     };
@@ -307,6 +323,14 @@ struct err build_request(struct run *r, const struct wire_request *w, const stru
         if (g->refund_query_build != NULL)
             return g->refund_query_build(&b->account, &b->refund, b->provider_ref, b->token, mem,
                                          out);
+        break;
+    case WIRE_CONFIRM:
+        if (g->confirm_build != NULL)
+            return g->confirm_build(&b->account, &b->act, b->token, mem, out);
+        break;
+    case WIRE_CANCEL:
+        if (g->cancel_build != NULL)
+            return g->cancel_build(&b->account, &b->act, b->token, mem, out);
         break;
     default:
         break;
