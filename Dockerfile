@@ -25,8 +25,8 @@ RUN make -j"$(nproc)" VERSION="$VERSION" all && \
 FROM debian:bookworm-slim
 RUN apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        ca-certificates libcurl4 libhiredis0.14 libjansson4 libpq5 libsodium23 libssl3 libuv1 \
-        libwslay1 && \
+        ca-certificates libcjose0 libcurl4 libhiredis0.14 libjansson4 libpq5 libsodium23 libssl3 \
+        libuv1 libwslay1 && \
     rm -rf /var/lib/apt/lists/* && \
     useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin reli
 COPY --from=build /out/usr/local/bin/reli /usr/local/bin/reli

@@ -9,8 +9,8 @@ set -euo pipefail
 # a|b: either will do, the first that can be had is taken. +cmd: also satisfied by that command on the
 # path (Node.js often comes from elsewhere than Debian).
 build=(build-essential pkg-config libuv1-dev 'node-llhttp|libllhttp-dev' libpq-dev libhiredis-dev
-    libcurl4-openssl-dev libssl-dev libwslay-dev libjansson-dev libsodium-dev uthash-dev
-    ca-certificates nodejs+node npm+npm)
+    libcurl4-openssl-dev libssl-dev libwslay-dev libjansson-dev libsodium-dev libcjose-dev
+    uthash-dev ca-certificates nodejs+node npm+npm)
 run=(postgresql redis-server curl openssl procps util-linux)
 test=(gcc clang 'libclang-rt-14-dev|libclang-rt-dev' cppcheck clang-tidy clang-format shellcheck
     libcmocka-dev python3 python3-pytest python3-psycopg2 python3-redis python3-websocket wrk

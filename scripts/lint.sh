@@ -32,7 +32,7 @@ flags=(-std=c11 -D_GNU_SOURCE '-DRELI_VERSION="lint"' -I. "-I$build/gen" -isyste
 rooms='
 core/base
 core/codec        core/base
-core/crypto       core/base
+core/crypto       core/base core/codec
 core/domain       core/base
 core/loop         core/base
 gateways          core/base core/codec core/crypto core/domain core/loop
@@ -53,6 +53,7 @@ wslay/       ws
 jansson.h    core/codec
 openssl/     core/crypto
 sodium.h     core/crypto
+cjose/       core/crypto
 '
 
 check_rooms() {

@@ -62,9 +62,9 @@ void sha1_one(struct str s, uint8_t out[SHA1_LEN])
     ASSERT(ok == 1);
 }
 
-void hmac_sha256(struct str key, const struct str *parts, size_t n, uint8_t out[SHA256_LEN])
+static void hmac(char *digest, struct str key, const struct str *parts, size_t n, uint8_t *out,
+                 size_t out_n)
 {
-    static char digest[] = "SHA256";
     ASSERT(c.hmac_ctx != NULL);
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                            OSSL_PARAM_construct_end()};
@@ -74,8 +74,20 @@ void hmac_sha256(struct str key, const struct str *parts, size_t n, uint8_t out[
     for (size_t i = 0; i < n; i++)
         ok &= EVP_MAC_update(c.hmac_ctx, (const unsigned char *)parts[i].p, parts[i].n);
     size_t len = 0;
-    ok &= EVP_MAC_final(c.hmac_ctx, out, &len, SHA256_LEN);
-    ASSERT(ok == 1 && len == SHA256_LEN);
+    ok &= EVP_MAC_final(c.hmac_ctx, out, &len, out_n);
+    ASSERT(ok == 1 && len == out_n);
+}
+
+void hmac_sha256(struct str key, const struct str *parts, size_t n, uint8_t out[SHA256_LEN])
+{
+    static char digest[] = "SHA256";
+    hmac(digest, key, parts, n, out, SHA256_LEN);
+}
+
+void hmac_sha1(struct str key, struct str s, uint8_t out[SHA1_LEN])
+{
+    static char digest[] = "SHA1";
+    hmac(digest, key, &s, 1, out, SHA1_LEN);
 }
 
 uint64_t short_hash(struct str s)

@@ -27,6 +27,9 @@ static inline void hmac_sha256_one(struct str key, struct str s, uint8_t out[SHA
     hmac_sha256(key, &s, 1, out);
 }
 
+/* For codes of RFC 6238, whose apps know nothing else. */
+void hmac_sha1(struct str key, struct str s, uint8_t out[SHA1_LEN]);
+
 /* SHA-1, for the handshake of WebSockets (RFC 6455), which asks for it; never as a proof. */
 void sha1_one(struct str s, uint8_t out[SHA1_LEN]);
 

@@ -8,11 +8,11 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
+#include "core/crypto/rsa_int.h"
 #include "core/crypto/text.h"
 
-enum { CERTIFICATE_MAX = 64 * 1024, KEY_BITS_MIN = 2048, KEY_BITS_MAX = 8192 };
+enum { CERTIFICATE_MAX = 64 * 1024 };
 
-static X509 *certificate_read(struct arena *a, struct str text);
 static struct err key_seal(struct arena *a, EVP_PKEY *key, struct str plain, struct str *sealed);
 
 struct err rsa_seal(struct arena *a, struct str certificate, struct str plain, struct str *sealed)
@@ -56,7 +56,7 @@ static struct str without_blanks(struct arena *a, struct str text)
 }
 
 /* The three spellings exclude each other: DER begins with 0x30, which base64 writes as "M". */
-static X509 *certificate_read(struct arena *a, struct str text)
+X509 *certificate_read(struct arena *a, struct str text)
 {
     if (text.n == 0 || text.n > CERTIFICATE_MAX)
         return NULL;
@@ -68,10 +68,16 @@ static X509 *certificate_read(struct arena *a, struct str text)
     return der.n > 0 ? der_read(der) : NULL;
 }
 
-static struct err key_seal(struct arena *a, EVP_PKEY *key, struct str plain, struct str *sealed)
+bool rsa_key_strong(const EVP_PKEY *key)
 {
     int bits = EVP_PKEY_get_bits(key);
-    if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || bits < KEY_BITS_MIN || bits > KEY_BITS_MAX)
+    return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && bits >= RSA_BITS_MIN &&
+           bits <= RSA_BITS_MAX;
+}
+
+static struct err key_seal(struct arena *a, EVP_PKEY *key, struct str plain, struct str *sealed)
+{
+    if (!rsa_key_strong(key))
         return ERR(INVALID, "the certificate's key is no RSA key of 2048 to 8192 bits");
     size_t n = (size_t)EVP_PKEY_get_size(key);
     if (plain.n == 0 || plain.n + RSA_PKCS1_PADDING_SIZE > n)

@@ -91,3 +91,57 @@ struct str base64_decode(struct arena *a, struct str text)
     p[n] = 0;
     return str_n((const char *)p, (size_t)n);
 }
+
+void base64url_add(struct buf *b, struct str bytes)
+{
+    size_t from = b->n;
+    base64_add(b, bytes);
+    if (b->failed)
+        return;
+    while (b->n > from && b->p[b->n - 1] == '=')
+        b->n--;
+    for (size_t i = from; i < b->n; i++)
+        b->p[i] = b->p[i] == '+' ? '-' : b->p[i] == '/' ? '_' : b->p[i];
+}
+
+struct str base64url_decode(struct arena *a, struct str text)
+{
+    if (text.n == 0 || text.n % 4 == 1 || text.n > (1u << 30))
+        return STR_NULL;
+    size_t n = (text.n + 3) / 4 * 4;
+    char *p = arena_alloc(a, n);
+    if (p == NULL)
+        return STR_NULL;
+    for (size_t i = 0; i < n; i++) {
+        char c = i < text.n ? text.p[i] : '=';
+        if (i < text.n && !ascii_is_alpha(c) && !ascii_is_digit(c) && c != '-' && c != '_')
+            return STR_NULL;
+        p[i] = c == '-' ? '+' : c == '_' ? '/' : c;
+    }
+    return base64_decode(a, str_n(p, n));
+}
+
+void base32_add(struct buf *b, struct str bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    uint32_t bits = 0;
+    int n = 0;
+    for (size_t i = 0; i < bytes.n; i++) {
+        bits = bits << 8 | (unsigned char)bytes.p[i];
+        for (n += 8; n >= 5; n -= 5)
+            buf_char(b, digits[bits >> (n - 5) & 31]);
+    }
+    if (n > 0)
+        buf_char(b, digits[bits << (5 - n) & 31]);
+}
+
+void percent_add(struct buf *b, struct str bytes)
+{
+    for (size_t i = 0; i < bytes.n; i++) {
+        char c = bytes.p[i];
+        if (ascii_is_alpha(c) || ascii_is_digit(c) || (c != '\0' && strchr("-._~", c) != NULL))
+            buf_char(b, c);
+        else
+            buf_fmt(b, "%%%02X", (unsigned char)c);
+    }
+}

@@ -110,6 +110,31 @@ static void sha1_vectors(void **state)
     }
 }
 
+/* RFC 2202, cases 1, 2 and 6. */
+static void hmac_sha1_vectors(void **state)
+{
+    (void)state;
+    char key[80];
+    memset(key, 0x0b, 20);
+    memset(key + 20, 0xaa, 60);
+    static const uint8_t want[][SHA1_LEN] = {
+        {0xb6, 0x17, 0x31, 0x86, 0x55, 0x05, 0x72, 0x64, 0xe2, 0x8b,
+         0xc0, 0xb6, 0xfb, 0x37, 0x8c, 0x8e, 0xf1, 0x46, 0xbe, 0x00},
+        {0xef, 0xfc, 0xdf, 0x6a, 0xe5, 0xeb, 0x2f, 0xa2, 0xd2, 0x74,
+         0x16, 0xd5, 0xf1, 0x84, 0xdf, 0x9c, 0x25, 0x9a, 0x7c, 0x79},
+        {0xaa, 0x4a, 0xe5, 0xe1, 0x52, 0x72, 0xd0, 0x0e, 0x95, 0x70,
+         0x56, 0x37, 0xce, 0x8a, 0x3b, 0x55, 0xed, 0x40, 0x21, 0x12},
+    };
+    uint8_t out[SHA1_LEN];
+    hmac_sha1(str_n(key, 20), STR("Hi There"), out);
+    assert_memory_equal(out, want[0], SHA1_LEN);
+    hmac_sha1(STR("Jefe"), STR("what do ya want for nothing?"), out);
+    assert_memory_equal(out, want[1], SHA1_LEN);
+    memset(key, 0xaa, 80);
+    hmac_sha1(str_n(key, 80), STR("Test Using Larger Than Block-Size Key - Hash Key First"), out);
+    assert_memory_equal(out, want[2], SHA1_LEN);
+}
+
 static int open_crypto(void **state)
 {
     (void)state;
@@ -126,10 +151,9 @@ static int close_crypto(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sha256_vectors),
-        cmocka_unit_test(hmac_vectors),
-        cmocka_unit_test(short_hashes),
-        cmocka_unit_test(sha1_vectors),
+        cmocka_unit_test(sha256_vectors),    cmocka_unit_test(hmac_vectors),
+        cmocka_unit_test(short_hashes),      cmocka_unit_test(sha1_vectors),
+        cmocka_unit_test(hmac_sha1_vectors),
     };
     return cmocka_run_group_tests(tests, open_crypto, close_crypto);
 }

@@ -171,6 +171,78 @@ static void randomness(void **state)
     random_source(NULL);
 }
 
+/* RFC 4648, section 10, in the alphabet of section 5; every length and byte. */
+static void base64url(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct buf b;
+    char bytes[256];
+    arena_init(&a, 65536);
+    buf_init(&b, 4096);
+    base64url_add(&b, STR("\xfb\xff\xfe"));
+    base64url_add(&b, STR("f"));
+    base64url_add(&b, STR("fo"));
+    assert_true(str_eq(buf_view(&b), STR("-__-ZgZm8")));
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)i;
+    for (size_t n = 1; n <= sizeof bytes; n++) {
+        buf_reset(&b);
+        base64url_add(&b, str_n(bytes, n));
+        assert_true(str_eq(base64url_decode(&a, buf_view(&b)), str_n(bytes, n)));
+        arena_free(&a);
+    }
+    static const char *const wrong[] = {"",     "Z",    "Zg==", "Zg=",    "Zm8=",  "Zh",
+                                        "Zm9",  "Zm+v", "Zm/v", "Zm9v\n", " Zm9v", "Zm9vZ",
+                                        "Zm.v", "====", "Z===", "Zm9v="};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        assert_null(base64url_decode(&a, str_c(wrong[i])).p);
+    assert_null(base64url_decode(&a, str_n("Zm\0v", 4)).p);
+    /* of the last characters of one byte's text, four have no bits left over */
+    int right = 0;
+    for (int c = 1; c < 256; c++) {
+        char two[2] = {'Z', (char)c};
+        right += base64url_decode(&a, str_n(two, 2)).p != NULL;
+    }
+    assert_int_equal(right, 4);
+    buf_free(&b);
+    arena_free(&a);
+    arena_trim();
+}
+
+/* RFC 4648, section 10, without the padding. */
+static void base32(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", ""},
+        {"f", "MY"},
+        {"fo", "MZXQ"},
+        {"foo", "MZXW6"},
+        {"foob", "MZXW6YQ"},
+        {"fooba", "MZXW6YTB"},
+        {"foobar", "MZXW6YTBOI"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buf b;
+        buf_init(&b, 100);
+        base32_add(&b, str_c(cases[i][0]));
+        assert_true(str_eq(buf_view(&b), str_c(cases[i][1])));
+        buf_free(&b);
+    }
+}
+
+static void percent(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 1000);
+    percent_add(&b, STR("aZ09-._~"));
+    percent_add(&b, str_n(" \0%+/:@\xc3\xa9\x7f", 10));
+    assert_true(str_eq(buf_view(&b), STR("aZ09-._~%20%00%25%2B%2F%3A%40%C3%A9%7F")));
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +250,9 @@ int main(void)
         cmocka_unit_test(base64_vectors),
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(base64_has_one_spelling),
+        cmocka_unit_test(base64url),
+        cmocka_unit_test(base32),
+        cmocka_unit_test(percent),
         cmocka_unit_test(randomness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
