@@ -12,6 +12,7 @@
 #include "core/flow/jobs.h"
 #include "core/flow/keeper.h"
 #include "core/flow/keys.h"
+#include "core/flow/password_work.h"
 #include "core/flow/security.h"
 #include "core/flow/token_share.h"
 #include "core/version.h"
@@ -145,6 +146,7 @@ static void app_free(struct app *a)
     accounts_free(f);
     jobs_free(a->jobs);
     keeper_free(a->keeper);
+    passwords_free(f->passwords);
     security_free(f);
     if (f->redis != NULL)
         redis_free(f->redis);
@@ -218,6 +220,7 @@ static struct err open_parts(struct app *a)
     TRY(gw_client_new(a->loop, a->providers, &share, &f->gateways));
     gw_client_health_rules(f->gateways, &c->health);
     TRY(hub_new(f, &a->hub));
+    TRY(passwords_new(a->loop, &f->passwords));
     TRY(security_new(f));
     f->published = published;
     f->published_ctx = a->hub;

@@ -32,6 +32,7 @@ enum { FLOW_MAX_ACCOUNTS = 16 };
 
 struct account_set;
 struct account_cache;
+struct passwords;
 struct security;
 
 /* An account with a provider: the installation's, or a merchant's own (account.h). */
@@ -56,6 +57,7 @@ struct flow {
     int n_accounts;
     struct flow_account accounts[FLOW_MAX_ACCOUNTS];
     struct account_cache *account_cache; /* merchants' own; account.h */
+    struct passwords *passwords;         /* hashed and checked off the loop; password_work.h */
     struct security *security;           /* what was refused to whom; security.h */
     /* Called for each event that was committed here. */
     void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
