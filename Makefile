@@ -92,6 +92,8 @@ $(O)/llhttp/%.o: /usr/share/llhttp/%.c
 
 $(GEN)/stamp: $(EMBEDDED) $(BUILD)/vendor/stamp scripts/embed.sh
 	@scripts/embed.sh $(GEN)
+# Made with it: who includes the numbers of the statements is compiled anew in the same run.
+$(GEN)/queries.h: $(GEN)/stamp ;
 
 $(BUILD)/vendor/stamp: http/ui/package-lock.json scripts/vendor.sh
 	@scripts/vendor.sh $(BUILD)/vendor

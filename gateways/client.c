@@ -85,8 +85,9 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
     TRY(op_new(c, a, GW_OP_CHARGE, done, ctx, &op));
     op->charge = *in;
     struct gw_charge *g = &op->charge;
-    struct str *texts[] = {&g->method, &g->phone,       &g->email,      &g->pay_code,
-                           &g->our_id, &g->description, &g->return_url, &g->callback_url};
+    struct str *texts[] = {&g->method,      &g->method_token, &g->phone,
+                           &g->email,       &g->pay_code,     &g->our_id,
+                           &g->description, &g->return_url,   &g->callback_url};
     return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
 }
 
@@ -447,7 +448,8 @@ static bool is_about(const struct op *op)
         break;
     }
     return r->provider_ref.n == 0 || str_eq(r->provider_ref, op->provider_ref) ||
-           (r->our_id.n > 0 && str_eq(r->our_id, op->provider_ref)); /* it was asked for by ours */
+           (r->our_id.n > 0 && /* it was asked for by ours */
+            str_eq(r->our_id, gw_our_id_of(op->provider_ref)));
 }
 
 static void op_answered(void *ctx, const struct outbound_response *response)

@@ -51,11 +51,12 @@ struct str gw_setting(const struct gw_account *account, const char *name);
 /* A payment to be asked for. */
 struct gw_charge {
     struct money amount;
-    struct str method;   /* of gateway.methods; "" the gateway's choice */
-    struct str phone;    /* E.164, "" if none */
-    struct str email;    /* "" if none */
-    struct str pay_code; /* what people see and type: 12 letters and digits */
-    struct str our_id;   /* of the attempt, unique for ever: up to 64 letters, digits and - */
+    struct str method;       /* of gateway.methods; "" the gateway's choice */
+    struct str method_token; /* the provider's word for what the customer pays with, "" if none */
+    struct str phone;        /* E.164, "" if none */
+    struct str email;        /* "" if none */
+    struct str pay_code;     /* what people see and type: 12 letters and digits */
+    struct str our_id;       /* of the attempt, unique for ever: up to 64 letters, digits and - */
     struct str description;
     struct str return_url;   /* where the customer's browser goes back to, "" if none */
     struct str callback_url; /* carries the attempt's token */
@@ -174,6 +175,10 @@ struct gateway {
     bool not_found_is_final; /* domain.md 2.2 */
     bool may_resend;         /* the provider de-duplicates by our id */
     bool our_id_is_ref;      /* a charge can be asked for by our_id while provider_ref is unknown */
+    /* Methods, by commas, that can be charged with gw_charge.method_token; NULL: none. What is
+     * asked for so is another thing at the provider: token_ref and a dot stand before our_id then.
+     */
+    const char *token_methods, *token_ref;
     const char *action; /* next_action.type after acceptance: "approve_on_phone", "collect_cash" */
     int64_t prompt_window_us; /* the customer's time; before it ends only sure failures count */
     int64_t expiry_us;        /* default life of a payment */
@@ -287,6 +292,14 @@ extern const struct gateway *const gateways[];
 const struct gateway *gateway_find(struct str name);
 /* The gateway that offers a payment method. */
 const struct gateway *gateway_for_method(struct str method);
+/* Our id in a reference that may be one of our own making: what is behind its last dot. */
+static inline struct str gw_our_id_of(struct str provider_ref)
+{
+    size_t n = provider_ref.n;
+    while (n > 0 && provider_ref.p[n - 1] != '.')
+        n--;
+    return str_from(provider_ref, n);
+}
 /* Whether `word` is in the list by commas; an empty list has everything. */
 bool gateway_lists(const char *list, struct str word);
 

@@ -14,8 +14,13 @@
 #define STRIPE_SESSION_PREFIX "cs_"
 #define STRIPE_INTENT_PREFIX "pi_"
 #define STRIPE_REFUND_PREFIX "re_"
-/* The key of our id in metadata. */
+#define STRIPE_TOKEN_PREFIX "pm_"
+/* The keys of our id in metadata, and of how a PaymentIntent came to be: "page", Checkout owns it,
+ * or "token", it was confirmed with one as it was made. */
 #define STRIPE_OUR_KEY "reli"
+#define STRIPE_BY_KEY "reli_by"
+/* gateway.token_ref: of such an intent while its id is not known. */
+#define STRIPE_INTENT_REF "intent"
 
 /* Letters, digits, _ and -, as all ids of Stripe and of ours. */
 bool stripe_is_id(struct str s);

@@ -41,7 +41,7 @@ static enum failure_code failure_of(struct str code, enum failure_code otherwise
 }
 
 /* Statuses of intents and refunds. "requires_payment_method" is what remains after a decline: at
- * Checkout the customer may try another card, so that it is no end. */
+ * Checkout the customer may try another card, so that it is no end; see declined_read. */
 static const struct status_rule {
     const char *status;
     enum gw_verdict verdict;
@@ -178,10 +178,8 @@ static void order_error(const struct outbound_response *in, const struct json *r
 /* ---- objects ---- */
 
 /* In the words of our own API; "" if there is nothing to do. */
-static struct str action_read(const struct json *session, struct arena *mem)
+static struct str action_make(struct str url, int64_t until_s, struct arena *mem)
 {
-    struct str url = json_str(json_get(session, "url"));
-    int64_t until_s = 0;
     struct buf b;
     struct jsonw w = jw_into(&b);
     if (url.n > ACTION_URL_MAX || !str_is_printable_ascii(url) ||
@@ -192,13 +190,27 @@ static struct str action_read(const struct json *session, struct arena *mem)
     jw_open(&w);
     jw_c(&w, "type", "redirect");
     jw_str(&w, "url", url);
-    if (json_i64(json_get(session, "expires_at"), &until_s) && until_s > 0 &&
-        until_s < TIME_NEVER / US_PER_S / 2)
+    if (until_s > 0 && until_s < TIME_NEVER / US_PER_S / 2)
         jw_time(&w, "expires_at", until_s * US_PER_S);
     jw_close(&w);
     struct str copy = b.failed ? STR("") : arena_dup(mem, buf_view(&b));
     buf_free(&b);
     return copy.p != NULL ? copy : STR("");
+}
+
+static struct str page_of(const struct json *session, struct arena *mem)
+{
+    int64_t until_s = 0;
+    if (!json_i64(json_get(session, "expires_at"), &until_s))
+        until_s = 0;
+    return action_make(json_str(json_get(session, "url")), until_s, mem);
+}
+
+/* 3-D Secure: the bank's page. */
+static struct str bank_of(const struct json *intent, struct arena *mem)
+{
+    const struct json *url = json_path(intent, "next_action", "redirect_to_url", "url", NULL);
+    return action_make(json_str(url), 0, mem);
 }
 
 static void fail(struct gw_result *out, enum failure_code code)
@@ -273,25 +285,42 @@ void stripe_session_read(const struct gw_account *a, const struct json *session,
         expired_read(session, mem, out);
     } else if (str_eq(status, STR("open")) && unpaid) {
         out->verdict = GW_PENDING;
-        out->next_action = action_read(session, mem);
+        out->next_action = page_of(session, mem);
     } else {
         gw_unknown(out, "a status that nobody has documented");
     }
 }
 
-/* It has no provider_ref: what we have asked for is the Checkout object that owns it. */
+/* Confirmed with a token, and declined: nobody has the means to try it with another card. */
+static void declined_read(const struct json *intent, struct arena *mem, struct gw_result *out)
+{
+    const struct json *error = json_get(intent, "last_payment_error");
+    struct str status = json_str(json_get(intent, "status"));
+    if (str_eq(status, STR("requires_action")))
+        out->next_action = bank_of(intent, mem);
+    if (!str_eq(status, STR("requires_payment_method")) || json_kind(error) != JSON_OBJ)
+        return;
+    error_read(error, FAILURE_DECLINED, mem, out);
+    fail(out, out->code);
+}
+
+/* One that Checkout owns has no provider_ref: what we have asked for is the owner. */
 void stripe_intent_read(const struct gw_account *a, const struct json *intent, struct arena *mem,
                         struct gw_result *out)
 {
     struct str id = id_read(mem, json_get(intent, "id"), STRIPE_INTENT_PREFIX);
     enum gw_verdict verdict =
         verdict_of(intent_rules, COUNT_OF(intent_rules), json_str(json_get(intent, "status")));
+    struct str by = json_str(json_path(intent, "metadata", STRIPE_BY_KEY, NULL));
+    bool direct = str_eq(by, STR("token")), known = direct || str_eq(by, STR("page"));
     out->our_id = our_id_read(mem, intent);
-    if (!stripe_object_is(intent, "payment_intent") || id.n == 0 || out->our_id.n == 0) {
+    if (!stripe_object_is(intent, "payment_intent") || id.n == 0 || out->our_id.n == 0 || !known) {
         *out = (struct gw_result){0};
         gw_unknown(out, "no PaymentIntent of ours in the answer");
         return;
     }
+    if (direct)
+        out->provider_ref = id;
     out->verdict = verdict;
     if (verdict == GW_UNKNOWN || other_mode(a, intent)) {
         gw_unknown(out, "a status that nobody has documented, or of the other mode");
@@ -306,6 +335,8 @@ void stripe_intent_read(const struct gw_account *a, const struct json *intent, s
             out->receipt = id;
         else
             gw_unknown(out, "a success without a usable amount");
+    } else if (direct) {
+        declined_read(intent, mem, out);
     }
 }
 
@@ -353,7 +384,9 @@ void stripe_charge_parse(const struct gw_account *a, const struct outbound_respo
     struct json *root = gw_order_json(in, out);
     if (root == NULL)
         return;
-    if (in->status == 200)
+    if (in->status == 200 && stripe_object_is(root, "payment_intent"))
+        stripe_intent_read(a, root, mem, out);
+    else if (in->status == 200)
         stripe_session_read(a, root, mem, out);
     else
         order_error(in, root, mem, out);
@@ -454,7 +487,7 @@ static void question_parse(const struct gw_account *a, const struct outbound_res
         gw_unknown(out, "the query failed");
         obj = NULL;
     } else if (stripe_object_is(root, "list")) {
-        obj = find(root, in->asked, out);
+        obj = find(root, gw_our_id_of(in->asked), out);
     }
     if (obj != NULL && refund) {
         stripe_refund_read(a, obj, mem, out);

@@ -47,7 +47,7 @@ static const struct event_rule {
     {"payment_intent.requires_action", ABOUT_INTENT, GW_PENDING, GW_PENDING},
     {"payment_intent.processing", ABOUT_INTENT, GW_PENDING, GW_PENDING},
     {"payment_intent.amount_capturable_updated", ABOUT_INTENT, GW_PENDING, GW_PENDING},
-    {"payment_intent.payment_failed", ABOUT_INTENT, GW_PENDING, GW_PENDING},
+    {"payment_intent.payment_failed", ABOUT_INTENT, GW_PENDING, GW_FAILED},
     {"payment_intent.succeeded", ABOUT_INTENT, GW_SUCCEEDED, GW_SUCCEEDED},
     {"payment_intent.canceled", ABOUT_INTENT, GW_FAILED, GW_FAILED},
     {"refund.created", ABOUT_REFUND, GW_PENDING, GW_SUCCEEDED},

@@ -249,6 +249,7 @@ static void put_capabilities(struct jsonw *w, const struct gateway *g)
     jw_bool(w, "query", g->query_build != NULL);
     jw_bool(w, "resend_safe", g->may_resend);
     jw_bool(w, "not_found_is_final", g->not_found_is_final);
+    put_words(w, "token_methods", g->token_methods != NULL ? g->token_methods : "");
     jw_i64(w, "prompt_window_s", g->prompt_window_us / US_PER_S);
     jw_key(w, "refund_rails");
     jw_open_list(w);

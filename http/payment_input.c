@@ -7,8 +7,11 @@
 enum { METADATA_MAX = 16 * 1024 };
 
 static const char *const known_fields[] = {
-    "provider", "payment_method", "amount",      "currency",     "customer",   "phone",    "email",
-    "name",     "reference",      "description", "callback_url", "return_url", "metadata", NULL,
+    "provider",   "payment_method", "payment_method_token",
+    "amount",     "currency",       "customer",
+    "phone",      "email",          "name",
+    "reference",  "description",    "callback_url",
+    "return_url", "metadata",       NULL,
 };
 static const char *const customer_fields[] = {"id", "phone", "email", "name", NULL};
 
@@ -116,6 +119,23 @@ static void read_provider(struct reading *r)
                      "The provider does not offer this method.");
     }
     in->method = arena_dup(r->x->arena, method);
+}
+
+/* The provider's own word for a card that its script has taken in the customer's browser. */
+static void read_token(struct reading *r)
+{
+    struct charge_input *in = r->in;
+    struct str token;
+    if (!fields_text(&r->f, "payment_method_token", OPTIONAL, 1, 128, &token))
+        return;
+    if (!str_is_printable_ascii(token) || str_find(token, ' ', 0) != SIZE_MAX)
+        fields_fault(&r->f, "payment_method_token", "format", "Not a token of a provider's.");
+    else if (in->gateway != NULL && (in->gateway->token_methods == NULL ||
+                                     !gateway_lists(in->gateway->token_methods, in->method)))
+        fields_fault(&r->f, "payment_method_token", "unsupported",
+                     "The provider takes no token for this method.");
+    else
+        in->method_token = arena_dup(r->x->arena, token);
 }
 
 static void read_amount(struct reading *r)
@@ -274,6 +294,7 @@ static void set_fingerprint(struct charge_input *in, struct arena *a, struct str
         {"callback_url", in->callback_url},
         {"return_url", in->return_url},
         {"metadata", canonical_metadata},
+        {"payment_method_token", in->method_token},
     };
     _Static_assert(COUNT_OF(fields) <= FINGERPRINT_MAX_FIELDS, "room in the fingerprint");
     in->n_fields = COUNT_OF(fields);
@@ -289,6 +310,7 @@ void payment_input_read(struct http_exchange *x, const struct json *body,
     struct str canonical;
     fields_only(&r.f, known_fields);
     read_provider(&r);
+    read_token(&r);
     read_amount(&r);
     read_customer(&r);
     read_text(&r, "reference", 64, &in->reference);

@@ -58,7 +58,7 @@ static void answered(void *ctx, const struct gw_result *result, const struct gw_
     struct arena a;
     crash_point(CRASH_POLL_ASKED);
     struct payment_event ev = ask_event(result, q->attempt, SOURCE_POLL);
-    ev.renames = q->by_our_id && str_eq(result->our_id, str_c(q->provider_ref));
+    ev.renames = q->by_our_id && str_eq(result->our_id, gw_our_id_of(str_c(q->provider_ref)));
     arena_init(&a, 1024 * 1024);
     struct move_call call = {
         .attempt = q->attempt,
@@ -99,7 +99,7 @@ void ask_start(struct flow *f, const struct ask_request *rq, ask_fn *done, void 
     *q = (struct ask){.flow = f, .attempt = rq->attempt, .done = done, .ctx = ctx};
     struct uuid attempt, merchant;
     str_copy_c(q->provider_ref, sizeof q->provider_ref, rq->provider_ref);
-    q->by_our_id = our_id_read(rq->provider_ref, &attempt, &merchant);
+    q->by_our_id = our_id_read(gw_our_id_of(rq->provider_ref), &attempt, &merchant);
     f->busy++;
     account_start(f, rq->merchant, rq->account, account_found, q);
 }

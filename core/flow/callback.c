@@ -259,7 +259,7 @@ static void judge(struct process *p)
         return;
     }
     struct str known = str_c(at->provider_ref);
-    p->ours = known.n > 0 && str_eq(known, p->said.our_id);
+    p->ours = known.n > 0 && str_eq(gw_our_id_of(known), p->said.our_id);
     if (known.n > 0 && p->said.provider_ref.n > 0 && !p->ours &&
         !str_eq(known, p->said.provider_ref)) {
         close_with(p, "ignored", "reference_differs", NULL);

@@ -14,6 +14,7 @@ struct charge_input {
     struct str actor;
     const struct gateway *gateway;
     struct str method;
+    struct str method_token; /* goes to the provider and is kept nowhere */
     struct money amount;
     struct str customer_id, phone, email, name;
     struct str reference, description, callback_url, return_url;

@@ -123,11 +123,20 @@ static struct str our_id(struct charge *c)
     return str_c(c->our_id);
 }
 
+/* By which the provider can be asked before he has told his own. */
+static struct str own_ref(struct charge *c)
+{
+    if (c->in.method_token.n == 0)
+        return our_id(c);
+    return arena_fmt(&c->arena, "%s.%.*s", c->in.gateway->token_ref, STR_ARG(our_id(c)));
+}
+
 struct gw_charge charge_provider(struct charge *c)
 {
     return (struct gw_charge){
         .amount = payment_asked(&c->rec.p),
         .method = c->in.method,
+        .method_token = c->in.method_token.p != NULL ? c->in.method_token : STR(""),
         .phone = c->in.phone.p != NULL ? c->in.phone : STR(""),
         .email = c->in.email.p != NULL ? c->in.email : STR(""),
         .pay_code = c->rec.pay_code,
@@ -156,6 +165,8 @@ static struct err try_build(struct charge *c)
 static struct str next_action(struct charge *c, const struct gateway *g)
 {
     char at[TIME_TEXT], amount[MONEY_TEXT];
+    if (c->in.method_token.n > 0) /* nothing, unless the provider says so */
+        return STR_NULL;
     money_text(payment_asked(&c->rec.p), amount);
     if (g->manual)
         return arena_fmt(&c->arena, "{\"type\":\"%s\",\"amount\":\"%s\",\"reference\":\"%.*s\"}",
@@ -196,7 +207,7 @@ static struct err step_twice(struct charge *c, struct err built)
         ev.kind = PAYMENT_EVENT_NEEDS_CUSTOMER;
     }
     if (g->our_id_is_ref && ev.kind == PAYMENT_EVENT_DISPATCH)
-        ev.provider_ref = our_id(c);
+        ev.provider_ref = own_ref(c);
     if (!err_is(built))
         c->rec.next_action = next_action(c, g);
     fx = (struct payment_effects){0};

@@ -105,9 +105,19 @@ void render_payment(struct jsonw *w, const struct payment_record *rec, struct st
     jw_time(w, "completed_at", p->completed_at_us);
 }
 
+/* What is behind a null or a quoted text. */
+static struct str value_skip(struct str json)
+{
+    bool quoted = str_starts(json, STR("\""));
+    size_t n = quoted ? 1 : 4;
+    while (quoted && n < json.n && json.p[n] != '"')
+        n += json.p[n] == '\\' ? 2 : 1;
+    return str_from(json, n + quoted);
+}
+
 /* The first of each pattern is the member itself: what stands before it is ids, words and quoted
- * texts, and a quoted text cannot hold a bare quotation mark. A reference is looked for by its
- * name, because the metadata behind one that is there already may hold the pattern with a null. */
+ * texts, and a quoted text cannot hold a bare quotation mark. What stands in the place of the
+ * reference is null, or our own id as long as the provider had not told his. */
 void render_snapshot(struct buf *out, struct str snapshot, struct str person,
                      struct str provider_ref)
 {
@@ -118,10 +128,10 @@ void render_snapshot(struct buf *out, struct str snapshot, struct str person,
         snapshot = str_from(snapshot, at + nobody.n);
     }
     at = provider_ref.n > 0 ? str_find_str(snapshot, reference_name) : SIZE_MAX;
-    if (at != SIZE_MAX && str_starts(str_from(snapshot, at + reference_name.n), STR("null"))) {
+    if (at != SIZE_MAX) {
         buf_str(out, str_first(snapshot, at));
         put_optional(out, "provider_transaction_id", provider_ref);
-        snapshot = str_from(snapshot, at + reference_name.n + 4);
+        snapshot = value_skip(str_from(snapshot, at + reference_name.n));
     }
     buf_str(out, snapshot);
 }

@@ -34,6 +34,7 @@ DOOR(sessions_get, "checkout_list", stripe_session_list)
 DOOR(session_get, "checkout_query", stripe_session_get)
 DOOR(session_expire, "checkout_expire", stripe_session_expire)
 DOOR(intents_post, "intent", stripe_intent_create)
+DOOR(intents_get, "intent_list", stripe_intent_list)
 DOOR(intent_get, "intent_query", stripe_intent_get)
 DOOR(intent_confirm, "intent_confirm", stripe_intent_confirm)
 DOOR(intent_cancel, "intent_cancel", stripe_intent_cancel)
@@ -47,6 +48,7 @@ static const struct route routes[] = {
     {HTTP_GET_, "/v1/checkout/sessions/{id}", session_get, 0},
     {HTTP_POST_, "/v1/checkout/sessions/{id}/expire", session_expire, 0},
     {HTTP_POST_, "/v1/payment_intents", intents_post, 0},
+    {HTTP_GET_, "/v1/payment_intents", intents_get, 0},
     {HTTP_GET_, "/v1/payment_intents/{id}", intent_get, 0},
     {HTTP_POST_, "/v1/payment_intents/{id}/confirm", intent_confirm, 0},
     {HTTP_POST_, "/v1/payment_intents/{id}/cancel", intent_cancel, 0},
@@ -178,14 +180,12 @@ void stripe_answer(struct stripe_request *rq, int status, struct str body, const
 void stripe_answer_by(struct stripe_request *rq, enum stripe_trick trick, struct str body,
                       const char *outcome)
 {
-    static const struct stripe_fault internal = {500, "api_error", NULL, "Something went wrong",
-                                                 ""};
     int64_t slow_us = rq->c->s->chaos.slow_answer_ms * US_PER_MS;
     if (trick == STRIPE_TRICK_LOST_ANSWER) {
         keep(rq, 200, body, 0);
         rq->call.accepted = true;
         rq->memo[0] = 0;
-        stripe_refuse(rq, internal);
+        stripe_refuse(rq, stripe_internal());
     } else if (trick == STRIPE_TRICK_SLOW) {
         keep(rq, 200, body, slow_us);
         rq->call.accepted = true;
@@ -238,6 +238,11 @@ struct stripe_fault stripe_invalid(const char *param, const char *message)
 struct stripe_fault stripe_no_such(struct str id)
 {
     return fault(404, "invalid_request_error", "resource_missing", "No such object: '%s'", id);
+}
+
+struct stripe_fault stripe_internal(void)
+{
+    return fault(500, "api_error", NULL, "Something went wrong", STR(""));
 }
 
 struct stripe_fault stripe_full(void)

@@ -108,6 +108,8 @@ void stripe_answer(struct stripe_request *rq, int status, struct str body, const
 void stripe_answer_by(struct stripe_request *rq, enum stripe_trick trick, struct str body,
                       const char *outcome);
 void stripe_refuse(struct stripe_request *rq, struct stripe_fault f);
+/* What STRIPE_TRICK_DROPPED answers. */
+struct stripe_fault stripe_internal(void);
 /* A declined card: kept under the key, since it is as final as a payment. */
 void stripe_refuse_body(struct stripe_request *rq, int status, struct str body,
                         const char *outcome);
@@ -168,13 +170,16 @@ void stripe_order_authenticated(struct stripe_order *o, bool well);
 void stripe_order_cancel(struct stripe_order *o);
 void stripe_order_expire(struct stripe_order *o);
 
-/* ---- stripe_checkout.c, stripe_intent.c, stripe_refund.c, stripe_page.c: doors ---- */
+/* ---- stripe_checkout.c, stripe_intent.c, stripe_list.c, stripe_refund.c, stripe_page.c: doors
+ * ----
+ */
 
 void stripe_session_create(struct stripe_request *rq);
 void stripe_session_get(struct stripe_request *rq);
 void stripe_session_list(struct stripe_request *rq);
 void stripe_session_expire(struct stripe_request *rq);
 void stripe_intent_create(struct stripe_request *rq);
+void stripe_intent_list(struct stripe_request *rq);
 void stripe_intent_get(struct stripe_request *rq);
 void stripe_intent_confirm(struct stripe_request *rq);
 void stripe_intent_cancel(struct stripe_request *rq);

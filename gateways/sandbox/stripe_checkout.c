@@ -1,4 +1,4 @@
-/* Stripe's Checkout: create, look up, list, expire. Source: providers/stripe.md, 4.2. */
+/* Stripe's Checkout: create, look up, expire. Source: providers/stripe.md, 4.2. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,6 @@
 
 enum {
     ITEMS_MAX = 10,
-    LIST_MAX = 100,
     REFERENCE_MAX = 200,
     NAME_BYTES = 250,
     AMOUNT_LIMIT = 1000000000,
@@ -152,8 +151,6 @@ static void answer(struct stripe_request *rq, const struct stripe_order *o, enum
 
 void stripe_session_create(struct stripe_request *rq)
 {
-    static const struct stripe_fault internal = {500, "api_error", NULL, "Something went wrong",
-                                                 ""};
     struct stripe_order *o = stripe_order_new(rq, true);
     if (o == NULL) {
         stripe_refuse(rq, stripe_full());
@@ -164,7 +161,7 @@ void stripe_session_create(struct stripe_request *rq)
     bool busy = f.status == 0 && trick == STRIPE_TRICK_BUSY &&
                 stripe_sent_away(rq, stripe_form_get(&rq->form, "client_reference_id"));
     if (f.status == 0 && trick == STRIPE_TRICK_DROPPED)
-        f = internal;
+        f = stripe_internal();
     if (f.status != 0 || busy) {
         o->b.drop(&o->b);
         if (!busy)
@@ -213,49 +210,4 @@ void stripe_session_expire(struct stripe_request *rq)
     }
     stripe_order_expire(o);
     answer(rq, o, STRIPE_TRICK_NONE, false, "expired");
-}
-
-/* Newest first, as Stripe lists. */
-void stripe_session_list(struct stripe_request *rq)
-{
-    static const char *const known[] = {"limit",          "created[gte]", "created[lte]",
-                                        "payment_intent", "status",       NULL};
-    struct str intent = stripe_form_get(&rq->form, "payment_intent");
-    int64_t limit = 10, from = 0, to = INT64_MAX;
-    struct stripe_fault f = stripe_foreign(rq, known);
-    if (f.status == 0)
-        f = stripe_read_i64(&rq->form, "limit", 1, LIST_MAX, &limit);
-    if (f.status == 0)
-        f = stripe_read_i64(&rq->form, "created[gte]", 0, INT64_MAX, &from);
-    if (f.status == 0)
-        f = stripe_read_i64(&rq->form, "created[lte]", 0, INT64_MAX, &to);
-    if (f.status != 0) {
-        stripe_refuse(rq, f);
-        return;
-    }
-    struct buf b;
-    struct jsonw w = jw_into(&b);
-    const struct book *book = &rq->c->s->book;
-    bool more = false;
-    buf_init(&b, BODY_MAX);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
-    for (int64_t n = (int64_t)book->n; n > 0 && !more; n--) {
-        struct booking *booking = book_at(book, n);
-        const struct stripe_order *o = CONTAINER_OF(booking, struct stripe_order, b);
-        if (booking->provider != stripe_provider.name || !o->session || o->created_s < from ||
-            o->created_s > to || (intent.n > 0 && !str_eq(intent, str_c(o->intent_id))))
-            continue;
-        more = limit-- == 0;
-        if (!more)
-            stripe_body_session(&w, o, false);
-    }
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    jw_c(&w, "url", "/v1/checkout/sessions");
-    jw_close(&w);
-    stripe_answer(rq, 200, buf_view(&b), "list");
-    buf_free(&b);
 }

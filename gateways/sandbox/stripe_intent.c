@@ -6,7 +6,7 @@
 
 #include "gateways/sandbox/stripe.h"
 
-enum { AMOUNT_LIMIT = 1000000000, BODY_MAX = 128 * 1024 };
+enum { AMOUNT_LIMIT = 1000000000, TYPES_MAX = 10, BODY_MAX = 128 * 1024 };
 
 static struct stripe_fault unexpected_state(void)
 {
@@ -107,6 +107,25 @@ static struct stripe_fault check(const struct stripe_request *rq, struct stripe_
     return f.status == 0 && (o->description == NULL || o->email == NULL) ? stripe_full() : f;
 }
 
+/* Whether the methods that the request allows have this one among them. */
+static struct stripe_fault check_type(const struct stripe_request *rq,
+                                      const struct stripe_card *card)
+{
+    static const struct stripe_fault fine = {0};
+    bool debit = card->end == STRIPE_CARD_DEBIT || card->end == STRIPE_CARD_DEBIT_FAILS;
+    struct str want = debit ? STR("us_bank_account") : STR("card"), type;
+    char key[64];
+    for (int i = 0; i < TYPES_MAX; i++) {
+        (void)snprintf(key, sizeof key, "allowed_payment_method_types[%d]", i);
+        type = stripe_form_get(&rq->form, key);
+        if (type.p == NULL && i == 0)
+            return fine;
+        if (type.p != NULL && str_eq(type, want))
+            return fine;
+    }
+    return stripe_invalid("payment_method", "The payment method's type is not allowed: %s");
+}
+
 void stripe_intent_create(struct stripe_request *rq)
 {
     const struct stripe_card *card = NULL;
@@ -123,9 +142,13 @@ void stripe_intent_create(struct stripe_request *rq)
         f = read_card(rq, &card);
     if (f.status == 0 && now && card == NULL)
         f = stripe_missing("payment_method");
+    if (f.status == 0 && card != NULL)
+        f = check_type(rq, card);
     enum stripe_trick trick = stripe_trick_of(o->amount);
     bool busy = f.status == 0 && trick == STRIPE_TRICK_BUSY &&
                 stripe_sent_away(rq, http_header(rq->x, STR("idempotency-key")));
+    if (f.status == 0 && trick == STRIPE_TRICK_DROPPED)
+        f = stripe_internal();
     if (f.status != 0 || busy) {
         o->b.drop(&o->b);
         if (!busy)

@@ -109,6 +109,8 @@ static void functions_sane(struct run *r)
              "callbacks without thanks");
     run_case(r, g->manual || g->redact != NULL, "bodies are stored as they are");
     run_case(r, !g->our_id_is_ref || g->query_build != NULL, "nothing to ask by our id with");
+    run_case(r, (g->token_methods == NULL) == (g->token_ref == NULL), "half a token of a method");
+    run_case(r, g->token_methods == NULL || g->our_id_is_ref, "tokens, and nothing to ask with");
     run_case(r, g->our_id_rails == 0 || asks, "no refund to ask for by our id");
     for (int i = 0; i < g->n_refund_rails; i++) {
         run_case(r,
@@ -168,6 +170,8 @@ static void descriptor_agrees_with_fixture(struct run *r)
     run_case(r, g->not_found_is_final == can->not_found_is_final, "not_found_is_final");
     run_case(r, g->may_resend == can->may_resend, "may_resend");
     run_case(r, g->our_id_is_ref == can->our_id_is_ref, "our_id_is_ref");
+    run_case(r, same_text(g->token_methods, can->token_methods), "token_methods");
+    run_case(r, same_text(g->token_ref, can->token_ref), "token_ref");
     run_case(r, g->our_id_rails == can->our_id_rails, "our_id_rails");
     run_case(r, g->n_refund_rails == can->n_refund_rails, "the number of rails");
     for (int i = 0; i < g->n_refund_rails; i++)

@@ -256,6 +256,7 @@ static const struct {
     size_t at;
 } texts[] = {
     {"method", offsetof(struct build, charge.method)},
+    {"method_token", offsetof(struct build, charge.method_token)},
     {"phone", offsetof(struct build, charge.phone)},
     {"email", offsetof(struct build, charge.email)},
     {"pay_code", offsetof(struct build, charge.pay_code)},

@@ -15,6 +15,14 @@
 #define SESSION_ID "cs_test_reliDemo01"
 #define INTENT_ID "pi_3QaReliDemo0001"
 #define REFUND_ID "re_reliDemo01"
+#define PM_VISA            \
+    {                      \
+        "pm_card_visa", 12 \
+    }
+#define PM_NONE \
+    {           \
+        "", 0   \
+    }
 
 static const struct sample settings[] = {
     {"api_key", "sk_test_conform4Rq8"},
@@ -32,6 +40,17 @@ static const struct sample settings[] = {
         HEADERS, "Content-Type: application/x-www-form-urlencoded", "Idempotency-Key: " key \
     }
 
+#define CHARGE(token_)                                                                           \
+    {                                                                                            \
+        .amount = USD(5000), .method = {"card", 4}, .method_token = token_,                      \
+        .phone = {"+250781234567", 13}, .email = {"a@b.example", 11},                            \
+        .pay_code = {"RL0K7Q2ZD913", 12}, .our_id = {OUR_ID, 64},                                \
+        .description = {"Order 20931", 11}, .return_url = {"https://shop.example/back?o=1", 29}, \
+        .callback_url = {"https://pay.example.rw/cb/9f2c71", 32},                                \
+        .expires_us = NOW_US + 40 * US_PER_MIN, .now_us = NOW_US                                 \
+    }
+static const struct gw_charge by_token = CHARGE(PM_VISA);
+
 static const struct wire_request requests[] = {
     {.name = "page",
      .op = WIRE_CHARGE,
@@ -39,7 +58,8 @@ static const struct wire_request requests[] = {
      .url = "https://api.stripe.com/v1/checkout/sessions",
      .headers = POSTED(OUR_ID),
      .body = "mode=payment&client_reference_id=" OUR_ID "&metadata[reli]=" OUR_ID
-             "&payment_intent_data[metadata][reli]=" OUR_ID "&line_items[0][quantity]=1"
+             "&payment_intent_data[metadata][reli]=" OUR_ID
+             "&payment_intent_data[metadata][reli_by]=page&line_items[0][quantity]=1"
              "&line_items[0][price_data][currency]=usd"
              "&line_items[0][price_data][unit_amount]=5000"
              "&line_items[0][price_data][product_data][name]=Order%2020931"
@@ -47,6 +67,29 @@ static const struct wire_request requests[] = {
              "&cancel_url=https%3A%2F%2Fshop.example%2Fback%3Fo%3D1"
              "&customer_email=a%40b.example&allowed_payment_method_types[0]=card"
              "&expires_at=1760002400"},
+    {.name = "token",
+     .op = WIRE_CHARGE,
+     .charge = &by_token,
+     .method = "POST",
+     .url = "https://api.stripe.com/v1/payment_intents",
+     .headers = POSTED(OUR_ID),
+     .body = "amount=5000&currency=usd&payment_method=pm_card_visa&confirm=true"
+             "&allowed_payment_method_types[0]=card"
+             "&return_url=https%3A%2F%2Fshop.example%2Fback%3Fo%3D1&description=Order%2020931"
+             "&metadata[reli]=" OUR_ID "&metadata[reli_by]=token"},
+    {.name = "query of an intent by id",
+     .op = WIRE_QUERY,
+     .provider_ref = INTENT_ID,
+     .method = "GET",
+     .url = "https://api.stripe.com/v1/payment_intents/" INTENT_ID,
+     .headers = {HEADERS}},
+    {.name = "query of an intent by our id",
+     .op = WIRE_QUERY,
+     .provider_ref = "intent." OUR_ID,
+     .method = "GET",
+     .url = "https://api.stripe.com/v1/payment_intents?limit=100&created[gte]=1759999700"
+            "&created[lte]=1760000300",
+     .headers = {HEADERS}},
     {.name = "query by id",
      .op = WIRE_QUERY,
      .provider_ref = SESSION_ID,
@@ -93,8 +136,8 @@ static const struct wire_request requests[] = {
     ", \"amount\": 5000, \"amount_received\": " received ", \"cancellation_reason\": null, "  \
     "\"client_secret\": \"" INTENT_ID "_secret_kept\", \"currency\": \"usd\", "               \
     "\"last_payment_error\": " error ", \"livemode\": false, \"metadata\": {\"reli\": "       \
-    ID("\"" OUR_ID "\"") "}, \"receipt_email\": \"a@b.example\", \"status\": "                \
-    CODE("\"" status "\"") "}"
+    ID("\"" OUR_ID "\"") ", \"reli_by\": \"page\"}, \"receipt_email\": "                 \
+    "\"a@b.example\", \"status\": " CODE("\"" status "\"") "}"
 #define REFUND(status, more)                                                                  \
     "{\"id\": \"" REFUND_ID "\", \"object\": " CODE("\"refund\"") ", \"amount\": "            \
     AMOUNT("2000") ", \"charge\": \"ch_reliDemo01\", \"created\": 1760000500, "               \
@@ -113,6 +156,31 @@ static const struct wire_request requests[] = {
     "}, \"livemode\": false, \"pending_webhooks\": 1, \"request\": {\"id\": null, "           \
     "\"idempotency_key\": null}, \"type\": " CODE("\"" type "\"") "}"
 /* clang-format on */
+
+/* Of a token: confirmed as it was made. */
+#define DIRECT(status, received, error, next)                                                      \
+    "{\"id\": " ID("\"" INTENT_ID "\"") ", \"object\": " CODE(                                     \
+        "\"payment_intent\"") ", \"amount\": 5000, \"amount_received\": " received                 \
+                              ", \"cancellation_reason\": "                                        \
+                              "null, \"client_secret\": \"" INTENT_ID                              \
+                              "_secret_kept\", \"currency\": \"usd\", "                            \
+                              "\"last_payment_error\": " error                                     \
+                              ", \"livemode\": false, \"metadata\": "                              \
+                              "{\"reli\": " ID("\"" OUR_ID "\"") ", \"reli_by\": \"token\"}, "     \
+                                                                 "\"next_action\": " next          \
+                                                                 ", \"status\": " CODE("\"" status \
+                                                                                       "\"") "}"
+#define BANK "https://hooks.stripe.com/3d_secure_2/hosted?demo=1"
+#define ASKS                                                                        \
+    DIRECT("requires_action", "0", "null",                                          \
+           "{\"type\": \"redirect_to_url\", \"redirect_to_url\": {\"url\": \"" BANK \
+           "\", \"return_url\": \"https://shop.example/back?o=1\"}}")
+#define TAKEN DIRECT("succeeded", AMOUNT("5000"), "null", "null")
+#define FALLEN                                                                \
+    DIRECT("requires_payment_method", "0",                                    \
+           "{\"type\": \"card_error\", \"code\": \"card_declined\", "         \
+           "\"decline_code\": \"insufficient_funds\", \"message\": \"No.\"}", \
+           "null")
 
 #define PAGE "\"https://checkout.stripe.com/c/pay/" SESSION_ID "#fidTok77\""
 #define BY_ID "\"" INTENT_ID "\""
@@ -135,6 +203,15 @@ static const struct wire_request requests[] = {
 
 #define ABOUT .provider_ref = SESSION_ID, .our_id = OUR_ID
 #define ABOUT_REFUND .provider_ref = OUR_REFUND, .our_id = OUR_REFUND
+#define ABOUT_INTENT .provider_ref = INTENT_ID, .our_id = OUR_ID
+#define MEANS_TAKEN                                                                      \
+    {                                                                                    \
+        .verdict = GW_SUCCEEDED, ABOUT_INTENT, .receipt = INTENT_ID, .amount = USD(5000) \
+    }
+#define MEANS_FALLEN                                                                         \
+    {                                                                                        \
+        .verdict = GW_FAILED, .code = FAILURE_INSUFFICIENT_FUNDS, .sure = true, ABOUT_INTENT \
+    }
 #define MEANS_PAID                                                                \
     {                                                                             \
         .verdict = GW_SUCCEEDED, ABOUT, .receipt = INTENT_ID, .amount = USD(5000) \
@@ -163,6 +240,10 @@ static const struct wire_shape shapes[] = {
                .action = "\"url\":\"https://checkout.stripe.com/c/pay/" SESSION_ID "#fidTok77\""}},
     {"answered again, paid meanwhile", WIRE_CHARGE, .status = 200, .body = PAID,
      .means = {.verdict = GW_ACCEPTED, ABOUT}},
+    {"taken", WIRE_CHARGE, .status = 200, .body = TAKEN,
+     .means = {.verdict = GW_ACCEPTED, ABOUT_INTENT}},
+    {"the bank asks", WIRE_CHARGE, .status = 200, .body = ASKS,
+     .means = {.verdict = GW_ACCEPTED, ABOUT_INTENT, .action = "\"url\":\"" BANK "\""}},
     {"amount", WIRE_CHARGE, .status = 400,
      .body = FAULT("invalid_request_error", "amount_too_small", ""),
      .means = REFUSED_BY(AMOUNT_INVALID)},
@@ -205,6 +286,12 @@ static const struct wire_shape shapes[] = {
      .means = {.verdict = GW_NOT_FOUND}},
     {"not in what is shown of the list", WIRE_QUERY, .status = 200, .body = LIST("", "true"),
      .means = UNSURE},
+    {"token, taken", WIRE_QUERY, .status = 200, .body = TAKEN, .means = MEANS_TAKEN},
+    {"token, taken, in a list", WIRE_QUERY, .status = 200, .body = LIST(TAKEN, "false"),
+     .otherwise = GW_NOT_FOUND, .means = MEANS_TAKEN},
+    {"token, the bank asks", WIRE_QUERY, .status = 200, .body = ASKS,
+     .means = {.verdict = GW_PENDING, ABOUT_INTENT, .action = "\"type\":\"redirect\""}},
+    {"token, the bank refused", WIRE_QUERY, .status = 200, .body = FALLEN, .means = MEANS_FALLEN},
     {"no such id", WIRE_QUERY, .status = 404,
      .body = FAULT("invalid_request_error", "resource_missing", ""), .means = UNSURE},
     {"fault", WIRE_QUERY, .status = 503, .body = FAULT("api_error", "api_error", ""),
@@ -237,6 +324,12 @@ static const struct wire_shape shapes[] = {
      .body = EVENT("payment_intent.succeeded", INTENT("succeeded", AMOUNT("5000"), "null")),
      .means =
          {.verdict = GW_SUCCEEDED, .our_id = OUR_ID, .receipt = INTENT_ID, .amount = USD(5000)}},
+    {"token, taken", WIRE_CALLBACK, .body = EVENT("payment_intent.succeeded", TAKEN),
+     .means = MEANS_TAKEN},
+    {"token, the bank refused", WIRE_CALLBACK,
+     .body = EVENT("payment_intent.payment_failed", FALLEN), .means = MEANS_FALLEN},
+    {"token, the bank asks", WIRE_CALLBACK, .body = EVENT("payment_intent.requires_action", ASKS),
+     .means = {.verdict = GW_PENDING, ABOUT_INTENT, .action = "\"type\":\"redirect\""}},
     {"complete, not paid", WIRE_CALLBACK, .body = EVENT("checkout.session.completed", UNPAID),
      .means = {.verdict = GW_PENDING, ABOUT}},
     {"a debit has failed", WIRE_CALLBACK,
@@ -295,6 +388,8 @@ const struct fixture fixture_stripe = {
             .not_found_is_final = true,
             .may_resend = true,
             .our_id_is_ref = true,
+            .token_methods = "card",
+            .token_ref = "intent",
             .n_refund_rails = 1,
             .refund_rails = {REFUND_RAIL_REVERSAL},
             .our_id_rails = 1u << REFUND_RAIL_REVERSAL,
@@ -302,17 +397,7 @@ const struct fixture fixture_stripe = {
     .settings = settings,
     .base_url = "https://api.stripe.com",
     .token = "",
-    .charge = {.amount = USD(5000),
-               .method = {"card", 4},
-               .phone = {"+250781234567", 13},
-               .email = {"a@b.example", 11},
-               .pay_code = {"RL0K7Q2ZD913", 12},
-               .our_id = {OUR_ID, 64},
-               .description = {"Order 20931", 11},
-               .return_url = {"https://shop.example/back?o=1", 29},
-               .callback_url = {"https://pay.example.rw/cb/9f2c71", 32},
-               .expires_us = NOW_US + 40 * US_PER_MIN,
-               .now_us = NOW_US},
+    .charge = CHARGE(PM_NONE),
     .n_refunds = 1,
     .refunds = {{.rail = REFUND_RAIL_REVERSAL,
                  .amount = USD(2000),

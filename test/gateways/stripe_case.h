@@ -30,7 +30,7 @@
     ",\"cancellation_reason\":" reason                                                             \
     ",\"client_secret\":\"pi_1_secret_x\",\"currency\":\"rwf\","                                   \
     "\"last_payment_error\":" error ",\"livemode\":false,\"metadata\":{\"reli\":\"" ours           \
-    "\"},\"status\":\"" status "\"}"
+    "\",\"reli_by\":\"page\"},\"status\":\"" status "\"}"
 #define INTENT(status, received) INTENT_OF(OUR_ID, status, received, "null", "null")
 #define DECLINE(code)                                                              \
     "{\"type\":\"card_error\",\"code\":\"card_declined\",\"decline_code\":\"" code \

@@ -50,7 +50,8 @@ static void charges(void **state)
     assert_true(has_header(&r, "Idempotency-Key: " OUR_ID));
     assert_text(r.body, "mode=payment&client_reference_id=" OUR_ID "&metadata[reli]=" OUR_ID
                         "&payment_intent_data[metadata][reli]=" OUR_ID
-                        "&line_items[0][quantity]=1&line_items[0][price_data][currency]=rwf"
+                        "&payment_intent_data[metadata][reli_by]=page&line_items[0][quantity]=1&"
+                        "line_items[0][price_data][currency]=rwf"
                         "&line_items[0][price_data][unit_amount]=5000"
                         "&line_items[0][price_data][product_data][name]=Shoes%20%26%20more"
                         "&success_url=https%3A%2F%2Fshop.example%2Fback%3Fa%3D1%26b%3D2"
@@ -85,7 +86,7 @@ static void no_injection(void **state)
         size_t n = 0;
         for (size_t i = 0; i < r.body.n; i++)
             n += r.body.p[i] == '&';
-        assert_int_equal(n, 12);
+        assert_int_equal(n, 13);
         in = charge();
         in.our_id = str_n(text, 3);
         bool plain = c == '-' || c == '_' || ascii_is_alpha((char)c) || ascii_is_digit((char)c);

@@ -175,6 +175,87 @@ def test_the_answer_is_lost(world, shop):
     assert len(world.sandbox.calls(provider="stripe", op="checkout")) == 1
 
 
+# ---- tokens: without the page ----
+
+
+def token(name="pm_card_visa", amount="15000", **fields):
+    return order(amount, **{"payment_method": "card", "payment_method_token": name, **fields})
+
+
+def test_a_token_is_charged_at_once(world, shop):
+    key = new_key()
+    p = shop.initialize(token(), key=key).json
+    assert p["payment_method"] == "card" and p["status"] in ("processing", "completed"), p
+    assert p["provider_transaction_id"].startswith("pi_") and p["next_action"] is None, p
+    done = shop.wait_status(p["id"], "completed")
+    assert done["amount_received"] == "15000" and done["provider_receipt"] == done["provider_transaction_id"]
+    assert shop.initialize(token(), key=key).header("Idempotent-Replayed") == "true"
+    assert shop.initialize(token("pm_card_mastercard"), key=key).code == "idempotency_key_reused"
+    assert len(world.sandbox.calls(provider="stripe", op="intent")) == 1
+    assert not world.sandbox.calls(provider="stripe", op="checkout")
+    wait_refund(shop, refund(shop, p["id"], "5000")["id"], "completed")
+    books_agree(world.stack, world.database)
+
+
+@pytest.mark.parametrize("name, code", [("pm_card_chargeDeclined", "declined"),
+                                        ("pm_card_chargeDeclinedInsufficientFunds", "insufficient_funds"),
+                                        ("pm_card_chargeDeclinedProcessingError", "provider_error"),
+                                        ("pm_unknown", "configuration"), ("tok_visa", "configuration")])
+def test_a_token_that_is_refused(world, shop, name, code):
+    p = shop.pay(token(name))
+    assert (p["status"], p["failure"]["code"]) == ("failed", code), p
+    assert transfers(shop, p["id"]) == []
+
+
+@pytest.mark.parametrize("name, answer, status", [
+    ("pm_card_authenticationRequired", "complete", "completed"),
+    ("pm_card_authenticationRequired", "fail", "failed"),
+    ("pm_card_authenticationRequiredChargeDeclinedInsufficientFunds", "complete", "failed")])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_token_whose_bank_asks(world, shop, name, answer, status, told):
+    """Decided by the webhook, or, where none arrives, by asking."""
+    p = shop.pay(token(name, "15000" if told else "15107"))
+    assert p["status"] == "requires_action" and "/stripe/3ds/pi_" in p["next_action"]["url"], p
+    back = choose(world, page(world, p), f"answer={answer}")
+    assert back.header("Location") == BACK
+    done = shop.wait_status(p["id"], status) if told else until(world, shop, p["id"], status)
+    assert done["status_source"] == ("callback" if told else "poll"), done
+    assert done["amount_received"] == (p["amount"] if status == "completed" else "0")
+
+
+def test_a_token_whose_answer_is_lost(world, shop):
+    """It is found among the PaymentIntents, by our id; nobody sends it again."""
+    world.sandbox.chaos(stripe_webhook_url="")
+    r = shop.initialize(token(amount="15104"), key=new_key())
+    assert r.status == 202 and r.json["provider_transaction_id"].startswith("intent."), r
+    done = until(world, shop, r.json["id"], "completed")
+    assert done["provider_transaction_id"].startswith("pi_") and done["status_source"] == "poll"
+    assert len(world.sandbox.calls(provider="stripe", op="intent")) == 1
+    assert world.sandbox.calls(provider="stripe", op="intent_list")
+
+
+def test_a_token_whose_answer_is_lost_is_told_by_its_webhook(world, shop):
+    r = shop.initialize(token(amount="15104"), key=new_key())
+    assert r.status in (201, 202), r
+    done = shop.wait_status(r.json["id"], "completed")
+    assert done["provider_transaction_id"].startswith("pi_") and done["status_source"] == "callback"
+
+
+@pytest.mark.parametrize("body, code", [
+    (token(payment_method="checkout"), "unsupported"), (token(provider="cash", payment_method="cash"), "unsupported"),
+    (token(name="pm card"), "format"), (token(name="4242 4242 4242 4242"), None)])
+def test_tokens_that_are_not_taken(world, shop, body, code):
+    r = shop.initialize(body, key=new_key())
+    assert r.status == 422, r
+    if code is None:
+        assert r.code == "card_number_refused"
+    else:
+        assert [(e["param"], e["code"]) for e in r.json["errors"]] == [("payment_method_token", code)], r
+
+
+# ---- after much time: ids do not go back with the clock, so these come last ----
+
+
 def test_nothing_came_of_it(world, shop):
     """Not in the list, and its time is over: nobody can have paid."""
     other = shop.pay(order())
@@ -188,6 +269,16 @@ def test_nothing_came_of_it(world, shop):
         world.settle()
     assert shop.wait_status(r.json["id"], ["failed", "expired"])["amount_received"] == "0"
     assert shop.payment(other["id"])["status"] in ("requires_action", "expired", "processing")
+
+
+def test_nothing_came_of_a_token(world, shop):
+    r = shop.initialize(token(amount="15115"), key=new_key())
+    assert r.status == 202, r
+    for _ in range(14):
+        world.clock.advance(60)
+        world.settle()
+    assert shop.wait_status(r.json["id"], ["failed", "expired"])["amount_received"] == "0"
+    assert len(world.sandbox.calls(provider="stripe", op="intent")) == 1
 
 
 def test_without_webhooks_the_polls_decide(world, shop):
