@@ -14,6 +14,7 @@
 #include "core/flow/keys.h"
 #include "core/flow/password_work.h"
 #include "core/flow/security.h"
+#include "core/flow/session.h"
 #include "core/flow/token_share.h"
 #include "core/version.h"
 #include "gateways/sandbox/env.h"
@@ -191,7 +192,9 @@ static void set_flow(struct app *a)
         .webhook_allow_private = c->webhook_allow_private,
         .provider_live = c->provider_live,
         .provider_timeout_us = c->provider_timeout_us,
+        .sessions = c->sessions,
     };
+    session_name_secrets(&f->settings.sessions);
     payment_rules_default(&f->settings.rules);
     if (c->has_poll_schedule)
         f->settings.rules.poll = c->poll_schedule;

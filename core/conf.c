@@ -122,6 +122,33 @@ static void read_health(struct conf *c)
         fault(c, "RELI_BREAKER_WAIT is more than a day");
 }
 
+static void read_jwt_secret(struct conf *c, const char *name)
+{
+    struct session_rules *r = &c->sessions;
+    struct str key = str_c(env_or(name, ""));
+    if (key.n == 0)
+        return;
+    if (key.n < JWT_KEY_MIN)
+        fault(c, "%s has less than %d bytes", name, JWT_KEY_MIN);
+    r->secrets[r->n_secrets++].key = key;
+}
+
+static void read_sessions(struct conf *c)
+{
+    struct session_rules *r = &c->sessions;
+    read_jwt_secret(c, "JWT_SECRET_KEY");
+    if (r->n_secrets == 0 && env("JWT_SECRET_KEY_PREVIOUS") != NULL)
+        fault(c, "JWT_SECRET_KEY_PREVIOUS is set, but JWT_SECRET_KEY is not");
+    else
+        read_jwt_secret(c, "JWT_SECRET_KEY_PREVIOUS");
+    r->access_us = read_duration(c, "RELI_ACCESS_TTL", "15m");
+    r->refresh_us = read_duration(c, "RELI_REFRESH_TTL", "30d");
+    r->idle_us = read_duration(c, "RELI_SESSION_IDLE", "15m");
+    r->max_us = read_duration(c, "RELI_SESSION_MAX", "12h");
+    if (r->access_us > US_PER_DAY)
+        fault(c, "RELI_ACCESS_TTL is more than a day");
+}
+
 static void read_providers(struct conf *c);
 
 static void read_service(struct conf *c)
@@ -161,9 +188,7 @@ static void read_service(struct conf *c)
     c->provider_live = strcmp(mode, "live") == 0;
     if (!c->provider_live && strcmp(mode, "test") != 0)
         fault(c, "RELI_PROVIDER_MODE is neither test nor live");
-    const char *jwt = env("JWT_SECRET_KEY");
-    if (jwt != NULL && strlen(jwt) < 32)
-        fault(c, "JWT_SECRET_KEY has less than 32 bytes");
+    read_sessions(c);
     read_providers(c);
 }
 

@@ -9,6 +9,7 @@
 #include "core/base/err.h"
 #include "core/base/log.h"
 #include "core/domain/schedule.h"
+#include "core/flow/flow.h"
 #include "gateways/gateway.h"
 #include "gateways/health.h"
 
@@ -38,6 +39,7 @@ struct conf {
     int64_t payment_expiry_us, provider_timeout_us, idempotency_retention_us, drain_timeout_us;
     struct health_rules health;
     const char *test_clock;
+    struct session_rules sessions;
     bool maintenance;
     bool provider_live;
     enum log_level log_level;

@@ -13,10 +13,14 @@ static struct str bearer(const struct http_exchange *x)
     return str_trim(str_from(h, 7));
 }
 
-static void unauthenticated(struct http_exchange *x, const char *detail)
+/* One answer for every kind of bad credential: which it was is for the security events. */
+void api_unauthenticated(struct http_exchange *x, const char *why)
 {
+    if (why != NULL)
+        api_security(x, SECURITY_BAD_CREDENTIALS, why);
     http_set_header(x, STR("WWW-Authenticate"), STR("Bearer realm=\"reli\""));
-    http_problem(x, ERR(UNAUTHENTICATED, NULL), detail);
+    http_problem(x, ERR(UNAUTHENTICATED, NULL),
+                 "Send Authorization: Bearer with an API key or an access token that is good now.");
 }
 
 const struct principal *api_who(const struct http_exchange *x)
@@ -38,32 +42,84 @@ void api_security(const struct http_exchange *x, enum security_kind kind, const 
     security_note(api_of(x)->flow, &e);
 }
 
+static void forbidden(struct http_exchange *x, const struct principal *who)
+{
+    const char *detail = "The key lacks the scope for this.";
+    if (principal_is_person(who))
+        detail = "Your role may not do this.";
+    if (who->staff && uuid_is_nil(who->merchant))
+        detail = "Your role may not do this, or needs the header Reli-Merchant for it.";
+    http_problem(x, ERR(FORBIDDEN, NULL), detail);
+}
+
 /* Whether the caller may; false: answered. */
 static bool may(struct http_exchange *x)
 {
+    const struct principal *who = api_who(x);
     enum permission p = x->route->tag & API_PERMISSION;
-    if (principal_may(api_who(x), p))
-        return true;
-    api_security(x, SECURITY_SCOPE_REFUSED, permission_word(p));
-    http_problem(x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
-    return false;
+    if (!principal_may(who, p)) {
+        api_security(x, SECURITY_SCOPE_REFUSED, permission_word(p));
+        forbidden(x, who);
+        return false;
+    }
+    if ((who->hold.held & permission_bit(p)) != 0) {
+        http_problem(x, (struct err){.code = who->hold.code}, who->hold.detail);
+        return false;
+    }
+    return true;
+}
+
+void api_not_known(struct http_exchange *x, struct err err)
+{
+    if (err.code == ERR_UNAUTHENTICATED)
+        api_unauthenticated(x, err.what);
+    else if (err.code == ERR_FORBIDDEN)
+        http_problem(x, err, "Only staff act for another merchant.");
+    else
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such merchant." : "");
 }
 
 static void known(void *ctx, struct err err, const struct principal *who)
 {
     struct http_exchange *x = ctx;
-    if (err.code == ERR_UNAUTHENTICATED) {
-        api_security(x, SECURITY_BAD_CREDENTIALS, err.what);
-        unauthenticated(x, "Unknown, expired or revoked API key.");
-        return;
-    }
     if (err_is(err)) {
-        http_problem(x, err, "");
+        api_not_known(x, err);
         return;
     }
     *(struct principal *)x->user = *who;
     if (may(x))
         x->route->handler(x);
+}
+
+bool api_session_use(struct http_exchange *x, struct str token, struct session_use *use)
+{
+    struct str mode = http_header(x, STR("reli-mode")),
+               merchant = http_header(x, STR("reli-merchant"));
+    *use = (struct session_use){.live = str_eq(mode, STR("live")), .for_other = merchant.p != NULL};
+    struct err err = session_token_read(api_of(x)->flow, token, use);
+    if (err_is(err)) {
+        api_unauthenticated(x, err.what);
+        return false;
+    }
+    if ((mode.p != NULL && !use->live && !str_eq(mode, STR("test"))) ||
+        (use->for_other && !uuid_parse(merchant, &use->other))) {
+        http_problem(x, ERR(BAD_REQUEST, NULL),
+                     "Reli-Mode is test or live, Reli-Merchant is a merchant's id.");
+        return false;
+    }
+    return true;
+}
+
+/* False: answered, or asked. */
+static bool person_may(struct http_exchange *x, struct str token, struct principal *who)
+{
+    struct session_use use;
+    if (!api_session_use(x, token, &use))
+        return false;
+    if (session_cached(api_of(x)->flow, &use, who))
+        return may(x);
+    session_start(api_of(x)->flow, &use, known, x);
+    return false;
 }
 
 /* A client token stands for its merchant, and for nothing but its payment. */
@@ -101,15 +157,13 @@ bool api_before(struct http_exchange *x)
     if (str_starts(token, STR("rct_"))) {
         if (client_may(x, token, who))
             return true;
-        api_security(x, SECURITY_BAD_CREDENTIALS, "client token");
-        unauthenticated(x, "The client token is not good for this.");
+        api_unauthenticated(x, "client token");
         return false;
     }
+    if (session_looks_like(token))
+        return person_may(x, token, who);
     if (!auth_key_ok(token)) {
-        if (token.p != NULL)
-            api_security(x, SECURITY_BAD_CREDENTIALS, "no API key");
-        unauthenticated(x, token.p == NULL ? "Send Authorization: Bearer with an API key."
-                                           : "This is no API key.");
+        api_unauthenticated(x, token.p != NULL ? "no API key" : NULL);
         return false;
     }
     if (auth_cached(api->flow, token, who))

@@ -4,6 +4,7 @@
 #include "core/base/address.h"
 #include "core/flow/auth.h"
 #include "core/flow/security.h"
+#include "core/flow/session.h"
 #include "http/server.h"
 
 /* What the handlers of the public API share. */
@@ -38,6 +39,13 @@ extern const struct route api_metrics_routes[];
 bool api_before(struct http_exchange *x);
 /* The caller, after api_before let it pass. */
 const struct principal *api_who(const struct http_exchange *x);
+/* The one answer to every bad credential; `why` is static text for the security events, NULL if no
+ * credential was sent. */
+void api_unauthenticated(struct http_exchange *x, const char *why);
+/* Answers what auth_start or session_start ended with. */
+void api_not_known(struct http_exchange *x, struct err err);
+/* Reads an access token, and the headers that go with it; false: answered. */
+bool api_session_use(struct http_exchange *x, struct str token, struct session_use *use);
 /* The client's address as text, "unix" for a Unix socket: for limits, allow-lists, lockouts and the
  * audit trail. PROXY protocol and trusted X-Forwarded-For are already taken into account, and it
  * cannot be forged from outside. For counters per client see address_block. */

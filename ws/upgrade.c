@@ -19,8 +19,7 @@ struct opening {
 
 static void refuse(struct http_exchange *x)
 {
-    http_set_header(x, STR("WWW-Authenticate"), STR("Bearer realm=\"reli\""));
-    http_problem(x, ERR(UNAUTHENTICATED, NULL), "Send an API key, a ticket or a client token.");
+    api_unauthenticated(x, NULL);
 }
 
 /* ---- the socket ---- */
@@ -175,12 +174,10 @@ void socket_ticket(struct http_exchange *x)
 static void key_known(void *ctx, struct err err, const struct principal *who)
 {
     struct opening *o = ctx;
-    if (err.code == ERR_UNAUTHENTICATED)
-        refuse(o->x);
-    else if (err_is(err))
-        http_problem(o->x, err, "");
+    if (err_is(err))
+        api_not_known(o->x, err);
     else if (!principal_may(who, PERM_PAYMENTS_READ))
-        http_problem(o->x, ERR(FORBIDDEN, NULL), "The key lacks the scope for this.");
+        http_problem(o->x, ERR(FORBIDDEN, NULL), "The key or role may not do this.");
     else
         open_for(o, who->merchant, who->live);
 }
@@ -205,6 +202,9 @@ static void authenticate(struct opening *o)
     struct flow *f = api_of(x)->flow;
     struct str ticket = http_query(x, STR("ticket")), key = http_header(x, STR("authorization"));
     struct client_token t;
+    struct session_use use;
+    struct str token =
+        str_ieq(str_first(key, 7), STR("Bearer ")) ? str_trim(str_from(key, 7)) : STR_NULL;
     if (str_starts(ticket, STR("wst_"))) {
         use_ticket(o, ticket);
     } else if (ticket.p != NULL) {
@@ -213,9 +213,11 @@ static void authenticate(struct opening *o)
             open_for(o, t.merchant, t.live);
         else
             refuse(x);
-    } else if (str_ieq(str_first(key, 7), STR("Bearer ")) &&
-               auth_key_ok(str_trim(str_from(key, 7)))) {
-        auth_start(f, str_trim(str_from(key, 7)), key_known, o);
+    } else if (session_looks_like(token)) {
+        if (api_session_use(x, token, &use))
+            session_start(f, &use, key_known, o);
+    } else if (auth_key_ok(token)) {
+        auth_start(f, token, key_known, o);
     } else {
         refuse(x);
     }

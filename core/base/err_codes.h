@@ -9,7 +9,11 @@
     X(IDEMPOTENCY_KEY_INVALID, 400, "idempotency_key_invalid", "Invalid Idempotency-Key", 0)       \
     X(IDEMPOTENCY_KEY_REQUIRED, 400, "idempotency_key_required", "Idempotency-Key is required", 0) \
     X(UNAUTHENTICATED, 401, "unauthenticated", "Authentication failed", 0)                         \
+    X(TOTP_REQUIRED, 401, "totp_required", "The second factor's code is missing", 0)               \
     X(FORBIDDEN, 403, "forbidden", "Not allowed", 0)                                               \
+    X(NO_MEMBERSHIP, 403, "no_membership", "Not a member of any merchant", 0)                      \
+    X(MERCHANT_SUSPENDED, 403, "merchant_suspended", "The merchant is suspended", 0)               \
+    X(MERCHANT_CLOSED, 403, "merchant_closed", "The merchant is closed", 0)                        \
     X(NOT_FOUND, 404, "not_found", "No such resource", 0)                                          \
     X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "Method not allowed", 0)                      \
     X(REQUEST_TIMEOUT, 408, "request_timeout", "The request took too long to arrive", 1)           \
@@ -25,6 +29,7 @@
     X(CARD_NUMBER_REFUSED, 422, "card_number_refused", "Card numbers are not taken", 0)            \
     X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused",                                       \
       "The key was used with another request", 0)                                                  \
+    X(TOO_MANY_ATTEMPTS, 429, "too_many_attempts", "Too many failed attempts", 1)                  \
     X(RATE_LIMITED, 429, "rate_limited", "Too many requests", 1)                                   \
     X(HEADERS_TOO_LARGE, 431, "headers_too_large", "The header fields are too large", 0)           \
     X(INTERNAL, 500, "internal", "Internal error", 1)                                              \

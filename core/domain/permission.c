@@ -61,6 +61,26 @@ uint64_t permission_of_role(enum role role, bool staff)
     return set;
 }
 
+uint64_t permission_of_reading(void)
+{
+    uint64_t set = permission_bit(PERM_SELF);
+    for (enum permission p = PERM_NONE + 1; p < PERM_N; p++)
+        if (str_ends(str_c(matrix[p].word), STR(".read")))
+            set |= permission_bit(p);
+    return set;
+}
+
+uint64_t permission_of_platform(void)
+{
+    static const enum permission list[] = {
+        PERM_SELF,           PERM_MEMBERS_READ,    PERM_MEMBERS_WRITE, PERM_SECURITY_READ,
+        PERM_MERCHANTS_READ, PERM_MERCHANTS_WRITE, PERM_MAINTENANCE};
+    uint64_t set = 0;
+    for (size_t i = 0; i < COUNT_OF(list); i++)
+        set |= permission_bit(list[i]);
+    return set;
+}
+
 bool role_parse(struct str word, enum role *role)
 {
     for (enum role r = 0; r < ROLE_N; r++)

@@ -93,6 +93,10 @@ static inline uint64_t permission_bit(enum permission p)
 bool permission_of_scopes(struct str scopes, uint64_t *set) MUST_USE;
 /* What a role may; `staff`: it is one on the platform merchant. */
 uint64_t permission_of_role(enum role role, bool staff) MUST_USE;
+/* Whatever changes nothing of the merchant's: the rows named .read, and one's own account. */
+uint64_t permission_of_reading(void) MUST_USE;
+/* What has a meaning on the platform merchant itself; for the rest staff name a merchant. */
+uint64_t permission_of_platform(void) MUST_USE;
 
 bool role_parse(struct str word, enum role *role) MUST_USE;
 const char *role_word(enum role role);

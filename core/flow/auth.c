@@ -74,7 +74,8 @@ enum {
     K_MERCHANT_STATUS,
     K_COUNTRY,
     K_NEEDS_KEY,
-    K_APPROVAL
+    K_APPROVAL,
+    K_KYC
 };
 
 static struct err read_key(struct flow *f, const struct rows *r, struct principal *who)
@@ -86,8 +87,9 @@ static struct err read_key(struct flow *f, const struct rows *r, struct principa
     int64_t expires = rows_time(r, 0, K_EXPIRES);
     if (expires != 0 && expires <= loop_wall_us(f->loop))
         return ERR(UNAUTHENTICATED, "expired key");
-    if (!str_eq(rows_str(r, 0, K_MERCHANT_STATUS), STR("active")))
-        return ERR(FORBIDDEN, "the merchant is not active");
+    enum merchant_status status;
+    if (!merchant_parse(rows_str(r, 0, K_MERCHANT_STATUS), &status))
+        return ERR(INTERNAL, "stored status of a merchant not understood");
     char id[UUID_TEXT];
     *who = (struct principal){
         .merchant = rows_uuid(r, 0, K_MERCHANT),
@@ -97,6 +99,7 @@ static struct err read_key(struct flow *f, const struct rows *r, struct principa
     };
     if (!permission_of_scopes(rows_str(r, 0, K_SCOPES), &who->may))
         return ERR(INTERNAL, "stored scopes not understood");
+    who->hold = merchant_holds(status, rows_i64(r, 0, K_KYC), who->live, false);
     str_copy_c(who->country, sizeof who->country, rows_str(r, 0, K_COUNTRY));
     memcpy(who->actor, "api_key:", 8);
     memcpy(who->actor + 8, uuid_text(rows_uuid(r, 0, K_ID), id), UUID_TEXT);

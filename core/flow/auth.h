@@ -1,20 +1,26 @@
 #ifndef RELI_FLOW_AUTH_H
 #define RELI_FLOW_AUTH_H
 
+#include "core/domain/merchant.h"
 #include "core/domain/permission.h"
 #include "core/flow/flow.h"
 
-/* Who calls, by API key. */
+/* Who calls: by API key, or a person by a session (session.h). */
 
 struct principal {
     struct uuid merchant;
     bool live;
-    uint64_t may; /* a set of permissions */
+    uint64_t may;              /* a set of permissions */
+    struct merchant_hold hold; /* of these, what the merchant's state holds back now */
     char country[3];
     bool needs_idempotency_key;
     int64_t
         refund_approval_above; /* minor units; larger refunds wait for a second person; 0 none */
-    char actor[9 + UUID_TEXT]; /* "api_key:…" for the audit trail */
+    char actor[9 + UUID_TEXT]; /* "api_key:…", "user:…" for the audit trail */
+    /* of a person */
+    struct uuid user, session; /* nil: an API key */
+    enum role role;
+    bool staff; /* by membership of the platform merchant, whoever he acts for */
 };
 
 static inline bool principal_may(const struct principal *who, enum permission p)
@@ -28,11 +34,16 @@ bool auth_key_ok(struct str key);
 enum { AUTH_KEY_LEN = 8 + 48, AUTH_KEY_SHOWN = 12 };
 void auth_key_make(bool live, char out[AUTH_KEY_LEN + 1]);
 
+static inline bool principal_is_person(const struct principal *who)
+{
+    return !uuid_is_nil(who->user);
+}
+
 /* What is known of a key from the last second: true and *out, without I/O. A revoked key is
  * therefore refused within a second. */
 bool auth_cached(struct flow *f, struct str key, struct principal *out);
 /* Asks PostgreSQL. `done` fires once, on a later turn; ERR_UNAUTHENTICATED for an unknown, revoked
- * or expired key, ERR_FORBIDDEN for a suspended merchant. */
+ * or expired key. */
 typedef void auth_fn(void *ctx, struct err err, const struct principal *who);
 void auth_start(struct flow *f, struct str key, auth_fn *done, void *ctx);
 

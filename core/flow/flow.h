@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "core/base/times.h"
+#include "core/crypto/jwt.h"
 #include "core/domain/delivery.h"
 #include "core/domain/payment.h"
 #include "core/flow/vault.h"
@@ -16,6 +17,14 @@
 
 /* What every use case works with. One per process, made and filled by core/app.c. */
 
+/* Of people's sessions. */
+struct session_rules {
+    struct jwt_secret secrets[2]; /* of access tokens: the first signs, both are believed */
+    size_t n_secrets;             /* 0: nobody can log in */
+    int64_t access_us, refresh_us, idle_us, max_us;
+    char kids[2][9]; /* what the secrets are named in tokens: session_name_secrets */
+};
+
 struct flow_settings {
     struct str public_url;     /* base of callback URLs, without a trailing slash */
     int64_t payment_expiry_us; /* of mobile money; 0: the gateway's own */
@@ -26,6 +35,7 @@ struct flow_settings {
     bool webhook_allow_private;
     bool provider_live;          /* the mode of the installation's accounts */
     int64_t provider_timeout_us; /* of merchants' own accounts */
+    struct session_rules sessions;
 };
 
 enum { FLOW_MAX_ACCOUNTS = 16 };

@@ -25,6 +25,93 @@ create table reli.merchant (
     version int4 not null default 1
 );
 
+-- People. Accounts are the installation's; memberships give them a role with a merchant, on the
+-- platform merchant they are its staff. What is personal is in `person`, sealed, and nowhere else.
+create table reli.account_user (
+    merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
+    id uuid not null,
+    status text not null check (status in ('invited', 'active', 'disabled')),
+    email_index bytea not null, -- HMAC of the address; also names its counter in login_guard
+    person bytea not null,      -- sealed: e-mail address and name
+    password_hash text,         -- argon2id; null until an invitation is accepted
+    totp bytea,                 -- sealed: the secret of the second factor
+    totp_confirmed_at timestamptz, -- asked for from then on
+    totp_step int8 not null default 0, -- of the last code that was used
+    last_login_at timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1, -- grows with password, second factor and status
+    primary key (merchant_id, id),
+    check (status <> 'active' or password_hash is not null or totp is null)
+);
+
+-- Look-up of people by an HMAC of what they are known by.
+create table reli.user_lookup (
+    kind text not null check (kind in ('email', 'firebase')),
+    hash bytea not null,
+    user_id uuid not null,
+    primary key (kind, hash)
+);
+
+create table reli.membership (
+    merchant_id uuid not null,
+    user_id uuid not null,
+    role text not null check (role in ('owner', 'admin', 'operator', 'viewer', 'support')),
+    status text not null check (status in ('invited', 'active', 'removed')),
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1,
+    primary key (merchant_id, user_id)
+);
+
+-- Look-up of a person's merchants.
+create table reli.user_merchant (
+    user_id uuid not null,
+    merchant_id uuid not null,
+    primary key (user_id, merchant_id)
+);
+
+-- The one open invitation of a membership; who accepts has the token.
+create table reli.invitation (
+    merchant_id uuid not null,
+    user_id uuid not null,
+    token_hash bytea not null,
+    invited_by text not null,
+    expires_at timestamptz not null,
+    created_at timestamptz not null,
+    primary key (merchant_id, user_id)
+);
+
+-- Sessions of people: a login and all refresh tokens that came of it. The token that may be used
+-- next has the number `generation`; an older one that comes again revokes the session.
+create table reli.session (
+    merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
+    id uuid not null,
+    user_id uuid not null,
+    for_merchant uuid not null, -- by which membership; the role is read at each use
+    generation int4 not null,
+    address text not null,
+    last_seen_at timestamptz not null, -- to the minute
+    refresh_until timestamptz not null,
+    ends_at timestamptz not null,
+    revoked_at timestamptz,
+    revoked_for text,
+    created_at timestamptz not null,
+    primary key (merchant_id, id)
+);
+create index session_of_user on reli.session (merchant_id, user_id);
+
+-- Tries to log in without success, by HMAC of an e-mail address (known or not) or of a client's
+-- address.
+create table reli.login_guard (
+    merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
+    subject bytea not null,
+    failures int4 not null,
+    locked_until timestamptz,
+    updated_at timestamptz not null,
+    primary key (merchant_id, subject)
+);
+
 -- What is taken of a merchant's payments in a currency (core/domain/fee.h has the grammar). Rows
 -- are never changed: the latest version counts for new payments, each payment names its own.
 create table reli.fee_schedule (
