@@ -319,7 +319,7 @@ static void call_end(struct outbound_call *c, enum outbound_outcome outcome, con
         if (type != NULL)
             r->content_type = arena_dup(&c->mem, str_first(str_c(type), 256));
     } else {
-        r->retry_after_s = -1;
+        r->retry_after_s = r->max_age_s = -1;
     }
     if (c->state == CALL_TRANSFER)
         multi_remove(o->multi, c->easy);
@@ -377,6 +377,23 @@ static int64_t retry_after(const struct outbound_call *c, struct str value)
     return s < 0 ? 0 : s < RETRY_AFTER_MAX_S ? s : RETRY_AFTER_MAX_S;
 }
 
+/* Of "public, max-age=300"; digits beyond a number are a long time. */
+static int64_t max_age(struct str rest)
+{
+    struct str part;
+    int64_t s;
+    while (str_split(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (part.n <= 8 || !str_ieq(str_first(part, 8), STR("max-age=")))
+            continue;
+        struct str value = str_from(part, 8);
+        if (!str_is_digits(value))
+            return -1;
+        return str_to_i64(value, &s) ? s : INT64_MAX;
+    }
+    return -1;
+}
+
 /* One header line at a time. Interim responses (1xx) come before the final one, trailers after it.
  */
 static size_t on_header(char *p, size_t size, size_t n, void *ctx)
@@ -392,13 +409,15 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
     if (c->head_done)
         return size * n;
     if (str_starts(line, STR("HTTP/"))) {
-        c->response.retry_after_s = -1;
+        c->response.retry_after_s = c->response.max_age_s = -1;
     } else if (line.n == 0) {
         long status = 0;
         curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
         c->head_done = status >= 200;
     } else if (line.n > 12 && str_ieq(str_first(line, 12), STR("retry-after:"))) {
         c->response.retry_after_s = retry_after(c, str_trim(str_from(line, 12)));
+    } else if (line.n > 14 && str_ieq(str_first(line, 14), STR("cache-control:"))) {
+        c->response.max_age_s = max_age(str_from(line, 14));
     }
     return size * n;
 }
@@ -479,7 +498,7 @@ static struct outbound_call *call_take(struct outbound *o)
     CURL *easy = c->easy;
     struct buf body = c->body;
     *c = (struct outbound_call){.o = o, .easy = easy, .body = body, .state = CALL_ENDED};
-    c->response.retry_after_s = -1;
+    c->response.retry_after_s = c->response.max_age_s = -1;
     c->started_us = real_us();
     return c;
 }

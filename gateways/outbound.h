@@ -59,6 +59,7 @@ struct outbound_response {
     struct str body;         /* borrowed for the call of `done` */
     struct str content_type; /* "" if none */
     int64_t retry_after_s;   /* -1 if none; an HTTP date is turned into seconds from now */
+    int64_t max_age_s;       /* of Cache-Control; -1 if none, or it makes no sense */
     int64_t took_us;
     const char *error;    /* static words for the log, NULL when answered */
     bool address_refused; /* NOT_SENT because of public_only */

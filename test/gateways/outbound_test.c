@@ -273,6 +273,38 @@ static void retry_after(void **state)
     }
 }
 
+static void max_age(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header;
+        int64_t want;
+    } cases[] = {
+        {"Cache-Control: public, max-age=20000, must-revalidate, no-transform", 20000},
+        {"cache-control:MAX-AGE=7", 7},
+        {"Cache-Control: max-age=0", 0},
+        {"Cache-Control: max-age=99999999999999999999999", INT64_MAX},
+        {"Cache-Control: max-age=-5", -1},
+        {"Cache-Control: max-age=", -1},
+        {"Cache-Control: max-age=soon", -1},
+        {"Cache-Control: max-age=\"60\"", -1},
+        {"Cache-Control: s-maxage=60", -1},
+        {"Cache-Control: no-store", -1},
+        {"Cache-Control:", -1},
+        {"X-Cache-Control: max-age=7", -1},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char bytes[256];
+        snprintf(bytes, sizeof bytes, "HTTP/1.1 200 OK\r\n%s\r\nContent-Length: 0\r\n\r\n",
+                 cases[i].header);
+        struct wire_case c = {"max-age", bytes, KEEP, OUTBOUND_ANSWERED, 200, ""};
+        wire = &c;
+        struct seen s = call_once(play, (struct outbound_request){0});
+        if (s.r.max_age_s != cases[i].want)
+            fail_msg("%s: %lld", cases[i].header, (long long)s.r.max_age_s);
+    }
+}
+
 static void oversize(void **state)
 {
     (void)state;
@@ -726,17 +758,29 @@ static void chain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(normal),          cmocka_unit_test(request_bytes),
-        cmocka_unit_test(wires),           cmocka_unit_test(retry_after),
-        cmocka_unit_test(oversize),        cmocka_unit_test(oversize_head),
-        cmocka_unit_test(timeout),         cmocka_unit_test(refused_port),
-        cmocka_unit_test(unknown_name),    cmocka_unit_test(tls_failure),
-        cmocka_unit_test(connect_timeout), cmocka_unit_test(shifted_clock),
-        cmocka_unit_test(public_only),     cmocka_unit_test(invalid_requests),
-        cmocka_unit_test(by_name),         cmocka_unit_test(reuse),
-        cmocka_unit_test(dead_connection), cmocka_unit_test(no_silent_resend),
-        cmocka_unit_test(limits),          cmocka_unit_test(queued_timeout),
-        cmocka_unit_test(cancel),          cmocka_unit_test(free_in_flight),
+        cmocka_unit_test(normal),
+        cmocka_unit_test(request_bytes),
+        cmocka_unit_test(wires),
+        cmocka_unit_test(retry_after),
+        cmocka_unit_test(max_age),
+        cmocka_unit_test(oversize),
+        cmocka_unit_test(oversize_head),
+        cmocka_unit_test(timeout),
+        cmocka_unit_test(refused_port),
+        cmocka_unit_test(unknown_name),
+        cmocka_unit_test(tls_failure),
+        cmocka_unit_test(connect_timeout),
+        cmocka_unit_test(shifted_clock),
+        cmocka_unit_test(public_only),
+        cmocka_unit_test(invalid_requests),
+        cmocka_unit_test(by_name),
+        cmocka_unit_test(reuse),
+        cmocka_unit_test(dead_connection),
+        cmocka_unit_test(no_silent_resend),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(queued_timeout),
+        cmocka_unit_test(cancel),
+        cmocka_unit_test(free_in_flight),
         cmocka_unit_test(chain),
     };
     log_open(2, LOG_OFF);
