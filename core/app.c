@@ -9,6 +9,7 @@
 #include "core/crypto/mac.h"
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
+#include "core/flow/auth.h"
 #include "core/flow/jobs.h"
 #include "core/flow/keeper.h"
 #include "core/flow/keys.h"
@@ -87,6 +88,7 @@ static void start_drain(struct app *a)
     if (a->keeper != NULL)
         keeper_stop(a->keeper);
     security_stop(&a->flow);
+    auth_stop(&a->flow);
     http_server_drain(a->http, left, http_drained, a);
     if (a->metrics != NULL)
         http_server_drain(a->metrics, left, metrics_drained, a);
@@ -237,6 +239,7 @@ static struct err open_http(struct app *a)
         .flow = &a->flow,
         .hub = a->hub,
         .metrics_cidrs = c->metrics_cidrs,
+        .admin_cidrs = c->admin_cidrs,
         .cors_origins = c->cors_origins,
         .maintenance = c->maintenance,
         .started_wall_us = loop_wall_us(a->loop),

@@ -4,58 +4,190 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/times.h"
 #include "core/commands.h"
 #include "core/crypto/random.h"
-#include "core/flow/auth.h"
+#include "core/flow/api_key.h"
 #include "core/tool.h"
 
+enum { KEYS_LISTED = 1000 };
+
 static const char usage[] =
-    "keys create --merchant ID --mode test|live [--scopes payments:read,…]\n"
+    "keys create --merchant ID --mode test|live [--scopes payments:read,…] [--name NAME]\n"
+    "                       [--cidrs 192.0.2.0/24,…] [--expires TIME|30d]\n"
+    "       reli keys list --merchant ID [--mode test|live]\n"
+    "       reli keys revoke --merchant ID --key ID\n"
     "       reli keys rotate";
 
-static struct err create_key(struct tool *t, struct uuid merchant, bool live, const char *scopes)
+/* ---- create ---- */
+
+static void made(void *ctx, struct err err, const struct rows *r)
+{
+    struct tool *t = ctx;
+    t->err = err;
+    t->found = !err_is(err) && rows_n(r) > 0 && !rows_null(r, 0, 0);
+}
+
+struct wanted {
+    struct uuid merchant;
+    bool live;
+    struct str scopes, name, cidrs;
+    int64_t expires_us;
+};
+
+/* "30d", or a time of RFC 3339; in the future. */
+static bool read_end(const char *text, int64_t now_us, int64_t *out)
+{
+    int64_t us;
+    *out = 0;
+    if (text == NULL)
+        return true;
+    if (duration_parse(str_c(text), &us))
+        *out = now_us + us;
+    else if (!time_parse(str_c(text), out))
+        return false;
+    return *out > now_us;
+}
+
+static struct err create_key(struct tool *t, const struct wanted *w)
 {
     char key[AUTH_KEY_LEN + 1];
     uint8_t hash[32];
-    auth_key_make(live, key);
+    uint64_t set, all;
+    bool restricted =
+        permission_of_scopes(w->scopes, &set) && permission_of_scopes(STR("*"), &all) && set != all;
+    auth_key_make(w->live, restricted, key);
     vault_hash(t->vault, "api_key", str_c(key), hash);
     struct value params[] = {
-        V_UUID(merchant),
+        V_UUID(w->merchant),
         V_UUID(random_uuid(t->now_us)),
-        V_TEXT(live ? STR("live") : STR("test")),
+        V_TEXT(mode_word(w->live)),
         V_TEXT(str_n(key, AUTH_KEY_SHOWN)),
-        V_TEXT(str_c(scopes)),
+        V_TEXT(w->scopes),
         V_BYTES(str_n((char *)hash, sizeof hash)),
         V_TIME(t->now_us),
+        V_TEXT(w->name),
+        V_TEXT(w->cidrs),
+        V_TIME(w->expires_us),
+        V_UUID(random_uuid(t->now_us)),
+        V_TEXT(STR("cli")),
     };
-    TRY(tool_run(t, Q_api_key_insert, params, COUNT_OF(params), tool_see));
-    if (!t->found)
-        return ERR(
-            NOT_FOUND,
-            live ? "no such active merchant, or its papers are not approved: live keys need that"
-                 : "no such active merchant");
-    printf("api_key=%s\n", key);
+    TRY(tool_run(t, Q_api_key_insert, params, COUNT_OF(params), made));
+    if (t->found)
+        printf("api_key=%s\n", key);
     explicit_bzero(key, sizeof key);
-    return ERR_OK;
+    if (t->found)
+        return ERR_OK;
+    return ERR(NOT_FOUND,
+               w->live ? "no such active merchant, or its papers are not approved: live keys need "
+                         "that; or it has 100 keys"
+                       : "no such active merchant, or it has 100 keys");
 }
 
 static int create(int argc, char **argv)
 {
     struct tool t;
-    struct uuid merchant;
+    struct wanted w = {.scopes = STR("*")};
     uint64_t may;
     const char *id = tool_option(argc, argv, "--merchant"),
                *mode = tool_option(argc, argv, "--mode"),
-               *words = tool_option(argc, argv, "--scopes");
+               *scopes = tool_option(argc, argv, "--scopes"),
+               *name = tool_option(argc, argv, "--name"),
+               *cidrs = tool_option(argc, argv, "--cidrs"),
+               *expires = tool_option(argc, argv, "--expires");
     if (id == NULL || mode == NULL || (strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
         return tool_usage(usage);
-    if (words == NULL)
-        words = "*";
-    if (!uuid_parse(str_c(id), &merchant) || !permission_of_scopes(str_c(words), &may))
+    if (scopes != NULL)
+        w.scopes = str_c(scopes);
+    w.live = strcmp(mode, "live") == 0;
+    w.name = str_c(name);
+    if (!uuid_parse(str_c(id), &w.merchant) || !permission_of_scopes(w.scopes, &may) ||
+        (name != NULL && (w.name.n == 0 || utf8_count(w.name) > API_KEY_NAME_MAX)))
         return tool_usage(usage);
     struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
+    if (!err_is(err) && ((cidrs != NULL && !api_key_networks(str_c(cidrs), &t.arena, &w.cidrs)) ||
+                         !read_end(expires, t.now_us, &w.expires_us))) {
+        (void)tool_close(&t, ERR_OK);
+        return tool_usage(usage);
+    }
     if (!err_is(err))
-        err = create_key(&t, merchant, strcmp(mode, "live") == 0, words);
+        err = create_key(&t, &w);
+    return tool_close(&t, err);
+}
+
+/* ---- list, revoke ---- */
+
+static void print_keys(void *ctx, struct err err, const struct rows *r)
+{
+    struct tool *t = ctx;
+    t->err = err;
+    for (size_t i = 0; !err_is(t->err) && i < rows_n(r); i++) {
+        struct api_key k;
+        char id[UUID_TEXT], end[TIME_TEXT] = "never", used[TIME_TEXT] = "never";
+        t->err = api_key_read(r, i, &t->arena, &k);
+        if (err_is(t->err))
+            return;
+        if (k.expires_us != 0)
+            time_text(k.expires_us, end);
+        if (k.last_used_us != 0)
+            time_text(k.last_used_us, used);
+        printf("%s  %.*s…  %-8s  expires %-24s  used %-24s  %.*s  from %.*s  %.*s\n",
+               uuid_text(k.id, id), STR_ARG(k.prefix), api_key_status(&k, t->now_us), end, used,
+               STR_ARG(k.scopes), STR_ARG(k.cidrs.p != NULL ? k.cidrs : STR("anywhere")),
+               STR_ARG(k.name));
+    }
+}
+
+static struct err list_mode(struct tool *t, struct uuid merchant, const char *mode)
+{
+    struct value params[] = {V_UUID(merchant), V_TEXT(str_c(mode)), V_UUID_OPT(UUID_NIL),
+                             V_I64(KEYS_LISTED)};
+    return tool_run(t, Q_api_key_list, params, COUNT_OF(params), print_keys);
+}
+
+static int list(int argc, char **argv)
+{
+    struct tool t;
+    struct uuid merchant;
+    const char *id = tool_option(argc, argv, "--merchant"),
+               *mode = tool_option(argc, argv, "--mode");
+    if (id == NULL || !uuid_parse(str_c(id), &merchant) ||
+        (mode != NULL && strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
+        return tool_usage(usage);
+    struct err err = tool_open(&t, CONF_DATABASE);
+    if (!err_is(err))
+        err = list_mode(&t, merchant, mode != NULL ? mode : "live");
+    if (!err_is(err) && mode == NULL)
+        err = list_mode(&t, merchant, "test");
+    return tool_close(&t, err);
+}
+
+static struct err revoke_in(struct tool *t, struct uuid merchant, struct uuid key, struct str mode)
+{
+    struct value params[] = {V_UUID(merchant),
+                             V_UUID(key),
+                             V_TEXT(mode),
+                             V_TIME(t->now_us),
+                             V_UUID(random_uuid(t->now_us)),
+                             V_TEXT(STR("cli"))};
+    return tool_run(t, Q_api_key_revoke, params, COUNT_OF(params), tool_see);
+}
+
+static int revoke(int argc, char **argv)
+{
+    struct tool t;
+    struct uuid merchant, key;
+    const char *id = tool_option(argc, argv, "--merchant"), *k = tool_option(argc, argv, "--key");
+    if (id == NULL || k == NULL || !uuid_parse(str_c(id), &merchant) || !uuid_parse(str_c(k), &key))
+        return tool_usage(usage);
+    struct err err = tool_open(&t, CONF_DATABASE);
+    t.found = false;
+    if (!err_is(err))
+        err = revoke_in(&t, merchant, key, STR("live"));
+    if (!err_is(err) && !t.found)
+        err = revoke_in(&t, merchant, key, STR("test"));
+    if (!err_is(err) && !t.found)
+        err = ERR(NOT_FOUND, "no such key");
     return tool_close(&t, err);
 }
 
@@ -122,6 +254,10 @@ int command_keys(int argc, char **argv)
 {
     if (argc >= 1 && strcmp(argv[0], "create") == 0)
         return create(argc, argv);
+    if (argc >= 1 && strcmp(argv[0], "list") == 0)
+        return list(argc, argv);
+    if (argc >= 1 && strcmp(argv[0], "revoke") == 0)
+        return revoke(argc, argv);
     if (argc == 1 && strcmp(argv[0], "rotate") == 0)
         return rotate();
     return tool_usage(usage);

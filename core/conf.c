@@ -165,6 +165,7 @@ static void read_service(struct conf *c)
     c->trusted_proxies_text = str_c(env_or("RELI_TRUSTED_PROXIES", ""));
     read_cidrs(c, "RELI_TRUSTED_PROXIES", "", &c->trusted_proxies);
     read_cidrs(c, "RELI_METRICS_CIDRS", "127.0.0.0/8,::1,unix", &c->metrics_cidrs);
+    read_cidrs(c, "RELI_ADMIN_CIDRS", "", &c->admin_cidrs);
     c->cors_origins = str_c(env_or("RELI_CORS_ORIGINS", ""));
     if (!schedule_parse(str_c(env_or("RELI_WEBHOOK_SCHEDULE", "1m,5m,15m,1h,6h")),
                         &c->webhook_schedule))

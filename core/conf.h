@@ -31,7 +31,7 @@ struct conf {
     const char *database_url, *migrate_url, *redis_url;
     int pg_writers, pg_readers;
     struct str master_key;
-    struct cidr_list trusted_proxies, metrics_cidrs;
+    struct cidr_list trusted_proxies, metrics_cidrs, admin_cidrs;
     struct str trusted_proxies_text, cors_origins;
     struct schedule webhook_schedule, poll_schedule;
     bool has_poll_schedule;

@@ -57,7 +57,7 @@ static const struct {
      "merchant create --name NAME [--country KE] [--refund-approval-above MINOR]",
      "prints the merchant's id"},
     {"keys", command_keys,
-     "keys create --merchant ID --mode test|live [--scopes …] | keys rotate",
+     "keys create --merchant ID --mode test|live … | keys list|revoke | keys rotate",
      "prints an API key, once; wraps the installation's keys with a new master key"},
     {"fees", command_fees, "fees set --merchant ID --currency KES --schedule … | fees list",
      "what is taken of payments that are made from now on"},

@@ -52,11 +52,24 @@ static void forbidden(struct http_exchange *x, const struct principal *who)
     http_problem(x, ERR(FORBIDDEN, NULL), detail);
 }
 
-/* Whether the caller may; false: answered. */
+static bool place_ok(const struct http_exchange *x, enum permission p)
+{
+    const struct cidr_list *l = &api_of(x)->admin_cidrs;
+    return !permission_is_admin(p) || (l->n == 0 && !l->has_unix) ||
+           cidr_list_has_text(l, api_client(x));
+}
+
+/* Whether the caller may, from where he is; false: answered. */
 static bool may(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
     enum permission p = x->route->tag & API_PERMISSION;
+    if (!place_ok(x, p)) {
+        api_security(x, SECURITY_ADDRESS_REFUSED, "outside RELI_ADMIN_CIDRS");
+        http_problem(x, ERR(ADDRESS_NOT_ALLOWED, NULL),
+                     "This is not to be done from your address.");
+        return false;
+    }
     if (!principal_may(who, p)) {
         api_security(x, SECURITY_SCOPE_REFUSED, permission_word(p));
         forbidden(x, who);
@@ -69,10 +82,18 @@ static bool may(struct http_exchange *x)
     return true;
 }
 
+static void strange_address(struct http_exchange *x, struct err err)
+{
+    api_security(x, SECURITY_ADDRESS_REFUSED, err.what);
+    http_problem(x, err, "The key is not for use from your address.");
+}
+
 void api_not_known(struct http_exchange *x, struct err err)
 {
     if (err.code == ERR_UNAUTHENTICATED)
         api_unauthenticated(x, err.what);
+    else if (err.code == ERR_ADDRESS_NOT_ALLOWED)
+        strange_address(x, err);
     else if (err.code == ERR_FORBIDDEN)
         http_problem(x, err, "Only staff act for another merchant.");
     else
@@ -82,6 +103,8 @@ void api_not_known(struct http_exchange *x, struct err err)
 static void known(void *ctx, struct err err, const struct principal *who)
 {
     struct http_exchange *x = ctx;
+    if (err.code == ERR_ADDRESS_NOT_ALLOWED)
+        *(struct principal *)x->user = *who;
     if (err_is(err)) {
         api_not_known(x, err);
         return;
@@ -166,9 +189,13 @@ bool api_before(struct http_exchange *x)
         api_unauthenticated(x, token.p != NULL ? "no API key" : NULL);
         return false;
     }
-    if (auth_cached(api->flow, token, who))
-        return may(x);
-    auth_start(api->flow, token, known, x);
+    struct err err;
+    if (auth_cached(api->flow, token, api_client(x), who, &err)) {
+        if (err_is(err))
+            api_not_known(x, err);
+        return !err_is(err) && may(x);
+    }
+    auth_start(api->flow, token, api_client(x), known, x);
     return false;
 }
 

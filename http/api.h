@@ -15,6 +15,7 @@ struct api {
     struct flow *flow;
     struct hub *hub;                /* WebSocket subscriptions */
     struct cidr_list metrics_cidrs; /* who may read /metrics */
+    struct cidr_list admin_cidrs;   /* who may administer; empty: anybody who is allowed to */
     struct str cors_origins;        /* who may open a WebSocket from a browser */
     bool draining;                  /* /readyz answers 503 */
     bool maintenance;
@@ -89,7 +90,9 @@ http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change,
 http_handler_fn provider_config_post, provider_config_index; /* provider_config.c */
 http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
-http_handler_fn route_index, route_put;                                   /* route_rules.c */
-http_handler_fn socket_transaction, socket_ticket;                        /* ws/upgrade.c */
+http_handler_fn api_key_create, api_key_index, api_key_show, api_key_change, api_key_rotate,
+    api_key_revoke;                                /* api_keys.c */
+http_handler_fn route_index, route_put;            /* route_rules.c */
+http_handler_fn socket_transaction, socket_ticket; /* ws/upgrade.c */
 
 #endif

@@ -80,6 +80,14 @@ const struct route api_routes[] = {
     {HTTP_GET_, V1 "/providers/{name}/config", provider_config_index, PERM_PROVIDERS_WRITE},
     {HTTP_POST_, V1 "/providers/{name}/config", provider_config_post, PERM_PROVIDERS_WRITE},
 
+    /* who may call */
+    {HTTP_POST_, V1 "/api-keys", api_key_create, PERM_KEYS},
+    {HTTP_GET_, V1 "/api-keys", api_key_index, PERM_KEYS},
+    {HTTP_GET_, V1 "/api-keys/{id}", api_key_show, PERM_KEYS},
+    {HTTP_PATCH_, V1 "/api-keys/{id}", api_key_change, PERM_KEYS},
+    {HTTP_DELETE_, V1 "/api-keys/{id}", api_key_revoke, PERM_KEYS},
+    {HTTP_POST_, V1 "/api-keys/{id}/rotate", api_key_rotate, PERM_KEYS},
+
     /* the service itself */
     {HTTP_GET_, "/livez", page_livez, ALWAYS},
     {HTTP_GET_, "/readyz", page_readyz, ALWAYS},

@@ -217,7 +217,7 @@ static void authenticate(struct opening *o)
         if (api_session_use(x, token, &use))
             session_start(f, &use, key_known, o);
     } else if (auth_key_ok(token)) {
-        auth_start(f, token, key_known, o);
+        auth_start(f, token, api_client(x), key_known, o);
     } else {
         refuse(x);
     }

@@ -3,6 +3,7 @@
 #include "core/base/address.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -96,6 +97,20 @@ bool cidr_parse(struct str text, struct cidr *out)
         return false;
     out->bits = (uint8_t)(128 - max + bits);
     return is_network(out);
+}
+
+const char *cidr_text(const struct cidr *c, char out[CIDR_TEXT])
+{
+    bool four = address_is_v4(&c->net) && c->bits >= 96;
+    address_text(&c->net, out);
+    if (c->bits < 128)
+        snprintf(out + strlen(out), 5, "/%d", four ? c->bits - 96 : c->bits);
+    return out;
+}
+
+bool cidr_within(const struct cidr *inner, const struct cidr *outer)
+{
+    return inner->bits >= outer->bits && cidr_has(outer, &inner->net);
 }
 
 struct err cidr_list_parse(struct str text, struct cidr_list *out)

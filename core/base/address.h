@@ -37,6 +37,12 @@ struct cidr {
 bool cidr_parse(struct str text, struct cidr *out) MUST_USE;
 bool cidr_has(const struct cidr *c, const struct address *a);
 
+/* The shortest text: "10.0.0.0/8", an address alone without its length. */
+enum { CIDR_TEXT = ADDRESS_TEXT + 4 };
+const char *cidr_text(const struct cidr *c, char out[CIDR_TEXT]);
+/* Whether all of `inner` is in `outer`. */
+bool cidr_within(const struct cidr *inner, const struct cidr *outer);
+
 struct cidr_list {
     size_t n;
     bool has_unix; /* the word "unix": peers of a Unix socket */

@@ -81,6 +81,11 @@ uint64_t permission_of_platform(void)
     return set;
 }
 
+bool permission_is_admin(enum permission p)
+{
+    return p != PERM_NONE && (matrix[p].scope == SCOPE_NEVER || matrix[p].scope == SCOPE_STAR);
+}
+
 bool role_parse(struct str word, enum role *role)
 {
     for (enum role r = 0; r < ROLE_N; r++)

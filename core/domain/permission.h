@@ -98,6 +98,10 @@ uint64_t permission_of_reading(void) MUST_USE;
 /* What has a meaning on the platform merchant itself; for the rest staff name a merchant. */
 uint64_t permission_of_platform(void) MUST_USE;
 
+/* What no limited key reaches: members, keys, accounts with providers, maintenance … Routes of
+ * these rows may be called from RELI_ADMIN_CIDRS only. */
+bool permission_is_admin(enum permission p) MUST_USE;
+
 bool role_parse(struct str word, enum role *role) MUST_USE;
 const char *role_word(enum role role);
 const char *permission_word(enum permission p);

@@ -9,6 +9,7 @@
 
 struct principal {
     struct uuid merchant;
+    struct uuid key; /* the API key; nil for anybody else */
     bool live;
     uint64_t may;              /* a set of permissions */
     struct merchant_hold hold; /* of these, what the merchant's state holds back now */
@@ -30,21 +31,29 @@ static inline bool principal_may(const struct principal *who, enum permission p)
 
 /* Whether a text can be an API key at all: sk_ or rk_, test_ or live_, 48 hex digits. */
 bool auth_key_ok(struct str key);
-/* A new key for a mode: prefix and 24 random bytes in hex. */
+/* A new key for a mode: prefix and 24 random bytes in hex. One that has not all scopes begins with
+ * rk_. */
 enum { AUTH_KEY_LEN = 8 + 48, AUTH_KEY_SHOWN = 12 };
-void auth_key_make(bool live, char out[AUTH_KEY_LEN + 1]);
+void auth_key_make(bool live, bool restricted, char out[AUTH_KEY_LEN + 1]);
 
 static inline bool principal_is_person(const struct principal *who)
 {
     return !uuid_is_nil(who->user);
 }
 
-/* What is known of a key from the last second: true and *out, without I/O. A revoked key is
- * therefore refused within a second. */
-bool auth_cached(struct flow *f, struct str key, struct principal *out);
+/* What is known of a key from the last second, without I/O: true, *out and *err, which is ERR_OK or
+ * ADDRESS_NOT_ALLOWED. A revoked key is therefore refused within a second. `client` is the text of
+ * a struct peer. */
+bool auth_cached(struct flow *f, struct str key, struct str client, struct principal *out,
+                 struct err *err);
 /* Asks PostgreSQL. `done` fires once, on a later turn; ERR_UNAUTHENTICATED for an unknown, revoked
- * or expired key. */
+ * or expired key, ERR_ADDRESS_NOT_ALLOWED (`who` is then filled) if the key is not for use from
+ * there. */
 typedef void auth_fn(void *ctx, struct err err, const struct principal *who);
-void auth_start(struct flow *f, struct str key, auth_fn *done, void *ctx);
+void auth_start(struct flow *f, struct str key, struct str client, auth_fn *done, void *ctx);
+
+/* When keys were used is written once a minute for each, some time later; this writes what waits.
+ * At the end of a process. */
+void auth_stop(struct flow *f);
 
 #endif

@@ -178,10 +178,13 @@ create table reli.api_key (
     merchant_id uuid not null,
     id uuid not null,
     mode text not null check (mode in ('test', 'live')),
+    name text,
     prefix text not null, -- what may be shown
     scopes text not null, -- by commas
+    cidrs text,           -- by commas; null: from anywhere
     status text not null check (status in ('active', 'rotating', 'revoked')),
     expires_at timestamptz,
+    last_used_at timestamptz, -- to a minute
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,

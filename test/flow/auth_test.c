@@ -50,12 +50,13 @@ static void made_keys(void **state)
 {
     (void)state;
     char a[AUTH_KEY_LEN + 1], b[AUTH_KEY_LEN + 1];
-    for (int live = 0; live <= 1; live++) {
-        auth_key_make(live != 0, a);
-        auth_key_make(live != 0, b);
+    static const char *const prefixes[] = {"sk_test_", "sk_live_", "rk_test_", "rk_live_"};
+    for (int i = 0; i < 4; i++) {
+        auth_key_make((i & 1) != 0, i >= 2, a);
+        auth_key_make((i & 1) != 0, i >= 2, b);
         assert_int_equal(strlen(a), AUTH_KEY_LEN);
         assert_true(auth_key_ok(str_c(a)));
-        assert_true(str_starts(str_c(a), live ? STR("sk_live_") : STR("sk_test_")));
+        assert_true(str_starts(str_c(a), str_c(prefixes[i])));
         assert_string_not_equal(a, b);
     }
 }

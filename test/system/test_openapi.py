@@ -296,6 +296,8 @@ class Setting:
             return self.shop.pay(stk())["id"]
         if "/webhook-endpoints/" in op.path:
             return self.endpoint()["id"]
+        if "/api-keys/" in op.path:
+            return self.shop.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json["id"]
         if "/webhook-deliveries/" in op.path:
             return self.delivery()["id"]
         if "/exceptions/" in op.path:
