@@ -16,6 +16,7 @@
 #include "core/flow/password_work.h"
 #include "core/flow/security.h"
 #include "core/flow/session.h"
+#include "core/flow/throttle.h"
 #include "core/flow/token_share.h"
 #include "core/version.h"
 #include "gateways/sandbox/env.h"
@@ -153,6 +154,7 @@ static void app_free(struct app *a)
     security_free(f);
     if (f->redis != NULL)
         redis_free(f->redis);
+    throttle_free(f);
     timer_off(a->loop, &a->timer);
     if (a->loop != NULL) {
         loop_run(a->loop); /* close callbacks */
@@ -216,6 +218,12 @@ static struct err open_parts(struct app *a)
         .conninfo = c->database_url, .writers = c->pg_writers, .readers = c->pg_readers};
     struct outbound_options outbound = {.user_agent = "reli/1", .max_in_flight = 2048};
     struct gw_token_share share = token_share(f);
+    struct throttle_rules limits = {.of = {
+                                        [THROTTLE_API] = c->rate_limit,
+                                        [THROTTLE_ADDRESS] = c->rate_limit,
+                                        [THROTTLE_LOGIN] = c->rate_limit_login,
+                                        [THROTTLE_PROVIDER] = c->rate_limit_webhooks,
+                                    }};
     TRY(vault_new(c->master_key, &f->vault));
     TRY(store_new(a->loop, &store, &f->store));
     if (c->redis_url != NULL)
@@ -227,6 +235,7 @@ static struct err open_parts(struct app *a)
     TRY(hub_new(f, &a->hub));
     TRY(passwords_new(a->loop, &f->passwords));
     TRY(security_new(f));
+    TRY(throttle_new(f, &limits));
     f->published = published;
     f->published_ctx = a->hub;
     return ERR_OK;

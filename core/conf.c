@@ -110,6 +110,21 @@ static void read_master_key(struct conf *c)
         c->master_key = str_c(v);
 }
 
+static struct gcra_rule read_rate(struct conf *c, const char *name, const char *otherwise)
+{
+    struct gcra_rule r;
+    if (!gcra_parse(str_c(env_or(name, otherwise)), &r))
+        fault(c, "%s is neither 0 nor a limit such as 100/s or 600/m burst 50", name);
+    return r;
+}
+
+static void read_rates(struct conf *c)
+{
+    c->rate_limit = read_rate(c, "RELI_RATE_LIMIT", "100/s burst 200");
+    c->rate_limit_webhooks = read_rate(c, "RELI_RATE_LIMIT_WEBHOOKS", "1000/s burst 5000");
+    c->rate_limit_login = read_rate(c, "RELI_RATE_LIMIT_LOGIN", "10/m burst 20");
+}
+
 static void read_health(struct conf *c)
 {
     c->health = health_rules_default();
@@ -179,6 +194,7 @@ static void read_service(struct conf *c)
         env("RELI_PAYMENT_EXPIRY") != NULL ? read_duration(c, "RELI_PAYMENT_EXPIRY", "") : 0;
     c->provider_timeout_us = read_duration(c, "RELI_PROVIDER_TIMEOUT", "30s");
     read_health(c);
+    read_rates(c);
     c->idempotency_retention_us = read_duration(c, "RELI_IDEMPOTENCY_RETENTION", "24h");
     if (c->idempotency_retention_us > 0 && c->idempotency_retention_us < US_PER_DAY)
         fault(c, "RELI_IDEMPOTENCY_RETENTION is less than 24h");

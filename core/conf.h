@@ -8,6 +8,7 @@
 #include "core/base/arena.h"
 #include "core/base/err.h"
 #include "core/base/log.h"
+#include "core/domain/gcra.h"
 #include "core/domain/schedule.h"
 #include "core/flow/flow.h"
 #include "gateways/gateway.h"
@@ -38,6 +39,7 @@ struct conf {
     bool webhook_allow_private;
     int64_t payment_expiry_us, provider_timeout_us, idempotency_retention_us, drain_timeout_us;
     struct health_rules health;
+    struct gcra_rule rate_limit, rate_limit_webhooks, rate_limit_login;
     const char *test_clock;
     struct session_rules sessions;
     bool maintenance;

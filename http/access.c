@@ -18,9 +18,8 @@ void api_unauthenticated(struct http_exchange *x, const char *why)
 {
     if (why != NULL)
         api_security(x, SECURITY_BAD_CREDENTIALS, why);
-    http_set_header(x, STR("WWW-Authenticate"), STR("Bearer realm=\"reli\""));
-    http_problem(x, ERR(UNAUTHENTICATED, NULL),
-                 "Send Authorization: Bearer with an API key or an access token that is good now.");
+    gate_refuse(
+        x, "Send Authorization: Bearer with an API key or an access token that is good now.", true);
 }
 
 const struct principal *api_who(const struct http_exchange *x)
@@ -100,6 +99,12 @@ void api_not_known(struct http_exchange *x, struct err err)
         http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such merchant." : "");
 }
 
+static void enter(struct http_exchange *x)
+{
+    if (may(x))
+        x->route->handler(x);
+}
+
 static void known(void *ctx, struct err err, const struct principal *who)
 {
     struct http_exchange *x = ctx;
@@ -110,8 +115,7 @@ static void known(void *ctx, struct err err, const struct principal *who)
         return;
     }
     *(struct principal *)x->user = *who;
-    if (may(x))
-        x->route->handler(x);
+    gate_caller(x, enter);
 }
 
 bool api_session_use(struct http_exchange *x, struct str token, struct session_use *use)
@@ -133,16 +137,15 @@ bool api_session_use(struct http_exchange *x, struct str token, struct session_u
     return true;
 }
 
-/* False: answered, or asked. */
-static bool person_may(struct http_exchange *x, struct str token, struct principal *who)
+static void person_enters(struct http_exchange *x, struct str token, struct principal *who)
 {
     struct session_use use;
     if (!api_session_use(x, token, &use))
-        return false;
+        return;
     if (session_cached(api_of(x)->flow, &use, who))
-        return may(x);
-    session_start(api_of(x)->flow, &use, known, x);
-    return false;
+        gate_caller(x, enter);
+    else
+        session_start(api_of(x)->flow, &use, known, x);
 }
 
 /* A client token stands for its merchant, and for nothing but its payment. */
@@ -168,6 +171,10 @@ bool api_before(struct http_exchange *x)
         http_problem(x, ERR(UNAVAILABLE, NULL), "The service is starting or its database is away.");
         return false;
     }
+    if ((x->route->tag & API_LOGIN) != 0) {
+        gate_login(x, x->route->handler);
+        return false;
+    }
     if ((x->route->tag & API_PUBLIC) != 0)
         return true;
     struct str token = bearer(x);
@@ -179,12 +186,15 @@ bool api_before(struct http_exchange *x)
     }
     if (str_starts(token, STR("rct_"))) {
         if (client_may(x, token, who))
-            return true;
-        api_unauthenticated(x, "client token");
+            gate_caller(x, enter);
+        else
+            api_unauthenticated(x, "client token");
         return false;
     }
-    if (session_looks_like(token))
-        return person_may(x, token, who);
+    if (session_looks_like(token)) {
+        person_enters(x, token, who);
+        return false;
+    }
     if (!auth_key_ok(token)) {
         api_unauthenticated(x, token.p != NULL ? "no API key" : NULL);
         return false;
@@ -193,9 +203,11 @@ bool api_before(struct http_exchange *x)
     if (auth_cached(api->flow, token, api_client(x), who, &err)) {
         if (err_is(err))
             api_not_known(x, err);
-        return !err_is(err) && may(x);
+        else
+            gate_caller(x, enter);
+    } else if (!gate_shut(x)) {
+        auth_start(api->flow, token, api_client(x), known, x);
     }
-    auth_start(api->flow, token, api_client(x), known, x);
     return false;
 }
 

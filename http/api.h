@@ -29,6 +29,7 @@ enum api_access {
     API_PUBLIC = 1 << 16,       /* anybody; the handler authenticates, if anyone does */
     API_CLIENT_TOKEN = 1 << 17, /* a client_token of the payment in the path will do as well */
     API_ALWAYS = 1 << 18,       /* answered even while the installation's keys are not open yet */
+    API_LOGIN = 1 << 20,        /* an attempt to log in: counted by address, with API_PUBLIC */
 };
 
 /* The route table, http/routes.c. */
@@ -61,6 +62,17 @@ static inline struct api *api_of(const struct http_exchange *x)
 {
     return x->app;
 }
+
+/* gate.c: limits on requests. Calls `next`, now or on a later turn, or answers 429; the answer has
+ * the RateLimit headers where it is the caller who is counted. */
+void gate_caller(struct http_exchange *x, http_handler_fn *next);
+void gate_login(struct http_exchange *x, http_handler_fn *next);
+/* Answers 401, or 429 to an address from which too much is refused; `detail` is static, `challenge`
+ * names the scheme that is expected. */
+void gate_refuse(struct http_exchange *x, const char *detail, bool challenge);
+/* Whether so much was refused to this address that nothing is to be looked up for it; answers 429
+ * then. */
+bool gate_shut(struct http_exchange *x);
 
 /* Parses the body as one JSON object; answers 400 or 415 and gives NULL if it is none, 422 if it
  * holds a card number. The tree is freed with json_free by the caller. */

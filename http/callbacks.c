@@ -10,7 +10,7 @@ static void stored(void *ctx, struct err err, const struct gateway *gateway)
     if (err.code == ERR_UNAUTHENTICATED) {
         log_warn("callback.forged", F_C("peer", x->peer.text));
         api_security(x, SECURITY_SIGNATURE_REFUSED, err.what);
-        http_problem(x, err, "Neither its URL nor its signature shows that it is a provider's.");
+        gate_refuse(x, "Neither its URL nor its signature shows that it is a provider's.", false);
     } else if (err_is(err)) {
         http_problem(x, err, "");
     } else {

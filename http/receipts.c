@@ -11,17 +11,17 @@ enum { REGISTER_BODY = 16 * 1024, PICTURE_BODY = 256 * 1024 };
 
 /* ---- the provider's doors ---- */
 
-static void forged(struct http_exchange *x, struct err err)
+static void forged(struct http_exchange *x)
 {
     log_warn("callback.forged", F_C("peer", x->peer.text));
-    http_problem(x, err, "Its URL does not show that it is a provider's.");
+    gate_refuse(x, "Its URL does not show that it is a provider's.", false);
 }
 
 static void stored(void *ctx, struct err err, const struct gateway *gateway)
 {
     struct http_exchange *x = ctx;
     if (err.code == ERR_UNAUTHENTICATED)
-        forged(x, err);
+        forged(x);
     else if (err_is(err))
         http_problem(x, err, "");
     else
@@ -32,7 +32,7 @@ static void checked(void *ctx, struct err err, const struct gateway *gateway, en
 {
     struct http_exchange *x = ctx;
     if (err.code == ERR_UNAUTHENTICATED)
-        forged(x, err);
+        forged(x);
     else if (err_is(err))
         http_problem(x, err, "");
     else

@@ -2,7 +2,9 @@
  * it means is callback.c's matter, afterwards.
  *
  * Ways to fail: forged, or signed for another account than the payment went over (401, nothing
- * stored); the database is away (503: the provider may come again, and the polls ask anyway). */
+ * stored); the database is away, or more come than the provider's limit allows (503: the provider
+ * may come again, and the polls ask anyway). Only what is genuine counts to that limit, so that
+ * nobody can use it up for the provider. */
 #include <stdlib.h>
 
 #include "core/base/crash.h"
@@ -11,6 +13,7 @@
 #include "core/flow/account.h"
 #include "core/flow/callback.h"
 #include "core/flow/record.h"
+#include "core/flow/throttle.h"
 #include "store/kinds.h"
 
 /* Which attempt it is about, proved: by the token that only the provider was told, or by his
@@ -30,6 +33,7 @@ struct receive {
     struct arena arena;
     struct inbound_unit unit;
     struct later later;
+    struct throttle_wait wait;
     struct err err;
     callback_fn *done;
     void *ctx;
@@ -185,15 +189,28 @@ static struct err fill(struct receive *r)
     return ERR_OK;
 }
 
-static void store_it(struct receive *r)
+static void let_in(void *ctx, enum throttle_answer answer, const struct throttle_state *state)
 {
-    r->err = fill(r);
+    struct receive *r = ctx;
+    (void)state;
+    r->err = answer == THROTTLE_PASS ? fill(r) : ERR(OVERLOADED, "callbacks over their limit");
     if (err_is(r->err)) {
         refuse(r);
         return;
     }
     inbound_unit_ready(&r->unit, stored, r);
     store_write(r->flow->store, &r->unit.unit);
+}
+
+static void store_it(struct receive *r)
+{
+    struct throttle_state state;
+    r->wait.done = let_in;
+    r->wait.ctx = r;
+    enum throttle_answer answer =
+        throttle_take(r->flow, THROTTLE_PROVIDER, str_c(r->gateway->name), &state, &r->wait);
+    if (answer != THROTTLE_LATER)
+        let_in(r, answer, &state);
 }
 
 static void store_later(void *ctx)

@@ -44,6 +44,7 @@ struct account_set;
 struct account_cache;
 struct passwords;
 struct security;
+struct throttle;
 
 /* An account with a provider: the installation's, or a merchant's own (account.h). */
 struct flow_account {
@@ -63,12 +64,14 @@ struct flow {
     struct gw_client *gateways;
     struct vault *vault;
     struct uuid replica; /* owner of leases */
+    int n_replicas;      /* that live, this one included, as last known; 0: not yet */
     struct flow_settings settings;
     int n_accounts;
     struct flow_account accounts[FLOW_MAX_ACCOUNTS];
     struct account_cache *account_cache; /* merchants' own; account.h */
     struct passwords *passwords;         /* hashed and checked off the loop; password_work.h */
     struct security *security;           /* what was refused to whom; security.h */
+    struct throttle *throttle;           /* limits on requests; throttle.h */
     /* Called for each event that was committed here. */
     void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
     void *published_ctx;

@@ -16,6 +16,7 @@
 
 enum { PER_BUCKET = 64 };
 #define BEAT_US (10 * US_PER_S)
+#define SECOND_BEAT_US US_PER_S /* who started together soon know of each other */
 #define DEAD_US (60 * US_PER_S)
 #define UPKEEP_US (6 * US_PER_HOUR)
 
@@ -30,9 +31,8 @@ struct jobs {
     struct flow *flow;
     struct jobs_options o;
     struct timer scan_timer, beat_timer, upkeep_timer;
-    bool scanning, stopped;
+    bool scanning, stopped, beaten;
     int n_running;
-    int n_replicas;
     int64_t started_us;
 };
 
@@ -144,7 +144,7 @@ static void beaten(void *ctx, struct err err, const struct rows *rows)
     struct jobs *j = ctx;
     j->flow->busy--;
     if (!err_is(err) && rows_n(rows) == 1)
-        j->n_replicas = (int)rows_i64(rows, 0, 0);
+        j->flow->n_replicas = (int)rows_i64(rows, 0, 0);
 }
 
 static void beat(void *ctx)
@@ -156,7 +156,8 @@ static void beat(void *ctx)
                              V_TIME(now), V_TIME(now - DEAD_US)};
     f->busy++;
     store_exec(f->store, Q_replica_beat, params, COUNT_OF(params), beaten, j);
-    timer_set(f->loop, &j->beat_timer, BEAT_US, beat, j);
+    timer_set(f->loop, &j->beat_timer, j->beaten ? BEAT_US : SECOND_BEAT_US, beat, j);
+    j->beaten = true;
 }
 
 static void kept_up(void *ctx, struct err err, const struct rows *rows)
@@ -196,7 +197,6 @@ struct err jobs_new(struct flow *f, const struct jobs_options *o, struct jobs **
         j->o.scan_us = US_PER_S;
     if (j->o.max_running == 0)
         j->o.max_running = 512;
-    j->n_replicas = 1;
     j->started_us = loop_wall_us(f->loop);
     timer_set(f->loop, &j->scan_timer, 0, scan, j);
     timer_set(f->loop, &j->beat_timer, 0, beat, j);
@@ -216,9 +216,4 @@ void jobs_stop(struct jobs *j)
 void jobs_free(struct jobs *j)
 {
     free(j);
-}
-
-int jobs_n_replicas(const struct jobs *j)
-{
-    return j->n_replicas;
 }

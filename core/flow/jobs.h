@@ -19,7 +19,5 @@ struct err jobs_new(struct flow *f, const struct jobs_options *o, struct jobs **
 void jobs_stop(struct jobs *j);
 /* After the store is closed. */
 void jobs_free(struct jobs *j);
-/* Replicas alive, as last seen. */
-int jobs_n_replicas(const struct jobs *j);
 
 #endif

@@ -227,7 +227,7 @@ class World:
             "DATABASE_MIGRATE_URL": self.urls["DATABASE_MIGRATE_URL"], "RELI_MASTER_KEY": MASTER_KEY,
             "JWT_SECRET_KEY": JWT_KEY, "RELI_TEST_CLOCK": str(self.clock), "RELI_WEBHOOK_ALLOW_PRIVATE": "1",
             "RELI_WEBHOOK_SCHEDULE": ",".join(WEBHOOK_WAITS), "RELI_PROVIDER_TIMEOUT": "3s",
-            "RELI_POLL_SCHEDULE": "2s,3s,5s,10s,20s,60s,120s,300s", "RELI_RATE_LIMIT": "5000/s burst 5000",
+            "RELI_POLL_SCHEDULE": "2s,3s,5s,10s,20s,60s,120s,300s", "RELI_RATE_LIMIT": "50000/s burst 50000",
             "RELI_DRAIN_TIMEOUT": "8s", "RELI_PROVIDER_MODE": "test",
             "MPESA_CONSUMER_KEY": "sandbox_consumer_key", "MPESA_CONSUMER_SECRET": "sandbox_consumer_secret",
             "MPESA_SHORTCODE": "174379", "MPESA_PASSKEY": PASSKEY, "MPESA_INITIATOR_NAME": "testapi",

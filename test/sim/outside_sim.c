@@ -1,10 +1,19 @@
 /* gateways/outbound.h as the webhooks of the flows meet it: receivers that answer, fail, or are
- * gone for good. And Redis, which is not there. */
+ * gone for good. And Redis, which is not there; nor are there limits on requests. */
 #include "core/base/times.h"
+#include "core/flow/throttle.h"
 #include "store/redis.h"
 #include "test/sim/heap.h"
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
+
+enum throttle_answer throttle_take(struct flow *f, enum throttle_class class, struct str subject,
+                                   struct throttle_state *state, struct throttle_wait *wait)
+{
+    (void)f, (void)class, (void)subject, (void)wait;
+    *state = (struct throttle_state){0};
+    return THROTTLE_PASS;
+}
 
 struct outbound {
     struct process *process;
