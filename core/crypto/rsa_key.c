@@ -1,5 +1,5 @@
 /* The private half of an encryption to a certificate: the simulated providers read with it what the
- * adapters seal. By OpenSSL. */
+ * adapters seal, and sign tokens with it. By OpenSSL. */
 #include "core/crypto/rsa_key.h"
 
 #include <openssl/bio.h>
@@ -9,6 +9,9 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
+
+#include "core/codec/jsonw.h"
+#include "core/crypto/text.h"
 
 enum { KEY_BITS = 2048, CERTIFICATE_DAYS = 3650 };
 
@@ -87,5 +90,58 @@ struct err rsa_key_open(const struct rsa_key *k, struct arena *a, struct str sea
     if (!done)
         return ERR(INVALID, "not sealed for this key");
     *plain = str_n((const char *)out, n);
+    return ERR_OK;
+}
+
+static void number_add(const struct rsa_key *k, const char *name, struct buf *out)
+{
+    BIGNUM *v = NULL;
+    unsigned char bytes[KEY_BITS / 8];
+    if (EVP_PKEY_get_bn_param(k->pkey, name, &v) == 1 && BN_num_bytes(v) <= (int)sizeof bytes)
+        base64url_add(out, str_n((const char *)bytes, (size_t)BN_bn2bin(v, bytes)));
+    else
+        out->failed = true;
+    BN_free(v);
+}
+
+struct err rsa_key_jwk(const struct rsa_key *k, struct str kid, struct buf *jwk)
+{
+    struct jsonw w = jw_into(jwk);
+    struct buf n, e;
+    buf_init(&n, KEY_BITS);
+    buf_init(&e, KEY_BITS);
+    number_add(k, "n", &n);
+    number_add(k, "e", &e);
+    jw_open(&w);
+    jw_str(&w, "kid", kid);
+    jw_c(&w, "kty", "RSA");
+    jw_c(&w, "alg", "RS256");
+    jw_c(&w, "use", "sig");
+    jw_str(&w, "n", buf_view(&n));
+    jw_str(&w, "e", buf_view(&e));
+    jw_close(&w);
+    bool made = !n.failed && !e.failed;
+    buf_free(&n);
+    buf_free(&e);
+    ERR_clear_error();
+    if (!made)
+        return ERR(CRYPTO, "JSON Web Key");
+    return jwk->failed ? ERR(NO_MEMORY, "JSON Web Key") : ERR_OK;
+}
+
+struct err rsa_key_sign(const struct rsa_key *k, struct arena *a, struct str text,
+                        struct str *signature)
+{
+    size_t n = (size_t)EVP_PKEY_get_size(k->pkey);
+    unsigned char *out = arena_alloc(a, n);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool done = out != NULL && ctx != NULL &&
+                EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, k->pkey) == 1 &&
+                EVP_DigestSign(ctx, out, &n, (const unsigned char *)text.p, text.n) == 1;
+    EVP_MD_CTX_free(ctx);
+    ERR_clear_error();
+    if (!done)
+        return out == NULL ? ERR(NO_MEMORY, "arena") : ERR(CRYPTO, "signature");
+    *signature = str_n((const char *)out, n);
     return ERR_OK;
 }

@@ -31,5 +31,6 @@ struct sandbox_options sandbox_options_env(void)
         .stripe_api_key = getenv("SANDBOX_STRIPE_API_KEY"),
         .stripe_webhook_secret = getenv("SANDBOX_STRIPE_WEBHOOK_SECRET"),
         .stripe_webhook_url = getenv("SANDBOX_STRIPE_WEBHOOK_URL"),
+        .firebase_project_id = getenv("SANDBOX_FIREBASE_PROJECT_ID"),
     };
 }

@@ -12,12 +12,14 @@
 #include "core/crypto/random.h"
 #include "gateways/sandbox/cpay.h"
 #include "gateways/sandbox/daraja.h"
+#include "gateways/sandbox/firebase.h"
 #include "gateways/sandbox/stripe.h"
 
 static const struct sandbox_provider *const providers[] = {
     &daraja_provider,
     &cpay_provider,
     &stripe_provider,
+    &firebase_provider,
 };
 
 static_assert(COUNT_OF(providers) <= SANDBOX_MAX_PROVIDERS, "state[] is too small");

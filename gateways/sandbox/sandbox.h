@@ -36,6 +36,7 @@ struct sandbox_options {
     const char *stripe_api_key;        /* "sk_test_…" */
     const char *stripe_webhook_secret; /* "whsec_…", several by commas */
     const char *stripe_webhook_url;
+    const char *firebase_project_id;
     bool access_log;
 };
 

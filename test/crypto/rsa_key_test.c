@@ -7,8 +7,11 @@
 #include <cmocka.h>
 #include <openssl/err.h>
 
+#include "core/crypto/jwt.h"
+#include "core/crypto/jwt_keys.h"
 #include "core/crypto/rsa.h"
 #include "core/crypto/rsa_key.h"
+#include "core/crypto/text.h"
 
 static struct arena mem;
 
@@ -56,6 +59,47 @@ static void a_certificate_needs_room(void **state)
     buf_free(&pem);
 }
 
+/* A token of its own opens with what it publishes: as a certificate and as a JSON Web Key. */
+static void signs(void **state)
+{
+    struct rsa_key *key, *other;
+    struct buf token, sets[2];
+    struct str signature;
+    (void)state;
+    assert_int_equal(rsa_key_new(&key).code, ERR_NONE);
+    assert_int_equal(rsa_key_new(&other).code, ERR_NONE);
+    buf_init(&token, 4096);
+    base64url_add(&token, STR("{\"alg\":\"RS256\",\"kid\":\"one\"}"));
+    buf_char(&token, '.');
+    base64url_add(&token, STR("{\"sub\":\"u\"}"));
+    assert_int_equal(rsa_key_sign(key, &mem, buf_view(&token), &signature).code, ERR_NONE);
+    assert_int_equal(signature.n, 256);
+    buf_char(&token, '.');
+    base64url_add(&token, signature);
+    buf_init(&sets[0], 8192);
+    buf_init(&sets[1], 8192);
+    buf_c(&sets[0], "{\"keys\":[");
+    assert_int_equal(rsa_key_jwk(key, STR("one"), &sets[0]).code, ERR_NONE);
+    buf_c(&sets[0], "]}");
+    buf_c(&sets[1], "{\"keys\":[");
+    assert_int_equal(rsa_key_jwk(other, STR("one"), &sets[1]).code, ERR_NONE);
+    buf_c(&sets[1], "]}");
+    for (int i = 0; i < 2; i++) {
+        struct jwt_keys *keys;
+        struct jwt t;
+        assert_int_equal(jwt_keys_parse(buf_view(&sets[i]), &keys).code, ERR_NONE);
+        assert_int_equal(jwt_read(buf_view(&token), JWT_RS256, &t).code, ERR_NONE);
+        assert_int_equal(jwt_signed_by(&t, jwt_keys_find(keys, STR("one"))).code,
+                         i == 0 ? ERR_NONE : ERR_UNAUTHENTICATED);
+        jwt_free(&t);
+        jwt_keys_free(keys);
+        buf_free(&sets[i]);
+    }
+    buf_free(&token);
+    rsa_key_free(key);
+    rsa_key_free(other);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -76,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(opens_what_was_sealed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_certificate_needs_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(signs, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
