@@ -10,6 +10,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
 #include "core/flow/auth.h"
+#include "core/flow/firebase_keys.h"
 #include "core/flow/jobs.h"
 #include "core/flow/keeper.h"
 #include "core/flow/keys.h"
@@ -88,6 +89,7 @@ static void start_drain(struct app *a)
         jobs_stop(a->jobs);
     if (a->keeper != NULL)
         keeper_stop(a->keeper);
+    firebase_keys_stop(a->flow.firebase_keys);
     security_stop(&a->flow);
     auth_stop(&a->flow);
     http_server_drain(a->http, left, http_drained, a);
@@ -141,8 +143,10 @@ static void app_free(struct app *a)
     http_server_free(a->http);
     http_server_free(a->metrics);
     hub_free(a->hub);
+    firebase_keys_stop(f->firebase_keys);
     free_outbound(&f->outbound);
     free_outbound(&a->providers);
+    firebase_keys_free(f->firebase_keys);
     keys_load_cancel(a->keys);
     if (f->store != NULL)
         store_free(f->store);
@@ -197,6 +201,7 @@ static void set_flow(struct app *a)
         .provider_live = c->provider_live,
         .provider_timeout_us = c->provider_timeout_us,
         .sessions = c->sessions,
+        .firebase = c->firebase,
     };
     session_name_secrets(&f->settings.sessions);
     payment_rules_default(&f->settings.rules);
@@ -208,6 +213,20 @@ static void set_flow(struct app *a)
     for (int i = 0; i < c->n_accounts; i++)
         f->accounts[i] =
             (struct flow_account){.gw = c->accounts[i], .id = account_id(&c->accounts[i])};
+}
+
+/* Whoever reads the log of an installation shall see that it believes anybody. */
+static struct err open_firebase(struct app *a)
+{
+    const struct firebase_settings *s = &a->conf->firebase;
+    if (s->first == FIREBASE_OFF)
+        return ERR_OK;
+    if (s->emulator) {
+        log_warn("firebase.emulator",
+                 F_C("note", "unsigned tokens are taken: anybody can log in as anybody"));
+        return ERR_OK;
+    }
+    return firebase_keys_new(a->loop, a->providers, s->keys_url, &a->flow.firebase_keys);
 }
 
 static struct err open_parts(struct app *a)
@@ -234,6 +253,7 @@ static struct err open_parts(struct app *a)
     gw_client_health_rules(f->gateways, &c->health);
     TRY(hub_new(f, &a->hub));
     TRY(passwords_new(a->loop, &f->passwords));
+    TRY(open_firebase(a));
     TRY(security_new(f));
     TRY(throttle_new(f, &limits));
     f->published = published;
@@ -290,6 +310,11 @@ static void keys_loaded(void *ctx, struct err err)
     loop_stop(a->loop);
 }
 
+static bool believes_anybody(const struct conf *c)
+{
+    return c->firebase.first != FIREBASE_OFF && c->firebase.emulator;
+}
+
 static struct err open_all(struct app *a)
 {
     const struct conf *c = a->conf;
@@ -300,7 +325,7 @@ static struct err open_all(struct app *a)
     set_flow(a);
     TRY(open_parts(a));
     TRY(open_http(a));
-    struct keys_options o = {.refuse_live = c->test_clock != NULL};
+    struct keys_options o = {.refuse_live = c->test_clock != NULL || believes_anybody(c)};
     return keys_load_start(&a->flow, &o, keys_loaded, a, &a->keys);
 }
 

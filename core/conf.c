@@ -6,8 +6,12 @@
 #include <stdlib.h>
 
 #include "core/base/times.h"
+#include "core/crypto/firebase.h"
 
 enum { CONF_ARENA = 256 * 1024 };
+
+#define FIREBASE_KEYS_URL \
+    "https://www.googleapis.com/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com"
 
 PRINTF_LIKE(2, 3) static void fault(struct conf *c, const char *fmt, ...)
 {
@@ -164,6 +168,44 @@ static void read_sessions(struct conf *c)
         fault(c, "RELI_ACCESS_TTL is more than a day");
 }
 
+/* Of somebody who is believed when he says who a person is: no plain text where money is real. */
+static void read_firebase_keys_url(struct conf *c)
+{
+    c->firebase.keys_url = env_or("FIREBASE_CERTS_URL", FIREBASE_KEYS_URL);
+    bool secret = str_starts(str_c(c->firebase.keys_url), STR("https://"));
+    if (!secret && c->provider_live)
+        fault(c, "FIREBASE_CERTS_URL does not begin with https://, and RELI_PROVIDER_MODE is live");
+    if (!secret && !str_starts(str_c(c->firebase.keys_url), STR("http://")))
+        fault(c, "FIREBASE_CERTS_URL is no URL");
+}
+
+static void read_firebase(struct conf *c)
+{
+    static const char *const words[] = {
+        [FIREBASE_OFF] = "off", [FIREBASE_LINK] = "link", [FIREBASE_CREATE] = "create"};
+    struct firebase_settings *f = &c->firebase;
+    struct str word = str_c(env_or("RELI_FIREBASE_LOGIN", "link"));
+    size_t i = 0;
+    while (i < COUNT_OF(words) && !str_eq(word, str_c(words[i])))
+        i++;
+    if (i == COUNT_OF(words))
+        fault(c, "RELI_FIREBASE_LOGIN is none of link, create, off");
+    f->project = str_c(env_or("FIREBASE_PROJECT_ID", ""));
+    f->emulator = env("FIREBASE_AUTH_EMULATOR_HOST") != NULL;
+    f->skew_s = read_duration(c, "FIREBASE_CLOCK_SKEW", "60s") / US_PER_S;
+    if (f->skew_s > FIREBASE_SKEW_MAX_S)
+        fault(c, "FIREBASE_CLOCK_SKEW is more than %ds", FIREBASE_SKEW_MAX_S);
+    read_firebase_keys_url(c);
+    if (f->project.n > 0 && !firebase_project_ok(f->project))
+        fault(c, "FIREBASE_PROJECT_ID is no project's id");
+    if (f->project.n == 0 || i == COUNT_OF(words))
+        return;
+    f->first = (enum firebase_first)i;
+    if (f->emulator && c->provider_live)
+        fault(c, "FIREBASE_AUTH_EMULATOR_HOST is set, and RELI_PROVIDER_MODE is live: the "
+                 "emulator's tokens are signed by nobody");
+}
+
 static void read_providers(struct conf *c);
 
 static void read_service(struct conf *c)
@@ -206,6 +248,7 @@ static void read_service(struct conf *c)
     if (!c->provider_live && strcmp(mode, "test") != 0)
         fault(c, "RELI_PROVIDER_MODE is neither test nor live");
     read_sessions(c);
+    read_firebase(c);
     read_providers(c);
 }
 

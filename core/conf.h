@@ -42,6 +42,7 @@ struct conf {
     struct gcra_rule rate_limit, rate_limit_webhooks, rate_limit_login;
     const char *test_clock;
     struct session_rules sessions;
+    struct firebase_settings firebase;
     bool maintenance;
     bool provider_live;
     enum log_level log_level;

@@ -115,6 +115,7 @@ configure() {
     export STRIPE_API_KEY=sk_test_reliSandbox
     export STRIPE_WEBHOOK_SECRET=whsec_reliSandbox
     export SANDBOX_STRIPE_WEBHOOK_URL=$url/api/v1/webhooks/stripe
+    export FIREBASE_PROJECT_ID=reli-demo FIREBASE_CERTS_URL=$sandbox_url/firebase/certs
 
     if [ ! -s "$dir/keys.env" ]; then
         (

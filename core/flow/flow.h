@@ -25,6 +25,17 @@ struct session_rules {
     char kids[2][9]; /* what the secrets are named in tokens: session_name_secrets */
 };
 
+/* What the first login of a Firebase account does; core/flow/firebase_login.h. */
+enum firebase_first { FIREBASE_OFF, FIREBASE_LINK, FIREBASE_CREATE };
+
+struct firebase_settings {
+    enum firebase_first first; /* FIREBASE_OFF: no logins by Firebase */
+    struct str project;
+    const char *keys_url;
+    int64_t skew_s;
+    bool emulator; /* believes whatever anybody says: for development only */
+};
+
 struct flow_settings {
     struct str public_url;     /* base of callback URLs, without a trailing slash */
     int64_t payment_expiry_us; /* of mobile money; 0: the gateway's own */
@@ -36,12 +47,14 @@ struct flow_settings {
     bool provider_live;          /* the mode of the installation's accounts */
     int64_t provider_timeout_us; /* of merchants' own accounts */
     struct session_rules sessions;
+    struct firebase_settings firebase;
 };
 
 enum { FLOW_MAX_ACCOUNTS = 16 };
 
 struct account_set;
 struct account_cache;
+struct firebase_keys;
 struct passwords;
 struct security;
 struct throttle;
@@ -69,6 +82,7 @@ struct flow {
     int n_accounts;
     struct flow_account accounts[FLOW_MAX_ACCOUNTS];
     struct account_cache *account_cache; /* merchants' own; account.h */
+    struct firebase_keys *firebase_keys; /* NULL without Firebase, and with its emulator */
     struct passwords *passwords;         /* hashed and checked off the loop; password_work.h */
     struct security *security;           /* what was refused to whom; security.h */
     struct throttle *throttle;           /* limits on requests; throttle.h */

@@ -53,7 +53,9 @@ static void checked(void *ctx, struct err err, const struct rows *r)
     }
     bool live = rows_bool(r, 0, 0), loose = rows_bool(r, 0, 1);
     if (live && k->o.refuse_live)
-        finish(k, ERR(CONFIG, "RELI_TEST_CLOCK is set and a live key exists"));
+        finish(k,
+               ERR(CONFIG,
+                   "RELI_TEST_CLOCK or FIREBASE_AUTH_EMULATOR_HOST is set and a live key exists"));
     else if (live && loose)
         finish(k, ERR(CONFIG, "a live key exists and the database role may change audit_log"));
     else

@@ -8,7 +8,8 @@
 struct keys_load;
 
 struct keys_options {
-    bool refuse_live; /* a test clock is set: refuse to start while a live key exists */
+    bool refuse_live; /* a test clock or an emulator is set: refuse to start while a live key exists
+                       */
 };
 
 /* `done` fires once, on a later turn. ERR_CONFIG: the master key opens nothing, or live keys forbid

@@ -142,7 +142,8 @@ class Stack:
 
     def base_env(self):
         env = {k: v for k, v in os.environ.items()
-               if not k.startswith(("RELI_", "MPESA_", "CPAY_", "STRIPE_", "DATABASE_", "REDIS_", "JWT_", "PG"))}
+               if not k.startswith(("RELI_", "MPESA_", "CPAY_", "STRIPE_", "FIREBASE_", "DATABASE_", "REDIS_", "JWT_",
+                                     "PG"))}
         env.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         return env

@@ -254,7 +254,8 @@ FAULTS = {
     "RELI_PROVIDER_TIMEOUT": "-1s", "RELI_IDEMPOTENCY_RETENTION": "1h", "RELI_DRAIN_TIMEOUT": "0s",
     "RELI_MAINTENANCE": "yes please", "RELI_PROVIDER_MODE": "both", "RELI_LOG_LEVEL": "loud",
     "RELI_PUBLIC_URL": "shop.example", "MPESA_PASSKEY": None, "RELI_RATE_LIMIT": "fast",
-    "RELI_RATE_LIMIT_WEBHOOKS": "0/s", "RELI_RATE_LIMIT_LOGIN": "10/m burst",
+    "RELI_RATE_LIMIT_WEBHOOKS": "0/s", "RELI_RATE_LIMIT_LOGIN": "10/m burst", "RELI_FIREBASE_LOGIN": "maybe",
+    "FIREBASE_PROJECT_ID": "no project", "FIREBASE_CERTS_URL": "certs.example", "FIREBASE_CLOCK_SKEW": "6m",
 }
 
 
