@@ -52,9 +52,15 @@ static struct err create_merchant(struct tool *t, const char *name, const char *
     char text[UUID_TEXT];
     buf_init(&sealed, 4096);
     struct err err = vault_seal(t->vault, "merchant.webhook_secret", id, id, secret, &sealed);
-    struct value params[] = {
-        V_UUID(id),        V_TEXT(str_c(name)), V_TEXT(str_c(country)), V_BYTES(buf_view(&sealed)),
-        V_TIME(t->now_us), V_I64(above)};
+    struct value params[] = {V_UUID(id),
+                             V_TEXT(str_c(name)),
+                             V_TEXT(str_c(country)),
+                             V_BYTES(buf_view(&sealed)),
+                             V_TIME(t->now_us),
+                             V_I64(above),
+                             V_TEXT(STR("active")),
+                             V_UUID(random_uuid(t->now_us)),
+                             V_TEXT(STR("cli"))};
     if (!err_is(err))
         err = tool_run(t, Q_merchant_insert, params, COUNT_OF(params), tool_ignore);
     if (!err_is(err))

@@ -5,6 +5,7 @@
  * and returns the exit code: 0 done, 1 failed, 2 wrong usage or configuration. */
 int command_migrate(int argc, char **argv);
 int command_merchant(int argc, char **argv);
+int command_admin(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_fees(int argc, char **argv);
 int command_routes(int argc, char **argv);

@@ -56,6 +56,8 @@ static const struct {
     {"merchant", command_merchant,
      "merchant create --name NAME [--country KE] [--refund-approval-above MINOR]",
      "prints the merchant's id"},
+    {"admin", command_admin, "admin create --email E [--merchant ID] [--role owner]",
+     "a person with a password (by standard input): staff, or a merchant's"},
     {"keys", command_keys,
      "keys create --merchant ID --mode test|live … | keys list|revoke | keys rotate",
      "prints an API key, once; wraps the installation's keys with a new master key"},

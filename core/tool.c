@@ -115,3 +115,11 @@ void tool_see(void *ctx, struct err err, const struct rows *r)
     t->err = err;
     t->found = !err_is(err) && rows_n(r) > 0;
 }
+
+void tool_first_id(void *ctx, struct err err, const struct rows *r)
+{
+    struct tool *t = ctx;
+    tool_see(ctx, err, r);
+    if (t->found)
+        t->id = rows_uuid(r, 0, 0);
+}

@@ -14,6 +14,7 @@ struct tool {
     int64_t now_us;
     struct err err; /* of a row callback */
     bool found;     /* a row callback saw a row */
+    struct uuid id; /* that tool_first_id saw */
 };
 
 /* `need` is of enum conf_need. tool_close in any case. */
@@ -27,8 +28,8 @@ int tool_close(struct tool *t, struct err err);
 /* Runs one statement; `done` gets t. */
 struct err tool_run(struct tool *t, enum query q, const struct value *params, size_t n,
                     store_rows_fn *done) MUST_USE;
-/* Row callbacks: nothing, and whether there was a row. */
-store_rows_fn tool_ignore, tool_see;
+/* Row callbacks: nothing; whether there was a row; and the id in its first column. */
+store_rows_fn tool_ignore, tool_see, tool_first_id;
 
 /* The value of "--name VALUE", NULL if it is not there. */
 const char *tool_option(int argc, char **argv, const char *name);

@@ -82,6 +82,11 @@ bool api_path_id(struct http_exchange *x, int param, struct uuid *id);
 /* Answers with what `b` holds, 500 if it failed, and frees it. */
 void api_reply_buf(struct http_exchange *x, int status, struct buf *b);
 
+/* auth.c: the answer to a login of whatever kind, and to one that was refused: `wait_us` with
+ * ERR_TOO_MANY_ATTEMPTS. */
+void auth_reply_grant(struct http_exchange *x, const struct session_grant *g);
+void auth_refused(struct http_exchange *x, struct err err, int64_t wait_us);
+
 /* receipts.c: takes the request if the token has one of its words behind it. */
 bool receipt_door(struct http_exchange *x, struct str token);
 
@@ -100,6 +105,8 @@ http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change,
     endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
     delivery_replay;                                         /* webhooks.c */
 http_handler_fn provider_config_post, provider_config_index; /* provider_config.c */
+http_handler_fn auth_login, auth_refresh, auth_logout, auth_me, auth_password, auth_totp_enrol,
+    auth_totp_confirm, auth_totp_disable; /* auth.c */
 http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
 http_handler_fn api_key_create, api_key_index, api_key_show, api_key_change, api_key_rotate,

@@ -34,6 +34,10 @@ const struct route api_routes[] = {
     {HTTP_POST_, "/api/payments/create", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_POST_, "/api/payments/mpesa", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, "/api/payments/status/{id}", payment_show, CLIENT},
+    {HTTP_POST_, "/api/auth/login", auth_login, PUBLIC},
+    {HTTP_POST_, "/api/auth/refresh", auth_refresh, PUBLIC},
+    {HTTP_POST_, "/api/auth/logout", auth_logout, PERM_SELF},
+    {HTTP_GET_, "/api/auth/me", auth_me, PERM_SELF},
 
     /* what happened, and what it adds up to */
     {HTTP_GET_, V1 "/events", event_index, PERM_BOOKS_READ},
@@ -71,6 +75,16 @@ const struct route api_routes[] = {
     {HTTP_GET_, "/ws/transaction/{id}", socket_transaction, PUBLIC},
     {HTTP_GET_, V1 "/ws/transaction/{id}", socket_transaction, PUBLIC},
     {HTTP_POST_, V1 "/ws/tickets", socket_ticket, PERM_PAYMENTS_READ},
+
+    /* people: logging in and out, and their own accounts */
+    {HTTP_POST_, V1 "/auth/login", auth_login, PUBLIC},
+    {HTTP_POST_, V1 "/auth/refresh", auth_refresh, PUBLIC},
+    {HTTP_POST_, V1 "/auth/logout", auth_logout, PERM_SELF},
+    {HTTP_GET_, V1 "/auth/me", auth_me, PERM_SELF},
+    {HTTP_POST_, V1 "/auth/password", auth_password, PERM_SELF},
+    {HTTP_POST_, V1 "/auth/totp/enrol", auth_totp_enrol, PERM_SELF},
+    {HTTP_POST_, V1 "/auth/totp/confirm", auth_totp_confirm, PERM_SELF},
+    {HTTP_POST_, V1 "/auth/totp/disable", auth_totp_disable, PERM_SELF},
 
     /* what can be used */
     {HTTP_GET_, V1 "/providers", provider_index, PERM_PROVIDERS_READ},

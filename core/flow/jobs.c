@@ -171,6 +171,16 @@ static void kept_up(void *ctx, struct err err, const struct rows *rows)
                  F_BOOL("idempotency_slot_emptied", rows_bool(rows, 0, 1)));
 }
 
+static void people_kept_up(void *ctx, struct err err, const struct rows *rows)
+{
+    struct jobs *j = ctx;
+    j->flow->busy--;
+    if (err_is(err))
+        log_warn("upkeep.failed", F_ERR(err));
+    else if (rows_i64(rows, 0, 0) > 0)
+        log_info("upkeep.sessions_gone", F_I64("n", rows_i64(rows, 0, 0)));
+}
+
 /* Partitions ahead of time and the next idempotency slot. Cheap and harmless when all replicas do
  * it. */
 static void upkeep(void *ctx)
@@ -180,8 +190,9 @@ static void upkeep(void *ctx)
     int64_t now = loop_wall_us(f->loop);
     int64_t retention = f->settings.idempotency_retention_us;
     struct value params[] = {V_TIME(now), V_I32((int32_t)(now / retention))};
-    f->busy++;
+    f->busy += 2;
     store_exec(f->store, Q_upkeep, params, COUNT_OF(params), kept_up, j);
+    store_exec(f->store, Q_people_upkeep, params, 1, people_kept_up, j);
     int64_t next = UPKEEP_US < retention / 2 ? UPKEEP_US : retention / 2;
     timer_set(f->loop, &j->upkeep_timer, next, upkeep, j);
 }

@@ -155,12 +155,13 @@ void session_open(struct flow *f, struct arena *a, const struct session_input *i
         V_TIME(op->refresh_until_us),
         V_TIME(ends_us(op)),
         V_I64(in->totp_step),
-        V_BYTES(in->guard),
+        V_BYTES(guard_account(in->guard)),
         V_I32(in->user->version),
         V_TEXT(in->address),
         V_UUID(random_uuid(now)),
         V_TEXT(str_c(user_actor(in->user->id, actor))),
         V_TEXT(str_c(in->how)),
+        V_BYTES(guard_address(in->guard)),
     };
     store_exec(f->store, Q_session_open, params, COUNT_OF(params), open_written, op);
 }

@@ -2,6 +2,7 @@
 #define RELI_FLOW_SESSION_H
 
 #include "core/flow/auth.h"
+#include "core/flow/credential.h"
 #include "core/flow/user.h"
 
 /* Sessions of people. A login opens one. Its access token, a JWT of some minutes, names it and says
@@ -24,12 +25,12 @@ void session_name_secrets(struct session_rules *rules);
 /* ---- opening ---- */
 
 struct session_input {
-    const struct user *user; /* as user_find gave it: if he changed since, nothing is opened */
-    struct str merchant;     /* an id; p == NULL: of his oldest membership */
-    int64_t totp_step;       /* that the right code of the second factor had; 0: none was given */
-    struct str guard;        /* USER_HASH bytes, the counter of failed tries to forgive; or none */
-    struct str address;      /* the client's */
-    const char *how;         /* "password", "firebase": static words for the audit trail */
+    const struct user *user;   /* as user_find gave it: if he changed since, nothing is opened */
+    struct str merchant;       /* an id; p == NULL: of his oldest membership */
+    int64_t totp_step;         /* that the right code of the second factor had; 0: none was given */
+    const struct guard *guard; /* the counters of the try, to be forgiven; NULL: none */
+    struct str address;        /* the client's */
+    const char *how;           /* "password", "firebase": static words for the audit trail */
 };
 
 struct session_grant {

@@ -1,9 +1,10 @@
 -- Opens a session of an active person who has not changed since he was looked at, and uses up the
 -- code of the second factor if there is one: a code counts once. Forgives the failed tries before.
 -- $1 uuid session, $2 uuid user, $3 uuid merchant, $4 timestamptz now, $5 timestamptz refresh
--- until, $6 timestamptz ends, $7 int8 step of the code, 0 none, $8 bytea counter of failed tries
--- or null, $9 int4 version of the person, $10 text client's address, $11 uuid audit id, $12 text
--- actor, $13 text how. Row: the role, if it was opened.
+-- until, $6 timestamptz ends, $7 int8 step of the code, 0 none, $8 bytea the account's counter of
+-- tries or null, $9 int4 version of the person, $10 text client's address, $11 uuid audit id, $12
+-- text actor, $13 text how, $14 bytea the address's counter or null. Row: the role, if it was
+-- opened.
 with u as (
     update reli.account_user u set totp_step = greatest(u.totp_step, $7), last_login_at = $4
     where u.merchant_id = '00000000-0000-0000-0000-000000000000' and u.id = $2
@@ -20,9 +21,11 @@ opened as (
     returning user_id
 ),
 forgiven as (
-    update reli.login_guard set failures = 0, locked_until = null, updated_at = $4
-    where merchant_id = '00000000-0000-0000-0000-000000000000' and subject = $8::bytea
-      and exists (select from opened)
+    update reli.login_guard g
+        set failures = case when g.subject = $8 then 0 else greatest(g.failures - 1, 0) end,
+            locked_until = null
+    where g.merchant_id = '00000000-0000-0000-0000-000000000000'
+      and g.subject in ($8::bytea, $14::bytea) and exists (select from opened)
 ),
 audited as (
     insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,

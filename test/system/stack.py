@@ -224,8 +224,10 @@ class Stack:
         made = self.cli(replica.database, "merchant", "create", "--name", "A shop", "--country", country)
         assert made.returncode == 0, made.stderr
         words = dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
-        return Shop(replica, words["merchant_id"], words["webhook_secret"],
+        shop = Shop(replica, words["merchant_id"], words["webhook_secret"],
                     self.api_key(replica, words["merchant_id"], mode))
+        shop.stack = self
+        return shop
 
     def api_key(self, replica, merchant, mode="test", *more):
         if mode == "live":  # needs approved papers, which nobody can approve yet
