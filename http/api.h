@@ -95,10 +95,12 @@ http_handler_fn payment_create, payment_show, payment_index, payment_status_post
     payment_cancel;             /* payments.c, payment_list.c */
 http_handler_fn payment_verify; /* payments.c */
 http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show, refund_approve,
-    refund_reject, refund_cancel, refund_confirm;           /* refunds.c */
-http_handler_fn event_index, balance_index, transfer_index; /* books.c */
-http_handler_fn exception_index, exception_resolve;         /* exceptions.c */
-http_handler_fn callback_token_post, callback_webhook_post; /* callbacks.c */
+    refund_reject, refund_cancel, refund_confirm;              /* refunds.c */
+http_handler_fn event_index, balance_index, transfer_index;    /* books.c */
+http_handler_fn exception_index, exception_resolve;            /* exceptions.c */
+http_handler_fn customer_index, customer_show, customer_erase; /* customers.c */
+http_handler_fn customer_export;                               /* customer_data.c */
+http_handler_fn callback_token_post, callback_webhook_post;    /* callbacks.c */
 http_handler_fn receipt_confirmation_post, receipt_validation_post, receipt_register,
     payment_qr; /* receipts.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,

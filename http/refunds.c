@@ -9,7 +9,7 @@ enum { REFUND_BODY = 256 * 1024 };
 
 /* ---- showing ---- */
 
-static void put_refund(struct jsonw *w, const struct refund_record *rec)
+void refund_put(struct jsonw *w, const struct refund_record *rec)
 {
     jw_open(w);
     render_refund(w, rec);
@@ -42,7 +42,7 @@ struct err refund_list_put(const struct rows *r, struct arena *a, struct buf *ou
     for (size_t row = 0; row < rows_n(r);) {
         struct refund_record rec;
         TRY(refund_record_read(r, row, a, &rec, &row));
-        put_refund(&w, &rec);
+        refund_put(&w, &rec);
     }
     jw_close_list(&w);
     return ERR_OK;
@@ -64,7 +64,7 @@ static void shown(void *ctx, struct err err, const struct rows *r)
     struct buf b;
     buf_init(&b, REFUND_BODY);
     struct jsonw w = jw_into(&b);
-    put_refund(&w, &rec);
+    refund_put(&w, &rec);
     api_reply_buf(x, 200, &b);
 }
 
@@ -280,7 +280,7 @@ static void decided(void *ctx, struct err err, const struct refund_moved *result
     struct buf b;
     buf_init(&b, REFUND_BODY);
     struct jsonw w = jw_into(&b);
-    put_refund(&w, result->refund);
+    refund_put(&w, result->refund);
     api_reply_buf(x, 200, &b);
     if (send)
         refund_run(f, merchant, id, NULL, NULL);

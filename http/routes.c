@@ -39,6 +39,12 @@ const struct route api_routes[] = {
     {HTTP_POST_, "/api/auth/logout", auth_logout, PERM_SELF},
     {HTTP_GET_, "/api/auth/me", auth_me, PERM_SELF},
 
+    /* people */
+    {HTTP_GET_, V1 "/customers", customer_index, PERM_CUSTOMERS_READ},
+    {HTTP_GET_, V1 "/customers/{id}", customer_show, PERM_CUSTOMERS_READ},
+    {HTTP_GET_, V1 "/customers/{id}/data", customer_export, PERM_CUSTOMERS_DATA},
+    {HTTP_DELETE_, V1 "/customers/{id}/data", customer_erase, PERM_CUSTOMERS_DATA},
+
     /* what happened, and what it adds up to */
     {HTTP_GET_, V1 "/events", event_index, PERM_BOOKS_READ},
     {HTTP_GET_, V1 "/balances", balance_index, PERM_BOOKS_READ},

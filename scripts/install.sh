@@ -13,7 +13,8 @@ build=(build-essential pkg-config libuv1-dev 'node-llhttp|libllhttp-dev' libpq-d
     uthash-dev ca-certificates nodejs+node npm+npm)
 run=(postgresql redis-server curl openssl procps util-linux)
 test=(gcc clang 'libclang-rt-14-dev|libclang-rt-dev' cppcheck clang-tidy clang-format shellcheck
-    libcmocka-dev python3 python3-pytest python3-psycopg2 python3-redis python3-websocket wrk
+    libcmocka-dev python3 python3-pytest python3-psycopg2 python3-redis python3-websocket
+    python3-cryptography wrk
     nginx-light universal-ctags jq)
 
 case ${1:-test} in

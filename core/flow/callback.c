@@ -103,6 +103,7 @@ static void close_with(struct process *p, const char *state, const char *reason,
         V_TEXT(exception != NULL ? str_c(exception) : STR_NULL),
         V_TEXT(mode_word(id_is_live(p->payment))),
         V_UUID(p->payment),
+        V_UUID_OPT(UUID_NIL),
     };
     log_info("callback.closed", F_ID("payment", p->payment), F_C("state", state),
              F_C("reason", reason));
@@ -381,7 +382,7 @@ static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
         judge(p);
 }
 
-enum { IN_DEDUPE, IN_PROVIDER, IN_PAYMENT, IN_ATTEMPT, IN_KIND, IN_STATE, IN_IP_OK, IN_RAW };
+enum { IN_DEDUPE, IN_PROVIDER, IN_PAYMENT, IN_ATTEMPT, IN_KIND, IN_STATE, IN_IP_OK, IN_RAW, IN_ID };
 
 static void loaded(void *ctx, struct err err, const struct rows *rows)
 {
@@ -402,7 +403,7 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
         close_with(p, "processed", "again", NULL);
         return;
     }
-    err = vault_open(f->vault, "provider_event.raw", p->merchant, p->subject,
+    err = vault_open(f->vault, "provider_event.raw", p->merchant, rows_uuid(rows, 0, IN_ID),
                      rows_str(rows, 0, IN_RAW), &p->arena, &raw);
     if (err_is(err)) {
         finish(p, err);

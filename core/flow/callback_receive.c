@@ -160,8 +160,7 @@ static struct err fill(struct receive *r)
     digest_of(to, body, digest);
     struct buf sealed;
     buf_init(&sealed, body.n + 256);
-    struct err err =
-        vault_seal(f->vault, "provider_event.raw", to->merchant, to->subject, body, &sealed);
+    struct err err = vault_seal(f->vault, "provider_event.raw", to->merchant, id, body, &sealed);
     struct str raw = err_is(err) ? STR_NULL : arena_dup(&r->arena, buf_view(&sealed));
     buf_free(&sealed);
     if (raw.p == NULL)

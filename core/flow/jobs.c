@@ -9,6 +9,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/callback.h"
 #include "core/flow/deliver.h"
+#include "core/flow/erasure.h"
 #include "core/flow/fanout.h"
 #include "core/flow/refund.h"
 #include "core/flow/tick.h"
@@ -61,6 +62,8 @@ static void work(struct running *r)
         fanout_start(f, row->merchant_id, row->subject, row->n, work_done, r);
     else if (str_eq(row->kind, STR("delivery")))
         deliver_start(f, row->merchant_id, row->subject, work_done, r);
+    else if (str_eq(row->kind, STR("erasure")))
+        erasure_run(f, row->merchant_id, row->subject, work_done, r);
     else
         work_done(r);
 }
@@ -76,8 +79,8 @@ static void leased(void *ctx)
 
 static struct str kind_word(struct str kind)
 {
-    static const struct str words[] = {
-        {"payment", 7}, {"refund", 6}, {"inbound", 7}, {"fanout", 6}, {"delivery", 8}};
+    static const struct str words[] = {{"payment", 7}, {"refund", 6},   {"inbound", 7},
+                                       {"fanout", 6},  {"delivery", 8}, {"erasure", 7}};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(kind, words[i]))
             return words[i];

@@ -156,11 +156,10 @@ static struct err fill(struct door *d)
     uint8_t digest[SHA256_LEN];
     struct str parts[] = {d->body, STR("." RECEIPT_PAID), d->ip_ok ? STR("") : STR("!")};
     sha256(parts, COUNT_OF(parts), digest);
-    struct uuid subject = subject_of(d->account, digest);
+    struct uuid subject = subject_of(d->account, digest), id = random_uuid(loop_wall_us(f->loop));
     struct buf sealed;
     buf_init(&sealed, d->body.n + 256);
-    struct err err =
-        vault_seal(f->vault, "provider_event.raw", d->merchant, subject, d->body, &sealed);
+    struct err err = vault_seal(f->vault, "provider_event.raw", d->merchant, id, d->body, &sealed);
     struct str raw = err_is(err) ? STR_NULL : arena_dup(&d->arena, buf_view(&sealed));
     buf_free(&sealed);
     if (raw.p == NULL)
@@ -170,7 +169,7 @@ static struct err fill(struct door *d)
         .merchant_id = d->merchant,
         .subject_id = subject,
         .dedupe_key = arena_dup(&d->arena, str_n((char *)digest, sizeof digest)),
-        .id = random_uuid(now),
+        .id = id,
         .mode = mode_word(d->live),
         .provider = str_c(d->gateway->name),
         .payment_id = d->account,

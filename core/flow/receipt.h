@@ -56,8 +56,9 @@ struct receipt_money {
     bool live;
     struct str provider, receipt;
     struct money amount;
-    struct str payer; /* JSON object, "" if nothing is known; sealed here */
-    const char *why;  /* in words, for people */
+    struct str payer;       /* JSON object, "" if nothing is known; sealed here */
+    struct str payer_phone; /* E.164, masked, or "" */
+    const char *why;        /* in words, for people */
 };
 void receipt_book(struct flow *f, const struct receipt_money *m, receipt_fn *done, void *ctx);
 

@@ -12,8 +12,10 @@
 #include "core/base/log.h"
 #include "core/codec/jsonw.h"
 #include "core/crypto/random.h"
+#include "core/domain/phone.h"
 #include "core/domain/reference.h"
 #include "core/flow/account.h"
+#include "core/flow/customer.h"
 #include "core/flow/receipt.h"
 #include "core/flow/record.h"
 
@@ -81,6 +83,17 @@ static struct err seal_payer(struct booking *b, const struct receipt_money *m, s
     }
     buf_free(&sealed);
     return err;
+}
+
+/* A number that the provider shows in part finds nobody. */
+static struct str payer_key(struct booking *b, const struct receipt_money *m)
+{
+    char e164[PHONE_TEXT];
+    if (m->payer_phone.n == 0 || !phone_parse(m->payer_phone, STR(""), e164))
+        return STR_NULL;
+    struct customer_hash h =
+        customer_hash(b->flow->vault, m->merchant, m->live, CUSTOMER_PHONE, str_c(e164));
+    return arena_dup(&b->arena, str_n((const char *)h.b, sizeof h.b));
 }
 
 static struct str owner_of(const struct move_unit *u, struct uuid account)
@@ -165,6 +178,7 @@ void receipt_book(struct flow *f, const struct receipt_money *m, receipt_fn *don
         V_UUID(m->from.subject),
         V_BYTES(m->from.dedupe_key),
         V_I32(m->from.n),
+        V_BYTES(payer_key(b, m)),
     };
     store_exec(f->store, Q_receipt_book, params, COUNT_OF(params), booked, b);
 }
@@ -275,6 +289,7 @@ static void close_with(struct news *n, const char *state, const char *reason, co
         V_TEXT(exception != NULL ? str_c(exception) : STR_NULL),
         V_TEXT(mode_word(n->live)),
         V_UUID(id),
+        V_UUID_OPT(n->payment),
     };
     log_info("receipt.closed", F_C("state", state), F_C("reason", reason));
     fsm_enter(&news_fsm, &n->state, NEWS_CLOSE);
@@ -319,6 +334,7 @@ static void book(struct news *n, const char *why)
         .receipt = n->said.receipt,
         .amount = n->said.amount,
         .payer = payer_text(n),
+        .payer_phone = n->said.payer_phone,
         .why = why,
     };
     fsm_enter(&news_fsm, &n->state, NEWS_BOOK);

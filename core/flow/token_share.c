@@ -5,11 +5,13 @@
 #include <stdlib.h>
 
 #include "core/base/times.h"
+#include "core/crypto/mac.h"
 
 #define PLATFORM "reli:00000000-0000-0000-0000-000000000000:token:"
 
 struct get {
     struct flow *flow;
+    struct uuid place;
     struct later later;
     void (*done)(void *done_ctx, struct str token, int64_t expires_wall_us);
     void *done_ctx;
@@ -20,6 +22,16 @@ static struct str key_of(struct arena *a, const char *account)
     return arena_fmt(a, PLATFORM "%s", account);
 }
 
+/* Bound to its key: one account's token does not open as another's. */
+static struct uuid place_of(struct str key)
+{
+    struct uuid id;
+    uint8_t hash[SHA256_LEN];
+    sha256_one(key, hash);
+    memcpy(id.b, hash, sizeof id.b);
+    return id;
+}
+
 /* "expires token", opened. */
 static void answer(struct get *g, const struct redis_reply *reply)
 {
@@ -28,7 +40,7 @@ static void answer(struct get *g, const struct redis_reply *reply)
     int64_t expires_us = 0;
     arena_init(&a, 64 * 1024);
     if (reply != NULL && !reply->nil &&
-        !err_is(vault_open(g->flow->vault, "redis.token", UUID_NIL, UUID_NIL, reply->str, &a,
+        !err_is(vault_open(g->flow->vault, "redis.token", UUID_NIL, g->place, reply->str, &a,
                            &plain)) &&
         str_split(&plain, ' ', &expires) && str_to_i64(expires, &expires_us))
         token = plain;
@@ -65,6 +77,7 @@ static void share_get(void *ctx, const char *key,
     }
     arena_init(&a, 4096);
     struct str args[] = {STR("GET"), key_of(&a, key)};
+    g->place = place_of(args[1]);
     redis_command(f->redis, args, COUNT_OF(args), got, g);
     arena_free(&a);
 }
@@ -80,7 +93,8 @@ static void share_put(void *ctx, const char *key, struct str token, int64_t expi
     arena_init(&a, 64 * 1024);
     buf_init(&sealed, 64 * 1024);
     struct str plain = arena_fmt(&a, "%lld %.*s", (long long)expires_wall_us, STR_ARG(token));
-    if (!err_is(vault_seal(f->vault, "redis.token", UUID_NIL, UUID_NIL, plain, &sealed)) &&
+    if (!err_is(vault_seal(f->vault, "redis.token", UUID_NIL, place_of(key_of(&a, key)), plain,
+                           &sealed)) &&
         !sealed.failed) {
         struct str args[] = {STR("SET"), key_of(&a, key), buf_view(&sealed), STR("PX"),
                              arena_fmt(&a, "%lld", (long long)life_ms)};

@@ -208,7 +208,8 @@ create table reli.customer (
     key bytea,           -- null: erased
     external_id text,    -- the merchant's own id of him
     status text not null check (status in ('active', 'erased')),
-    erase_key bytea,     -- what his payments are found by while they are being erased
+    erase_key bytea,     -- what his payments are found by while they are being erased,
+    erase_until timestamptz, -- and when the last of them was made
     erased_at timestamptz,
     wiped_at timestamptz, -- when all of it was gone
     created_at timestamptz not null,
@@ -532,7 +533,7 @@ create table reli.idempotency_3 partition of reli.idempotency for values in (3);
 create table reli.job (
     merchant_id uuid not null,
     kind text not null check (kind in ('payment', 'refund', 'inbound', 'fanout', 'delivery',
-        'upkeep')),
+        'upkeep', 'erasure')),
     subject uuid not null,
     n int4 not null default 0,
     bucket int2 not null,
@@ -567,6 +568,10 @@ create table reli.provider_event (
     version int4 not null default 1,
     primary key (merchant_id, subject_id, dedupe_key)
 ) partition by range (subject_id);
+-- News of money sent unasked: payment_id is the account until it is known whose it is, then the
+-- payment's or the exception's.
+create index provider_event_paid on reli.provider_event (merchant_id, payment_id)
+    where kind = 'confirmation';
 
 -- What was said to a provider and what it answered, redacted and sealed.
 create table reli.provider_call (
@@ -603,6 +608,7 @@ create table reli.exception_item (
     evidence text,
     receipt text,
     payer bytea, -- sealed; of money that came unasked
+    payer_key bytea, -- what he is found by: a handle as in reli.customer_handle
     proposed_by text,
     resolved_by text,
     created_at timestamptz not null,
@@ -614,6 +620,10 @@ create table reli.exception_item (
 );
 create index exception_item_waiting on reli.exception_item (merchant_id, subject_id)
     where status <> 'resolved';
+create index exception_item_payer on reli.exception_item (merchant_id, payer_key)
+    where payer_key is not null;
+create index exception_item_named on reli.exception_item (merchant_id, subject_id)
+    where payer is not null;
 
 create table reli.webhook_endpoint (
     merchant_id uuid not null,
@@ -757,7 +767,7 @@ begin
     for t in select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
              where n.nspname = 'reli' and c.relkind in ('r', 'p') and not c.relispartition loop
         execute format('grant select on reli.%I to %I', t.relname, p_role);
-        if t.relname in ('audit_log', 'event', 'ledger_transfer', 'provider_call', 'log_position',
+        if t.relname in ('audit_log', 'event', 'ledger_transfer', 'log_position',
                          'audit_seal', 'fee_schedule', 'route_set', 'security_event') then
             execute format('grant insert on reli.%I to %I', t.relname, p_role);
         elsif t.relname not in ('schema_migration', 'schema_lock') then

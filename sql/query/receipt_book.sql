@@ -4,7 +4,8 @@
 -- int8 amount, $7 text currency, $8 text detail, $9 bytea payer or null, $10 timestamptz now, $11
 -- uuid audit id; $12 uuid debit account, $13 text its owner, $14 uuid credit account, $15 text its
 -- owner; $16 uuid subject of the exception; of the callback $17 uuid merchant, $18 uuid subject,
--- $19 bytea dedupe key, $20 int4 n of the job. Row: bool, whether it was new.
+-- $19 bytea dedupe key, $20 int4 n of the job; $21 bytea what the payer is found by, or null.
+-- Row: bool, whether it was new.
 with claimed as (
     insert into reli.receipt (merchant_id, mode, provider, receipt, payment_id, created_at)
     values ($1, $3, $4, $5, $2, $10)
@@ -29,8 +30,8 @@ transfers as (
 ),
 items as (
     insert into reli.exception_item (merchant_id, id, mode, kind, subject_id, amount, currency,
-        detail, receipt, payer, status, created_at, updated_at)
-    select c.merchant_id, $2, $3, 'unallocated', $16, $6, $7, $8, $5, $9, 'open', $10, $10
+        detail, receipt, payer, payer_key, status, created_at, updated_at)
+    select c.merchant_id, $2, $3, 'unallocated', $16, $6, $7, $8, $5, $9, $21, 'open', $10, $10
     from claimed c
 ),
 audits as (
@@ -49,7 +50,7 @@ logged as (
 closed as (
     update reli.provider_event set state = 'processed',
         reason = case when exists (select from claimed) then 'unallocated' else 'known' end,
-        updated_at = $10, version = version + 1
+        payment_id = $16, updated_at = $10, version = version + 1
     where merchant_id = $17 and subject_id = $18 and dedupe_key = $19
 ),
 over as (

@@ -238,6 +238,7 @@ static struct err inbound_commit(struct unit *unit)
         .merchant = row->merchant_id,
         .subject = row->subject_id,
         .payment = row->payment_id,
+        .id = row->id,
         .dedupe_key = world_dup(row->dedupe_key),
         .mode = row->mode,
         .provider = row->provider,

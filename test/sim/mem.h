@@ -97,7 +97,7 @@ struct mem_job {
 };
 
 struct mem_inbound {
-    struct uuid merchant, subject, payment;
+    struct uuid merchant, subject, payment, id;
     struct str dedupe_key, mode, provider, kind, state, reason, peer, raw;
     int16_t attempt;
     bool ip_ok;

@@ -91,6 +91,7 @@ static const struct mem_column callback_get[] = {
     C(UUID, mem_inbound, payment),     C(I16, mem_inbound, attempt),
     C(TEXT, mem_inbound, kind),        C(TEXT, mem_inbound, state),
     C(BOOL, mem_inbound, ip_ok),       C(BYTES, mem_inbound, raw),
+    C(UUID, mem_inbound, id),
 };
 
 static const struct mem_column fanout_get[] = {

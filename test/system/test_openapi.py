@@ -295,6 +295,12 @@ class Setting:
         (item,) = self.shop.get(V1 + "/exceptions").json["data"]
         return item
 
+    def customer(self):
+        """Somebody no money of whom is on its way."""
+        made = self.payment(customer={"id": "cust-42", "phone": "+254700000000"})
+        assert self.shop.post(f"{V1}/payments/{made['id']}/cancel").status == 200
+        return self.shop.get(V1 + "/customers?external_id=cust-42").json["data"][0]
+
     def wait_refund(self, refund, status):
         wait_until(lambda: self.shop.get(f"{V1}/refunds/{refund}").json["status"] == status,
                    what=f"refund {refund} {status}")
@@ -318,6 +324,8 @@ class Setting:
             return self.delivery()["id"]
         if "/exceptions/" in op.path:
             return self.exception()["id"]
+        if "/customers/" in op.path:
+            return self.customer()["id"]
         return self.payment()["id"]
 
     def path(self, op, chosen=None):
@@ -535,12 +543,13 @@ def values_of(p):
 @which(lambda o: o.query() and not is_socket(o))
 def test_each_parameter(op, setting):
     setting.payment()
+    path = setting.path(op)
     for p in op.query():
         good, bad = values_of(p)
         also = "&currency=KES" if p["name"].endswith("_amount") else ""
-        op.check(setting.call(op, f"{op.path}?{p['name']}={good}{also}"), [200])
+        op.check(setting.call(op, f"{path}?{p['name']}={good}{also}"), [200])
         for value in bad:
-            answer = op.check(setting.call(op, f"{op.path}?{p['name']}={value}{also}"), [422])
+            answer = op.check(setting.call(op, f"{path}?{p['name']}={value}{also}"), [422])
             assert answer.json["param"] == p["name"], answer
 
 

@@ -1,0 +1,15 @@
+-- Customers, newest first. $1 uuid merchant, $2 text mode, $3 uuid cursor or null, $4 int8 limit.
+-- Columns: id, external_id, status, created_at, updated_at, erased_at, wiped_at; of the latest
+-- payment that tells who he is: id, pii.
+select c.id, c.external_id, c.status, c.created_at, c.updated_at, c.erased_at, c.wiped_at,
+    p.id, p.pii
+from reli.customer c
+left join lateral (
+    select p.id, p.pii from reli.payment p
+    where p.merchant_id = c.merchant_id and p.customer_key = c.key and p.pii is not null
+    order by p.id desc
+    limit 1) p on true
+where c.merchant_id = $1 and c.mode = $2
+  and c.id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+order by c.id desc
+limit $4

@@ -1,0 +1,71 @@
+"""What the database keeps sealed, opened from outside: by the keys, without the program."""
+
+import base64
+import struct
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+# place → (statement that gives merchant, row, sealed text; the columns that name a row)
+PLACES = {
+    "payment.pii": "select merchant_id, id, pii from reli.payment",
+    "provider_event.raw": "select merchant_id, id, raw from reli.provider_event",
+    "provider_call.body": "select merchant_id, id, body from reli.provider_call",
+    "exception_item.payer": "select merchant_id, id, payer from reli.exception_item",
+    "merchant.webhook_secret": "select merchant_id, merchant_id, webhook_secret from reli.merchant",
+    "webhook_endpoint.secrets": "select merchant_id, id, secrets from reli.webhook_endpoint",
+    "provider_account.settings": "select merchant_id, id, settings from reli.provider_account",
+}
+
+
+class Seal:
+    """Opens what is sealed with the keys of this database."""
+
+    def __init__(self, database, master):
+        self.database = database
+        self.keys = {}
+        key = base64.b64decode(master.partition(":")[2])
+        for row in database.rows("select number, wrapped from reli.installation_key where kind = 'data'"):
+            _, nonce, text = self.parts(row["wrapped"])
+            self.keys[row["number"]] = AESGCM(AESGCM(key).decrypt(nonce, text, b"reli.installation_key"))
+
+    @staticmethod
+    def parts(sealed):
+        sealed = bytes(sealed)
+        return struct.unpack(">I", sealed[1:5])[0], sealed[5:17], sealed[17:]
+
+    def opens(self, place, merchant, row, sealed):
+        """The plain text, None if it was not sealed for this place."""
+        number, nonce, text = self.parts(sealed)
+        bound = place.encode() + bytes.fromhex(merchant.replace("-", "")) + bytes.fromhex(row.replace("-", ""))
+        try:
+            return self.keys[number].decrypt(nonce, text, bound)
+        except InvalidTag:
+            return None
+
+    def rows(self, place):
+        """(merchant, row, sealed text) of what is not blank."""
+        for row in self.database.rows(PLACES[place]):
+            merchant, *more = row.values()
+            sealed = more[-1]
+            if sealed is not None and len(sealed) > 0:
+                yield merchant, more[0] if len(more) == 2 else merchant, bytes(sealed)
+
+    def everything(self):
+        """All plain texts, by place."""
+        out = {}
+        for place in PLACES:
+            for merchant, row, sealed in self.rows(place):
+                plain = self.opens(place, merchant, row, sealed)
+                assert plain is not None, f"{place} of {row} does not open"
+                out.setdefault(place, []).append(plain)
+        return out
+
+
+def columns(database):
+    """Every column of the schema that may hold bytes, as table.column, partitions aside."""
+    return {f"{r['table_name']}.{r['column_name']}" for r in database.rows("""
+        select c.table_name, c.column_name from information_schema.columns c
+        join pg_class t on t.relname = c.table_name
+        join pg_namespace n on n.oid = t.relnamespace and n.nspname = 'reli'
+        where c.table_schema = 'reli' and c.data_type = 'bytea' and not t.relispartition""")}
