@@ -14,6 +14,7 @@
 #include "core/flow/jobs.h"
 #include "core/flow/keeper.h"
 #include "core/flow/keys.h"
+#include "core/flow/maintenance.h"
 #include "core/flow/password_work.h"
 #include "core/flow/security.h"
 #include "core/flow/session.h"
@@ -90,6 +91,7 @@ static void start_drain(struct app *a)
     if (a->keeper != NULL)
         keeper_stop(a->keeper);
     firebase_keys_stop(a->flow.firebase_keys);
+    maintenance_stop(&a->flow);
     security_stop(&a->flow);
     auth_stop(&a->flow);
     http_server_drain(a->http, left, http_drained, a);
@@ -156,6 +158,7 @@ static void app_free(struct app *a)
     keeper_free(a->keeper);
     passwords_free(f->passwords);
     security_free(f);
+    maintenance_free(f);
     if (f->redis != NULL)
         redis_free(f->redis);
     throttle_free(f);
@@ -256,6 +259,7 @@ static struct err open_parts(struct app *a)
     TRY(open_firebase(a));
     TRY(security_new(f));
     TRY(throttle_new(f, &limits));
+    TRY(maintenance_new(f, c->maintenance));
     f->published = published;
     f->published_ctx = a->hub;
     return ERR_OK;
@@ -270,7 +274,6 @@ static struct err open_http(struct app *a)
         .metrics_cidrs = c->metrics_cidrs,
         .admin_cidrs = c->admin_cidrs,
         .cors_origins = c->cors_origins,
-        .maintenance = c->maintenance,
         .started_wall_us = loop_wall_us(a->loop),
         .version = reli_version,
     };

@@ -9,6 +9,7 @@ int command_admin(int argc, char **argv);
 int command_keys(int argc, char **argv);
 int command_fees(int argc, char **argv);
 int command_routes(int argc, char **argv);
+int command_maintenance(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_health(int argc, char **argv);
 int command_version(int argc, char **argv);

@@ -65,6 +65,8 @@ static const struct {
      "what is taken of payments that are made from now on"},
     {"routes", command_routes, "routes set --merchant ID --mode test|live --routes … | routes list",
      "who takes payments that name a method only"},
+    {"maintenance", command_maintenance, "maintenance on [--message TEXT] | off | status",
+     "no new payments on any replica; all that is under way goes on"},
     {"ledger", prove_ledger, "ledger prove",
      "recomputes every balance; exit 1 and the first wrong rows"},
     {"audit", prove_audit, "audit verify [--head MERCHANT:N:HASH]",

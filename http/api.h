@@ -18,7 +18,6 @@ struct api {
     struct cidr_list admin_cidrs;   /* who may administer; empty: anybody who is allowed to */
     struct str cors_origins;        /* who may open a WebSocket from a browser */
     bool draining;                  /* /readyz answers 503 */
-    bool maintenance;
     int64_t started_wall_us;
     const char *version;
 };
@@ -113,6 +112,8 @@ http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
 http_handler_fn api_key_create, api_key_index, api_key_show, api_key_change, api_key_rotate,
     api_key_revoke;                                /* api_keys.c */
+http_handler_fn security_index;                    /* security.c */
+http_handler_fn maintenance_show, maintenance_put; /* maintenance.c */
 http_handler_fn route_index, route_put;            /* route_rules.c */
 http_handler_fn socket_transaction, socket_ticket; /* ws/upgrade.c */
 

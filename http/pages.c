@@ -6,6 +6,7 @@
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
 #include "core/flow/account.h"
+#include "core/flow/maintenance.h"
 
 enum { METRICS_MAX = 1 << 20, PAGE_MAX = 1 << 20 };
 
@@ -96,7 +97,7 @@ void page_health_detailed(struct http_exchange *x)
     jw_c(&w, "version", api->version);
     jw_time(&w, "started_at", api->started_wall_us);
     jw_time(&w, "time", loop_wall_us(api->flow->loop));
-    jw_bool(&w, "maintenance", api->maintenance);
+    jw_bool(&w, "maintenance", maintenance_on(api->flow));
     jw_key(&w, "components");
     jw_open(&w);
     jw_c(&w, "postgresql", store_ready(api->flow->store, NULL) ? "ok" : "unavailable");

@@ -107,6 +107,11 @@ const struct route api_routes[] = {
     {HTTP_PATCH_, V1 "/api-keys/{id}", api_key_change, PERM_KEYS},
     {HTTP_DELETE_, V1 "/api-keys/{id}", api_key_revoke, PERM_KEYS},
     {HTTP_POST_, V1 "/api-keys/{id}/rotate", api_key_rotate, PERM_KEYS},
+    {HTTP_GET_, V1 "/security-events", security_index, PERM_SECURITY_READ},
+
+    /* the installation */
+    {HTTP_GET_, V1 "/maintenance", maintenance_show, PERM_MAINTENANCE},
+    {HTTP_PUT_, V1 "/maintenance", maintenance_put, PERM_MAINTENANCE},
 
     /* the service itself */
     {HTTP_GET_, "/livez", page_livez, ALWAYS},

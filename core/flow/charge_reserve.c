@@ -12,6 +12,7 @@
 #include "core/domain/reference.h"
 #include "core/flow/customer.h"
 #include "core/flow/fanout.h"
+#include "core/flow/maintenance.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 
@@ -72,19 +73,25 @@ static bool place(struct charge *c)
     return false;
 }
 
-/* A replay does not depend on what is taken now. */
+/* A replay does not depend on what is taken now. False: the key has no answer. */
+static bool answered_before(struct charge *c)
+{
+    if (c->in.idem_key.p == NULL || c->looked)
+        return false;
+    c->looked = true;
+    charge_enter(c, CHARGE_LOOKUP);
+    charge_lookup(c);
+    return true;
+}
+
 static void refuse_amount(struct charge *c)
 {
     struct charge_result result = {
         .amount_bad = true,
         .detail = STR("With the fee, which the customer bears, the provider does not take it."),
     };
-    if (c->in.idem_key.p != NULL && !c->looked) {
-        c->looked = true;
-        charge_enter(c, CHARGE_LOOKUP);
-        charge_lookup(c);
+    if (answered_before(c))
         return;
-    }
     charge_reply(c, ERR(VALIDATION, NULL), &result);
     charge_end(c);
 }
@@ -354,8 +361,19 @@ static void reserved(void *ctx)
     }
 }
 
+static void not_now(void *ctx)
+{
+    struct charge *c = ctx;
+    charge_end_with(c, ERR(MAINTENANCE, NULL), str_c(maintenance_words(c->flow)));
+}
+
 void charge_reserve(struct charge *c)
 {
+    if (maintenance_on(c->flow) && !c->held) {
+        if (!answered_before(c))
+            timer_set(c->flow->loop, &c->timer, 0, not_now, c);
+        return;
+    }
     if (!price(c))
         return;
     if (c->fee.too_much) {

@@ -58,6 +58,7 @@ struct firebase_keys;
 struct passwords;
 struct security;
 struct throttle;
+struct maintenance;
 
 /* An account with a provider: the installation's, or a merchant's own (account.h). */
 struct flow_account {
@@ -86,6 +87,7 @@ struct flow {
     struct passwords *passwords;         /* hashed and checked off the loop; password_work.h */
     struct security *security;           /* what was refused to whom; security.h */
     struct throttle *throttle;           /* limits on requests; throttle.h */
+    struct maintenance *maintenance;     /* maintenance.h */
     /* Called for each event that was committed here. */
     void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
     void *published_ctx;

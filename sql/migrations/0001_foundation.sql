@@ -684,6 +684,16 @@ create table reli.ticket_use (
     primary key (merchant_id, id)
 );
 
+-- Whether new payments are taken, for all replicas: one row at most.
+create table reli.maintenance (
+    merchant_id uuid primary key check (merchant_id = '00000000-0000-0000-0000-000000000000'),
+    is_on bool not null,
+    message text,
+    changed_by text not null,
+    updated_at timestamptz not null,
+    version int4 not null default 1
+);
+
 -- What was refused to whom: equal events that came close together are one row. Of callers who are
 -- not known the platform merchant's.
 create table reli.security_event (

@@ -5,6 +5,7 @@ import re
 import time
 
 from helpers import V1, new_key, wait_until
+from people import Person
 
 KEYS = V1 + "/api-keys"
 
@@ -219,6 +220,19 @@ def test_administration_from_its_networks_only(replicas):
             assert answer.status == wanted, (path, answer)
             assert wanted == 200 or answer.code == "address_not_allowed"
         assert shop.get(V1 + "/balances", headers={"X-Forwarded-For": client}).status == 200
+
+
+def test_a_person_makes_keys_of_the_mode_that_he_names(reli, stack, db):
+    owner = Person(stack, reli.replica, reli.merchant)
+    made = owner.post(KEYS, {"scopes": ["*"]})
+    assert made.status == 201 and made.json["key"].startswith("sk_test_"), made
+    live = owner.acting(Reli_Mode="live")
+    assert live.post(KEYS, {"scopes": ["*"]}).code == "invalid_state"  # no approved papers
+    db.rows("update reli.merchant set kyc_level = 1 where merchant_id = %s", reli.merchant)
+    assert wait_until(lambda: live.post(KEYS, {"scopes": ["payments:read"]}), 5).json["key"].startswith("rk_live_")
+    assert live.get(f"{KEYS}/{made.json['id']}").status == 404
+    for role in ("operator", "viewer", "support"):
+        assert Person(stack, reli.replica, reli.merchant, role).post(KEYS, {"scopes": ["payments:read"]}).status == 403
 
 
 def test_the_command_line(reli, stack):

@@ -38,7 +38,7 @@ def is_for_people(o):
 
 
 def is_for_staff(o):
-    return "/merchants" in o.path
+    return "/merchants" in o.path or "/maintenance" in o.path
 
 
 def is_socket(o):

@@ -1,0 +1,72 @@
+/* Maintenance, looked at and switched by staff. */
+#include "http/api.h"
+
+#include "core/codec/jsonw.h"
+#include "core/crypto/random.h"
+#include "core/flow/maintenance.h"
+
+enum { MAINTENANCE_BODY = 8192 };
+
+static void reply(struct http_exchange *x)
+{
+    const struct maintenance *m = api_of(x)->flow->maintenance;
+    struct buf b;
+    buf_init(&b, MAINTENANCE_BODY);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    jw_c(&w, "object", "maintenance");
+    jw_bool(&w, "on", m->on);
+    jw_str(&w, "message", m->message[0] != '\0' ? str_c(m->message) : STR_NULL);
+    jw_bool(&w, "forced", m->forced);
+    jw_str(&w, "updated_by", m->by[0] != '\0' ? str_c(m->by) : STR_NULL);
+    jw_time(&w, "updated_at", m->since_us);
+    jw_close(&w);
+    api_reply_buf(x, 200, &b);
+}
+
+static void found(void *ctx, struct err err, const struct rows *r)
+{
+    struct http_exchange *x = ctx;
+    if (err_is(err)) {
+        http_problem(x, err, "");
+        return;
+    }
+    maintenance_take(api_of(x)->flow->maintenance, r);
+    reply(x);
+}
+
+/* Always from the database: another replica may have switched it. */
+void maintenance_show(struct http_exchange *x)
+{
+    store_read(api_of(x)->flow->store, Q_maintenance_get, NULL, 0, found, x);
+}
+
+void maintenance_put(struct http_exchange *x)
+{
+    static const char *const names[] = {"on", "message", NULL};
+    struct flow *f = api_of(x)->flow;
+    struct json *body = api_body(x);
+    if (body == NULL)
+        return;
+    struct field_errors errors = {.arena = x->arena};
+    struct fields fl = {body, "", &errors};
+    struct str message = STR_NULL;
+    const struct json *on = json_get(body, "on");
+    fields_only(&fl, names);
+    bool wanted = false;
+    if (on == NULL || json_kind(on) == JSON_KIND_NULL)
+        fields_fault(&fl, "on", "required", "true or false.");
+    else if (!json_bool(on, &wanted))
+        fields_fault(&fl, "on", "type", "true or false.");
+    if (fields_text(&fl, "message", OPTIONAL, 1, MAINTENANCE_MESSAGE_MAX, &message))
+        message = arena_dup(x->arena, message);
+    json_free(body);
+    if (errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+        return;
+    }
+    int64_t now = loop_wall_us(f->loop);
+    struct value params[] = {V_BOOL(wanted), V_TEXT(message), V_TEXT(str_c(api_who(x)->actor)),
+                             V_TIME(now), V_UUID(random_uuid(now))};
+    store_exec(f->store, Q_maintenance_set, params, COUNT_OF(params), found, x);
+}

@@ -1,0 +1,114 @@
+/* What was refused to whom, listed. Callers who are not known belong to the platform merchant, so
+ * that its staff see them, and nobody else's. */
+#include "http/api.h"
+
+#include "core/base/times.h"
+#include "core/codec/jsonw.h"
+
+enum { EVENTS_BODY = 256 * 1024, EVENTS_LIMIT = 20, EVENTS_MOST = 100 };
+
+enum { E_ID, E_KIND, E_ADDRESS, E_ACTOR, E_ROUTE, E_DETAIL, E_TIMES, E_CREATED, E_LAST };
+
+struct listing {
+    struct http_exchange *x;
+    struct field_errors errors;
+    int64_t limit;
+    struct str kind;
+    struct uuid cursor; /* nil: none */
+    struct uuid from, until;
+};
+
+static void put(struct jsonw *w, const struct rows *r, size_t i)
+{
+    jw_open(w);
+    jw_uuid(w, "id", rows_uuid(r, i, E_ID));
+    jw_c(w, "object", "security_event");
+    jw_str(w, "kind", rows_str(r, i, E_KIND));
+    jw_str(w, "address", rows_str(r, i, E_ADDRESS));
+    jw_str(w, "actor", rows_null(r, i, E_ACTOR) ? STR_NULL : rows_str(r, i, E_ACTOR));
+    jw_str(w, "route", rows_str(r, i, E_ROUTE));
+    jw_str(w, "detail", rows_null(r, i, E_DETAIL) ? STR_NULL : rows_str(r, i, E_DETAIL));
+    jw_i64(w, "count", rows_i64(r, i, E_TIMES));
+    jw_time(w, "created_at", rows_time(r, i, E_CREATED));
+    jw_time(w, "last_at", rows_time(r, i, E_LAST));
+    jw_close(w);
+}
+
+static void listed(void *ctx, struct err err, const struct rows *r)
+{
+    struct listing *l = ctx;
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    struct buf b;
+    size_t n = rows_n(r);
+    bool more = n > (size_t)l->limit;
+    if (more)
+        n = (size_t)l->limit;
+    buf_init(&b, EVENTS_BODY);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    jw_c(&w, "object", "list");
+    jw_key(&w, "data");
+    jw_open_list(&w);
+    for (size_t i = 0; i < n; i++)
+        put(&w, r, i);
+    jw_close_list(&w);
+    jw_bool(&w, "has_more", more);
+    if (more)
+        jw_uuid(&w, "next", rows_uuid(r, n - 1, E_ID));
+    else
+        jw_null(&w, "next");
+    jw_close(&w);
+    api_reply_buf(l->x, 200, &b);
+}
+
+/* The id that a date begins with; of the end of a bare date, the one that the day after begins
+ * with. */
+static void read_date(struct listing *l, const char *param, bool end, struct uuid *out)
+{
+    struct str text = http_query(l->x, str_c(param));
+    int64_t us = 0;
+    if (text.p == NULL)
+        return;
+    if (!time_parse(text, &us)) {
+        field_error(&l->errors, str_c(param), "format", "Not a date or time of RFC 3339.");
+        return;
+    }
+    if (end && text.n == 10)
+        us += US_PER_DAY;
+    *out = uuid_v7_floor(us / US_PER_MS);
+}
+
+void security_index(struct http_exchange *x)
+{
+    struct listing *l = ARENA_NEW(x->arena, struct listing);
+    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after"));
+    enum security_kind kind;
+    if (l == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "list"), "");
+        return;
+    }
+    l->x = x;
+    l->errors.arena = x->arena;
+    l->limit = EVENTS_LIMIT;
+    l->kind = http_query(x, STR("kind"));
+    if (limit.p != NULL &&
+        (!str_to_i64(limit, &l->limit) || l->limit < 1 || l->limit > EVENTS_MOST))
+        field_error(&l->errors, STR("limit"), "format", "1 to 100.");
+    if (after.p != NULL && !uuid_parse(after, &l->cursor))
+        field_error(&l->errors, STR("after"), "format", "Not an id.");
+    if (l->kind.p != NULL && !security_parse(l->kind, &kind))
+        field_error(&l->errors, STR("kind"), "format", "No such kind.");
+    read_date(l, "date_from", false, &l->from);
+    read_date(l, "date_to", true, &l->until);
+    if (l->errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &l->errors);
+        return;
+    }
+    struct value params[] = {V_UUID(api_who(x)->merchant), V_TEXT(l->kind),
+                             V_UUID_OPT(l->from),          V_UUID_OPT(l->until),
+                             V_UUID_OPT(l->cursor),        V_I64(l->limit + 1)};
+    store_read(api_of(x)->flow->store, Q_security_list, params, COUNT_OF(params), listed, l);
+}
