@@ -38,6 +38,8 @@ void stripe_charge_parse(const struct gw_account *a, const struct outbound_respo
                          struct arena *mem, struct gw_result *out);
 void stripe_query_parse(const struct gw_account *a, const struct outbound_response *in,
                         struct arena *mem, struct gw_result *out);
+void stripe_cancel_parse(const struct gw_account *a, const struct outbound_response *in,
+                         struct arena *mem, struct gw_result *out);
 void stripe_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                          const struct outbound_response *answer, struct arena *mem,
                          struct gw_result *out);

@@ -399,6 +399,29 @@ void stripe_charge_parse(const struct gw_account *a, const struct outbound_respo
                               .next_action = out->next_action};
 }
 
+/* 400: it has ended, one way or the other, or is being paid; that has to be asked. A page that has
+ * just been ended by us looks as if its time had come. */
+void stripe_cancel_parse(const struct gw_account *a, const struct outbound_response *in,
+                         struct arena *mem, struct gw_result *out)
+{
+    struct json *root = gw_order_json(in, out);
+    if (root == NULL)
+        return;
+    if (in->status != 200)
+        order_error(in, root, mem, out);
+    else if (stripe_object_is(root, "payment_intent"))
+        stripe_intent_read(a, root, mem, out);
+    else
+        stripe_session_read(a, root, mem, out);
+    json_free(root);
+    if (in->status == 400) {
+        out->code = FAILURE_NONE;
+        gw_unknown(out, "it has ended, or is being paid");
+    } else if (out->verdict == GW_FAILED && out->code == FAILURE_CUSTOMER_TIMEOUT) {
+        out->code = FAILURE_CANCELLED_BY_CUSTOMER;
+    }
+}
+
 void stripe_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                          const struct outbound_response *answer, struct arena *mem,
                          struct gw_result *out)

@@ -103,6 +103,18 @@ static const struct wire_request requests[] = {
      .url = "https://api.stripe.com/v1/checkout/sessions?limit=100&created[gte]=1759999700"
             "&created[lte]=1760000300",
      .headers = {HEADERS}},
+    {.name = "end of a page",
+     .op = WIRE_CANCEL,
+     .method = "POST",
+     .url = "https://api.stripe.com/v1/checkout/sessions/" SESSION_ID "/expire",
+     .headers = POSTED(ACT_KEY)},
+    {.name = "end of an intent",
+     .op = WIRE_CANCEL,
+     .provider_ref = INTENT_ID,
+     .method = "POST",
+     .url = "https://api.stripe.com/v1/payment_intents/" INTENT_ID "/cancel",
+     .headers = POSTED(ACT_KEY),
+     .body = "cancellation_reason=requested_by_customer"},
     {.name = "refund",
      .op = WIRE_REFUND,
      .method = "POST",
@@ -220,6 +232,10 @@ static const struct wire_request requests[] = {
     {                                                                               \
         .verdict = GW_FAILED, .code = FAILURE_CUSTOMER_TIMEOUT, .sure = true, ABOUT \
     }
+#define MEANS_CANCELLED(...)                                                                   \
+    {                                                                                          \
+        .verdict = GW_FAILED, .code = FAILURE_CANCELLED_BY_CUSTOMER, .sure = true, __VA_ARGS__ \
+    }
 #define GIVEN_BACK                                                                       \
     {                                                                                    \
         .verdict = GW_SUCCEEDED, ABOUT_REFUND, .receipt = REFUND_ID, .amount = USD(2000) \
@@ -295,6 +311,18 @@ static const struct wire_shape shapes[] = {
     {"no such id", WIRE_QUERY, .status = 404,
      .body = FAULT("invalid_request_error", "resource_missing", ""), .means = UNSURE},
     {"fault", WIRE_QUERY, .status = 503, .body = FAULT("api_error", "api_error", ""),
+     .means = UNSURE},
+
+    {"page ended", WIRE_CANCEL, .status = 200, .body = EXPIRED, .means = MEANS_CANCELLED(ABOUT)},
+    {"intent ended", WIRE_CANCEL, .status = 200, .body = DIRECT("canceled", "0", "null", "null"),
+     .means = MEANS_CANCELLED(ABOUT_INTENT)},
+    {"paid before", WIRE_CANCEL, .status = 400,
+     .body = FAULT("invalid_request_error", "payment_intent_unexpected_state", ""),
+     .otherwise = GW_REFUSED, .means = UNSURE},
+    {"no such id", WIRE_CANCEL, .status = 404,
+     .body = FAULT("invalid_request_error", "resource_missing", ""),
+     .means = REFUSED_BY(CONFIGURATION)},
+    {"fault", WIRE_CANCEL, .status = 500, .body = FAULT("api_error", "api_error", ""),
      .means = UNSURE},
 
     {"pending", WIRE_REFUND, .status = 200,
