@@ -108,6 +108,7 @@ http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change,
 http_handler_fn provider_config_post, provider_config_index; /* provider_config.c */
 http_handler_fn auth_login, auth_refresh, auth_logout, auth_me, auth_password, auth_totp_enrol,
     auth_totp_confirm, auth_totp_disable; /* auth.c */
+http_handler_fn auth_firebase;            /* firebase.c */
 http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
 http_handler_fn api_key_create, api_key_index, api_key_show, api_key_change, api_key_rotate,

@@ -35,6 +35,7 @@ const struct route api_routes[] = {
     {HTTP_POST_, "/api/payments/mpesa", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, "/api/payments/status/{id}", payment_show, CLIENT},
     {HTTP_POST_, "/api/auth/login", auth_login, PUBLIC},
+    {HTTP_POST_, "/api/auth/firebase", auth_firebase, PUBLIC | API_LOGIN},
     {HTTP_POST_, "/api/auth/refresh", auth_refresh, PUBLIC},
     {HTTP_POST_, "/api/auth/logout", auth_logout, PERM_SELF},
     {HTTP_GET_, "/api/auth/me", auth_me, PERM_SELF},
@@ -84,6 +85,7 @@ const struct route api_routes[] = {
 
     /* people: logging in and out, and their own accounts */
     {HTTP_POST_, V1 "/auth/login", auth_login, PUBLIC},
+    {HTTP_POST_, V1 "/auth/firebase", auth_firebase, PUBLIC | API_LOGIN},
     {HTTP_POST_, V1 "/auth/refresh", auth_refresh, PUBLIC},
     {HTTP_POST_, V1 "/auth/logout", auth_logout, PERM_SELF},
     {HTTP_GET_, V1 "/auth/me", auth_me, PERM_SELF},

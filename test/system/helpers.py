@@ -571,6 +571,15 @@ class Sandbox(Process, Site):
         assert r.status == 200, r
         return r.json
 
+    def firebase(self, what, **wishes):
+        r = self.request("POST", f"/firebase/{what}", json.dumps(wishes), {"Content-Type": "application/json"})
+        assert r.status == 200, r
+        return r.json
+
+    def id_token(self, **wishes):
+        """An ID token of Firebase: claims=, without=, payload=, header=, signer= (gateways/sandbox/README.md)."""
+        return self.firebase("_token", **wishes)["id_token"]
+
     def reset(self):
         """As at the start, but quick, and indifferent to the test clock."""
         r = self.request("POST", "/_sandbox/reset")

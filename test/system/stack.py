@@ -183,7 +183,8 @@ class Stack:
                 "CPAY_WEBHOOK_SECRET": "cpw_sandbox_webhook_secret",
                 "STRIPE_BASE_URL": sandbox.url + "/stripe",
                 "STRIPE_API_KEY": "sk_test_reliSandbox",
-                "STRIPE_WEBHOOK_SECRET": "whsec_reliSandbox"}
+                "STRIPE_WEBHOOK_SECRET": "whsec_reliSandbox",
+                "FIREBASE_PROJECT_ID": "reli-demo", "FIREBASE_CERTS_URL": sandbox.url + "/firebase/certs"}
 
     def cli(self, database, *args, **extra):
         """Runs a command to its end."""

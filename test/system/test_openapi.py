@@ -117,7 +117,7 @@ def test_every_alias_is_deprecated():
     text = (ROOT / "http/routes.c").read_text()
     older = text[text.index("/* older names"):].split("/*")[1]
     paths = {(V1 if v1 else "") + p for v1, p in re.findall(r'(V1\s+)?"(/[^"]+)"', older)}
-    assert len(paths) == 9
+    assert len(paths) == 10
     marked = {o.path for o in OPERATIONS if o.node.get("deprecated")}
     assert marked == paths | {V1 + "/payments/mpesa/%s/{token}" % w for w in
                               ("callback", "confirmation", "validation")} | {"/callbacks/{provider}"}
@@ -353,6 +353,9 @@ class Setting:
             assert answer.status in (200, 201), answer
         if op.id in ("login", "loginOld"):
             return body | {"email": self.person().email}
+        if op.id in ("loginWithFirebase", "loginWithFirebaseOld"):
+            claims = {"sub": self.person().id, "email": self.person().email, "email_verified": True}
+            return {"id_token": self.shop.stack.sandbox.id_token(claims=claims)}
         if op.id in ("refreshSession", "refreshSessionOld"):
             return {"refresh": self.person().tokens["refresh"]}
         if op.id in ("confirmTotp", "disableTotp"):
