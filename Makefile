@@ -35,7 +35,7 @@ ifneq ($(filter clang fuzz,$(V)),)
 CC := clang
 endif
 
-PKGS := libuv hiredis libcurl cjose libcrypto jansson libsodium
+PKGS := libuv hiredis libcurl cjose libssl libcrypto jansson libsodium
 LLHTTP := $(shell pkg-config --exists libllhttp 2>/dev/null && echo yes)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 

@@ -34,7 +34,7 @@ core/base
 core/codec        core/base
 core/crypto       core/base core/codec
 core/domain       core/base
-core/loop         core/base
+core/loop         core/base core/crypto/tls.h
 gateways          core/base core/codec core/crypto core/domain core/loop
 gateways/sandbox  core/base core/codec core/crypto core/domain core/loop http gateways/outbound.h
 store             core/base core/crypto core/domain core/loop

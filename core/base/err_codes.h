@@ -15,6 +15,7 @@
     X(MERCHANT_SUSPENDED, 403, "merchant_suspended", "The merchant is suspended", 0)               \
     X(MERCHANT_CLOSED, 403, "merchant_closed", "The merchant is closed", 0)                        \
     X(ADDRESS_NOT_ALLOWED, 403, "address_not_allowed", "Not from this address", 0)                 \
+    X(HTTPS_REQUIRED, 403, "https_required", "Use https", 0)                                       \
     X(NOT_FOUND, 404, "not_found", "No such resource", 0)                                          \
     X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "Method not allowed", 0)                      \
     X(REQUEST_TIMEOUT, 408, "request_timeout", "The request took too long to arrive", 1)           \

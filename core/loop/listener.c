@@ -35,8 +35,7 @@ struct listener {
     bool closed;
     char path[sizeof((struct sockaddr_un *)0)->sun_path]; /* empty if TCP */
     int64_t logged_us;
-    accept_fn *accept;
-    void *ctx;
+    struct arrivals arrivals;
 };
 
 static struct err parse(struct str text, union address *a, socklen_t *len);
@@ -49,9 +48,23 @@ static void on_closed(uv_handle_t *h);
 struct err listener_open(struct loop *l, struct str address, accept_fn *accept, void *ctx,
                          struct listener **out)
 {
+    static const struct listener_guard none;
+    return listener_open_guarded(l, address, &none, accept, ctx, out);
+}
+
+struct err listener_open_guarded(struct loop *l, struct str address,
+                                 const struct listener_guard *guard, accept_fn *accept, void *ctx,
+                                 struct listener **out)
+{
     union address a = {0};
+    struct listener_flags flags;
     socklen_t len;
     int fd;
+    TRY(listener_flags_parse(address, &address, &flags));
+    if (flags.tls && guard->tls == NULL)
+        return ERR(CONFIG, "listen address: there is no certificate for ;tls");
+    if (flags.proxy && guard->proxies == NULL)
+        return ERR(CONFIG, "listen address: nobody is trusted with ;proxy");
     TRY(parse(address, &a, &len));
     TRY(open_socket(&a, len, &fd));
     struct listener *s = calloc(1, sizeof *s);
@@ -63,8 +76,9 @@ struct err listener_open(struct loop *l, struct str address, accept_fn *accept, 
     }
     s->l = l;
     s->fd = fd;
-    s->accept = accept;
-    s->ctx = ctx;
+    s->arrivals =
+        (struct arrivals){.l = l, .flags = flags, .guard = *guard, .accept = accept, .ctx = ctx};
+    list_init(&s->arrivals.waiting);
     s->poll.data = s;
     s->logged_us = -LOG_EVERY_US;
     if (a.any.sa_family == AF_UNIX)
@@ -86,6 +100,7 @@ void listener_close(struct listener *s)
     ASSERT(!s->closed);
     s->closed = true;
     timer_off(s->l, &s->retry);
+    arrivals_close(&s->arrivals);
     uv_close((uv_handle_t *)&s->poll, on_closed);
     close(s->fd);
     if (s->path[0] != '\0')
@@ -168,7 +183,7 @@ static void on_ready(uv_poll_t *h, int status, int events)
         if (err_is(err))
             complain(s, err);
         else
-            s->accept(s->ctx, stream);
+            arrival_start(&s->arrivals, stream);
     }
 }
 
@@ -180,6 +195,23 @@ static void poll_start(struct listener *s)
 }
 
 /* ---- opening ---- */
+
+struct err listener_flags_parse(struct str address, struct str *bare, struct listener_flags *flags)
+{
+    struct str rest = address, flag;
+    *flags = (struct listener_flags){.tls = false};
+    *bare = STR_NULL;
+    (void)str_split(&rest, ';', bare);
+    while (str_split(&rest, ';', &flag)) {
+        bool *known = str_eq(flag, STR("tls"))     ? &flags->tls
+                      : str_eq(flag, STR("proxy")) ? &flags->proxy
+                                                   : NULL;
+        if (known == NULL || *known)
+            return ERR(CONFIG, "listen address: what follows is neither ;tls nor ;proxy");
+        *known = true;
+    }
+    return ERR_OK;
+}
 
 static struct err parse_tcp(struct str text, union address *a, socklen_t *len)
 {

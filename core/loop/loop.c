@@ -10,9 +10,9 @@
 #include "core/base/metric.h"
 #include "core/loop/loop_int.h"
 
-enum { LOG_MUCH = 32 * 1024, LOG_PAUSE_MS = 50 };
+enum { LOG_MUCH = 32 * 1024, LOG_PAUSE_MS = 50, SEALED_MAX = 256 * 1024 };
 
-static const int stop_signals[N_SIGNALS] = {SIGINT, SIGTERM};
+static const int signals[N_SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
 
 static struct metric lag =
     METRIC_HISTOGRAM("reli_loop_lag_seconds", "", "Time that the work of a loop turn took");
@@ -39,6 +39,7 @@ struct err loop_new(struct loop **out)
     l->armed_ms = -1;
     list_init(&l->laters);
     list_init(&l->hooks);
+    buf_init(&l->sealed, SEALED_MAX);
     init_handles(l);
     /* A peer that closes while we write to it must cost its connection, not the process. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -65,6 +66,7 @@ void loop_free(struct loop *l)
     }
     timers_free(l);
     clock_free(l);
+    buf_free(&l->sealed);
     free(l);
     log_flush();
 }
@@ -146,20 +148,36 @@ static void on_signal(uv_signal_t *h, int number)
     struct loop *l = h->data;
     loop_enter(l);
     log_info("signal.received", F_I64("signal", number));
-    if (l->on_stop != NULL)
+    if (number == SIGHUP && l->on_reload != NULL)
+        l->on_reload(l->on_reload_ctx);
+    else if (number != SIGHUP && l->on_stop != NULL)
         l->on_stop(l->on_stop_ctx);
+}
+
+static struct err listen_to(struct loop *l, int i, bool on)
+{
+    int rc =
+        on ? uv_signal_start(&l->signal[i], on_signal, signals[i]) : uv_signal_stop(&l->signal[i]);
+    return rc == 0 ? ERR_OK : ERR_D(IO, rc, "signal handler");
 }
 
 struct err loop_on_stop_signal(struct loop *l, loop_fn *fn, void *ctx)
 {
     l->on_stop = fn;
     l->on_stop_ctx = ctx;
-    for (int i = 0; i < N_SIGNALS; i++) {
-        int rc = fn != NULL ? uv_signal_start(&l->signal[i], on_signal, stop_signals[i])
-                            : uv_signal_stop(&l->signal[i]);
-        if (rc != 0)
-            return ERR_D(IO, rc, "signal handler");
-    }
+    for (int i = 0; i < N_SIGNALS; i++)
+        if (signals[i] != SIGHUP)
+            TRY(listen_to(l, i, fn != NULL));
+    return ERR_OK;
+}
+
+struct err loop_on_reload_signal(struct loop *l, loop_fn *fn, void *ctx)
+{
+    l->on_reload = fn;
+    l->on_reload_ctx = ctx;
+    for (int i = 0; i < N_SIGNALS; i++)
+        if (signals[i] == SIGHUP)
+            TRY(listen_to(l, i, fn != NULL));
     return ERR_OK;
 }
 
@@ -273,7 +291,7 @@ static void close_handles(struct loop *l)
     uv_handle_t *all[] = {
         (uv_handle_t *)&l->prepare,   (uv_handle_t *)&l->busy,       (uv_handle_t *)&l->alarm,
         (uv_handle_t *)&l->log_pause, (uv_handle_t *)&l->clock_look, (uv_handle_t *)&l->signal[0],
-        (uv_handle_t *)&l->signal[1],
+        (uv_handle_t *)&l->signal[1], (uv_handle_t *)&l->signal[2],
     };
     l->n_closing = (int)COUNT_OF(all);
     for (size_t i = 0; i < COUNT_OF(all); i++)

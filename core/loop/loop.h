@@ -75,6 +75,8 @@ void loop_hook_remove(struct loop *l, struct turn_hook *h);
 
 /* SIGINT and SIGTERM call `fn`; SIGPIPE is ignored. NULL takes the handlers back. */
 struct err loop_on_stop_signal(struct loop *l, loop_fn *fn, void *ctx) MUST_USE;
+/* SIGHUP calls `fn`. NULL takes the handler back. */
+struct err loop_on_reload_signal(struct loop *l, loop_fn *fn, void *ctx) MUST_USE;
 
 /* Resolves a name or literal address to stream sockets on the thread pool. `done` fires once on a
  * later turn: addresses are valid during the call. ERR_IO when there is none, ERR_CANCELED,

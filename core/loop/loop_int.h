@@ -3,11 +3,13 @@
 
 #include <uv.h>
 
+#include "core/base/buf.h"
+#include "core/crypto/tls.h"
 #include "core/loop/loop.h"
 #include "core/loop/stream.h"
 
 /* What the files of this room share; nobody else includes it, but for the room's tests. */
-enum { READ_BUF = 64 * 1024, N_SIGNALS = 2 };
+enum { READ_BUF = 64 * 1024, N_SIGNALS = 3 };
 
 struct loop {
     uv_loop_t uv;
@@ -36,10 +38,12 @@ struct loop {
     struct list laters, hooks;
     struct link later_mark, hook_mark; /* end the batch that runs now */
     struct link *next_hook;            /* while hooks run: the one that comes next */
-    loop_fn *on_stop;
-    void *on_stop_ctx;
+    loop_fn *on_stop, *on_reload;
+    void *on_stop_ctx, *on_reload_ctx;
 
     char read_buf[READ_BUF]; /* bytes are lent to one `data` call at a time */
+    char opened[TLS_RECORD]; /* likewise: a record in the clear */
+    struct buf sealed;       /* records on their way out; empty between calls */
 };
 
 /* Every callback that libuv makes into this room calls it first: the first one of a turn takes the
@@ -59,5 +63,26 @@ void timers_free(struct loop *l);
 /* Takes over a connected socket, also if it fails. */
 struct err stream_from_fd(struct loop *l, int fd, const struct peer *peer,
                           struct stream **out) MUST_USE;
+/* Who is behind the one that connected. */
+void stream_set_peer(struct stream *s, const struct peer *peer);
+/* From now on TLS, as the server; bytes that were put back are its first. `done` gets the owner's
+ * ctx when the handshake is over, if it goes well; else `end` comes. Nothing may be written before.
+ */
+struct err stream_secure(struct stream *s, struct tls_site *site, loop_fn *done) MUST_USE;
+
+/* arrival.c: connections between accept(2) and their owner. */
+struct arrivals {
+    struct loop *l;
+    struct listener_flags flags;
+    struct listener_guard guard;
+    accept_fn *accept;
+    void *ctx;
+    struct list waiting; /* the oldest first */
+    int64_t logged_us;
+};
+/* Takes the stream: to its owner, now or when it is through, or nowhere. */
+void arrival_start(struct arrivals *a, struct stream *s);
+/* Cuts off all that wait. */
+void arrivals_close(struct arrivals *a);
 
 #endif

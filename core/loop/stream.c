@@ -6,6 +6,10 @@
  * FIN -> the peer's EOF, all within the linger time; what still comes in is read and dropped, since
  * closing with unread bytes would reset the connection and cost the peer our last answer.
  *
+ * TLS is a filter inside: what libuv reads goes through it before the owner sees it, what the owner
+ * writes goes through it before the kernel or the queue does. Records that came while the owner
+ * does not want to read are held as they are; they come after the bytes that were put back.
+ *
  * The struct lives until libuv's close callback, which comes on a later part of a turn: it is safe
  * to look at after an event of the owner, who may have closed it. */
 #include "core/loop/stream.h"
@@ -13,6 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/crypto/tls.h"
 #include "core/loop/loop_int.h"
 
 enum {
@@ -20,7 +25,10 @@ enum {
     CHUNK_BYTES = 16 * 1024, /* small copies share a chunk */
     UNREAD_MAX = 256 * 1024,
     /* The last resort: an owner that minds stream_queued never comes near. */
-    QUEUE_MAX = 64 * 1024 * 1024
+    QUEUE_MAX = 64 * 1024 * 1024,
+    SEAL_BYTES = 64 * 1024, /* of plain text that becomes records in one go */
+    /* A peer that makes TLS answer (key updates) and does not read the answers. */
+    REPLIES_MAX = 1024 * 1024
 };
 
 struct chunk {
@@ -56,6 +64,10 @@ struct stream {
     struct timer linger;
     char *unread;
     size_t n_unread;
+    struct tls *tls; /* NULL: what is sent is what is written */
+    loop_fn *on_secure;
+    char *held; /* records that have not been looked at */
+    size_t n_held;
     struct list queue;
     size_t n_sending;
     size_t waiting;    /* bytes in the queue behind those with libuv */
@@ -66,9 +78,14 @@ struct stream {
 };
 
 static void read_update(struct stream *s);
+static void drop_unread(struct stream *s);
+static void flush_sealed(struct stream *s);
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf);
 static void deliver_unread(void *ctx);
 static void deliver_end(void *ctx);
+static void unseal(struct stream *s, struct str bytes);
+static void seal(struct stream *s, const struct str *parts, size_t n);
+static void raw_write(struct stream *s, const struct str *parts, size_t n);
 static bool write_now(struct stream *s, const struct str *parts, size_t n, size_t *part,
                       size_t *offset);
 static bool queue_has_room(struct stream *s, size_t n);
@@ -153,6 +170,14 @@ struct err stream_unread(struct stream *s, struct str bytes)
 
 void stream_write(struct stream *s, const struct str *parts, size_t n)
 {
+    if (s->tls != NULL)
+        seal(s, parts, n);
+    else
+        raw_write(s, parts, n);
+}
+
+static void raw_write(struct stream *s, const struct str *parts, size_t n)
+{
     size_t part = 0, offset = 0, rest = 0;
     if (!write_now(s, parts, n, &part, &offset))
         return;
@@ -171,6 +196,10 @@ void stream_write_blob(struct stream *s, struct blob *b)
 {
     struct str bytes = str_n(b->p, b->n);
     size_t part = 0, offset = 0;
+    if (s->tls != NULL) { /* no two connections have the same records */
+        seal(s, &bytes, 1);
+        return;
+    }
     if (!write_now(s, &bytes, 1, &part, &offset) || part == 1 || b->n == 0 ||
         !queue_has_room(s, b->n - offset))
         return;
@@ -208,6 +237,29 @@ const struct peer *stream_peer(const struct stream *s)
     return &s->peer;
 }
 
+void stream_set_peer(struct stream *s, const struct peer *peer)
+{
+    s->peer = *peer;
+}
+
+bool stream_is_secure(const struct stream *s)
+{
+    return s->tls != NULL;
+}
+
+struct err stream_secure(struct stream *s, struct tls_site *site, loop_fn *done)
+{
+    ASSERT(s->life == STREAM_OPEN && s->tls == NULL && s->n_held == 0);
+    TRY(tls_new(site, &s->tls));
+    s->on_secure = done;
+    s->held = s->unread; /* the bytes behind a PROXY header are the first of the handshake */
+    s->n_held = s->n_unread;
+    s->unread = NULL;
+    s->n_unread = 0;
+    read_update(s);
+    return ERR_OK;
+}
+
 void stream_close_gently(struct stream *s, int64_t linger_us)
 {
     ASSERT(s->life == STREAM_OPEN);
@@ -215,13 +267,15 @@ void stream_close_gently(struct stream *s, int64_t linger_us)
         stream_close(s);
         return;
     }
+    if (s->tls != NULL) {
+        tls_goodbye(s->tls, &s->l->sealed);
+        flush_sealed(s);
+    }
     s->life = STREAM_LEAVING;
     s->events = NULL;
     loop_later_off(s->l, &s->end_soon);
     timer_set(s->l, &s->linger, linger_us, linger_over, s);
-    free(s->unread);
-    s->unread = NULL;
-    s->n_unread = 0;
+    drop_unread(s);
     read_update(s);
     if (list_is_empty(&s->queue) && s->life == STREAM_LEAVING)
         send_fin(s);
@@ -252,8 +306,9 @@ static void lend_buffer(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 static void read_update(struct stream *s)
 {
     bool open = s->life == STREAM_OPEN && s->wanted && !s->ended;
-    bool deliver = open && s->n_unread > 0 && !s->broken;
-    bool read = !s->broken && !s->eof && ((open && s->n_unread == 0) || s->life == STREAM_LEAVING);
+    bool kept = s->n_unread > 0 || s->n_held > 0;
+    bool deliver = open && kept && !s->broken;
+    bool read = !s->broken && !s->eof && ((open && !kept) || s->life == STREAM_LEAVING);
     if (deliver && !list_linked(&s->unread_soon.link))
         loop_later(s->l, &s->unread_soon, deliver_unread, s);
     else if (!deliver)
@@ -275,7 +330,9 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
     struct stream *s = h->data;
     loop_enter(s->l);
     if (n > 0) {
-        if (s->life == STREAM_OPEN)
+        if (s->life == STREAM_OPEN && s->tls != NULL)
+            unseal(s, str_n(buf->base, (size_t)n));
+        else if (s->life == STREAM_OPEN)
             s->events->data(s->ctx, str_n(buf->base, (size_t)n));
         return;
     }
@@ -293,17 +350,30 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
     deliver_end(s);
 }
 
+/* What was put back first, then the records that were held. */
 static void deliver_unread(void *ctx)
 {
     struct stream *s = ctx;
-    char *p = s->unread;
-    size_t n = s->n_unread;
-    s->unread = NULL;
-    s->n_unread = 0;
-    s->events->data(s->ctx, str_n(p, n));
+    bool plain = s->n_unread > 0;
+    char **kept = plain ? &s->unread : &s->held, *p = *kept;
+    size_t *n_kept = plain ? &s->n_unread : &s->n_held, n = *n_kept;
+    *kept = NULL;
+    *n_kept = 0;
+    if (plain)
+        s->events->data(s->ctx, str_n(p, n));
+    else
+        unseal(s, str_n(p, n));
     free(p);
     if (s->life == STREAM_OPEN)
         read_update(s);
+}
+
+static void drop_unread(struct stream *s)
+{
+    free(s->unread);
+    free(s->held);
+    s->unread = s->held = NULL;
+    s->n_unread = s->n_held = 0;
 }
 
 static void deliver_end(void *ctx)
@@ -332,6 +402,73 @@ static void break_off(struct stream *s, struct err err)
     s->end_err = err;
     if (!s->ended)
         loop_later(s->l, &s->end_soon, deliver_end, s);
+}
+
+/* ---- TLS ---- */
+
+static void flush_sealed(struct stream *s)
+{
+    struct buf *b = &s->l->sealed;
+    struct str bytes = buf_view(b);
+    if (bytes.n > 0)
+        raw_write(s, &bytes, 1);
+    buf_reset(b);
+}
+
+/* The owner does not want more now, or not any more. */
+static void hold(struct stream *s, struct str bytes)
+{
+    if (bytes.n == 0 || s->life != STREAM_OPEN || s->ended)
+        return;
+    s->held = malloc(bytes.n);
+    if (s->held == NULL) {
+        break_off(s, ERR(NO_MEMORY, "records"));
+        return;
+    }
+    memcpy(s->held, bytes.p, bytes.n);
+    s->n_held = bytes.n;
+    read_update(s);
+}
+
+/* Records that came, one after the other, each to the owner of the moment. */
+static void unseal(struct stream *s, struct str bytes)
+{
+    enum tls_status status = TLS_DATA;
+    struct err err = ERR_OK;
+    size_t n;
+    while (status != TLS_MORE && s->life == STREAM_OPEN && s->wanted && !s->broken && !s->ended) {
+        status = tls_read(s->tls, &bytes, s->l->opened, &n, &s->l->sealed, &err);
+        bool replied = s->l->sealed.n > 0;
+        flush_sealed(s);
+        if (replied && stream_queued(s) > REPLIES_MAX) {
+            break_off(s, ERR(LIMIT, "the peer does not read"));
+        } else if (status == TLS_READY) {
+            s->on_secure(s->ctx);
+        } else if (status == TLS_DATA) {
+            s->events->data(s->ctx, str_n(s->l->opened, n));
+        } else if (status == TLS_END || status == TLS_BAD) {
+            s->eof = status == TLS_END;
+            s->end_err = err;
+            deliver_end(s);
+        }
+    }
+    hold(s, bytes);
+}
+
+static void seal(struct stream *s, const struct str *parts, size_t n)
+{
+    if (s->life != STREAM_OPEN || s->broken)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        for (struct str rest = parts[i]; rest.n > 0; rest = str_from(rest, SEAL_BYTES)) {
+            if (!tls_write(s->tls, str_first(rest, SEAL_BYTES), &s->l->sealed)) {
+                buf_reset(&s->l->sealed);
+                break_off(s, ERR(IO, "TLS write"));
+                return;
+            }
+            flush_sealed(s);
+        }
+    }
 }
 
 /* ---- writing ---- */
@@ -497,6 +634,7 @@ static void on_closed(uv_handle_t *h)
     struct link *k;
     while ((k = list_pop(&s->queue)) != NULL)
         chunk_free(CONTAINER_OF(k, struct chunk, link));
-    free(s->unread);
+    drop_unread(s);
+    tls_free(s->tls);
     free(s);
 }

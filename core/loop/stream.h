@@ -10,9 +10,10 @@
 #include "core/base/str.h"
 #include "core/loop/loop.h"
 
-/* A connected byte stream (TCP or Unix socket). The seam behind which TLS goes: nobody above knows
+/* A connected byte stream (TCP or Unix socket), in the clear or through TLS: nobody above knows
  * what carries the bytes. */
 struct stream;
+struct tls_site;
 
 struct stream_events {
     /* Bytes that came; borrowed for the call. */
@@ -56,16 +57,37 @@ void stream_close_gently(struct stream *s, int64_t linger_us);
 /* Closes now. No event after this call; the stream frees itself. */
 void stream_close(struct stream *s);
 const struct peer *stream_peer(const struct stream *s);
+/* Whether what is written is sent through TLS. */
+bool stream_is_secure(const struct stream *s);
 
 /* A listening socket: "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:0", "unix:/path". TCP has
- * SO_REUSEPORT set, so that several processes share a port, and TCP_NODELAY on what it accepts. */
+ * SO_REUSEPORT set, so that several processes share a port, and TCP_NODELAY on what it accepts.
+ * What has to happen before a connection is anybody's business follows the address: ";proxy" reads
+ * a PROXY header, from the peers that may speak for others; ";tls" shakes hands. Both have ten
+ * seconds together, and `accept` gets streams that are through. */
 struct listener;
+struct cidr_list;
 typedef void accept_fn(void *ctx, struct stream *s);
+struct listener_guard {
+    struct tls_site *const *tls;     /* looked at for each connection: it may be changed; NULL: no
+                                        address may have ";tls" */
+    const struct cidr_list *proxies; /* NULL: no address may have ";proxy" */
+};
 struct err listener_open(struct loop *l, struct str address, accept_fn *accept, void *ctx,
                          struct listener **out) MUST_USE;
+/* `guard` is copied; what it points at has to stay. */
+struct err listener_open_guarded(struct loop *l, struct str address,
+                                 const struct listener_guard *guard, accept_fn *accept, void *ctx,
+                                 struct listener **out) MUST_USE;
+/* What stands in front of the flags of an address, and the flags. ERR_CONFIG for an unknown one. */
+struct listener_flags {
+    bool tls, proxy;
+};
+struct err listener_flags_parse(struct str address, struct str *bare,
+                                struct listener_flags *flags) MUST_USE;
 /* The port in use (for ":0"). */
 int listener_port(const struct listener *s);
-/* Stops accepting; frees itself. */
+/* Stops accepting, and cuts off who has not been accepted yet; frees itself. */
 void listener_close(struct listener *s);
 
 #endif
