@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/metric.h"
+#include "core/certificate.h"
 #include "core/crypto/mac.h"
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
@@ -39,6 +40,7 @@ struct app {
     struct api api;
     struct http_server *http, *metrics;
     struct hub *hub;
+    struct certificate certificate;
     struct jobs *jobs;
     struct keeper *keeper;
     struct keys_load *keys;
@@ -162,6 +164,7 @@ static void app_free(struct app *a)
     if (f->redis != NULL)
         redis_free(f->redis);
     throttle_free(f);
+    certificate_close(&a->certificate);
     timer_off(a->loop, &a->timer);
     if (a->loop != NULL) {
         loop_run(a->loop); /* close callbacks */
@@ -280,17 +283,24 @@ static struct err open_http(struct app *a)
     struct http_server_options o = {
         .routes = api_routes,
         .app = &a->api,
+        .guard = {.tls = c->tls_cert != NULL ? &a->certificate.site : NULL,
+                  .proxies = &c->trusted_proxies},
+        .https_base = c->https_base,
+        .plain_tags = API_PLAIN,
         .trusted_proxies = c->trusted_proxies_text,
         .cors_origins = c->cors_origins,
         .access_log = true,
         .before = api_before,
     };
+    if (c->tls_cert != NULL)
+        TRY(certificate_open(&a->certificate, a->loop, c->tls_cert, c->tls_key));
     TRY(http_server_new(a->loop, &o, &a->http));
     TRY(http_server_listen(a->http, str_c(c->listen)));
     if (c->metrics_listen == NULL)
         return ERR_OK;
     o.routes = api_metrics_routes;
     o.access_log = false;
+    o.https_base = STR("");
     TRY(http_server_new(a->loop, &o, &a->metrics));
     return http_server_listen(a->metrics, str_c(c->metrics_listen));
 }

@@ -2,19 +2,16 @@
  * them. */
 #include "core/commands.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 #include <time.h>
-
-#include <unistd.h>
 
 #include "core/base/crash.h"
 #include "core/base/times.h"
 #include "core/crypto/random.h"
+#include "core/crypto/tls.h"
 #include "core/flow/webhook_sign.h"
 #include "core/tool.h"
 #include "core/version.h"
@@ -99,9 +96,34 @@ static void say(bool ok, const char *what, const char *mend)
     printf("%s  %s%s%s\n", ok ? "ok   " : "FAULT", what, ok ? "" : ": ", ok ? "" : mend);
 }
 
+/* What conf_read has let pass, and what will go wrong one day. */
+static int examine_certificate(const struct conf *c, int64_t now_us)
+{
+    struct tls_site *site;
+    char why[TLS_WHY], host[256];
+    struct str rest = str_from(c->https_base, sizeof "https://" - 1);
+    if (c->tls_cert == NULL || err_is(tls_site_load(c->tls_cert, c->tls_key, &site, why)))
+        return 0;
+    bool in_time = tls_site_expires_us(site) - now_us > 14 * US_PER_DAY;
+    say(in_time, "the certificate is good for two weeks and more", "renew it, then send SIGHUP");
+    size_t end = 0;
+    bool six = str_starts(rest, STR("["));
+    while (end < rest.n && (six ? rest.p[end] != ']' : rest.p[end] != ':') && rest.p[end] != '/')
+        end++;
+    str_copy_c(host, sizeof host, six ? str_n(rest.p + 1, end - 1) : str_first(rest, end));
+    bool named = c->https_base.n == 0 || tls_site_covers(site, host);
+    say(named, "the certificate is for the host of RELI_PUBLIC_URL",
+        "clients will refuse it: get one for that name");
+    tls_site_free(site);
+    struct stat st;
+    bool closed = stat(c->tls_key, &st) == 0 && (st.st_mode & (S_IROTH | S_IWOTH)) == 0;
+    say(closed, "the certificate's key is not for everybody to read", "chmod o= the file");
+    return !in_time + !named + !closed;
+}
+
 static int examine(struct tool *t)
 {
-    int faults = 0;
+    int faults = examine_certificate(&t->conf, t->now_us);
     struct err err = tool_run(t, Q_live_keys, NULL, 0, tool_see);
     bool database = !err_is(err) && t->found;
     say(database, "PostgreSQL answers and has the schema",
@@ -137,56 +159,7 @@ int command_doctor(int argc, char **argv)
     return code != 0 ? code : faults > 0;
 }
 
-/* ---- health: asks the service that this configuration describes ---- */
-
-static int connect_to(struct str address)
-{
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    struct sockaddr_in in = {.sin_family = AF_INET};
-    struct str host = address;
-    int64_t port = 0;
-    if (str_starts(address, STR("unix:"))) {
-        str_copy_c(un.sun_path, sizeof un.sun_path, str_from(address, 5));
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        return fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof un) == 0 ? fd : -1;
-    }
-    size_t colon = str_find(address, ':', 0);
-    char text[64];
-    host = str_first(address, colon);
-    if (colon == SIZE_MAX || !str_to_i64(str_from(address, colon + 1), &port) || port < 1 ||
-        port > 65535)
-        return -1;
-    str_copy_c(text, sizeof text, str_eq(host, STR("0.0.0.0")) ? STR("127.0.0.1") : host);
-    in.sin_port = htons((uint16_t)port);
-    if (inet_pton(AF_INET, text, &in.sin_addr) != 1)
-        return -1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return fd >= 0 && connect(fd, (struct sockaddr *)&in, sizeof in) == 0 ? fd : -1;
-}
-
-int command_health(int argc, char **argv)
-{
-    static const char request[] =
-        "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    char answer[64] = "";
-    (void)argv;
-    if (argc != 0)
-        return tool_usage("health");
-    const char *listen = getenv("RELI_LISTEN");
-    struct str rest = str_c(listen != NULL && listen[0] != '\0' ? listen : "127.0.0.1:8080"),
-               first = STR_NULL;
-    (void)str_split(&rest, ',', &first);
-    alarm(3);
-    int fd = connect_to(first);
-    ssize_t n = -1;
-    if (fd >= 0 && write(fd, request, sizeof request - 1) == (ssize_t)(sizeof request - 1))
-        n = read(fd, answer, sizeof answer - 1);
-    if (fd >= 0)
-        close(fd);
-    bool ok = n > 12 && strncmp(answer, "HTTP/1.1 200", 12) == 0;
-    puts(ok ? "ready" : "not ready");
-    return ok ? 0 : 1;
-}
+/* ---- version ---- */
 
 int command_version(int argc, char **argv)
 {

@@ -7,6 +7,8 @@
 
 #include "core/base/times.h"
 #include "core/crypto/firebase.h"
+#include "core/crypto/tls.h"
+#include "core/loop/stream.h"
 
 enum { CONF_ARENA = 256 * 1024 };
 
@@ -88,20 +90,65 @@ static void read_log_level(struct conf *c)
     fault(c, "RELI_LOG_LEVEL is none of debug, info, warn, error, off");
 }
 
+/* Looks at the flags of the addresses; gives the first address, one with TLS if there is any. */
+static struct str read_addresses(struct conf *c, const char *name, const char *list, bool *has_tls)
+{
+    struct str rest = str_c(list), one, bare, first = STR_NULL;
+    struct listener_flags flags;
+    *has_tls = false;
+    while (str_split(&rest, ',', &one)) {
+        struct err err = listener_flags_parse(str_trim(one), &bare, &flags);
+        if (err_is(err))
+            fault(c, "%s: %.*s: flags are ;tls and ;proxy", name, STR_ARG(str_trim(one)));
+        if (flags.proxy && c->trusted_proxies.n == 0 && !c->trusted_proxies.has_unix)
+            fault(c, "%s has ;proxy, but RELI_TRUSTED_PROXIES names nobody", name);
+        if (flags.tls && c->tls_cert == NULL)
+            fault(c, "%s has ;tls, but RELI_TLS_CERT and RELI_TLS_KEY are not set", name);
+        if (first.p == NULL || (flags.tls && !*has_tls))
+            first = bare;
+        *has_tls |= flags.tls;
+    }
+    return first;
+}
+
+static void read_certificate(struct conf *c)
+{
+    struct tls_site *site = NULL;
+    char why[TLS_WHY];
+    c->tls_cert = env("RELI_TLS_CERT");
+    c->tls_key = env("RELI_TLS_KEY");
+    if ((c->tls_cert != NULL) != (c->tls_key != NULL))
+        fault(c, "of RELI_TLS_CERT and RELI_TLS_KEY only one is set");
+    else if (c->tls_cert != NULL && err_is(tls_site_load(c->tls_cert, c->tls_key, &site, why)))
+        fault(c, "RELI_TLS_CERT, RELI_TLS_KEY: %s", why);
+    tls_site_free(site);
+}
+
 /* "127.0.0.1:8080,unix:/run/reli.sock" → "http://127.0.0.1:8080". */
-static void set_public_url(struct conf *c)
+static void read_listeners(struct conf *c)
 {
     const char *v = env("RELI_PUBLIC_URL");
-    struct str rest = str_c(c->listen), first = STR_NULL;
-    (void)str_split(&rest, ',', &first);
-    c->public_url = v != NULL ? str_c(v) : arena_fmt(&c->arena, "http://%.*s", STR_ARG(first));
+    bool tls, metrics_tls = false;
+    c->listen = env_or("RELI_LISTEN", "127.0.0.1:8080");
+    c->metrics_listen = env("RELI_METRICS_LISTEN");
+    struct str first = read_addresses(c, "RELI_LISTEN", c->listen, &tls);
+    if (c->metrics_listen != NULL)
+        read_addresses(c, "RELI_METRICS_LISTEN", c->metrics_listen, &metrics_tls);
+    if (c->tls_cert != NULL && !tls && !metrics_tls)
+        fault(c, "RELI_TLS_CERT is set, but no address of RELI_LISTEN is marked with ;tls");
+    c->public_url = v != NULL
+                        ? str_c(v)
+                        : arena_fmt(&c->arena, "%s://%.*s", tls ? "https" : "http", STR_ARG(first));
     if (v == NULL && str_starts(first, STR("unix:")))
         fault(c, "RELI_PUBLIC_URL is needed when the service listens on a Unix socket");
+    if (v != NULL && tls && str_starts(c->public_url, STR("http://")))
+        fault(c, "RELI_PUBLIC_URL begins with http://, but RELI_LISTEN has ;tls");
     if (v != NULL && !str_starts(c->public_url, STR("http://")) &&
         !str_starts(c->public_url, STR("https://")))
         fault(c, "RELI_PUBLIC_URL does not begin with http:// or https://");
     if (str_ends(c->public_url, STR("/")))
         c->public_url.n--;
+    c->https_base = tls ? c->public_url : STR("");
 }
 
 static void read_master_key(struct conf *c)
@@ -210,17 +257,13 @@ static void read_providers(struct conf *c);
 
 static void read_service(struct conf *c)
 {
-    c->listen = env_or("RELI_LISTEN", "127.0.0.1:8080");
-    c->metrics_listen = env("RELI_METRICS_LISTEN");
-    set_public_url(c);
-    if (env("RELI_TLS_CERT") != NULL || env("RELI_TLS_KEY") != NULL)
-        fault(c, "RELI_TLS_CERT and RELI_TLS_KEY: this version does not end TLS itself; put a "
-                 "proxy in front");
     c->redis_url = env("REDIS_URL");
     c->pg_writers = read_int(c, "RELI_PG_WRITERS", 2, 1, 16);
     c->pg_readers = read_int(c, "RELI_PG_READERS", 4, 1, 32);
     c->trusted_proxies_text = str_c(env_or("RELI_TRUSTED_PROXIES", ""));
     read_cidrs(c, "RELI_TRUSTED_PROXIES", "", &c->trusted_proxies);
+    read_certificate(c);
+    read_listeners(c);
     read_cidrs(c, "RELI_METRICS_CIDRS", "127.0.0.0/8,::1,unix", &c->metrics_cidrs);
     read_cidrs(c, "RELI_ADMIN_CIDRS", "", &c->admin_cidrs);
     c->cors_origins = str_c(env_or("RELI_CORS_ORIGINS", ""));

@@ -28,7 +28,9 @@ enum { CONF_MAX_ACCOUNTS = 16 };
 struct conf {
     struct arena arena;
     const char *listen, *metrics_listen;
+    const char *tls_cert, *tls_key; /* both, or none */
     struct str public_url;
+    struct str https_base; /* public_url if an address of `listen` has TLS, else empty */
     const char *database_url, *migrate_url, *redis_url;
     int pg_writers, pg_readers;
     struct str master_key;

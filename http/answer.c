@@ -294,6 +294,14 @@ static void put_line(struct buf *b, struct str name, struct str value)
     buf_add(b, "\r\n", 2);
 }
 
+/* Browsers then never speak to this host in the clear again. Said only through TLS (RFC 6797, 7.2).
+ */
+static void put_transport(struct exchange *ex, struct buf *b)
+{
+    if (ex->s->o.https_base.n > 0 && ex->pub.secure)
+        buf_str(b, STR("Strict-Transport-Security: max-age=31536000\r\n"));
+}
+
 static void put_cors(struct exchange *ex, struct buf *b)
 {
     struct http_server *s = ex->s;
@@ -327,6 +335,7 @@ static void put_common(struct exchange *ex, struct buf *b)
     }
     for (int i = 0; i < ex->n_headers; i++)
         put_line(b, ex->headers[i].name, ex->headers[i].value);
+    put_transport(ex, b);
     put_cors(ex, b);
 }
 

@@ -29,6 +29,7 @@ enum api_access {
     API_CLIENT_TOKEN = 1 << 17, /* a client_token of the payment in the path will do as well */
     API_ALWAYS = 1 << 18,       /* answered even while the installation's keys are not open yet */
     API_LOGIN = 1 << 20,        /* an attempt to log in: counted by address, with API_PUBLIC */
+    API_PLAIN = 1 << 19,        /* answered in the clear beside TLS too: nothing in it is secret */
 };
 
 /* The route table, http/routes.c. */

@@ -155,6 +155,7 @@ static bool start(struct conn *c)
     c->ex->conn = c;
     c->ex->pub.peer = *stream_peer(c->stream);
     c->ex->peer_trusted = c->peer_trusted;
+    c->ex->pub.secure = stream_is_secure(c->stream) || stream_peer(c->stream)->is_unix;
     c->since_us = now_us(c);
     c->state = CONN_READING;
     return true;

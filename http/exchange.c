@@ -6,6 +6,8 @@
 #include "http/http_int.h"
 #include "http/percent.h"
 
+static bool may_be_plain(const struct exchange *ex);
+static void send_to_https(struct exchange *ex);
 static void dispatch_without_route(struct exchange *ex);
 
 /* ---- life ---- */
@@ -77,7 +79,9 @@ void exchange_dispatch(struct exchange *ex)
     ex->working = true;
     s->n_working++;
     ex->in_handler = true;
-    if (x->route == NULL) {
+    if (!may_be_plain(ex)) {
+        send_to_https(ex);
+    } else if (x->route == NULL) {
         dispatch_without_route(ex);
     } else if (s->o.before == NULL || s->o.before(x)) {
         ASSERT(!ex->ended);
@@ -110,6 +114,35 @@ bool http_origin_allowed(const struct exchange *ex)
         if (str_eq(origin, ex->s->origins[i]))
             return true;
     return false;
+}
+
+static bool may_be_plain(const struct exchange *ex)
+{
+    const struct http_exchange *x = &ex->pub;
+    const struct http_server_options *o = &ex->s->o;
+    return o->https_base.n == 0 || x->secure ||
+           (x->route != NULL && (x->route->tag & o->plain_tags) != 0);
+}
+
+/* The base is ours and not the Host that was sent: who writes that must not send others astray. */
+static void send_to_https(struct exchange *ex)
+{
+    struct http_exchange *x = &ex->pub;
+    struct str target = head_str(ex->head_bytes, ex->head.target), base = ex->s->o.https_base;
+    bool safe = ex->head.method == HTTP_GET_ || ex->head.method == HTTP_HEAD_;
+    struct str to = safe && str_starts(target, STR("/"))
+                        ? arena_fmt(&ex->arena, "%.*s%.*s", STR_ARG(base), STR_ARG(target))
+                        : STR_NULL;
+    if (to.n == 0) {
+        http_problem(x, ERR(HTTPS_REQUIRED, NULL),
+                     http_header(x, STR("authorization")).p != NULL
+                         ? "Use https. The credentials of this request have crossed the network "
+                           "readable: replace them."
+                         : "Use https.");
+        return;
+    }
+    http_set_header(x, STR("Location"), to);
+    http_reply(x, 308, STR_NULL, STR_NULL);
 }
 
 static void answer_options(struct exchange *ex)

@@ -12,6 +12,7 @@ static enum request_status body_feed(struct exchange *ex, struct str bytes, size
                                      struct err *err);
 static void find_route(struct exchange *ex);
 static void find_peer(struct exchange *ex);
+static void find_scheme(struct exchange *ex);
 
 static const llhttp_settings_t settings = {
     .on_headers_complete = on_headers_complete,
@@ -137,6 +138,7 @@ static enum request_status head_complete(struct exchange *ex, struct str bytes, 
     take_request_id(ex);
     split_target(ex);
     find_peer(ex);
+    find_scheme(ex);
     find_route(ex);
     ex->phase = PHASE_READ;
     if (h->method < 0) /* no route has it, and what its body means is unknown */
@@ -197,6 +199,16 @@ static void find_peer(struct exchange *ex)
     address_text(&client, peer->text);
     peer->port = 0;
     peer->is_unix = false;
+}
+
+/* How the client spoke to the proxy, by the one that is nearest to us. */
+static void find_scheme(struct exchange *ex)
+{
+    struct str list = STR_NULL, word;
+    if (ex->peer_trusted)
+        list = http_header(&ex->pub, STR("x-forwarded-proto"));
+    while (str_split(&list, ',', &word))
+        ex->pub.secure = str_ieq(str_trim(word), STR("https"));
 }
 
 /* ---- the body ---- */

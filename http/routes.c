@@ -5,6 +5,7 @@
 #define CLIENT (PERM_PAYMENTS_READ | API_CLIENT_TOKEN)
 #define PUBLIC API_PUBLIC
 #define ALWAYS (API_PUBLIC | API_ALWAYS)
+#define PLAIN (API_PUBLIC | API_ALWAYS | API_PLAIN)
 #define V1 "/api/v1"
 
 const struct route api_routes[] = {
@@ -116,13 +117,13 @@ const struct route api_routes[] = {
     {HTTP_PUT_, V1 "/maintenance", maintenance_put, PERM_MAINTENANCE},
 
     /* the service itself */
-    {HTTP_GET_, "/livez", page_livez, ALWAYS},
-    {HTTP_GET_, "/readyz", page_readyz, ALWAYS},
-    {HTTP_GET_, "/health", page_health, ALWAYS},
-    {HTTP_GET_, V1 "/health", page_health, ALWAYS},
-    {HTTP_GET_, "/health/detailed", page_health_detailed, ALWAYS},
-    {HTTP_GET_, V1 "/health/detailed", page_health_detailed, ALWAYS},
-    {HTTP_GET_, "/metrics", page_metrics, ALWAYS},
+    {HTTP_GET_, "/livez", page_livez, PLAIN},
+    {HTTP_GET_, "/readyz", page_readyz, PLAIN},
+    {HTTP_GET_, "/health", page_health, PLAIN},
+    {HTTP_GET_, V1 "/health", page_health, PLAIN},
+    {HTTP_GET_, "/health/detailed", page_health_detailed, PLAIN},
+    {HTTP_GET_, V1 "/health/detailed", page_health_detailed, PLAIN},
+    {HTTP_GET_, "/metrics", page_metrics, PLAIN},
     {HTTP_GET_, "/openapi.json", page_openapi, ALWAYS},
     {HTTP_GET_, "/docs", page_docs, ALWAYS},
     {HTTP_GET_, "/docs/errors", page_errors, ALWAYS},
@@ -131,8 +132,8 @@ const struct route api_routes[] = {
 };
 
 const struct route api_metrics_routes[] = {
-    {HTTP_GET_, "/metrics", page_metrics, ALWAYS},
-    {HTTP_GET_, "/livez", page_livez, ALWAYS},
-    {HTTP_GET_, "/readyz", page_readyz, ALWAYS},
+    {HTTP_GET_, "/metrics", page_metrics, PLAIN},
+    {HTTP_GET_, "/livez", page_livez, PLAIN},
+    {HTTP_GET_, "/readyz", page_readyz, PLAIN},
     {0},
 };

@@ -46,8 +46,8 @@ struct err http_server_listen(struct http_server *s, struct str addresses)
     while (str_split(&rest, ',', &address)) {
         if (s->n_listeners == MAX_LISTENERS)
             return ERR(CONFIG, "too many listeners");
-        TRY(listener_open(s->loop, str_trim(address), conn_accept, s,
-                          &s->listeners[s->n_listeners]));
+        TRY(listener_open_guarded(s->loop, str_trim(address), &s->o.guard, conn_accept, s,
+                                  &s->listeners[s->n_listeners]));
         s->n_listeners++;
     }
     return ERR_OK;
@@ -192,6 +192,7 @@ static struct err take_options(struct http_server *s, const struct http_server_o
         return ERR(CONFIG, "server_headers must end in CR LF");
     s->o.problem_base = arena_dup(&s->arena, s->o.problem_base);
     s->o.cors_origins = arena_dup(&s->arena, s->o.cors_origins);
+    s->o.https_base = arena_dup(&s->arena, s->o.https_base);
     s->o.server_headers = arena_dup(&s->arena, s->o.server_headers);
     struct buf constant;
     buf_init(&constant, SETTINGS_LIMIT / 2);

@@ -52,6 +52,8 @@ struct http_exchange {
     struct str query; /* as sent, without '?' */
     struct str body;
     struct peer peer; /* the client: X-Forwarded-For already taken into account */
+    bool secure; /* not in the clear over a network: by TLS, ours or that of a trusted proxy, or by
+                    a Unix socket */
     char request_id[HTTP_REQUEST_ID_TEXT];
     int64_t started_us; /* monotonic, when the head was complete */
     void *user;         /* the application's own, from `before` to the handler; in the arena */
@@ -92,16 +94,21 @@ void http_abort(struct http_exchange *x, struct str raw_first);
 struct http_server_options {
     const struct route *routes;
     void *app;
-    size_t max_head;            /* request line and headers, default 16 KiB */
-    size_t max_body;            /* default 1 MiB */
-    int max_connections;        /* default 10 000; beyond it the newest gets 503 and is closed */
-    int64_t head_timeout_us;    /* from the first byte; default 10 s */
-    int64_t request_timeout_us; /* head and body; default 30 s */
-    int64_t idle_timeout_us;    /* between requests; default 75 s */
-    struct str trusted_proxies; /* CIDRs by commas whose X-Forwarded-For is believed */
-    struct str problem_base;    /* default "/docs/errors#", in front of the code in `type` */
-    struct str cors_origins;    /* exact origins by commas; empty: no CORS headers */
-    struct str server_headers;  /* extra header lines "Name: value\r\n…" on every answer */
+    size_t max_head;             /* request line and headers, default 16 KiB */
+    size_t max_body;             /* default 1 MiB */
+    int max_connections;         /* default 10 000; beyond it the newest gets 503 and is closed */
+    int64_t head_timeout_us;     /* from the first byte; default 10 s */
+    int64_t request_timeout_us;  /* head and body; default 30 s */
+    int64_t idle_timeout_us;     /* between requests; default 75 s */
+    struct str trusted_proxies;  /* CIDRs by commas whose X-Forwarded-For is believed */
+    struct listener_guard guard; /* for addresses with ";tls" or ";proxy" */
+    struct str https_base; /* "https://…": what is not secure is sent there (GET, HEAD: 308) or
+                              refused, but for routes with a tag of plain_tags, and what is
+                              gets Strict-Transport-Security; empty: no difference is made */
+    unsigned plain_tags;
+    struct str problem_base;   /* default "/docs/errors#", in front of the code in `type` */
+    struct str cors_origins;   /* exact origins by commas; empty: no CORS headers */
+    struct str server_headers; /* extra header lines "Name: value\r\n…" on every answer */
     bool access_log;
     /* Runs before the handler. False: it has answered already, or it will call x->route->handler
      * later or answer itself. NULL if not wanted. */
@@ -114,7 +121,7 @@ struct http_server_options {
 struct http_server;
 struct err http_server_new(struct loop *l, const struct http_server_options *o,
                            struct http_server **out) MUST_USE;
-/* Addresses as in listener_open, by commas. */
+/* Addresses as in listener_open_guarded, by commas. */
 struct err http_server_listen(struct http_server *s, struct str addresses) MUST_USE;
 int http_server_port(const struct http_server *s);
 /* Stops accepting; idle connections close, busy ones after their answer ("Connection: close").
