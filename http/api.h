@@ -110,6 +110,10 @@ http_handler_fn provider_config_post, provider_config_index; /* provider_config.
 http_handler_fn auth_login, auth_refresh, auth_logout, auth_me, auth_password, auth_totp_enrol,
     auth_totp_confirm, auth_totp_disable; /* auth.c */
 http_handler_fn auth_firebase;            /* firebase.c */
+http_handler_fn member_index, member_invite, member_change, member_remove,
+    invitation_accept; /* members.c */
+http_handler_fn merchant_index, merchant_create, merchant_show, merchant_change, merchant_own,
+    merchant_change_own, merchant_activate, merchant_suspend, merchant_close; /* merchants.c */
 http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
 http_handler_fn api_key_create, api_key_index, api_key_show, api_key_change, api_key_rotate,

@@ -94,6 +94,24 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/auth/totp/enrol", auth_totp_enrol, PERM_SELF},
     {HTTP_POST_, V1 "/auth/totp/confirm", auth_totp_confirm, PERM_SELF},
     {HTTP_POST_, V1 "/auth/totp/disable", auth_totp_disable, PERM_SELF},
+    {HTTP_POST_, V1 "/auth/invitations/accept", invitation_accept, PUBLIC},
+
+    /* who works with a merchant */
+    {HTTP_GET_, V1 "/members", member_index, PERM_MEMBERS_READ},
+    {HTTP_POST_, V1 "/members", member_invite, PERM_MEMBERS_WRITE},
+    {HTTP_PATCH_, V1 "/members/{id}", member_change, PERM_MEMBERS_WRITE},
+    {HTTP_DELETE_, V1 "/members/{id}", member_remove, PERM_MEMBERS_WRITE},
+
+    /* merchants: one's own, and all of them for staff */
+    {HTTP_GET_, V1 "/merchant", merchant_own, PERM_MERCHANT_READ},
+    {HTTP_PATCH_, V1 "/merchant", merchant_change_own, PERM_MERCHANT_WRITE},
+    {HTTP_GET_, V1 "/merchants", merchant_index, PERM_MERCHANTS_READ},
+    {HTTP_POST_, V1 "/merchants", merchant_create, PERM_MERCHANTS_WRITE},
+    {HTTP_GET_, V1 "/merchants/{id}", merchant_show, PERM_MERCHANTS_READ},
+    {HTTP_PATCH_, V1 "/merchants/{id}", merchant_change, PERM_MERCHANTS_WRITE},
+    {HTTP_POST_, V1 "/merchants/{id}/activate", merchant_activate, PERM_MERCHANTS_WRITE},
+    {HTTP_POST_, V1 "/merchants/{id}/suspend", merchant_suspend, PERM_MERCHANTS_WRITE},
+    {HTTP_POST_, V1 "/merchants/{id}/close", merchant_close, PERM_MERCHANTS_WRITE},
 
     /* what can be used */
     {HTTP_GET_, V1 "/providers", provider_index, PERM_PROVIDERS_READ},

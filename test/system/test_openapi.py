@@ -326,6 +326,13 @@ class Setting:
             return self.exception()["id"]
         if "/customers/" in op.path:
             return self.customer()["id"]
+        if "/members/" in op.path:
+            return self.person().post(V1 + "/members", {"email": new_email(), "role": "viewer"}).json["id"]
+        if "/merchants/" in op.path:
+            made = self.person(staff=True).post(V1 + "/merchants", {"name": "Another shop"}).json["id"]
+            if op.id == "suspendMerchant":
+                self.person(staff=True).post(f"{V1}/merchants/{made}/activate")
+            return made
         return self.payment()["id"]
 
     def path(self, op, chosen=None):
@@ -358,6 +365,11 @@ class Setting:
             return {"id_token": self.shop.stack.sandbox.id_token(claims=claims)}
         if op.id in ("refreshSession", "refreshSessionOld"):
             return {"refresh": self.person().tokens["refresh"]}
+        if op.id == "acceptInvitation":
+            made = self.person().post(V1 + "/members", {"email": new_email(), "role": "viewer"})
+            return body | {"token": made.json["invitation"]["token"]}
+        if op.id == "inviteMember":
+            return body | {"email": new_email()}
         if op.id in ("confirmTotp", "disableTotp"):
             secret = self.person().enrol(confirm=op.id == "disableTotp")
             return body | {"totp": totp(secret, self.shop.replica.time(), int(op.id == "disableTotp"))}

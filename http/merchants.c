@@ -1,0 +1,413 @@
+/* Merchants: by staff made, changed and moved through their life; by their own people shown and
+ * changed in what is theirs to decide. A move is a compare-and-set with its audit row. */
+#include "http/api.h"
+
+#include "core/codec/jsonw.h"
+#include "core/crypto/random.h"
+#include "core/flow/webhook_sign.h"
+
+enum { MERCHANT_BODY = 1 << 20, LIST_LIMIT = 20, LIST_MAX = 100, NAME_LONGEST = 128, KYC_MAX = 3 };
+
+/* One request; in the exchange's arena. */
+struct merchant_op {
+    struct http_exchange *x;
+    struct uuid id;
+    enum merchant_status to;
+    int64_t limit;
+    int status;
+    struct str secret;        /* shown once */
+    struct str name, country; /* p == NULL: as it is */
+    int needs_key;            /* -1: as it is */
+    int64_t approval_above;   /* -1: as it is; 0: none */
+    int64_t kyc_level;        /* -1: as it is */
+};
+
+static struct flow *flow_of(const struct merchant_op *op)
+{
+    return api_of(op->x)->flow;
+}
+
+static struct merchant_op *op_new(struct http_exchange *x)
+{
+    struct merchant_op *op = ARENA_NEW(x->arena, struct merchant_op);
+    if (op == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "merchant"), "");
+        return NULL;
+    }
+    *op = (struct merchant_op){.x = x,
+                               .limit = LIST_LIMIT,
+                               .status = 200,
+                               .needs_key = -1,
+                               .approval_above = -1,
+                               .kyc_level = -1};
+    return op;
+}
+
+static void fail(struct merchant_op *op, struct err err)
+{
+    http_problem(op->x, err, err.code == ERR_NOT_FOUND ? "No such merchant." : "");
+}
+
+/* ---- showing ---- */
+
+enum {
+    M_ID,
+    M_NAME,
+    M_COUNTRY,
+    M_STATUS,
+    M_KYC,
+    M_NEEDS_KEY,
+    M_APPROVAL,
+    M_CREATED,
+    M_UPDATED,
+    M_VERSION
+};
+
+static void put_merchant(struct jsonw *w, const struct rows *r, size_t i, struct str secret)
+{
+    jw_open(w);
+    jw_uuid(w, "id", rows_uuid(r, i, M_ID));
+    jw_c(w, "object", "merchant");
+    jw_str(w, "name", rows_str(r, i, M_NAME));
+    jw_str(w, "country", rows_str(r, i, M_COUNTRY));
+    jw_str(w, "status", rows_str(r, i, M_STATUS));
+    jw_i64(w, "kyc_level", rows_i64(r, i, M_KYC));
+    jw_bool(w, "require_idempotency_key", rows_bool(r, i, M_NEEDS_KEY));
+    if (rows_null(r, i, M_APPROVAL))
+        jw_null(w, "refund_approval_above");
+    else
+        jw_i64(w, "refund_approval_above", rows_i64(r, i, M_APPROVAL));
+    if (secret.p != NULL)
+        jw_str(w, "webhook_secret", secret);
+    jw_time(w, "created_at", rows_time(r, i, M_CREATED));
+    jw_time(w, "updated_at", rows_time(r, i, M_UPDATED));
+    jw_close(w);
+}
+
+static void shown(void *ctx, struct err err, const struct rows *r)
+{
+    struct merchant_op *op = ctx;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        fail(op, err);
+        return;
+    }
+    struct buf b;
+    buf_init(&b, MERCHANT_BODY);
+    struct jsonw w = jw_into(&b);
+    put_merchant(&w, r, 0, op->secret);
+    api_reply_buf(op->x, op->status, &b);
+}
+
+static void get(struct merchant_op *op, store_rows_fn *done)
+{
+    struct value params[] = {V_UUID_OPT(UUID_NIL), V_TEXT(STR_NULL), V_I64(1), V_UUID(op->id)};
+    store_read(flow_of(op)->store, Q_merchant_list, params, COUNT_OF(params), done, op);
+}
+
+void merchant_show(struct http_exchange *x)
+{
+    struct merchant_op *op = op_new(x);
+    if (op != NULL && api_path_id(x, 0, &op->id))
+        get(op, shown);
+}
+
+void merchant_own(struct http_exchange *x)
+{
+    struct merchant_op *op = op_new(x);
+    if (op == NULL)
+        return;
+    op->id = api_who(x)->merchant;
+    get(op, shown);
+}
+
+static void listed(void *ctx, struct err err, const struct rows *r)
+{
+    struct merchant_op *op = ctx;
+    if (err_is(err)) {
+        fail(op, err);
+        return;
+    }
+    struct buf b;
+    buf_init(&b, MERCHANT_BODY);
+    struct jsonw w = jw_into(&b);
+    size_t n = rows_n(r);
+    bool more = n > (size_t)op->limit;
+    if (more)
+        n = (size_t)op->limit;
+    jw_open(&w);
+    jw_c(&w, "object", "list");
+    jw_key(&w, "data");
+    jw_open_list(&w);
+    for (size_t i = 0; i < n; i++)
+        put_merchant(&w, r, i, STR_NULL);
+    jw_close_list(&w);
+    jw_bool(&w, "has_more", more);
+    if (more)
+        jw_uuid(&w, "next", rows_uuid(r, n - 1, M_ID));
+    else
+        jw_null(&w, "next");
+    jw_close(&w);
+    api_reply_buf(op->x, 200, &b);
+}
+
+void merchant_index(struct http_exchange *x)
+{
+    struct merchant_op *op = op_new(x);
+    struct field_errors errors = {.arena = x->arena};
+    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after")),
+               status = http_query(x, STR("status"));
+    struct uuid from = UUID_NIL;
+    enum merchant_status s;
+    if (op == NULL)
+        return;
+    if (limit.p != NULL &&
+        (!str_to_i64(limit, &op->limit) || op->limit < 1 || op->limit > LIST_MAX))
+        field_error(&errors, STR("limit"), "format", "1 to 100.");
+    if (after.p != NULL && !uuid_parse(after, &from))
+        field_error(&errors, STR("after"), "format", "Not an id.");
+    if (status.p != NULL && !merchant_parse(status, &s))
+        field_error(&errors, STR("status"), "unknown", "No such state of a merchant.");
+    if (errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+        return;
+    }
+    struct value params[] = {V_UUID_OPT(from), V_TEXT(status), V_I64(op->limit + 1),
+                             V_UUID_OPT(UUID_NIL)};
+    store_read(flow_of(op)->store, Q_merchant_list, params, COUNT_OF(params), listed, op);
+}
+
+/* ---- reading ---- */
+
+static bool country_ok(struct str s)
+{
+    return s.n == 2 && s.p[0] >= 'A' && s.p[0] <= 'Z' && s.p[1] >= 'A' && s.p[1] <= 'Z';
+}
+
+static void read_names(struct fields *f, struct merchant_op *op, enum field_need need)
+{
+    struct str s;
+    if (fields_text(f, "name", need, 1, NAME_LONGEST, &s))
+        op->name = arena_dup(op->x->arena, s);
+    if (fields_text(f, "country", OPTIONAL, 2, 2, &s)) {
+        if (!country_ok(s))
+            fields_fault(f, "country", "format", "Two capitals, ISO 3166-1.");
+        op->country = arena_dup(op->x->arena, s);
+    }
+}
+
+static void read_settings(struct fields *f, struct merchant_op *op)
+{
+    const struct json *j = json_get(f->obj, "require_idempotency_key"),
+                      *above = json_get(f->obj, "refund_approval_above");
+    bool needs = false;
+    if (j != NULL && json_kind(j) != JSON_KIND_NULL) {
+        if (!json_bool(j, &needs))
+            fields_fault(f, "require_idempotency_key", "type", "Must be true or false.");
+        op->needs_key = needs;
+    }
+    if (above != NULL && json_kind(above) == JSON_KIND_NULL)
+        op->approval_above = 0;
+    else
+        (void)fields_i64(f, "refund_approval_above", OPTIONAL, 1, INT64_MAX / 1000,
+                         &op->approval_above);
+}
+
+static void read_new(struct fields *f, struct merchant_op *op)
+{
+    static const char *const names[] = {"name", "country", NULL};
+    fields_only(f, names);
+    read_names(f, op, REQUIRED);
+}
+
+static void read_own(struct fields *f, struct merchant_op *op)
+{
+    static const char *const names[] = {"name", "require_idempotency_key", "refund_approval_above",
+                                        NULL};
+    struct str s;
+    fields_only(f, names);
+    if (fields_text(f, "name", OPTIONAL, 1, NAME_LONGEST, &s))
+        op->name = arena_dup(op->x->arena, s);
+    read_settings(f, op);
+}
+
+static void read_by_staff(struct fields *f, struct merchant_op *op)
+{
+    static const char *const names[] = {
+        "name", "country", "require_idempotency_key", "refund_approval_above", "kyc_level", NULL};
+    fields_only(f, names);
+    read_names(f, op, OPTIONAL);
+    read_settings(f, op);
+    (void)fields_i64(f, "kyc_level", OPTIONAL, 0, KYC_MAX, &op->kyc_level);
+}
+
+/* NULL: answered. */
+static struct merchant_op *op_read(struct http_exchange *x,
+                                   void (*read)(struct fields *f, struct merchant_op *op))
+{
+    struct json *body = api_body(x);
+    if (body == NULL)
+        return NULL;
+    struct merchant_op *op = op_new(x);
+    struct field_errors errors = {.arena = x->arena};
+    struct fields f = {body, "", &errors};
+    if (op != NULL)
+        read(&f, op);
+    json_free(body);
+    if (op == NULL || errors.n == 0)
+        return op;
+    http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    return NULL;
+}
+
+/* ---- making and changing ---- */
+
+static void written(void *ctx, struct err err, const struct rows *r)
+{
+    struct merchant_op *op = ctx;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err))
+        fail(op, err);
+    else
+        get(op, shown);
+}
+
+void merchant_create(struct http_exchange *x)
+{
+    struct merchant_op *op = op_read(x, read_new);
+    if (op == NULL)
+        return;
+    struct flow *f = flow_of(op);
+    int64_t now = loop_wall_us(f->loop);
+    struct buf sealed;
+    op->id = random_uuid(now);
+    op->status = 201;
+    op->secret = webhook_secret_make(x->arena);
+    buf_init(&sealed, 4096);
+    struct err err =
+        vault_seal(f->vault, "merchant.webhook_secret", op->id, op->id, op->secret, &sealed);
+    struct value params[] = {V_UUID(op->id),
+                             V_TEXT(op->name),
+                             V_TEXT(op->country.p != NULL ? op->country : STR("KE")),
+                             V_BYTES(buf_view(&sealed)),
+                             V_TIME(now),
+                             V_I64(0),
+                             V_TEXT(str_c(merchant_word(MERCHANT_ONBOARDING))),
+                             V_UUID(random_uuid(now)),
+                             V_TEXT(str_c(api_who(x)->actor))};
+    if (err_is(err))
+        fail(op, err);
+    else
+        store_exec(f->store, Q_merchant_insert, params, COUNT_OF(params), written, op);
+    buf_free(&sealed);
+}
+
+/* The names of what was sent, for the audit trail. */
+static struct str what_changed(const struct merchant_op *op)
+{
+    const char *words[5] = {op->name.p != NULL ? " name" : "",
+                            op->country.p != NULL ? " country" : "",
+                            op->needs_key >= 0 ? " require_idempotency_key" : "",
+                            op->approval_above >= 0 ? " refund_approval_above" : "",
+                            op->kyc_level >= 0 ? " kyc_level" : ""};
+    return str_trim(
+        arena_fmt(op->x->arena, "%s%s%s%s%s", words[0], words[1], words[2], words[3], words[4]));
+}
+
+static void change(struct merchant_op *op)
+{
+    struct flow *f = flow_of(op);
+    int64_t now = loop_wall_us(f->loop);
+    struct value params[] = {V_UUID(op->id),
+                             V_TEXT(op->name),
+                             V_TEXT(op->country),
+                             V_I16(op->needs_key),
+                             V_I64(op->approval_above),
+                             V_I16(op->kyc_level),
+                             V_TIME(now),
+                             V_UUID(random_uuid(now)),
+                             V_TEXT(str_c(api_who(op->x)->actor)),
+                             V_TEXT(what_changed(op))};
+    store_exec(f->store, Q_merchant_change, params, COUNT_OF(params), written, op);
+}
+
+void merchant_change_own(struct http_exchange *x)
+{
+    struct merchant_op *op = op_read(x, read_own);
+    if (op == NULL)
+        return;
+    op->id = api_who(x)->merchant;
+    change(op);
+}
+
+void merchant_change(struct http_exchange *x)
+{
+    struct merchant_op *op = op_read(x, read_by_staff);
+    if (op != NULL && api_path_id(x, 0, &op->id))
+        change(op);
+}
+
+/* ---- its life ---- */
+
+static void moved(void *ctx, struct err err, const struct rows *r)
+{
+    struct merchant_op *op = ctx;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(CONFLICT, NULL);
+    if (err_is(err))
+        fail(op, err);
+    else
+        get(op, shown);
+}
+
+static void to_move(void *ctx, struct err err, const struct rows *r)
+{
+    struct merchant_op *op = ctx;
+    struct flow *f = flow_of(op);
+    enum merchant_status from;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, NULL);
+    if (!err_is(err) && !merchant_parse(rows_str(r, 0, M_STATUS), &from))
+        err = ERR(INTERNAL, "stored status of a merchant not understood");
+    if (err_is(err)) {
+        fail(op, err);
+        return;
+    }
+    if (!merchant_may_become(from, op->to)) {
+        struct str detail = arena_fmt(op->x->arena, "A merchant that is %s does not become %s.",
+                                      merchant_word(from), merchant_word(op->to));
+        http_problem(op->x, ERR(INVALID_STATE, NULL), detail.p != NULL ? detail.p : "");
+        return;
+    }
+    int64_t now = loop_wall_us(f->loop);
+    struct value params[] = {
+        V_UUID(op->id), V_TEXT(str_c(merchant_word(from))), V_TEXT(str_c(merchant_word(op->to))),
+        V_TIME(now),    V_UUID(random_uuid(now)),           V_TEXT(str_c(api_who(op->x)->actor))};
+    store_exec(f->store, Q_merchant_move, params, COUNT_OF(params), moved, op);
+}
+
+static void move(struct http_exchange *x, enum merchant_status to)
+{
+    struct merchant_op *op = op_new(x);
+    if (op == NULL || !api_path_id(x, 0, &op->id))
+        return;
+    op->to = to;
+    get(op, to_move);
+}
+
+void merchant_activate(struct http_exchange *x)
+{
+    move(x, MERCHANT_ACTIVE);
+}
+
+void merchant_suspend(struct http_exchange *x)
+{
+    move(x, MERCHANT_SUSPENDED);
+}
+
+void merchant_close(struct http_exchange *x)
+{
+    move(x, MERCHANT_CLOSED);
+}
