@@ -465,6 +465,7 @@ static void op_answered(void *ctx, const struct outbound_response *response)
     answer.asked = op->provider_ref;
     op_parse(op, &answer);
     op->exchange.sent = response->outcome != OUTBOUND_NOT_SENT;
+    op->exchange.whole = response->outcome == OUTBOUND_ANSWERED;
     op->exchange.http_status = response->status;
     op->exchange.took_us = response->took_us;
     op->exchange.response = redacted(op, response->body);

@@ -50,6 +50,7 @@ enum gw_op {
 struct gw_exchange {
     enum gw_op op;
     struct str request, response; /* redacted */
+    bool whole;                   /* there was an answer, complete */
     int http_status;
     int64_t took_us;
     bool sent; /* false: certainly nothing reached the provider */

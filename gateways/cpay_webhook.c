@@ -27,17 +27,17 @@ static const struct event_rule {
     const char *type;
     bool refund;
     enum gw_verdict verdict;
-    bool closes_dispute; /* and the payer has his money back if the payment is `refunded` */
+    bool disputed, closed; /* closed: the payer has his money back if the payment is `refunded` */
 } event_rules[] = {
-    {"payment.processing", false, GW_PENDING, false},
-    {"payment.completed", false, GW_SUCCEEDED, false},
-    {"payment.failed", false, GW_FAILED, false},
-    {"payment.cancelled", false, GW_FAILED, false},
-    {"payment.expired", false, GW_FAILED, false},
-    {"payment.disputed", false, GW_SUCCEEDED, false},
-    {"payment.dispute_closed", false, GW_SUCCEEDED, true},
-    {"refund.completed", true, GW_SUCCEEDED, false},
-    {"refund.failed", true, GW_FAILED, false},
+    {"payment.processing", false, GW_PENDING, false, false},
+    {"payment.completed", false, GW_SUCCEEDED, false, false},
+    {"payment.failed", false, GW_FAILED, false, false},
+    {"payment.cancelled", false, GW_FAILED, false, false},
+    {"payment.expired", false, GW_FAILED, false, false},
+    {"payment.disputed", false, GW_SUCCEEDED, true, false},
+    {"payment.dispute_closed", false, GW_SUCCEEDED, true, true},
+    {"refund.completed", true, GW_SUCCEEDED, false, false},
+    {"refund.failed", true, GW_FAILED, false, false},
 };
 
 static const struct event_rule *event_rule(struct str type)
@@ -62,6 +62,22 @@ struct err cpay_webhook_subject(struct str body, struct arena *mem, struct str *
     return our_id->n > 0 ? ERR_OK : ERR(PARSE, "a webhook that is about nothing of ours");
 }
 
+/* Of the whole payment, and by no name of its own: a payment is disputed once. */
+static void disputed(const struct event_rule *rule, bool gave_back, struct gw_result *out)
+{
+    if (out->provider_ref.n == 0) {
+        gw_unknown(out, "a dispute about nothing");
+        return;
+    }
+    out->dispute = (struct gw_dispute){.id = out->provider_ref, .status = STR("disputed")};
+    if (!rule->closed)
+        return;
+    out->dispute.status = gave_back ? STR("refunded") : STR("completed");
+    out->dispute.state = gave_back ? GW_DISPUTE_LOST : GW_DISPUTE_WON;
+    if (gave_back)
+        out->verdict = GW_REVERSED;
+}
+
 static struct err event_parse(struct str body, bool refund, struct arena *mem,
                               struct gw_result *out)
 {
@@ -84,8 +100,8 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
     else if (rule->refund != refund ||
              (out->verdict != GW_UNKNOWN && out->verdict != rule->verdict))
         gw_unknown(out, "an event and an object that disagree");
-    else if (rule->closes_dispute && gave_back && out->verdict == GW_SUCCEEDED)
-        out->verdict = GW_REVERSED;
+    else if (rule->disputed && out->verdict == GW_SUCCEEDED)
+        disputed(rule, gave_back, out);
     return ERR_OK;
 }
 

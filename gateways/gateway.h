@@ -80,6 +80,18 @@ enum gw_verdict {
                           anew, once */
 };
 
+/* What a webhook says of a payment that the customer disputes with his bank. LOST with GW_REVERSED:
+ * he has the money back. */
+enum gw_dispute_state { GW_DISPUTE_OPEN, GW_DISPUTE_WON, GW_DISPUTE_LOST };
+
+struct gw_dispute {
+    struct str id; /* the provider's, "": there is none */
+    enum gw_dispute_state state;
+    struct str status, reason; /* the provider's own words, "" if it has none */
+    struct money amount;       /* currency 0: the whole payment */
+    int64_t due_us;            /* until then evidence is taken; 0: not told */
+};
+
 struct gw_result {
     enum gw_verdict verdict;
     bool sure;                /* GW_FAILED: believed even before the customer's time is up */
@@ -96,8 +108,9 @@ struct gw_result {
     struct money amount;    /* what the provider says was paid; currency 0 when it does not say */
     struct str phone;       /* E.164 as reported, "" if not */
     struct str image;       /* qr_parse: base64 of a PNG */
-    bool acted;      /* GW_PENDING: the customer has done his part, the provider is at work */
-    const char *why; /* GW_UNKNOWN: static words for the log */
+    bool acted; /* GW_PENDING: the customer has done his part, the provider is at work */
+    struct gw_dispute dispute; /* webhook: beside the verdict */
+    const char *why;           /* GW_UNKNOWN: static words for the log */
 };
 
 /* Money that has to go back, over one rail. */
@@ -252,10 +265,12 @@ struct gateway {
     /* Webhooks to the account's URL, NULL without. verify: ERR_UNAUTHENTICATED if it was not made
      * with the account's secret, or too long ago; nothing of the body is believed before. subject:
      * the gw_charge.our_id or gw_refund.our_id that it is about, ERR_PARSE if it is about none.
-     * callback_parse and refund_callback_parse then read it. */
+     * callback_parse and refund_callback_parse then read it. about, NULL without: of a webhook that
+     * does not say our_id, a provider_ref by which a query learns it; ERR_PARSE if it has none. */
     const char *signature_header, *timestamp_header; /* lower case; NULL: none */
     struct err (*webhook_verify)(const struct gw_account *a, const struct gw_webhook *in);
     struct err (*webhook_subject)(struct str body, struct arena *mem, struct str *our_id);
+    struct err (*webhook_about)(struct str body, struct arena *mem, struct str *provider_ref);
     /* Money sent unasked, NULL without. GW_ACCEPTED; GW_FAILED with FAILURE_DUPLICATE: something is
      * registered there already, which need not be ours. */
     struct err (*register_build)(const struct gw_account *a, const struct gw_register *in,

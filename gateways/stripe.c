@@ -433,6 +433,7 @@ const struct gateway gateway_stripe = {
     .signature_header = "stripe-signature",
     .webhook_verify = stripe_webhook_verify,
     .webhook_subject = stripe_webhook_subject,
+    .webhook_about = stripe_webhook_about,
     .callback_ack_type = "application/json",
     .callback_ack = "{\"received\":true}",
     .redact = redact,

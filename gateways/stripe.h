@@ -14,6 +14,7 @@
 #define STRIPE_SESSION_PREFIX "cs_"
 #define STRIPE_INTENT_PREFIX "pi_"
 #define STRIPE_REFUND_PREFIX "re_"
+#define STRIPE_DISPUTE_PREFIX "d" /* dp_…, in older accounts du_… */
 #define STRIPE_TOKEN_PREFIX "pm_"
 /* The keys of our id in metadata, and of how a PaymentIntent came to be: "page", Checkout owns it,
  * or "token", it was confirmed with one as it was made. */
@@ -53,6 +54,8 @@ void stripe_intent_read(const struct gw_account *a, const struct json *intent, s
                         struct gw_result *out);
 void stripe_refund_read(const struct gw_account *a, const struct json *refund, struct arena *mem,
                         struct gw_result *out);
+/* A dispute says what became of its charge; whose that is its intent knows. */
+void stripe_dispute_read(const struct json *dispute, struct arena *mem, struct gw_result *out);
 /* The object's "object". */
 bool stripe_object_is(const struct json *obj, const char *name);
 
@@ -60,6 +63,7 @@ bool stripe_object_is(const struct json *obj, const char *name);
 
 struct err stripe_webhook_verify(const struct gw_account *a, const struct gw_webhook *in) MUST_USE;
 struct err stripe_webhook_subject(struct str body, struct arena *mem, struct str *our_id) MUST_USE;
+struct err stripe_webhook_about(struct str body, struct arena *mem, struct str *ref) MUST_USE;
 struct err stripe_callback_parse(const struct gw_callback *in, struct arena *mem,
                                  struct gw_result *out) MUST_USE;
 struct err stripe_refund_callback_parse(const struct gw_callback *in, struct arena *mem,

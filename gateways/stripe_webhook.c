@@ -30,7 +30,7 @@ struct err stripe_webhook_verify(const struct gw_account *a, const struct gw_web
 
 /* ---- the event ---- */
 
-enum about { ABOUT_SESSION, ABOUT_INTENT, ABOUT_REFUND };
+enum about { ABOUT_SESSION, ABOUT_INTENT, ABOUT_REFUND, ABOUT_DISPUTE };
 
 /* What an event may say about its object. Where the object says something else nothing is believed:
  * the provider is asked. */
@@ -54,6 +54,11 @@ static const struct event_rule {
     {"refund.updated", ABOUT_REFUND, GW_UNKNOWN, GW_UNKNOWN}, /* whatever it says */
     {"charge.refund.updated", ABOUT_REFUND, GW_UNKNOWN, GW_UNKNOWN},
     {"refund.failed", ABOUT_REFUND, GW_FAILED, GW_FAILED},
+    {"charge.dispute.created", ABOUT_DISPUTE, GW_PENDING, GW_REVERSED},
+    {"charge.dispute.updated", ABOUT_DISPUTE, GW_PENDING, GW_REVERSED},
+    {"charge.dispute.closed", ABOUT_DISPUTE, GW_PENDING, GW_REVERSED},
+    {"charge.dispute.funds_withdrawn", ABOUT_DISPUTE, GW_PENDING, GW_REVERSED},
+    {"charge.dispute.funds_reinstated", ABOUT_DISPUTE, GW_PENDING, GW_PENDING},
 };
 
 static const struct event_rule *event_rule(struct str type)
@@ -74,7 +79,7 @@ static bool is_payment(const struct json *obj)
     return stripe_object_is(obj, "checkout.session") || stripe_object_is(obj, "payment_intent");
 }
 
-/* Charges and disputes do not carry our id, or say nothing that the others don't. */
+/* Charges say nothing that the others don't; disputes do not carry our id. */
 struct err stripe_webhook_subject(struct str body, struct arena *mem, struct str *our_id)
 {
     struct json *root;
@@ -89,37 +94,68 @@ struct err stripe_webhook_subject(struct str body, struct arena *mem, struct str
     return our_id->n > 0 ? ERR_OK : ERR(PARSE, "a webhook that is about nothing of ours");
 }
 
-/* The verdict of the object has to be one that its event may bring. */
-static void agree(const struct event_rule *rule, bool refund, struct gw_result *out)
+struct err stripe_webhook_about(struct str body, struct arena *mem, struct str *ref)
 {
+    struct json *root;
+    *ref = STR_NULL;
+    if (err_is(json_parse(body, &root, NULL)))
+        return ERR(PARSE, "the webhook is no JSON");
+    const struct json *obj = object_of(root);
+    struct str intent = json_str(json_get(obj, "payment_intent"));
+    if (stripe_object_is(obj, "dispute") && stripe_is_id(intent) &&
+        str_starts(intent, STR(STRIPE_INTENT_PREFIX)))
+        *ref = arena_dup(mem, intent);
+    json_free(root);
+    return ref->n > 0 ? ERR_OK : ERR(PARSE, "a webhook that is about nothing of ours");
+}
+
+/* The verdict of the object has to be one that its event may bring. */
+static void agree(const struct event_rule *rule, enum about about, struct gw_result *out)
+{
+    bool refund = about == ABOUT_REFUND;
     bool any = rule != NULL && rule->verdict == GW_UNKNOWN;
     if (rule == NULL)
         gw_unknown(out, "an event that nobody has documented");
     else if ((rule->about == ABOUT_REFUND) != refund ||
+             (rule->about == ABOUT_DISPUTE) != (about == ABOUT_DISPUTE) ||
              (!any && out->verdict != GW_UNKNOWN && out->verdict != rule->verdict &&
               out->verdict != rule->or_verdict))
         gw_unknown(out, "an event and an object that disagree");
+}
+
+/* What its object says by itself, and of what kind that is. False: it is about nothing of ours. */
+static bool object_read(const struct json *obj, bool refund, struct arena *mem,
+                        struct gw_result *out, enum about *about)
+{
+    *about = refund ? ABOUT_REFUND : ABOUT_INTENT;
+    if (refund) {
+        stripe_refund_read(NULL, obj, mem, out);
+    } else if (stripe_object_is(obj, "dispute")) {
+        *about = ABOUT_DISPUTE;
+        stripe_dispute_read(obj, mem, out);
+        return json_kind(json_get(obj, "payment_intent")) == JSON_STR;
+    } else if (stripe_object_is(obj, "payment_intent")) {
+        stripe_intent_read(NULL, obj, mem, out);
+    } else {
+        stripe_session_read(NULL, obj, mem, out);
+    }
+    return out->our_id.n > 0;
 }
 
 static struct err event_parse(struct str body, bool refund, struct arena *mem,
                               struct gw_result *out)
 {
     struct json *root;
+    enum about about;
     *out = (struct gw_result){.verdict = GW_UNKNOWN};
     if (err_is(json_parse(body, &root, NULL)))
         return ERR(PARSE, "the webhook is no JSON");
-    const struct json *obj = object_of(root);
     struct str type = json_str(json_get(root, "type"));
     bool failed = str_eq(type, STR("checkout.session.async_payment_failed"));
-    if (refund)
-        stripe_refund_read(NULL, obj, mem, out);
-    else if (stripe_object_is(obj, "payment_intent"))
-        stripe_intent_read(NULL, obj, mem, out);
-    else
-        stripe_session_read(NULL, obj, mem, out);
-    agree(event_rule(type), refund, out);
+    bool ours = object_read(object_of(root), refund, mem, out, &about);
+    agree(event_rule(type), about, out);
     json_free(root);
-    if (out->our_id.n == 0)
+    if (!ours)
         return ERR(PARSE, refund ? "no event of a refund" : "no event of a payment");
     if (failed && out->verdict == GW_PENDING) { /* the object alone looks as before */
         out->verdict = GW_FAILED;

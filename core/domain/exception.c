@@ -27,6 +27,7 @@ static const struct {
     {"refund_late",       MAY(NOTED),      MAY(NOTED)},
     {"refund_revoked",    MAY(NOTED),      MAY(NOTED)},
     {"reversed",          MAY(NOTED),      MAY(NOTED)},
+    {"dispute",           MAY(NOTED),      MAY(NOTED)},
     {"receipt_taken",     MAY(NOTED),      MAY(NOTED)},
     {"callback_dead",     MAY(NOTED),      MAY(NOTED)},
     {"sig_forged",        MAY(NOTED),      MAY(NOTED)},

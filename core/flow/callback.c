@@ -14,6 +14,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
 #include "core/flow/ask.h"
+#include "core/flow/dispute.h"
 #include "core/flow/receipt.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
@@ -22,16 +23,19 @@
 enum process_state {
     PROCESS_LOAD,
     PROCESS_PAYMENT,
+    PROCESS_DISPUTE,
     PROCESS_ASK,
     PROCESS_MOVE,
     PROCESS_CLOSE,
     PROCESS_DONE
 };
-static const char *const state_names[] = {"load", "payment", "ask", "move", "close", "done"};
+static const char *const state_names[] = {"load", "payment", "dispute", "ask",
+                                          "move", "close",   "done"};
 #define TO(s) (1u << PROCESS_##s)
 static const uint32_t state_next[] = {
     [PROCESS_LOAD] = TO(PAYMENT) | TO(CLOSE) | TO(DONE),
-    [PROCESS_PAYMENT] = TO(ASK) | TO(MOVE) | TO(CLOSE) | TO(DONE),
+    [PROCESS_PAYMENT] = TO(DISPUTE) | TO(ASK) | TO(MOVE) | TO(CLOSE) | TO(DONE),
+    [PROCESS_DISPUTE] = TO(ASK) | TO(MOVE) | TO(CLOSE) | TO(DONE),
     [PROCESS_ASK] = TO(MOVE) | TO(CLOSE) | TO(DONE),
     [PROCESS_MOVE] = TO(CLOSE) | TO(DONE),
     [PROCESS_CLOSE] = TO(DONE),
@@ -252,13 +256,9 @@ static const char *doubt(struct process *p, const struct attempt *at)
     return NULL;
 }
 
-static void judge(struct process *p)
+static void judge_payment(struct process *p)
 {
     const struct attempt *at = payment_attempt(&p->rec.p, p->attempt);
-    if (at == NULL) {
-        close_with(p, "ignored", "no_attempt", NULL);
-        return;
-    }
     struct str known = str_c(at->provider_ref);
     p->ours = known.n > 0 && str_eq(gw_our_id_of(known), p->said.our_id);
     if (known.n > 0 && p->said.provider_ref.n > 0 && !p->ours &&
@@ -288,6 +288,33 @@ static void judge(struct process *p)
     struct ask_request rq = {p->merchant, p->rec.account_id, p->said.provider_ref, p->attempt};
     enter(p, PROCESS_ASK);
     ask_start(p->flow, &rq, asked, p);
+}
+
+/* A lost dispute about a part is a person's matter: books take a payment back as a whole. */
+static void dispute_put(void *ctx, struct err err)
+{
+    struct process *p = ctx;
+    if (err_is(err))
+        finish(p, err);
+    else if (p->said.verdict == GW_REVERSED && dispute_is_partial(&p->rec.p, &p->said.dispute))
+        close_with(p, "processed", "dispute_of_a_part", NULL);
+    else
+        judge_payment(p);
+}
+
+static void judge(struct process *p)
+{
+    const struct gw_dispute *d = &p->said.dispute;
+    bool lost = p->said.verdict == GW_REVERSED && !dispute_is_partial(&p->rec.p, d);
+    struct dispute_input in = {&p->rec, p->attempt, d, d->state == GW_DISPUTE_WON || lost};
+    if (payment_attempt(&p->rec.p, p->attempt) == NULL) {
+        close_with(p, "ignored", "no_attempt", NULL);
+    } else if (d->id.n > 0 && p->ip_ok) {
+        enter(p, PROCESS_DISPUTE);
+        dispute_start(p->flow, &in, dispute_put, p);
+    } else {
+        judge_payment(p);
+    }
 }
 
 /* ---- a callback about a refund ---- */

@@ -1,10 +1,12 @@
 /* A callback's way in: who it is for, proved by its token or its signature; STORE, and thanks. What
  * it means is callback.c's matter, afterwards.
  *
+ * A webhook that does not say our id is asked about (ASK) before it is stored.
+ *
  * Ways to fail: forged, or signed for another account than the payment went over (401, nothing
- * stored); the database is away, or more come than the provider's limit allows (503: the provider
- * may come again, and the polls ask anyway). Only what is genuine counts to that limit, so that
- * nobody can use it up for the provider. */
+ * stored); the provider cannot be asked whose it is (503); the database is away, or more come than
+ * the provider's limit allows (503: the provider may come again, and the polls ask anyway). Only
+ * what is genuine counts to that limit, so that nobody can use it up for the provider. */
 #include <stdlib.h>
 
 #include "core/base/crash.h"
@@ -29,6 +31,9 @@ struct receive {
     const struct gateway *gateway;
     struct callback_input in;
     struct address_of to;
+    struct str
+        about; /* the provider's reference of what a webhook is about, of which it says no more */
+    bool live; /* of the account that signed */
     struct uuid account; /* a webhook to that account's URL; nil: not one of a merchant's own */
     struct arena arena;
     struct inbound_unit unit;
@@ -108,28 +113,40 @@ static struct err read_token(struct receive *r)
     return r->gateway->webhook_verify != NULL ? ERR_OK : ERR(UNAUTHENTICATED, "no webhooks");
 }
 
-/* ERR_NOT_FOUND: it is genuine, and about nothing of ours. */
+/* Whose it is, by our id. A merchant's account speaks of his own payments only. */
+static struct err take_subject(struct receive *r, struct str our_id)
+{
+    struct uuid merchant = r->to.merchant;
+    int n;
+    if (!our_id_read(our_id, &r->to.subject, &r->to.merchant))
+        return ERR(NOT_FOUND, "webhook");
+    if (id_is_live(attempt_payment(r->to.subject, &n)) != r->live ||
+        (!uuid_is_nil(r->account) && !uuid_eq(r->to.merchant, merchant)))
+        return ERR(NOT_FOUND, "webhook");
+    return ERR_OK;
+}
+
+/* ERR_NOT_FOUND: it is genuine, and about nothing of ours, unless `about` is to be asked. */
 static struct err by_signature(struct receive *r, const struct flow_account *account, bool live)
 {
     struct flow *f = r->flow;
     const struct callback_input *in = &r->in;
     const struct gateway *g = in->gateway;
     struct gw_webhook hook = {in->body, in->signature, in->timestamp, loop_wall_us(f->loop)};
-    struct uuid merchant = r->to.merchant;
-    struct str our_id;
-    int n;
+    struct str our_id = STR_NULL;
     if (account == NULL || g == NULL || g->webhook_verify == NULL || account->gw.gateway != g)
         return ERR(UNAUTHENTICATED, "no webhooks");
     TRY(g->webhook_verify(&account->gw, &hook));
     r->gateway = g;
     r->to.kind = STR("");
-    if (err_is(g->webhook_subject(in->body, &r->arena, &our_id)) ||
-        !our_id_read(our_id, &r->to.subject, &r->to.merchant))
-        return ERR(NOT_FOUND, "webhook");
-    if (id_is_live(attempt_payment(r->to.subject, &n)) != live ||
-        (account->set != NULL && !uuid_eq(r->to.merchant, merchant)))
-        return ERR(NOT_FOUND, "webhook");
-    return ERR_OK;
+    r->live = live;
+    if (account->set == NULL)
+        r->account = UUID_NIL;
+    if (!err_is(g->webhook_subject(in->body, &r->arena, &our_id)))
+        return take_subject(r, our_id);
+    if (g->webhook_about == NULL || err_is(g->webhook_about(in->body, &r->arena, &r->about)))
+        r->about = STR_NULL;
+    return ERR(NOT_FOUND, "webhook");
 }
 
 /* Of the kind as well: a body says different things at different URLs. And of where it came from:
@@ -255,20 +272,7 @@ static void check_account(struct receive *r)
         store_read(f->store, Q_payment_get, params, COUNT_OF(params), subject_found, r);
 }
 
-static void account_found(void *ctx, struct err err, const struct flow_account *account)
-{
-    struct receive *r = ctx;
-    bool own = !err_is(err) && account->set != NULL;
-    r->err = err.code == ERR_CONFIG ? ERR(UNAUTHENTICATED, "no such account") : err;
-    if (!err_is(r->err))
-        r->err = by_signature(r, account, own ? account->live : r->flow->settings.provider_live);
-    if (err_is(r->err))
-        refuse(r);
-    else if (own)
-        check_account(r);
-    else
-        store_it(r);
-}
+/* ---- whose it is, where only the provider knows ---- */
 
 static void accounts_found(void *ctx, struct err err)
 {
@@ -276,6 +280,52 @@ static void accounts_found(void *ctx, struct err err)
     r->err = err;
     if (err_is(err))
         refuse(r);
+    else
+        store_it(r);
+}
+
+static void asked(void *ctx, const struct gw_result *result, const struct gw_exchange *exchange)
+{
+    struct receive *r = ctx;
+    bool other = exchange->whole && (exchange->http_status == 200 || exchange->http_status == 404);
+    if (result->our_id.n > 0)
+        r->err = take_subject(r, result->our_id);
+    else
+        r->err = other ? ERR(NOT_FOUND, "webhook") : ERR(UNAVAILABLE, "whose a webhook is");
+    if (err_is(r->err))
+        refuse(r);
+    else if (!uuid_is_nil(r->account))
+        check_account(r);
+    else if (accounts_fresh(r->flow, r->to.merchant))
+        store_it(r);
+    else
+        accounts_start(r->flow, r->to.merchant, accounts_found, r);
+}
+
+/* False: there is nobody or nothing to ask. */
+static bool ask(struct receive *r, const struct flow_account *account)
+{
+    if (r->about.p == NULL)
+        return false;
+    struct err err = gw_query_start(r->flow->gateways, &account->gw, r->about, asked, r);
+    if (err_is(err))
+        r->err = ERR_D(UNAVAILABLE, err.detail, "whose a webhook is");
+    return !err_is(err);
+}
+
+static void account_found(void *ctx, struct err err, const struct flow_account *account)
+{
+    struct receive *r = ctx;
+    bool own = !err_is(err) && account->set != NULL;
+    r->err = err.code == ERR_CONFIG ? ERR(UNAUTHENTICATED, "no such account") : err;
+    if (!err_is(r->err))
+        r->err = by_signature(r, account, own ? account->live : r->flow->settings.provider_live);
+    if (err_is(r->err) && ask(r, account))
+        return;
+    if (err_is(r->err))
+        refuse(r);
+    else if (own)
+        check_account(r);
     else
         store_it(r);
 }
@@ -296,15 +346,18 @@ static bool keep_input(struct receive *r, const struct callback_input *in)
     return whole;
 }
 
+static const struct flow_account *installations(const struct receive *r)
+{
+    const struct gateway *g = r->in.gateway;
+    return g != NULL ? flow_account(r->flow, str_c(g->name), r->flow->settings.provider_live)
+                     : NULL;
+}
+
 static struct err locate(struct receive *r)
 {
-    struct flow *f = r->flow;
-    const struct gateway *g = r->in.gateway;
     if (r->in.token.p != NULL)
         return read_token(r);
-    const struct flow_account *ours =
-        g != NULL ? flow_account(f, str_c(g->name), f->settings.provider_live) : NULL;
-    return by_signature(r, ours, f->settings.provider_live);
+    return by_signature(r, installations(r), r->flow->settings.provider_live);
 }
 
 void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done, void *ctx)
@@ -319,6 +372,8 @@ void callback_receive(struct flow *f, const struct callback_input *in, callback_
     r->err = keep_input(r, in) ? locate(r) : ERR(NO_MEMORY, "callback");
     if (!err_is(r->err))
         crash_point(CRASH_CALLBACK_RECEIVED);
+    if (err_is(r->err) && ask(r, installations(r)))
+        return;
     if (err_is(r->err))
         loop_later(f->loop, &r->later, refuse, r);
     else if (!uuid_is_nil(r->account))

@@ -60,7 +60,8 @@ enum {
     X_PROPOSED_BY,
     X_MODE,
     X_VERSION,
-    X_PAYER
+    X_PAYER,
+    X_DATA
 };
 
 static struct str or_null(const struct rows *r, size_t row, int col)
@@ -87,6 +88,7 @@ void exception_read(const struct rows *r, size_t row, struct exception_record *o
         .updated_us = rows_time(r, row, X_UPDATED),
         .version = (int32_t)rows_i64(r, row, X_VERSION),
         .payer = or_null(r, row, X_PAYER),
+        .dispute = or_null(r, row, X_DATA),
     };
     if (!rows_null(r, row, X_AMOUNT))
         out->waiting = (struct money){rows_i64(r, row, X_AMOUNT),
@@ -123,6 +125,7 @@ void render_exception(struct flow *f, struct arena *a, struct uuid merchant, str
                                               rec->payer, a, &payer)))
         payer = STR_NULL;
     jw_raw(w, "payer", payer);
+    jw_raw(w, "dispute", rec->dispute);
     jw_str(w, "status", rec->status);
     jw_str(w, "resolution", rec->resolution);
     jw_str(w, "evidence", rec->evidence);
@@ -156,10 +159,9 @@ static struct err take_item(struct resolve *r, struct err err, const struct rows
     if (rows_n(rows) == 0)
         return ERR(NOT_FOUND, "exception");
     exception_read(rows, 0, x);
-    struct str *const texts[] = {&x->mode,    &x->kind,        &x->detail,
-                                 &x->status,  &x->resolution,  &x->evidence,
-                                 &x->receipt, &x->proposed_by, &x->resolved_by,
-                                 &x->payer};
+    struct str *const texts[] = {&x->mode,        &x->kind,     &x->detail,  &x->status,
+                                 &x->resolution,  &x->evidence, &x->receipt, &x->proposed_by,
+                                 &x->resolved_by, &x->payer,    &x->dispute};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (texts[i]->p != NULL)
             *texts[i] = arena_dup(&r->arena, *texts[i]);

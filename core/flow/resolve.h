@@ -14,6 +14,7 @@ struct exception_record {
     int attempt;          /* of the subject, 0 none */
     struct money waiting; /* in `unallocated`; minor 0: nothing */
     struct str payer;     /* sealed; of money that came unasked */
+    struct str dispute;   /* what is known of it, JSON */
     int64_t created_us, updated_us;
     int32_t version;
 };

@@ -38,6 +38,8 @@ DOOR(intents_get, "intent_list", stripe_intent_list)
 DOOR(intent_get, "intent_query", stripe_intent_get)
 DOOR(intent_confirm, "intent_confirm", stripe_intent_confirm)
 DOOR(intent_cancel, "intent_cancel", stripe_intent_cancel)
+DOOR(dispute_get, "dispute_query", stripe_dispute_get)
+DOOR(dispute_submit, "dispute", stripe_dispute_submit)
 DOOR(refunds_post, "refund", stripe_refund_create)
 DOOR(refunds_get, "refund_list", stripe_refund_list)
 DOOR(refund_get, "refund_query", stripe_refund_get)
@@ -52,6 +54,8 @@ static const struct route routes[] = {
     {HTTP_GET_, "/v1/payment_intents/{id}", intent_get, 0},
     {HTTP_POST_, "/v1/payment_intents/{id}/confirm", intent_confirm, 0},
     {HTTP_POST_, "/v1/payment_intents/{id}/cancel", intent_cancel, 0},
+    {HTTP_GET_, "/v1/disputes/{id}", dispute_get, 0},
+    {HTTP_POST_, "/v1/disputes/{id}", dispute_submit, 0},
     {HTTP_POST_, "/v1/refunds", refunds_post, 0},
     {HTTP_GET_, "/v1/refunds", refunds_get, 0},
     {HTTP_GET_, "/v1/refunds/{id}", refund_get, 0},

@@ -61,7 +61,9 @@ struct stripe_order {
     char currency[STRIPE_CURRENCY]; /* lower case */
     const struct stripe_card *card; /* of the last try; NULL before */
     bool declined;                  /* the last try was */
-    bool disputed;
+    const char *dispute;            /* its status; NULL: none */
+    bool dispute_won;               /* by the evidence that was sent */
+    int64_t dispute_s;              /* since */
     enum stripe_trick trick;
     int64_t created_s, expires_s;
     char origin[STRIPE_ORIGIN];
@@ -169,6 +171,12 @@ void stripe_order_try(struct stripe_order *o, const struct stripe_card *card);
 void stripe_order_authenticated(struct stripe_order *o, bool well);
 void stripe_order_cancel(struct stripe_order *o);
 void stripe_order_expire(struct stripe_order *o);
+
+/* ---- stripe_dispute.c ---- */
+
+void stripe_dispute_open(struct stripe_order *o);
+void stripe_dispute_get(struct stripe_request *rq);
+void stripe_dispute_submit(struct stripe_request *rq);
 
 /* ---- stripe_checkout.c, stripe_intent.c, stripe_list.c, stripe_refund.c, stripe_page.c: doors
  * ----

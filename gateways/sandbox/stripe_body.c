@@ -190,7 +190,7 @@ void stripe_body_charge(struct jsonw *w, const struct stripe_order *o)
     jw_bool(w, "captured", paid(o));
     jw_i64(w, "created", o->created_s);
     jw_c(w, "currency", o->currency);
-    jw_bool(w, "disputed", o->disputed);
+    jw_bool(w, "disputed", o->dispute != NULL);
     put(w, "failure_code", o->declined ? o->card->code : NULL);
     put(w, "failure_message", o->declined ? "Your card was declined." : NULL);
     jw_bool(w, "livemode", false);
@@ -215,12 +215,12 @@ void stripe_body_dispute(struct jsonw *w, const struct stripe_order *o)
     jw_c(w, "object", "dispute");
     jw_i64(w, "amount", o->amount);
     jw_c(w, "charge", o->charge_id);
-    jw_i64(w, "created", stripe_now_s(o->c));
+    jw_i64(w, "created", o->dispute_s);
     jw_c(w, "currency", o->currency);
     jw_key(w, "evidence_details");
     jw_open(w);
-    jw_i64(w, "due_by", stripe_now_s(o->c) + 7 * DAY_S);
-    jw_bool(w, "has_evidence", false);
+    jw_i64(w, "due_by", o->dispute_s + 7 * DAY_S);
+    jw_bool(w, "has_evidence", strcmp(o->dispute, "needs_response") != 0);
     jw_bool(w, "past_due", false);
     jw_i64(w, "submission_count", 0);
     jw_close(w);
@@ -229,7 +229,7 @@ void stripe_body_dispute(struct jsonw *w, const struct stripe_order *o)
     jw_raw(w, "metadata", STR("{}"));
     jw_c(w, "payment_intent", o->intent_id);
     jw_c(w, "reason", "fraudulent");
-    jw_c(w, "status", "needs_response");
+    jw_c(w, "status", o->dispute);
     jw_close(w);
 }
 

@@ -261,9 +261,7 @@ static void debit_time(void *ctx)
 
 static void dispute_time(void *ctx)
 {
-    struct stripe_order *o = ctx;
-    o->disputed = true;
-    stripe_tell(o, "charge.dispute.created", STRIPE_OF_DISPUTE, 0);
+    stripe_dispute_open(ctx);
 }
 
 void stripe_order_cancel(struct stripe_order *o)

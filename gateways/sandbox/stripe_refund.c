@@ -98,7 +98,7 @@ static struct stripe_fault read_order(const struct stripe_request *rq, struct st
     if ((*out)->intent != STRIPE_SUCCEEDED)
         return stripe_invalid("payment_intent", "This PaymentIntent does not have a successful "
                                                 "charge to refund.");
-    if ((*out)->disputed)
+    if ((*out)->dispute != NULL)
         return coded("", "charge_disputed", "The charge has been charged back.");
     return (struct stripe_fault){0};
 }

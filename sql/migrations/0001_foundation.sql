@@ -596,7 +596,7 @@ create table reli.exception_item (
     mode text not null check (mode in ('test', 'live')),
     kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund',
         'stuck', 'sig_forged', 'receipt_taken', 'callback_dead', 'refund_manual', 'refund_revoked',
-        'refund_late', 'reversed', 'unallocated')),
+        'refund_late', 'reversed', 'dispute', 'unallocated')),
     subject_id uuid not null, -- a payment or a refund, which the id tells; else the item itself
     attempt_n int2, -- of the subject
     amount int8, -- what waits in `unallocated`; null: nothing does
@@ -609,6 +609,8 @@ create table reli.exception_item (
     receipt text,
     payer bytea, -- sealed; of money that came unasked
     payer_key bytea, -- what he is found by: a handle as in reli.customer_handle
+    ref text, -- the provider's id of a dispute
+    data jsonb, -- what is known of it
     proposed_by text,
     resolved_by text,
     created_at timestamptz not null,
@@ -618,6 +620,8 @@ create table reli.exception_item (
     check (status <> 'assigned' or (resolution is not null and proposed_by is not null)),
     check (status <> 'resolved' or (resolution is not null and resolved_by is not null))
 );
+create unique index exception_item_ref on reli.exception_item (merchant_id, subject_id, ref)
+    where ref is not null;
 create index exception_item_waiting on reli.exception_item (merchant_id, subject_id)
     where status <> 'resolved';
 create index exception_item_payer on reli.exception_item (merchant_id, payer_key)

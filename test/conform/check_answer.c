@@ -19,6 +19,13 @@ static const char *verdict_of(const struct said *said)
 
 /* ---- the recorded shapes ---- */
 
+static bool same_dispute(const struct gw_dispute *a, const struct gw_dispute *b)
+{
+    return str_eq(a->id, b->id) && a->state == b->state && str_eq(a->status, b->status) &&
+           str_eq(a->reason, b->reason) && a->amount.minor == b->amount.minor &&
+           a->amount.currency == b->amount.currency && a->due_us == b->due_us;
+}
+
 /* NULL if it is what the document says. */
 static const char *misheard(const struct wire_shape *s, const struct said *said)
 {
@@ -40,6 +47,8 @@ static const char *misheard(const struct wire_shape *s, const struct said *said)
         return "how sure it is";
     if (r->retry_later != m->retry_later)
         return "retry_later";
+    if (!same_dispute(&r->dispute, &m->dispute))
+        return "the dispute";
     if (r->acted != m->acted)
         return "whose turn it is";
     if (!text_is(r->provider_ref, m->provider_ref))
@@ -71,7 +80,7 @@ static void answers_mean_what_is_documented(struct run *r)
 static bool same_result(const struct gw_result *a, const struct gw_result *b)
 {
     return a->verdict == b->verdict && a->sure == b->sure && a->retry_later == b->retry_later &&
-           a->acted == b->acted && a->code == b->code &&
+           a->acted == b->acted && a->code == b->code && same_dispute(&a->dispute, &b->dispute) &&
            str_eq(a->provider_code, b->provider_code) && str_eq(a->message, b->message) &&
            str_eq(a->provider_ref, b->provider_ref) && str_eq(a->our_id, b->our_id) &&
            str_eq(a->receipt, b->receipt) && str_eq(a->next_action, b->next_action) &&
@@ -286,7 +295,8 @@ static void another_id_is_reported(struct run *r)
             struct said said;
             hear(r, s, &ask, &said);
             struct str bare = str_n(id.p + 1, id.n - 2);
-            bool told = str_eq(said.r.provider_ref, bare) || str_eq(said.r.our_id, bare);
+            bool told = str_eq(said.r.provider_ref, bare) || str_eq(said.r.our_id, bare) ||
+                        str_eq(said.r.dispute.id, bare);
             bool ok = says_nothing(s, &said) || told || said.r.verdict == GW_REFUSED ||
                       (s->otherwise != 0 && said.r.verdict == s->otherwise);
             run_case(r, ok, "%s, \"%s\": %s is not reported", op_word(s->op), s->name, id.p);

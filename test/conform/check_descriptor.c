@@ -105,6 +105,8 @@ static void functions_sane(struct run *r)
     run_case(r, (g->webhook_verify == NULL) == (g->signature_header == NULL),
              "a signature without a header, or the reverse");
     run_case(r, g->webhook_verify == NULL || g->callback_parse != NULL, "webhooks for nobody");
+    run_case(r, g->webhook_about == NULL || (g->webhook_subject != NULL && g->query_build != NULL),
+             "webhooks that nobody can ask about");
     run_case(r, g->callback_parse == NULL || (g->callback_ack != NULL && g->callback_ack_type),
              "callbacks without thanks");
     run_case(r, g->manual || g->redact != NULL, "bodies are stored as they are");

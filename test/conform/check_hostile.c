@@ -310,8 +310,12 @@ static bool is_object(struct str s)
 /* NULL if it can be stored and shown as it is. */
 static const char *unfit(const struct gw_result *r)
 {
-    const struct str words[] = {r->provider_ref, r->our_id, r->receipt, r->provider_code};
-    static const char *const names[] = {"provider_ref", "our_id", "receipt", "provider_code"};
+    const struct gw_dispute *d = &r->dispute;
+    const struct str words[] = {r->provider_ref, r->our_id, r->receipt, r->provider_code,
+                                d->id,           d->status, d->reason};
+    static const char *const names[] = {"provider_ref",  "our_id",         "receipt",
+                                        "provider_code", "a dispute's id", "its own status",
+                                        "its own reason"};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (words[i].n > GW_REF_MAX || !str_is_printable_ascii(words[i]))
             return names[i];
@@ -330,6 +334,12 @@ static const char *unfit(const struct gw_result *r)
         return "amount";
     if ((r->verdict == GW_FAILED || r->verdict == GW_REFUSED) && r->code == FAILURE_NONE)
         return "a failure without a code";
+    if (d->id.n == 0 && (d->amount.currency != 0 || d->due_us != 0 || d->state != GW_DISPUTE_OPEN))
+        return "a dispute without a name";
+    if (d->amount.currency != 0 && (d->amount.minor <= 0 || d->amount.minor > MONEY_MAX))
+        return "the amount of a dispute";
+    if (r->verdict == GW_UNKNOWN && d->id.n > 0)
+        return "a dispute of which nothing is known";
     if (r->verdict != GW_SUCCEEDED && r->verdict != GW_REVERSED &&
         (r->receipt.n > 0 || r->amount.currency != 0))
         return "a proof of what has not happened";

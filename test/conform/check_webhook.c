@@ -168,6 +168,21 @@ static void rotated_secret_is_taken(struct run *r)
     }
 }
 
+/* What has to be asked about, where the webhook does not say our id. */
+static void about_case(struct run *r, const struct wire_shape *s, struct str body, bool whole)
+{
+    struct arena mem;
+    struct str ref = STR_NULL;
+    if (r->gw->webhook_about == NULL)
+        return;
+    arena_init(&mem, ARENA_LIMIT);
+    struct err err = r->gw->webhook_about(body, &mem, &ref);
+    bool want = whole && s->means.about != NULL;
+    run_case(r, want ? !err_is(err) && str_eq(ref, str_c(s->means.about)) : err_is(err),
+             "\"%s\" of %zu bytes asks about \"%.*s\"", s->name, body.n, STR_ARG(ref));
+    arena_free(&mem);
+}
+
 /* The attempt that a webhook is about is found by what it says, or not at all. */
 static void webhook_names_its_subject(struct run *r)
 {
@@ -188,6 +203,7 @@ static void webhook_names_its_subject(struct run *r)
                            : n == body.n || err_is(err),
                      "\"%s\" of %zu bytes is about \"%.*s\"", s->name, n, STR_ARG(id));
             arena_free(&mem);
+            about_case(r, s, str_first(body, n), n == body.n);
         }
     }
 }

@@ -46,6 +46,8 @@ struct meaning {
     bool not_ours; /* a callback of another kind: ERR_PARSE */
     const char *provider_ref, *our_id, *receipt, *phone;
     const char *action; /* what next_action contains */
+    const char *about;  /* callback without our_id: what is asked about to learn it */
+    struct gw_dispute dispute;
     struct money amount;
 };
 

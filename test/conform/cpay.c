@@ -152,6 +152,15 @@ static const struct wire_request requests[] = {
     {                                                                                      \
         .verdict = GW_SUCCEEDED, ABOUT, .receipt = "cpm_01J8Z0DEMO", .amount = RWF(150000) \
     }
+#define MEANS_DISPUTED(verdict_, state_, status_)                                       \
+    {                                                                                   \
+        .verdict = verdict_, ABOUT, .receipt = "cpm_01J8Z0DEMO", .amount = RWF(150000), \
+        .dispute = {                                                                    \
+            .id = {"cpm_01J8Z0DEMO", 14},                                               \
+            .state = state_,                                                            \
+            .status = {status_, sizeof status_ - 1}                                     \
+        }                                                                               \
+    }
 #define GIVEN_BACK                                                                               \
     {                                                                                            \
         .verdict = GW_SUCCEEDED, ABOUT_REFUND, .receipt = "cpr_01J8Z0BACK", .amount = RWF(50000) \
@@ -298,10 +307,13 @@ static const struct wire_shape shapes[] = {
      .means = {.verdict = GW_PENDING, ABOUT, .acted = true}},
     {"dispute lost", WIRE_CALLBACK,
      .body = EVENT("payment.dispute_closed", PAYMENT("refunded", "null", "null")),
-     .means = {.verdict = GW_REVERSED, ABOUT, .receipt = "cpm_01J8Z0DEMO", .amount = RWF(150000)}},
+     .means = MEANS_DISPUTED(GW_REVERSED, GW_DISPUTE_LOST, "refunded")},
     {"dispute won", WIRE_CALLBACK,
      .body = EVENT("payment.dispute_closed", PAYMENT("completed", "null", "null")),
-     .means = MEANS_PAID},
+     .means = MEANS_DISPUTED(GW_SUCCEEDED, GW_DISPUTE_WON, "completed")},
+    {"disputed", WIRE_CALLBACK,
+     .body = EVENT("payment.disputed", PAYMENT("disputed", "null", "null")),
+     .means = MEANS_DISPUTED(GW_SUCCEEDED, GW_DISPUTE_OPEN, "disputed")},
     {"event and object disagree", WIRE_CALLBACK,
      .body = EVENT("payment.failed", PAYMENT("completed", "null", "null")),
      .means = {.verdict = GW_UNKNOWN, .our_id = OUR_ID}},

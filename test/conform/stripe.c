@@ -15,6 +15,7 @@
 #define SESSION_ID "cs_test_reliDemo01"
 #define INTENT_ID "pi_3QaReliDemo0001"
 #define REFUND_ID "re_reliDemo01"
+#define DISPUTE_ID "dp_reliDemo01"
 #define PM_VISA            \
     {                      \
         "pm_card_visa", 12 \
@@ -156,6 +157,13 @@ static const struct wire_request requests[] = {
     "\"currency\": \"usd\", \"metadata\": {\"reli\": " ID("\"" OUR_REFUND "\"")               \
     "}, \"payment_intent\": \"" INTENT_ID "\", \"reason\": \"requested_by_customer\", "       \
     "\"status\": " CODE("\"" status "\"") more "}"
+#define DISPUTE(status)                                                                       \
+    "{\"id\": " ID("\"" DISPUTE_ID "\"") ", \"object\": " CODE("\"dispute\"")             \
+    ", \"amount\": 5000, \"charge\": \"ch_reliDemo01\", \"created\": 1760300000, "          \
+    "\"currency\": \"usd\", \"evidence_details\": {\"due_by\": 1761000000, "               \
+    "\"has_evidence\": false, \"past_due\": false, \"submission_count\": 0}, "              \
+    "\"is_charge_refundable\": false, \"livemode\": false, \"payment_intent\": \""          \
+    INTENT_ID "\", \"reason\": \"fraudulent\", \"status\": " CODE("\"" status "\"") "}"
 #define LIST(items, more)                                                                     \
     "{\"object\": \"list\", \"url\": \"/v1/refunds\", \"has_more\": " more                    \
     ", \"data\": [" items "]}"
@@ -232,6 +240,21 @@ static const struct wire_request requests[] = {
     {                                                                               \
         .verdict = GW_FAILED, .code = FAILURE_CUSTOMER_TIMEOUT, .sure = true, ABOUT \
     }
+#define DISPUTED(state_, status_)                                            \
+    .about = INTENT_ID, .dispute = {.id = {DISPUTE_ID, 13},                  \
+                                    .state = state_,                         \
+                                    .status = {status_, sizeof status_ - 1}, \
+                                    .reason = {"fraudulent", 10},            \
+                                    .amount = USD(5000),                     \
+                                    .due_us = INT64_C(1761000000) * US_PER_S}
+#define MEANS_DISPUTED(state_, status_)                  \
+    {                                                    \
+        .verdict = GW_PENDING, DISPUTED(state_, status_) \
+    }
+#define MEANS_LOST                                                                      \
+    {                                                                                   \
+        .verdict = GW_REVERSED, .receipt = INTENT_ID, DISPUTED(GW_DISPUTE_LOST, "lost") \
+    }
 #define MEANS_CANCELLED(...)                                                                   \
     {                                                                                          \
         .verdict = GW_FAILED, .code = FAILURE_CANCELLED_BY_CUSTOMER, .sure = true, __VA_ARGS__ \
@@ -243,6 +266,14 @@ static const struct wire_request requests[] = {
 #define REFUSED_BY(code_)                              \
     {                                                  \
         .verdict = GW_REFUSED, .code = FAILURE_##code_ \
+    }
+#define UNSURE_ABOUT                              \
+    {                                             \
+        .verdict = GW_UNKNOWN, .about = INTENT_ID \
+    }
+#define UNSURE_OF                               \
+    {                                           \
+        .verdict = GW_UNKNOWN, .our_id = OUR_ID \
     }
 #define UNSURE                \
     {                         \
@@ -358,6 +389,26 @@ static const struct wire_shape shapes[] = {
      .body = EVENT("payment_intent.payment_failed", FALLEN), .means = MEANS_FALLEN},
     {"token, the bank asks", WIRE_CALLBACK, .body = EVENT("payment_intent.requires_action", ASKS),
      .means = {.verdict = GW_PENDING, ABOUT_INTENT, .action = "\"type\":\"redirect\""}},
+    {"disputed", WIRE_CALLBACK, .body = EVENT("charge.dispute.created", DISPUTE("needs_response")),
+     .means = MEANS_DISPUTED(GW_DISPUTE_OPEN, "needs_response")},
+    {"an inquiry", WIRE_CALLBACK,
+     .body = EVENT("charge.dispute.created", DISPUTE("warning_needs_response")),
+     .means = MEANS_DISPUTED(GW_DISPUTE_OPEN, "warning_needs_response")},
+    {"held back", WIRE_CALLBACK,
+     .body = EVENT("charge.dispute.funds_withdrawn", DISPUTE("needs_response")),
+     .means = MEANS_DISPUTED(GW_DISPUTE_OPEN, "needs_response")},
+    {"in review", WIRE_CALLBACK, .body = EVENT("charge.dispute.updated", DISPUTE("under_review")),
+     .means = MEANS_DISPUTED(GW_DISPUTE_OPEN, "under_review")},
+    {"dispute won", WIRE_CALLBACK, .body = EVENT("charge.dispute.closed", DISPUTE("won")),
+     .means = MEANS_DISPUTED(GW_DISPUTE_WON, "won")},
+    {"dispute lost", WIRE_CALLBACK, .body = EVENT("charge.dispute.closed", DISPUTE("lost")),
+     .means = MEANS_LOST},
+    {"given back, and lost", WIRE_CALLBACK,
+     .body = EVENT("charge.dispute.funds_reinstated", DISPUTE("lost")), .means = UNSURE_ABOUT},
+    {"a dispute's event about a payment", WIRE_CALLBACK,
+     .body = EVENT("charge.dispute.closed", PAID), .means = UNSURE_OF},
+    {"a payment's event about a dispute", WIRE_CALLBACK,
+     .body = EVENT("payment_intent.succeeded", DISPUTE("lost")), .means = UNSURE_ABOUT},
     {"complete, not paid", WIRE_CALLBACK, .body = EVENT("checkout.session.completed", UNPAID),
      .means = {.verdict = GW_PENDING, ABOUT}},
     {"a debit has failed", WIRE_CALLBACK,

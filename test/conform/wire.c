@@ -263,6 +263,8 @@ const char *claims_too_much(const struct wire_shape *s, const struct said *said)
         return NULL;
     if (m->not_ours || r->verdict != m->verdict)
         return "another verdict";
+    if (r->dispute.id.n > 0 && !text_is(r->dispute.id, m->dispute.id.p))
+        return "another dispute";
     bool asked = s->op == WIRE_QUERY || s->op == WIRE_REFUND_QUERY;
     if ((r->verdict == GW_SUCCEEDED || r->verdict == GW_ACCEPTED) &&
         !text_is(r->provider_ref, m->provider_ref) && !(asked && r->provider_ref.n == 0))

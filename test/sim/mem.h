@@ -128,7 +128,7 @@ struct mem_transfer {
 struct mem_exception {
     struct uuid id, subject;
     struct str mode, kind, detail, status, resolution, evidence, receipt, proposed_by, resolved_by,
-        currency, payer;
+        currency, payer, data;
     int16_t attempt;
     int32_t version;
     int64_t amount, created_at, updated_at;

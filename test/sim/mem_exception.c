@@ -112,6 +112,7 @@ static const struct mem_column exception_get[] = {
     C(TEXT, mode),
     C(I32, version),
     C(BYTES, payer),
+    C(TEXT, data),
 };
 
 void mem_read_exception(const struct value *v, struct rows *out)

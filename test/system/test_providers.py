@@ -230,8 +230,10 @@ def test_a_payment_that_the_provider_took_back(stack, replicas, sandbox):
     assert done["amount_received"] == "15115" and done["status_source"] == "callback"
     assert transfers(shop, p["id"]) == ["payment_received", "payment_reversed"]
     assert [e["type"] for e in one.database.events(p["id"])][-1] == "payment.reversed"
-    (item,) = shop.get(f"{V1}/exceptions").json["data"]
+    item, dispute = sorted(shop.get(f"{V1}/exceptions").json["data"], key=lambda x: x["kind"], reverse=True)
     assert (item["kind"], item["subject_id"]) == ("reversed", p["id"])
+    assert (dispute["kind"], dispute["status"], dispute["evidence"]) == ("dispute", "resolved", "lost"), dispute
+    assert dispute["dispute"]["state"] == "lost" and dispute["dispute"]["amount"] is None
     late = shop.post(f"{V1}/payments/{p['id']}/refund", {"amount": "1"})
     assert (late.status, late.code) == (409, "invalid_state"), late
     noted = shop.post(f"{V1}/exceptions/{item['id']}/resolve", {"resolution": "noted", "evidence": "dispute 77 lost"})

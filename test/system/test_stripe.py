@@ -287,12 +287,104 @@ def test_without_webhooks_the_polls_decide(world, shop):
     assert until(world, shop, p["id"], "completed")["status_source"] == "poll"
 
 
-def test_a_dispute_leaves_the_payment_as_it_is(world, shop):
-    p = shop.pay(order())
-    card(world, p, "pm_card_createDispute")
-    shop.wait_status(p["id"], "completed")
-    delivered(world, "charge.dispute.created")
-    assert shop.payment(p["id"])["status"] == "completed"
+# ---- disputes ----
+
+
+def disputed(world, shop):
+    """A payment that the customer disputes, and the operators' item about it."""
+    p = shop.pay(token("pm_card_createDispute"))["id"]
+    shop.wait_status(p, "completed")
+    return p, wait_until(lambda: disputes(shop, p), 10, "the dispute is recorded")[0]
+
+
+def disputes(shop, payment):
+    return [x for x in shop.get(f"{V1}/exceptions").json["data"]
+            if (x["kind"], x["subject_id"]) == ("dispute", payment)]
+
+
+def submit(world, item, words):
+    path = f"/stripe/v1/disputes/{item['dispute']['id']}"
+    r = world.sandbox.request("POST", path, f"evidence[uncategorized_text]={words}", {**KEY, **FORM})
+    assert r.status == 200, r
+
+
+def test_a_dispute_is_an_item_for_people(world, shop):
+    """One, however often Stripe speaks of it; the payment stays as it is until it is lost."""
+    p, item = disputed(world, shop)
+    delivered(world, "charge.dispute.funds_withdrawn")
+    world.settle()
+    (item,) = disputes(shop, p)
+    d = item["dispute"]
+    assert d["id"].startswith("dp_") and (d["state"], d["provider_status"]) == ("open", "needs_response"), d
+    assert (d["amount"], d["currency"], d["reason"]) == ("15000", "RWF", "fraudulent") and d["due_at"]
+    assert item["status"] == "open" and item["unallocated"] is None
+    assert shop.payment(p)["status"] == "completed"
+
+
+def test_a_dispute_that_is_won(world, shop):
+    p, item = disputed(world, shop)
+    submit(world, item, "winning_evidence")
+    delivered(world, "charge.dispute.closed")
+    done = wait_until(lambda: [x for x in disputes(shop, p) if x["status"] == "resolved"], 10, "it is over")[0]
+    assert (done["resolution"], done["evidence"], done["resolved_by"]) == ("noted", "won", "provider"), done
+    assert shop.payment(p)["status"] == "completed" and transfers(shop, p) == ["payment_received"]
+    books_agree(world.stack, world.database)
+
+
+def test_a_dispute_that_is_lost(world, shop):
+    p, item = disputed(world, shop)
+    submit(world, item, "losing_evidence")
+    shop.wait_status(p, "reversed")
+    (done,) = disputes(shop, p)
+    assert (done["status"], done["evidence"], done["dispute"]["state"]) == ("resolved", "lost", "lost"), done
+    assert transfers(shop, p) == ["payment_received", "payment_reversed"]
+    books_agree(world.stack, world.database)
+
+
+def dispute_event(world, payment, kind="charge.dispute.closed", **more):
+    dispute = {"id": "dp_test", "object": "dispute", "amount": 15000, "charge": "ch_test", "currency": "rwf",
+               "evidence_details": {"due_by": int(time.time()) + 86400}, "livemode": False,
+               "payment_intent": payment["provider_receipt"], "reason": "duplicate", "status": "won", **more}
+    return json.dumps({"id": "evt_test", "object": "event", "api_version": "2026-10-28.endive",
+                       "created": int(time.time()), "data": {"object": dispute}, "livemode": False,
+                       "pending_webhooks": 1, "request": {"id": None, "idempotency_key": None}, "type": kind})
+
+
+def test_a_part_that_is_lost_is_left_to_people(world, shop):
+    p = shop.wait_status(shop.pay(token())["id"], "completed")
+    body = dispute_event(world, p, amount=5000, status="lost")
+    assert post(shop, body, sign(body)).status == 200
+    (item,) = wait_until(lambda: disputes(shop, p["id"]), 10, "the dispute is recorded")
+    assert (item["status"], item["dispute"]["state"], item["dispute"]["amount"]) == ("open", "lost", "5000"), item
+    assert shop.payment(p["id"])["status"] == "completed" and transfers(shop, p["id"]) == ["payment_received"]
+
+
+def test_an_end_before_the_begin(world, shop):
+    p = shop.wait_status(shop.pay(token())["id"], "completed")
+    body = dispute_event(world, p)
+    assert post(shop, body, sign(body)).status == 200
+    wait_until(lambda: disputes(shop, p["id"]), 10, "the dispute is recorded")
+    body = dispute_event(world, p, "charge.dispute.created", status="needs_response")
+    assert post(shop, body, sign(body)).status == 200
+    world.settle()
+    (item,) = disputes(shop, p["id"])
+    assert (item["status"], item["dispute"]["state"]) == ("resolved", "won"), item
+
+
+def test_whose_a_dispute_is_has_to_be_asked(world, shop):
+    """While Stripe cannot be asked it is told to come again; what is not ours is thanked for."""
+    p = shop.wait_status(shop.pay(token())["id"], "completed")
+    body = dispute_event(world, p, "charge.dispute.created", status="needs_response")
+    assert post(shop, body, sign(body, secret="whsec_another")).status == 401
+    world.sandbox.chaos(down=True)
+    assert post(shop, body, sign(body)).status == 503
+    world.sandbox.chaos(down=False)
+    assert disputes(shop, p["id"]) == []
+    assert post(shop, body, sign(body)).status == 200
+    wait_until(lambda: disputes(shop, p["id"]), 10, "the dispute is recorded")
+    foreign = dispute_event(world, p, id="dp_foreign", payment_intent="pi_of_somebody_else")
+    assert post(shop, foreign, sign(foreign)).status == 200
+    assert [x["dispute"]["id"] for x in disputes(shop, p["id"])] == ["dp_test"]
 
 
 # ---- refunds ----
@@ -403,6 +495,20 @@ def test_about_nothing_of_ours(world, shop):
         body = event(world, shop, p, **change)
         assert post(shop, body, sign(body)).status == 200
     assert shop.payment(p["id"])["status"] == "requires_action"
+
+
+def test_a_dispute_signed_by_stripes_own_library(world, shop, library):
+    p = shop.wait_status(shop.pay(token())["id"], "completed")
+    for n, (kind, status) in enumerate([("charge.dispute.created", "needs_response"),
+                                        ("charge.dispute.updated", "under_review"),
+                                        ("charge.dispute.funds_withdrawn", "under_review"),
+                                        ("charge.dispute.closed", "lost")]):
+        body = dispute_event(world, p, kind, status=status, metadata={"n": str(n)})
+        made, = library([{"body": body, "secret": SECRET, "at": int(time.time())}])
+        assert made["taken"] and post(shop, body, made["header"]).status == 200, made
+    shop.wait_status(p["id"], "reversed")
+    (item,) = disputes(shop, p["id"])
+    assert item["dispute"]["provider_status"] == "lost"
 
 
 @pytest.fixture(scope="module")
