@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/app.h"
@@ -90,6 +92,18 @@ static int command_help(int argc, char **argv)
     return 0;
 }
 
+/* Keys and people's data are in memory: neither a core dump nor a debugger of the same user shows
+ * it. */
+static void keep_memory(void)
+{
+    const char *dumps = getenv("RELI_CORE_DUMPS");
+    struct rlimit none = {0, 0};
+    if (dumps != NULL && strcmp(dumps, "1") == 0)
+        return;
+    (void)setrlimit(RLIMIT_CORE, &none);
+    (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
@@ -97,6 +111,7 @@ int main(int argc, char **argv)
     /* DNS is the thread pool's main work: more threads than libuv's four */
     (void)setenv("UV_THREADPOOL_SIZE", "8", 0);
     (void)signal(SIGPIPE, SIG_IGN);
+    keep_memory();
     json_seed((uint32_t)random_u64());
     size_t i = 0;
     while (i < COUNT_OF(commands) && strcmp(commands[i].name, name) != 0)

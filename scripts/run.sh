@@ -55,11 +55,14 @@ fail() { # fail WORDS [LOG]
 }
 
 # A run that was killed may have left its children: those, and no other process of the same number.
+# By its command line: what is in its memory and where it came from a process keeps to itself.
 leftovers() {
-    local pid
+    local pid program
     [ -f "$dir/children" ] || return 0
     while read -r pid; do
-        if [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == "$(realpath -m "$reli")"* ]]; then
+        program=
+        IFS= read -r -d '' program 2>/dev/null <"/proc/$pid/cmdline" || true
+        if [ -n "$program" ] && [ "$(realpath -m "$program")" = "$(realpath -m "$reli")" ]; then
             child_stop "$pid" 10
         fi
     done <"$dir/children"

@@ -131,32 +131,16 @@ static void use_ticket(struct opening *o, struct str text)
     store_exec(f->store, Q_ticket_use, params, COUNT_OF(params), ticket_used, o);
 }
 
-void socket_ticket(struct http_exchange *x)
+static void give_ticket(struct opening *o)
 {
-    static const char *const names[] = {"channel", NULL};
-    const struct principal *who = api_who(x);
+    struct http_exchange *x = o->x;
     struct flow *f = api_of(x)->flow;
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields fl = {body, "", &errors};
-    struct str channel;
     int64_t now = loop_wall_us(f->loop);
-    struct signed_ticket t = {.merchant = who->merchant,
-                              .live = who->live,
+    struct signed_ticket t = {.merchant = o->merchant,
+                              .payment = o->payment,
+                              .live = o->live,
                               .id = random_uuid(now),
                               .expires_us = now + US_PER_MIN};
-    fields_only(&fl, names);
-    if (fields_text(&fl, "channel", REQUIRED, 1, 128, &channel) &&
-        (!str_starts(channel, STR("transaction/")) ||
-         !uuid_parse(str_from(channel, sizeof "transaction/" - 1), &t.payment)))
-        fields_fault(&fl, "channel", "format", "Must be transaction/{payment id}.");
-    json_free(body);
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-        return;
-    }
     char text[SIGNED_TICKET_LEN + 1];
     struct buf b;
     signed_ticket_make(f->vault, &t, text);
@@ -167,6 +151,51 @@ void socket_ticket(struct http_exchange *x)
     jw_time(&w, "expires_at", t.expires_us);
     jw_close(&w);
     api_reply_buf(x, 201, &b);
+}
+
+static void ticket_payment_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct opening *o = ctx;
+    if (!err_is(err))
+        err = payment_record_read(r, o->x->arena, &o->rec);
+    if (!err_is(err) && o->rec.live != o->live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err))
+        http_problem(o->x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
+    else
+        give_ticket(o);
+}
+
+void socket_ticket(struct http_exchange *x)
+{
+    static const char *const names[] = {"channel", NULL};
+    const struct principal *who = api_who(x);
+    struct json *body = api_body(x);
+    if (body == NULL)
+        return;
+    struct opening *o = ARENA_NEW(x->arena, struct opening);
+    if (o == NULL) {
+        json_free(body);
+        http_problem(x, ERR(NO_MEMORY, "ticket"), "");
+        return;
+    }
+    struct field_errors errors = {.arena = x->arena};
+    struct fields fl = {body, "", &errors};
+    struct str channel;
+    *o = (struct opening){.x = x, .merchant = who->merchant, .live = who->live};
+    fields_only(&fl, names);
+    if (fields_text(&fl, "channel", REQUIRED, 1, 128, &channel) &&
+        (!str_starts(channel, STR("transaction/")) ||
+         !uuid_parse(str_from(channel, sizeof "transaction/" - 1), &o->payment)))
+        fields_fault(&fl, "channel", "format", "Must be transaction/{payment id}.");
+    json_free(body);
+    if (errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+        return;
+    }
+    struct value params[] = {V_UUID(o->merchant), V_UUID(o->payment)};
+    store_read(api_of(x)->flow->store, Q_payment_get, params, COUNT_OF(params), ticket_payment_read,
+               o);
 }
 
 /* ---- who asks ---- */
