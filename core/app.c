@@ -287,6 +287,7 @@ static struct err open_http(struct app *a)
                   .proxies = &c->trusted_proxies},
         .https_base = c->https_base,
         .plain_tags = API_PLAIN,
+        .closed_tags = API_NO_PAGE,
         .trusted_proxies = c->trusted_proxies_text,
         .cors_origins = c->cors_origins,
         .access_log = true,

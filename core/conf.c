@@ -9,6 +9,7 @@
 #include "core/crypto/firebase.h"
 #include "core/crypto/tls.h"
 #include "core/loop/stream.h"
+#include "http/origin.h"
 
 enum { CONF_ARENA = 256 * 1024 };
 
@@ -253,6 +254,18 @@ static void read_firebase(struct conf *c)
                  "emulator's tokens are signed by nobody");
 }
 
+static void read_origins(struct conf *c)
+{
+    struct str rest, one;
+    c->cors_origins = rest = str_c(env_or("RELI_CORS_ORIGINS", ""));
+    while (rest.n > 0 && str_split(&rest, ',', &one))
+        if (!origin_ok(str_trim(one)))
+            fault(c,
+                  "RELI_CORS_ORIGINS: %.*s is no origin as browsers write it: "
+                  "https://shop.example, lower case, without path, wildcard or the usual port",
+                  STR_ARG(str_trim(one)));
+}
+
 static void read_providers(struct conf *c);
 
 static void read_service(struct conf *c)
@@ -266,7 +279,7 @@ static void read_service(struct conf *c)
     read_listeners(c);
     read_cidrs(c, "RELI_METRICS_CIDRS", "127.0.0.0/8,::1,unix", &c->metrics_cidrs);
     read_cidrs(c, "RELI_ADMIN_CIDRS", "", &c->admin_cidrs);
-    c->cors_origins = str_c(env_or("RELI_CORS_ORIGINS", ""));
+    read_origins(c);
     if (!schedule_parse(str_c(env_or("RELI_WEBHOOK_SCHEDULE", "1m,5m,15m,1h,6h")),
                         &c->webhook_schedule))
         fault(c, "RELI_WEBHOOK_SCHEDULE is not a list of durations such as 1m,5m,1h");

@@ -305,15 +305,16 @@ static void put_transport(struct exchange *ex, struct buf *b)
 static void put_cors(struct exchange *ex, struct buf *b)
 {
     struct http_server *s = ex->s;
-    if (s->n_origins == 0)
+    if (s->o.cors_origins.n == 0)
         return;
     buf_str(b, STR("Vary: Origin\r\n"));
     if (!http_origin_allowed(ex))
         return;
     put_line(b, STR("Access-Control-Allow-Origin"),
              head_known(&ex->head, ex->head_bytes, HEAD_ORIGIN));
-    buf_str(b, STR("Access-Control-Expose-Headers: X-Request-Id, Idempotent-Replayed, "
-                   "Retry-After, RateLimit, RateLimit-Policy\r\n"));
+    buf_str(b, STR("Access-Control-Expose-Headers: Idempotency-Original-Date, "
+                   "Idempotent-Recovered, Idempotent-Replayed, Location, RateLimit, "
+                   "RateLimit-Policy, Reli-Current-Status, Retry-After, X-Request-Id\r\n"));
 }
 
 /* What an answer of any kind has. */

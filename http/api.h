@@ -30,6 +30,7 @@ enum api_access {
     API_ALWAYS = 1 << 18,       /* answered even while the installation's keys are not open yet */
     API_LOGIN = 1 << 20,        /* an attempt to log in: counted by address, with API_PUBLIC */
     API_PLAIN = 1 << 19,        /* answered in the clear beside TLS too: nothing in it is secret */
+    API_NO_PAGE = 1 << 21,      /* for servers only: no web page may read the answers */
 };
 
 /* The route table, http/routes.c. */

@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/crypto/random.h"
 #include "http/http_int.h"
+#include "http/origin.h"
 #include "http/percent.h"
 
 static bool may_be_plain(const struct exchange *ex);
@@ -106,14 +107,26 @@ void exchange_refuse(struct exchange *ex, struct err err)
 
 /* ---- answers of the server's own ---- */
 
+/* Callbacks are for providers' servers, whichever method is asked for. */
+static bool path_is_closed(const struct exchange *ex)
+{
+    struct router_match m = {.route = ex->pub.route};
+    if (m.route != NULL)
+        return (m.route->tag & ex->s->o.closed_tags) != 0;
+    for (int method = 0; method <= HTTP_OPTIONS_; method++) {
+        if ((ex->allowed & 1u << method) == 0)
+            continue;
+        router_find(ex->s->router, method, ex->pub.path, &m);
+        if (m.route != NULL && (m.route->tag & ex->s->o.closed_tags) != 0)
+            return true;
+    }
+    return false;
+}
+
 bool http_origin_allowed(const struct exchange *ex)
 {
-    struct str origin =
-        ex->head_bytes.p != NULL ? head_known(&ex->head, ex->head_bytes, HEAD_ORIGIN) : STR_NULL;
-    for (int i = 0; i < ex->s->n_origins; i++)
-        if (str_eq(origin, ex->s->origins[i]))
-            return true;
-    return false;
+    return origin_in(ex->s->o.cors_origins, http_header(&ex->pub, STR("origin"))) &&
+           !path_is_closed(ex);
 }
 
 static bool may_be_plain(const struct exchange *ex)
@@ -155,8 +168,8 @@ static void answer_options(struct exchange *ex)
     if (http_origin_allowed(ex) && http_header(x, STR("access-control-request-method")).p != NULL) {
         http_set_header(x, STR("Access-Control-Allow-Methods"), methods);
         http_set_header(x, STR("Access-Control-Allow-Headers"),
-                        STR("Authorization, Content-Type, Idempotency-Key, Prefer, Reli-Mode, "
-                            "X-Request-Id"));
+                        STR("Authorization, Content-Type, Idempotency-Key, Prefer, Reli-Merchant, "
+                            "Reli-Mode, X-Request-Id"));
         http_set_header(x, STR("Access-Control-Max-Age"), STR("600"));
     }
     http_reply(x, 204, STR_NULL, STR_NULL);

@@ -21,7 +21,6 @@
  */
 enum {
     MAX_LISTENERS = 8,
-    MAX_ORIGINS = 32,
     MAX_ANSWER_HEADERS = 24,
     MAX_POOL = 256,           /* exchanges kept for the next request */
     ARENA_LIMIT = 8 << 20,    /* of one request, its body not counted */
@@ -77,8 +76,6 @@ struct http_server {
     struct arena arena;
     struct router *router;
     struct cidr_list trusted;
-    struct str origins[MAX_ORIGINS];
-    int n_origins;
     struct str constant_headers; /* what is the same in nearly every answer */
     struct listener *listeners[MAX_LISTENERS];
     int n_listeners;
@@ -147,7 +144,7 @@ void exchange_refuse(struct exchange *ex, struct err err);
 void exchange_make_id(struct exchange *ex);
 /* Whether another request may follow on the connection. */
 bool exchange_keeps_alive(const struct exchange *ex);
-/* Whether the Origin of the request is in cors_origins. */
+/* Whether the Origin of the request is in cors_origins, and may know of this path. */
 bool http_origin_allowed(const struct exchange *ex);
 
 /* answer.c */

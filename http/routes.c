@@ -6,6 +6,7 @@
 #define PUBLIC API_PUBLIC
 #define ALWAYS (API_PUBLIC | API_ALWAYS)
 #define PLAIN (API_PUBLIC | API_ALWAYS | API_PLAIN)
+#define CALLBACK (API_PUBLIC | API_NO_PAGE)
 #define V1 "/api/v1"
 
 const struct route api_routes[] = {
@@ -55,17 +56,17 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/exceptions/{id}/resolve", exception_resolve, PERM_EXCEPTIONS_RESOLVE},
 
     /* callbacks from providers: the token in the path is the authentication */
-    {HTTP_POST_, V1 "/cb/{token}", callback_token_post, PUBLIC},
-    {HTTP_PUT_, V1 "/cb/{token}", callback_token_post, PUBLIC},
-    {HTTP_POST_, V1 "/webhooks/{provider}/{token}", callback_token_post, PUBLIC},
-    {HTTP_PUT_, V1 "/webhooks/{provider}/{token}", callback_token_post, PUBLIC},
-    {HTTP_POST_, V1 "/payments/mpesa/callback/{token}", callback_token_post, PUBLIC},
-    {HTTP_POST_, V1 "/payments/mpesa/confirmation/{token}", receipt_confirmation_post, PUBLIC},
-    {HTTP_POST_, V1 "/payments/mpesa/validation/{token}", receipt_validation_post, PUBLIC},
+    {HTTP_POST_, V1 "/cb/{token}", callback_token_post, CALLBACK},
+    {HTTP_PUT_, V1 "/cb/{token}", callback_token_post, CALLBACK},
+    {HTTP_POST_, V1 "/webhooks/{provider}/{token}", callback_token_post, CALLBACK},
+    {HTTP_PUT_, V1 "/webhooks/{provider}/{token}", callback_token_post, CALLBACK},
+    {HTTP_POST_, V1 "/payments/mpesa/callback/{token}", callback_token_post, CALLBACK},
+    {HTTP_POST_, V1 "/payments/mpesa/confirmation/{token}", receipt_confirmation_post, CALLBACK},
+    {HTTP_POST_, V1 "/payments/mpesa/validation/{token}", receipt_validation_post, CALLBACK},
 
     /* webhooks from providers: the signature is the authentication */
-    {HTTP_POST_, V1 "/webhooks/{provider}", callback_webhook_post, PUBLIC},
-    {HTTP_POST_, "/callbacks/{provider}", callback_webhook_post, PUBLIC},
+    {HTTP_POST_, V1 "/webhooks/{provider}", callback_webhook_post, CALLBACK},
+    {HTTP_POST_, "/callbacks/{provider}", callback_webhook_post, CALLBACK},
 
     /* webhooks to merchants */
     {HTTP_POST_, V1 "/webhook-endpoints", endpoint_create, PERM_WEBHOOKS_WRITE},

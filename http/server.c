@@ -7,6 +7,7 @@
 #include "core/base/metric.h"
 #include "core/base/times.h"
 #include "http/http_int.h"
+#include "http/origin.h"
 
 enum { OUT_LIMIT = 1 << 20, JSON_LIMIT = 64 * 1024, SETTINGS_LIMIT = 256 * 1024 };
 
@@ -156,19 +157,12 @@ static void default_to(int64_t *value, int64_t otherwise)
         *value = otherwise;
 }
 
-static struct err take_origins(struct http_server *s)
+static struct err check_origins(struct str list)
 {
-    struct str rest = s->o.cors_origins, part;
-    while (rest.n > 0 && str_split(&rest, ',', &part)) {
-        part = str_trim(part);
-        if (part.n == 0)
-            continue;
-        if (s->n_origins == MAX_ORIGINS)
-            return ERR(CONFIG, "too many CORS origins");
-        if (!http_is_field_value(part) || str_find_str(part, STR("://")) == SIZE_MAX)
-            return ERR(CONFIG, "a CORS origin is scheme://host[:port]");
-        s->origins[s->n_origins++] = part;
-    }
+    struct str part;
+    while (list.n > 0 && str_split(&list, ',', &part))
+        if (!origin_ok(str_trim(part)))
+            return ERR(CONFIG, "a CORS origin is scheme://host[:port], as browsers write it");
     return ERR_OK;
 }
 
@@ -203,5 +197,5 @@ static struct err take_options(struct http_server *s, const struct http_server_o
     if (failed)
         return ERR(NO_MEMORY, "http server");
     TRY(cidr_list_parse(o->trusted_proxies, &s->trusted));
-    return take_origins(s);
+    return check_origins(s->o.cors_origins);
 }

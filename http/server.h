@@ -106,8 +106,9 @@ struct http_server_options {
                               refused, but for routes with a tag of plain_tags, and what is
                               gets Strict-Transport-Security; empty: no difference is made */
     unsigned plain_tags;
-    struct str problem_base;   /* default "/docs/errors#", in front of the code in `type` */
-    struct str cors_origins;   /* exact origins by commas; empty: no CORS headers */
+    struct str problem_base; /* default "/docs/errors#", in front of the code in `type` */
+    struct str cors_origins; /* exact origins by commas; empty: no CORS headers */
+    unsigned closed_tags;    /* routes with a tag of these get no CORS headers: for servers only */
     struct str server_headers; /* extra header lines "Name: value\r\n…" on every answer */
     bool access_log;
     /* Runs before the handler. False: it has answered already, or it will call x->route->handler

@@ -5,6 +5,7 @@
 #include "core/codec/jsonw.h"
 #include "core/crypto/random.h"
 #include "core/flow/record.h"
+#include "http/origin.h"
 #include "ws/hub.h"
 
 enum { REPLAY_MAX = 1000 };
@@ -211,18 +212,15 @@ static void key_known(void *ctx, struct err err, const struct principal *who)
         open_for(o, who->merchant, who->live);
 }
 
-/* Browsers say where a page comes from; programs need not. A page of this very host may always. */
-static bool origin_ok(const struct http_exchange *x)
+/* Browsers say where a page comes from; programs need not. Our own pages may always: those of the
+ * public URL, not of whatever Host was sent, since who has a name of his own point here would have
+ * sent that. */
+static bool origin_may_watch(const struct http_exchange *x)
 {
-    struct str origin = http_header(x, STR("origin")), rest = api_of(x)->cors_origins, one;
-    size_t scheme = str_find_str(origin, STR("://"));
-    if (origin.p == NULL ||
-        (scheme != SIZE_MAX && str_eq(str_from(origin, scheme + 3), http_header(x, STR("host")))))
-        return true;
-    while (str_split(&rest, ',', &one))
-        if (str_eq(str_trim(one), origin))
-            return true;
-    return false;
+    const struct api *api = api_of(x);
+    struct str origin = http_header(x, STR("origin"));
+    return origin.p == NULL || origin_in(api->cors_origins, origin) ||
+           str_eq(origin, origin_of(api->flow->settings.public_url));
 }
 
 static void authenticate(struct opening *o)
@@ -269,7 +267,7 @@ void socket_transaction(struct http_exchange *x)
         http_set_header(x, STR("Sec-WebSocket-Version"), STR("13"));
         http_problem(x, ERR(BAD_REQUEST, NULL),
                      "This is a WebSocket of version 13; ask for an upgrade.");
-    } else if (!origin_ok(x)) {
+    } else if (!origin_may_watch(x)) {
         http_problem(x, ERR(FORBIDDEN, NULL), "The origin is not allowed.");
     } else if (after.p != NULL && (!str_to_i64(after, &seq) || seq < 0 || seq > INT32_MAX)) {
         http_problem(x, ERR(BAD_REQUEST, NULL), "after is the seq of an event.");

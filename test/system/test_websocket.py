@@ -289,9 +289,16 @@ def test_origins(replicas):
         w = Watch(shop.replica, path, origin=origin)
         assert w.frame()["type"] == "hello"
         w.close()
+    own = shop.replica.url  # pages of the public URL
+    w = Watch(shop.replica, path, origin=own)
+    w.close()
     for origin in ("https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null",
-                   "https://shop.example:8443"):
+                   "https://shop.example:8443", "https://shop.example:443", "https://SHOP.example",
+                   "https://evil-shop.example", "https://shop.exampl", "https://shop.example/", "wss://shop.example",
+                   "https://shop.example,https://b.example", "file://", own.replace("http", "https"), own + "0"):
         assert refused(shop, path, origin=origin) == 403, origin
+    # a name of somebody's own that points here: the page and the Host agree, and it is still a stranger
+    assert refused(shop, path, origin="http://rebound.example", host="rebound.example") == 403
 
 
 # ---- the protocol ----
