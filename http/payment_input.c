@@ -44,15 +44,7 @@ bool payment_input_routed(const struct http_exchange *x, const struct json *body
 static struct route_state state_of(void *ctx, const struct gateway *g)
 {
     const struct reading *r = ctx;
-    const struct flow *f = api_of(r->x)->flow;
-    const struct flow_account *account = account_for(f, r->who->merchant, g, r->who->live);
-    struct route_state state = {.has_account = account != NULL};
-    if (account == NULL || g->manual)
-        return state;
-    struct health_view v = gw_client_health(f->gateways, &account->gw);
-    if (!v.takes_charges)
-        state.unwell = v.reason;
-    return state;
+    return route_state(api_of(r->x)->flow, r->who->merchant, r->who->live, g);
 }
 
 /* By what the request says of amount and customer; what is wrong with them is told later. */

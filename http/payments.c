@@ -5,6 +5,7 @@
 #include "core/flow/account.h"
 #include "core/flow/ask.h"
 #include "core/flow/charge.h"
+#include "core/flow/failover.h"
 #include "core/flow/move.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
@@ -197,7 +198,8 @@ static void put_attempts(struct jsonw *w, const struct payment_record *rec)
         jw_uuid(w, "id", attempt_id(rec->id, a->n));
         jw_i64(w, "n", a->n);
         jw_c(w, "status", attempt_status_word(a->status));
-        jw_str(w, "provider", rec->provider);
+        jw_str(w, "provider", rec->places[i].provider);
+        jw_raw(w, "route", rec->places[i].route);
         jw_money(w, "amount", a->amount);
         jw_str(w, "provider_transaction_id",
                a->provider_ref[0] ? str_c(a->provider_ref) : STR_NULL);
@@ -211,10 +213,21 @@ static void put_attempts(struct jsonw *w, const struct payment_record *rec)
     jw_close_list(w);
 }
 
+/* Of the attempt that counts, before that of the latest; without any, of the request. */
+static struct str route_now(const struct show *s)
+{
+    const struct payment_record *rec = &s->rec;
+    for (int i = rec->p.n_attempts - 1; i >= 0; i--)
+        if (uuid_eq(rec->places[i].account_id, rec->account_id))
+            return rec->places[i].route;
+    return s->routed;
+}
+
 static void put_route(struct jsonw *w, const struct show *s)
 {
-    if (s->routed.n > 0) {
-        jw_raw(w, "route", s->routed);
+    struct str route = route_now(s);
+    if (route.n > 0) {
+        jw_raw(w, "route", route);
         return;
     }
     jw_key(w, "route");
@@ -500,7 +513,7 @@ static void verify_answered(void *ctx, const struct payment_event *said,
         v->call.body = arena_dup(a, call->body);
         rq.call = &v->call;
     }
-    move_start(api_of(x)->flow, &rq, changed, &v->change);
+    failover_start(api_of(x)->flow, &rq, changed, &v->change);
 }
 
 static void verify_loaded(void *ctx, struct err err, const struct rows *rows)
@@ -522,7 +535,7 @@ static void verify_loaded(void *ctx, struct err err, const struct rows *rows)
                      "The provider has given no reference to ask about.");
         return;
     }
-    struct ask_request rq = {api_who(x)->merchant, v->change.rec.account_id,
+    struct ask_request rq = {api_who(x)->merchant, payment_place(&v->change.rec, at->n).account_id,
                              str_c(at->provider_ref), at->n};
     ask_start(api_of(x)->flow, &rq, verify_answered, v);
 }

@@ -41,7 +41,7 @@ struct move_unit {
     size_t n_refunds, n_refund_attempts, n_resolutions;
     struct attempt_row attempts[PAYMENT_MAX_ATTEMPTS];
     struct event_row events[1];
-    struct audit_row audits[1];
+    struct audit_row audits[2]; /* a refusal, and the next attempt */
     struct account_row accounts[LEDGER_MAX_TRANSFERS + 1];
     struct transfer_row transfers[LEDGER_MAX_TRANSFERS];
     struct exception_row exceptions[1];

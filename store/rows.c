@@ -111,6 +111,9 @@ const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
     COLUMN(I16, payment_update_row, idem_look_b),
     COLUMN(I32, payment_update_row, idem_period),
     COLUMN(TIME, payment_update_row, idem_lease),
+    COLUMN(UUID, payment_update_row, account_id),
+    COLUMN(TEXT, payment_update_row, claim_provider),
+    COLUMN(UUID_OPT, payment_update_row, audit_b),
 };
 
 const struct column attempt_columns[ATTEMPT_COLUMNS] = {
@@ -132,6 +135,9 @@ const struct column attempt_columns[ATTEMPT_COLUMNS] = {
     COLUMN(I16, attempt_row, poll_n),
     COLUMN(TIME, attempt_row, next_poll_at),
     COLUMN(TIME, attempt_row, at),
+    COLUMN(JSON, attempt_row, route),
+    COLUMN(I16, attempt_row, codes_n),
+    COLUMN(BOOL, attempt_row, cancel_asked),
 };
 
 const struct column event_columns[EVENT_COLUMNS] = {
@@ -347,9 +353,11 @@ static const struct column stored_payment_columns[] = {
 
 /* What payment_get selects of an attempt, behind the payment. */
 struct stored_attempt {
-    int16_t n, poll_n;
-    struct str status, currency, provider_ref, receipt, provider_code, code;
+    int16_t n, poll_n, codes_n;
+    struct str status, currency, provider_ref, receipt, provider_code, code, provider, route;
     int64_t amount, sent_at, answered_at, next_poll_at;
+    struct uuid account_id;
+    bool cancel_asked;
 };
 
 static const struct column stored_attempt_columns[] = {
@@ -365,6 +373,11 @@ static const struct column stored_attempt_columns[] = {
     COLUMN(TIME, stored_attempt, answered_at),
     COLUMN(I16, stored_attempt, poll_n),
     COLUMN(TIME, stored_attempt, next_poll_at),
+    COLUMN(TEXT, stored_attempt, provider),
+    COLUMN(UUID, stored_attempt, account_id),
+    COLUMN(JSON, stored_attempt, route),
+    COLUMN(I16, stored_attempt, codes_n),
+    COLUMN(BOOL, stored_attempt, cancel_asked),
 };
 
 static struct err payment_of(const struct stored_payment *s, struct payment *p)
@@ -437,6 +450,8 @@ static struct err attempt_of(const struct stored_attempt *s, struct attempt *at)
     at->sent_at_us = s->sent_at;
     at->answered_at_us = s->answered_at;
     at->poll_n = s->poll_n;
+    at->codes_n = s->codes_n;
+    at->cancel_asked = s->cancel_asked;
     at->next_poll_at_us = s->next_poll_at != 0 ? s->next_poll_at : TIME_NEVER;
     return ERR_OK;
 }
@@ -454,6 +469,7 @@ struct err payment_record_read(const struct rows *r, struct arena *a, struct pay
             return ERR(INTERNAL, "too many stored attempts");
         if (!rows_read(r, i, AT, stored_attempt_columns, COUNT_OF(stored_attempt_columns), &s, a))
             return ERR(LIMIT, "arena");
+        out->places[out->p.n_attempts] = (struct attempt_place){s.provider, s.account_id, s.route};
         TRY(attempt_of(&s, &out->p.attempts[out->p.n_attempts++]));
     }
     return ERR_OK;
@@ -552,20 +568,30 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
         .idem_subject = rec->id,
         .idem_look_a = -1,
         .idem_look_b = -1,
+        .account_id = rec->account_id,
+        .claim_provider = rec->provider,
     };
+}
+
+struct attempt_place payment_place(const struct payment_record *rec, int n)
+{
+    if (n >= 1 && n <= rec->p.n_attempts)
+        return rec->places[n - 1];
+    return (struct attempt_place){rec->provider, rec->account_id, STR_NULL};
 }
 
 void attempt_row_fill(const struct payment_record *rec, const struct attempt *a, int64_t now_us,
                       struct attempt_row *out)
 {
+    struct attempt_place place = payment_place(rec, a->n);
     *out = (struct attempt_row){
         .merchant_id = rec->merchant,
         .payment_id = rec->id,
         .n = (int16_t)a->n,
         .mode = mode_word(rec->live),
         .status = str_c(attempt_status_word(a->status)),
-        .provider = rec->provider,
-        .account_id = rec->account_id,
+        .provider = place.provider,
+        .account_id = place.account_id,
         .amount = a->amount.minor,
         .currency = currency_str(a->amount.currency),
         .provider_ref = text_or_null(a->provider_ref),
@@ -577,6 +603,9 @@ void attempt_row_fill(const struct payment_record *rec, const struct attempt *a,
         .poll_n = (int16_t)a->poll_n,
         .next_poll_at = a->next_poll_at_us,
         .at = now_us,
+        .route = place.route,
+        .codes_n = (int16_t)a->codes_n,
+        .cancel_asked = a->cancel_asked,
     };
 }
 

@@ -117,6 +117,9 @@ struct payment_update_row {
     int16_t idem_look_b;
     int32_t idem_period;
     int64_t idem_lease;
+    struct uuid account_id;
+    struct str claim_provider; /* whose receipt receipt_claim is */
+    struct uuid audit_b;
 };
 
 /* An attempt, inserted or brought up to date. */
@@ -139,6 +142,9 @@ struct attempt_row {
     int16_t poll_n;
     int64_t next_poll_at;
     int64_t at;
+    struct str route;
+    int16_t codes_n;
+    bool cancel_asked;
 };
 
 /* A public event; bucket, owner and lease are of its fan-out job. */
@@ -358,8 +364,8 @@ struct lease_row {
 /* How many columns each has. */
 enum {
     PAYMENT_INSERT_COLUMNS = 51,
-    PAYMENT_UPDATE_COLUMNS = 51,
-    ATTEMPT_COLUMNS = 18,
+    PAYMENT_UPDATE_COLUMNS = 54,
+    ATTEMPT_COLUMNS = 21,
     EVENT_COLUMNS = 11,
     AUDIT_COLUMNS = 10,
     ACCOUNT_COLUMNS = 8,
@@ -386,10 +392,18 @@ extern const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS],
     fanout_columns[FANOUT_COLUMNS], delivery_update_columns[DELIVERY_UPDATE_COLUMNS],
     lease_columns[LEASE_COLUMNS];
 
+/* Where an attempt went. */
+struct attempt_place {
+    struct str provider;
+    struct uuid account_id;
+    struct str route; /* how the provider was chosen, JSON; p == NULL: the client named it */
+};
+
 /* A payment as it is stored: the machine's part, and what only the flows look at. Strings live in
  * the arena of whoever loaded or made it. */
 struct payment_record {
-    struct uuid merchant, id, account_id, op_id;
+    struct uuid merchant, id, op_id;
+    struct uuid account_id; /* with provider: of the attempt that counts, before that the latest */
     bool live;
     int32_t revision;
     struct str reference, reference_no, pay_code, provider, method;
@@ -398,7 +412,11 @@ struct payment_record {
     struct str description, return_url, callback_url, metadata, next_action;
     int64_t reserved_minor; /* refund_reserved: asked back, not yet gone */
     struct payment p;
+    struct attempt_place places[PAYMENT_MAX_ATTEMPTS]; /* of p.attempts */
 };
+
+/* Where attempt n went; of 0, or one that is not there, the payment's own provider and account. */
+struct attempt_place payment_place(const struct payment_record *rec, int n);
 
 static inline struct str mode_word(bool live)
 {

@@ -50,6 +50,14 @@ bool failure_by_customer(enum failure_code code)
     return codes[code].by_customer;
 }
 
+/* Not DUPLICATE: the request that it was the second of may still be paid. */
+bool failure_by_provider(enum failure_code code)
+{
+    return code == FAILURE_AMOUNT_INVALID || code == FAILURE_PROVIDER_BUSY ||
+           code == FAILURE_PROVIDER_UNAVAILABLE || code == FAILURE_PROVIDER_ERROR ||
+           code == FAILURE_CONFIGURATION;
+}
+
 enum failure_code failure_parse(struct str word)
 {
     for (int i = 1; i < FAILURE_N_CODES; i++)

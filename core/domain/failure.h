@@ -64,6 +64,8 @@ const char *failure_advice_word(enum failure_code code);
 enum failure_advice failure_advice(enum failure_code code);
 /* The customer said no or cannot pay: another route must not be tried on its own account. */
 bool failure_by_customer(enum failure_code code);
+/* It lies with the provider, or with the merchant's account there: another one may well take it. */
+bool failure_by_provider(enum failure_code code);
 /* FAILURE_NONE for a word that is not in the catalogue. */
 enum failure_code failure_parse(struct str word);
 

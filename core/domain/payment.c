@@ -12,8 +12,9 @@
 
 static guard_fn may_send, may_send_again, manual, may_confirm, idle, intact, broken, unpaid,
     expired, expired_idle, expired_open, believed, not_there, lease_over, unallocated, acceptable,
-    asks, still_asks, acted;
+    asks, still_asks, acted, withdrawn, fails_over, may_withdraw, may_hand_on;
 
+#define UNDERWAY (IN(PROCESSING) | IN(REQUIRES_ACTION))
 #define HELD (IN(COMPLETED) | IN(PARTIALLY_REFUNDED))
 
 #define MONEY_NONE POSTING_NONE, EXCEPTION_NONE
@@ -41,6 +42,8 @@ static const struct payment_row payment_rows[] = {
     ROW(IN(REQUIRES_ACTION), NEEDS_CUSTOMER, NULL,           STAY,              NONE),
     ROW(WAITING,             CANCEL,         idle,           CANCELLED,         NONE),
     ROW(IN(CANCELLED),       CANCEL,         NULL,           STAY,              NONE),
+    ROW(UNDERWAY,            CANCEL_ASKED,   may_withdraw,   STAY,              NONE),
+    ROW(IN(REQUIRES_ACTION), CODE_GIVEN,     may_hand_on,    STAY,              NONE),
     ROW(IN(REQUIRES_ACTION), CONFIRM,        may_confirm,    COMPLETED,         RECEIVED),
     ROW(IN(COMPLETED),       CONFIRM,        NULL,           STAY,              NONE),
     ROW(IN(PROCESSING),      ACCEPTED,       asks,           REQUIRES_ACTION,   NONE),
@@ -51,6 +54,12 @@ static const struct payment_row payment_rows[] = {
     ROW(ENDED,               SUCCESS,        intact,         COMPLETED,         RECEIVED),
     ROW(ENDED,               SUCCESS,        broken,         STAY,              WRONG),
     ROW(PAID,                SUCCESS,        NULL,           STAY,              TWICE),
+    ROW(UNDECIDED,           REFUSED,        withdrawn,      CANCELLED,         NONE),
+    ROW(UNDECIDED,           FAILURE,        withdrawn,      CANCELLED,         NONE),
+    ROW(UNDECIDED,           NOT_FOUND,      withdrawn,      CANCELLED,         NONE),
+    ROW(IN(PROCESSING),      REFUSED,        fails_over,     STAY,              NONE),
+    ROW(IN(PROCESSING),      FAILURE,        fails_over,     STAY,              NONE),
+    ROW(IN(PROCESSING),      NOT_FOUND,      fails_over,     STAY,              NONE),
     ROW(UNDECIDED,           REFUSED,        unpaid,         FAILED,            NONE),
     ROW(UNDECIDED,           FAILURE,        unpaid,         FAILED,            NONE),
     ROW(IN(PROCESSING),      NOT_FOUND,      expired,        EXPIRED,           NONE),
@@ -101,6 +110,7 @@ static struct err step_payment(struct step *s);
 static struct err step_dispatch(struct step *s);
 static struct err step_attempt(struct step *s);
 static struct err step_undecided(struct step *s);
+static struct err step_wish(struct step *s);
 static struct err step_resolved(struct step *s);
 static struct err step_tick(struct step *s);
 
@@ -131,6 +141,10 @@ struct err payment_step(struct payment *p, const struct payment_event *ev,
     case PAYMENT_EVENT_CONFIRM:
     case PAYMENT_EVENT_REVERSED:
         e = step_payment(&s);
+        break;
+    case PAYMENT_EVENT_CANCEL_ASKED:
+    case PAYMENT_EVENT_CODE_GIVEN:
+        e = step_wish(&s);
         break;
     case PAYMENT_EVENT_RESOLVED_PAID:
     case PAYMENT_EVENT_RESOLVED_UNPAID:
@@ -203,6 +217,7 @@ static struct err step_attempt(struct step *s)
     attempt_move(s, row);
     if (follows != NULL)
         payment_move(s, follows);
+    s->out->next_attempt = follows != NULL && follows->guard == fails_over;
     if (s->p->status != before)
         watch_all(s);
     else
@@ -222,6 +237,22 @@ static struct err step_undecided(struct step *s)
         attempt_move(s, row);
     if (follows != NULL)
         payment_move(s, follows);
+    return ERR_OK;
+}
+
+/* What is to be asked of the provider about its attempt, kept before it is asked. */
+static struct err step_wish(struct step *s)
+{
+    s->a = payment_attempt(s->p, s->ev->attempt);
+    if (s->a == NULL || payment_row(s) == NULL)
+        return ERR(INVALID_STATE, "nothing to be asked of a provider");
+    bool code = s->ev->kind == PAYMENT_EVENT_CODE_GIVEN;
+    if (!code && s->a->cancel_asked)
+        return ERR_OK;
+    s->a->codes_n += code;
+    s->a->cancel_asked |= !code;
+    s->out->changed = true;
+    s->out->action = code ? "attempt.code_given" : "attempt.cancel_asked";
     return ERR_OK;
 }
 
@@ -376,6 +407,37 @@ static bool may_send_again(const struct step *s)
     default:
         return false;
     }
+}
+
+/* No attempt but this one may still be paid. */
+static bool alone(const struct step *s)
+{
+    for (int i = 0; i < s->p->n_attempts; i++)
+        if (&s->p->attempts[i] != s->a && in(OPEN, (int)s->p->attempts[i].status))
+            return false;
+    return true;
+}
+
+/* The attempt has ended for certain, for a reason that lies with its provider. */
+static bool fails_over(const struct step *s)
+{
+    return s->ev->route_left && failure_by_provider(failure_of(s->ev)) && alone(s) && unpaid(s) &&
+           s->p->n_attempts < PAYMENT_MAX_ATTEMPTS && s->now_us < s->p->expires_at_us;
+}
+
+static bool withdrawn(const struct step *s)
+{
+    return s->a->cancel_asked && unpaid(s);
+}
+
+static bool may_withdraw(const struct step *s)
+{
+    return in(AT(SUBMITTED) | AT(UNCERTAIN), (int)s->a->status) && unpaid(s);
+}
+
+static bool may_hand_on(const struct step *s)
+{
+    return may_withdraw(s) && s->a->codes_n < PAYMENT_MAX_CODES && s->now_us < s->p->expires_at_us;
 }
 
 static bool manual(const struct step *s)

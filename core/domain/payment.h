@@ -46,6 +46,8 @@
     X(CANNOT_SEND, "cannot_send")         /* we: no request can be built */                    \
     X(NEEDS_CUSTOMER, "needs_customer")   /* we: a person has to act (manual methods) */       \
     X(CANCEL, "cancel")                   /* merchant */                                       \
+    X(CANCEL_ASKED, "cancel_asked")       /* merchant: the provider is to take it back */      \
+    X(CODE_GIVEN, "code_given")           /* merchant: a one-time code is to be handed on */   \
     X(CONFIRM, "confirm")                 /* merchant: a manual method was collected */        \
     X(ACCEPTED, "accepted")               /* answer: prompt queued, provider_ref known */      \
     X(REFUSED, "refused")                 /* answer: definitely not taken */                   \
@@ -104,7 +106,8 @@ const char *status_source_word(enum status_source s);
 bool status_source_parse(struct str word, enum status_source *out) MUST_USE;
 
 enum {
-    PAYMENT_MAX_ATTEMPTS = 8,
+    PAYMENT_MAX_ATTEMPTS = 3,
+    PAYMENT_MAX_CODES = 3,
     PAYMENT_REF_MAX = 128,
     PAYMENT_CODE_MAX = 32,
     PAYMENT_MESSAGE_MAX = 200
@@ -121,8 +124,10 @@ struct attempt {
     enum failure_code code;                   /* normalised */
     int64_t sent_at_us;                       /* write-ahead: committed before a byte leaves */
     int64_t answered_at_us;                   /* 0 until the provider spoke */
-    int poll_n;                               /* queries made in the present phase */
-    int64_t next_poll_at_us;                  /* TIME_NEVER: none */
+    int codes_n;                              /* one-time codes handed on */
+    bool cancel_asked;       /* however it ends without money, the merchant has wanted it so */
+    int poll_n;              /* queries made in the present phase */
+    int64_t next_poll_at_us; /* TIME_NEVER: none */
 };
 
 /* The parts of a payment that the machine reads and writes; identity, customer and texts are the
@@ -176,7 +181,9 @@ struct payment_event {
     bool sure;              /* FAILURE: believed before the prompt window ends */
     bool renames; /* provider_ref is the provider's own for what went out under our name */
     bool asks;    /* ACCEPTED, STILL_PENDING: the customer has to act before it goes on */
-    bool acted;   /* STILL_PENDING, not `asks`: he has acted, the provider is at work */
+    /* REFUSED, FAILURE, NOT_FOUND: another provider takes it if this one does not */
+    bool route_left;
+    bool acted; /* STILL_PENDING, not `asks`: he has acted, the provider is at work */
     struct str provider_ref, receipt, provider_code, message; /* "" if not said */
     uint32_t random;                                          /* for jitter */
 };
@@ -225,6 +232,8 @@ struct payment_effects {
     int posted_attempt;  /* n, 0 for a manual method */
     enum payment_exception exception;
     const char *action; /* audit action, "payment.completed", "attempt.submitted" …; NULL: none */
+    bool next_attempt;  /* the attempt has ended, the payment goes on: DISPATCH must follow, in the
+                           same commit */
     int ask_attempt;    /* TICK: the attempt whose state the provider must be asked for; 0 none.
                            The answer comes back as an event of its own */
 };

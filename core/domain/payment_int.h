@@ -56,6 +56,9 @@ struct attempt_row {
 /* The event names the amount that was asked for, or none. */
 bool same_amount(const struct step *s);
 
+/* Why it ended unpaid, as the event says. */
+enum failure_code failure_of(const struct payment_event *ev);
+
 /* Goes where the row says, with the fields and effects that belong to it. */
 void attempt_move(struct step *s, const struct attempt_row *row);
 void payment_move(struct step *s, const struct payment_row *row);

@@ -67,7 +67,7 @@ static bool learn_reference(struct step *s)
     return true;
 }
 
-static enum failure_code failure_of(const struct payment_event *ev)
+enum failure_code failure_of(const struct payment_event *ev)
 {
     return ev->kind == PAYMENT_EVENT_NOT_FOUND || ev->code == FAILURE_NONE ? FAILURE_PROVIDER_ERROR
                                                                            : ev->code;
@@ -188,9 +188,12 @@ void payment_move(struct step *s, const struct payment_row *row)
     post(s, row->posting);
     s->out->changed = true;
     s->out->exception = row->exception;
-    s->out->action = told                               ? payment_actions[to]
-                     : row->exception != EXCEPTION_NONE ? exception_actions[row->exception]
-                                                        : posting_actions[row->posting];
+    if (told)
+        s->out->action = payment_actions[to];
+    else if (row->exception != EXCEPTION_NONE)
+        s->out->action = exception_actions[row->exception];
+    else if (row->posting != POSTING_NONE)
+        s->out->action = posting_actions[row->posting];
     if (row->to == PAYMENT_STAY)
         return;
     p->status = to;

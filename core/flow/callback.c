@@ -15,6 +15,7 @@
 #include "core/flow/account.h"
 #include "core/flow/ask.h"
 #include "core/flow/dispute.h"
+#include "core/flow/failover.h"
 #include "core/flow/receipt.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
@@ -145,10 +146,10 @@ static void book_other(struct process *p)
     struct receipt_money m = {
         .from = {p->merchant, p->subject, p->dedupe_key, p->n},
         .merchant = p->merchant,
-        .account = p->rec.account_id,
+        .account = payment_place(&p->rec, p->attempt).account_id,
         .payment = p->payment,
         .live = p->rec.live,
-        .provider = p->rec.provider,
+        .provider = payment_place(&p->rec, p->attempt).provider,
         .receipt = p->event.receipt,
         .amount = p->event.amount,
         .payer = STR(""),
@@ -193,7 +194,7 @@ static void move(struct process *p, const struct move_call *call)
         .exception = p->exception,
     };
     enter(p, PROCESS_MOVE);
-    move_start(p->flow, &rq, moved, p);
+    failover_start(p->flow, &rq, moved, p);
 }
 
 static bool tells_other_amount(struct process *p)
@@ -285,7 +286,8 @@ static void judge_payment(struct process *p)
         put_off(p, "no_reference");
         return;
     }
-    struct ask_request rq = {p->merchant, p->rec.account_id, p->said.provider_ref, p->attempt};
+    struct ask_request rq = {p->merchant, payment_place(&p->rec, p->attempt).account_id,
+                             p->said.provider_ref, p->attempt};
     enter(p, PROCESS_ASK);
     ask_start(p->flow, &rq, asked, p);
 }

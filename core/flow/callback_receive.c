@@ -248,8 +248,10 @@ static void subject_found(void *ctx, struct err err, const struct rows *rows)
         err = refund_record_read(rows, 0, &r->arena, &refund, &next);
     else if (!err_is(err))
         err = payment_record_read(rows, &r->arena, &payment);
+    int n;
+    (void)attempt_payment(r->to.subject, &n);
     if (!err_is(err))
-        account = is_refund ? refund.account_id : payment.account_id;
+        account = is_refund ? refund.account_id : payment_place(&payment, n).account_id;
     r->err = err;
     if (!err_is(err) && !uuid_eq(account, r->account))
         r->err = ERR(UNAUTHENTICATED, "a webhook of another account");

@@ -1,6 +1,8 @@
 /* The create request. Happy path: RESERVE (payment, attempt, idempotency record: durable), SEND,
  * RECORD, DONE; a manual method has nothing to send. What reli takes, and over which account, is
- * mostly known; else PRICE and ACCOUNT ask.
+ * mostly known; else PRICE and ACCOUNT ask. A provider that refuses for a reason of its own leads
+ * to NEXT, where the merchant's routes have another one: the refusal is recorded with the attempt
+ * that follows it, and then that one is sent.
  *
  * Ways to fail: the key is known (LOOKUP: replay, wait, recover or refuse); the reference is taken
  * (OWNER: its owner ended without money and hands it over, or 409, cached); a random word is taken
@@ -40,7 +42,8 @@ static const uint32_t state_next[] = {
     [CHARGE_OWNER] = TO(RESERVE) | TO(REFUSE) | TO(DONE),
     [CHARGE_REFUSE] = TO(DONE),
     [CHARGE_SEND] = TO(RECORD),
-    [CHARGE_RECORD] = TO(RECORD) | TO(LOOKUP) | TO(DONE),
+    [CHARGE_NEXT] = TO(RECORD) | TO(DONE),
+    [CHARGE_RECORD] = TO(NEXT) | TO(RECORD) | TO(SEND) | TO(LOOKUP) | TO(DONE),
     [CHARGE_DONE] = 0,
 };
 #undef TO
@@ -105,50 +108,36 @@ void charge_reply_created(struct charge *c, int status, struct str snapshot,
 
 static void record(void *ctx);
 
-static void keep_result(struct charge *c, const struct gw_result *result,
-                        const struct gw_exchange *exchange)
+static void sent(void *ctx, const struct gw_result *result, const struct gw_exchange *exchange)
 {
-    struct payment_event *ev = &c->event;
-    struct arena *a = &c->arena;
-    *ev = (struct payment_event){
-        .attempt = 1,
-        .source = SOURCE_API,
-        .code = result->code,
-        .provider_ref = arena_dup(a, result->provider_ref),
-        .provider_code = arena_dup(a, result->provider_code),
-        .message = arena_dup(a, result->message),
-        .asks = gw_asks(result),
-    };
-    const char *outcome = "ambiguous";
-    ev->kind = PAYMENT_EVENT_AMBIGUOUS;
-    if (result->verdict == GW_ACCEPTED) {
-        ev->kind = PAYMENT_EVENT_ACCEPTED;
-        outcome = "ok";
-    } else if (result->verdict == GW_REFUSED || result->verdict == GW_TOKEN_REJECTED) {
-        ev->kind = PAYMENT_EVENT_REFUSED;
-        outcome = "refused";
-    }
-    c->call = (struct move_call){
-        .attempt = 1,
-        .op = "charge",
-        .outcome = outcome,
-        .http_status = exchange->http_status,
-        .took_us = exchange->took_us,
-        .next_action = arena_dup(a, result->next_action),
-        .body = arena_fmt(a, "{\"request\":%.*s,\"response\":%.*s}",
-                          STR_ARG(exchange->request.n > 0 ? exchange->request : STR("null")),
-                          STR_ARG(exchange->response.n > 0 ? exchange->response : STR("null"))),
-    };
-    c->answer = (struct move_answer){
-        .key = c->in.idem_key,
-        .slot = c->place.slot,
-        .slot_b = c->place.slot_b,
-        .http_status = ev->kind == PAYMENT_EVENT_AMBIGUOUS ? 202 : 201,
-        .seq = c->rec.p.version,
-    };
-    log_info("charge.sent", F_ID("payment", c->rec.id), F_C("provider", c->in.gateway->name),
-             F_C("outcome", outcome), F_I64("http", exchange->http_status),
-             F_I64("ms", exchange->took_us / 1000));
+    struct charge *c = ctx;
+    int n = c->rec.p.n_attempts;
+    crash_point(CRASH_CHARGE_SENT);
+    attempt_answer(&c->arena, &c->rec, n, result, exchange, &c->said);
+    if (!c->answer.given)
+        c->answer = (struct move_answer){
+            .key = c->in.idem_key,
+            .slot = c->place.slot,
+            .slot_b = c->place.slot_b,
+            .http_status = c->said.event.kind == PAYMENT_EVENT_AMBIGUOUS ? 202 : 201,
+            .seq = c->rec.p.version,
+        };
+    c->next = (struct route_next){0};
+    c->tries = 0;
+    charge_enter(c, CHARGE_RECORD);
+    record(c);
+}
+
+void charge_send(struct charge *c)
+{
+    struct gw_charge in;
+    struct gw_exchange exchange = {.op = GW_OP_CHARGE};
+    struct gw_result result = {.verdict = GW_REFUSED, .code = FAILURE_CONFIGURATION};
+    int n = c->rec.p.n_attempts;
+    if (err_is(charge_request(c, &in)))
+        sent(c, &result, &exchange); /* nothing has left: that much is certain */
+    else
+        attempt_send(c->flow, &c->account->gw, &c->rec.p.attempts[n - 1], &in, sent, c);
 }
 
 /* The client is not kept waiting for a database that is away; the record is tried again. What it is
@@ -169,19 +158,45 @@ static void tell_early(struct charge *c, struct err err)
     c->answer.given = true;
 }
 
+static void not_recorded(struct charge *c, struct err err)
+{
+    struct flow *f = c->flow;
+    bool again = err_retryable(err.code) || err.code == ERR_AMBIGUOUS;
+    log_warn("charge.not_recorded", F_ID("payment", c->rec.id), F_ERR(err));
+    tell_early(c, err);
+    if (again && !f->closing && ++c->tries < 60)
+        timer_set(f->loop, &c->timer, US_PER_S, record, c);
+    else
+        charge_end(c);
+}
+
+/* The next attempt is durable: it is this request's to send. */
+static void go_on(struct charge *c, const struct move_result *result)
+{
+    struct payment_record *rec = &c->rec;
+    int n = result->dispatched;
+    crash_point(CRASH_FAILOVER_COMMITTED);
+    rec->p = result->rec->p;
+    rec->revision = result->rec->revision;
+    rec->op_id = result->rec->op_id;
+    rec->provider = str_c(c->next.gateway->name);
+    rec->account_id = c->account->id;
+    rec->next_action = c->next.next_action;
+    rec->places[n - 1] = (struct attempt_place){rec->provider, rec->account_id, c->next.choice};
+    c->snapshot = arena_dup(&c->arena, result->snapshot);
+    charge_enter(c, CHARGE_SEND);
+    charge_send(c);
+}
+
 static void recorded(void *ctx, struct err err, const struct move_result *result)
 {
     struct charge *c = ctx;
-    struct flow *f = c->flow;
     if (err_is(err)) {
-        bool again = err_retryable(err.code) || err.code == ERR_AMBIGUOUS;
-        log_warn("charge.not_recorded", F_ID("payment", c->rec.id), F_ERR(err));
-        tell_early(c, err);
-        if (again && !f->closing && ++c->tries < 60) {
-            timer_set(f->loop, &c->timer, US_PER_S, record, c);
-            return;
-        }
-        charge_end(c);
+        not_recorded(c, err);
+        return;
+    }
+    if (result->dispatched > 0) {
+        go_on(c, result);
         return;
     }
     crash_point(CRASH_CHARGE_RECORDED);
@@ -197,42 +212,45 @@ static void recorded(void *ctx, struct err err, const struct move_result *result
     charge_end(c);
 }
 
-static void record(void *ctx)
+static void move(struct charge *c)
 {
-    struct charge *c = ctx;
     struct move_request rq = {
         .merchant = c->in.merchant,
         .payment = c->rec.id,
-        .event = c->event,
+        .event = c->said.event,
         .actor = STR("provider"),
         .known = c->tries == 0 ? &c->rec : NULL,
         .answer = c->in.idem_key.p != NULL ? &c->answer : NULL,
-        .call = &c->call,
+        .call = &c->said.call,
+        .next = c->next.gateway != NULL ? &c->next : NULL,
     };
-    charge_enter(c, CHARGE_RECORD);
     move_start(c->flow, &rq, recorded, c);
 }
 
-static void sent(void *ctx, const struct gw_result *result, const struct gw_exchange *exchange)
+static void next_found(void *ctx, struct err err, const struct route_next *next)
 {
     struct charge *c = ctx;
-    crash_point(CRASH_CHARGE_SENT);
-    keep_result(c, result, exchange);
-    c->tries = 0;
-    record(c);
+    charge_enter(c, CHARGE_RECORD);
+    if (err_is(err)) {
+        not_recorded(c, err);
+        return;
+    }
+    if (next != NULL) {
+        account_release(c->account);
+        c->account = account_hold(next->account);
+        c->next = *next;
+    }
+    move(c);
 }
 
-void charge_send(struct charge *c)
+static void record(void *ctx)
 {
-    struct gw_charge in = charge_provider(c);
-    struct err err = gw_charge_start(c->flow->gateways, &c->account->gw, &in, sent, c);
-    if (err_is(err)) { /* nothing has left: that much is certain */
-        struct gw_result result = {.verdict = GW_REFUSED,
-                                   .code = err.code == ERR_INVALID ? FAILURE_CONFIGURATION
-                                                                   : FAILURE_PROVIDER_UNAVAILABLE,
-                                   .message = str_c(err.what)};
-        struct gw_exchange exchange = {.op = GW_OP_CHARGE};
-        sent(c, &result, &exchange);
+    struct charge *c = ctx;
+    if (c->next.gateway == NULL && route_may_go_on(&c->rec, &c->said.event)) {
+        charge_enter(c, CHARGE_NEXT);
+        route_next_start(c->flow, &c->arena, &c->rec, next_found, c);
+    } else {
+        move(c);
     }
 }
 

@@ -2,9 +2,11 @@
 #define RELI_FLOW_CHARGE_INT_H
 
 #include "core/flow/account.h"
+#include "core/flow/attempt.h"
 #include "core/flow/charge.h"
 #include "core/flow/fee_terms.h"
 #include "core/flow/move.h"
+#include "core/flow/route.h"
 #include "store/kinds.h"
 
 /* The parts of a create request: charge.c asks the provider and answers the client, charge_known.c
@@ -22,6 +24,7 @@ enum { CHARGE_ARENA = 3 * 1024 * 1024, RESERVE_TRIES = 5, BODY_MAX = 2 * 1024 * 
     X(OWNER, "owner")     \
     X(REFUSE, "refuse")   \
     X(SEND, "send")       \
+    X(NEXT, "next")       \
     X(RECORD, "record")   \
     X(DONE, "done")
 
@@ -41,7 +44,6 @@ struct charge {
     uint8_t fingerprint[FINGERPRINT_LEN];
     struct idempotency_place place;
     struct payment_record rec;
-    char our_id[OUR_ID_TEXT]; /* of its attempt */
     struct str person;
     struct str snapshot; /* of the last event made at the reservation */
     const struct flow_account *account; /* held; NULL: nobody takes it */
@@ -54,9 +56,9 @@ struct charge {
     bool held; /* the idempotency record is ours already */
     struct timer timer;
     /* the provider's word, kept for the record */
-    struct payment_event event;
-    struct move_call call;
+    struct attempt_answer said;
     struct move_answer answer;
+    struct route_next next; /* who takes it instead; gateway NULL: nobody */
     bool recorded; /* it is, and the key has the answer */
     bool replied;
     charge_fn *done;
@@ -88,7 +90,7 @@ void charge_owner(struct charge *c);
 /* ---- charge_reserve.c ---- */
 
 void charge_reserve(struct charge *c);
-/* The request as the provider gets it. */
-struct gw_charge charge_provider(struct charge *c);
+/* The request as the provider of its latest attempt gets it. */
+struct err charge_request(struct charge *c, struct gw_charge *out) MUST_USE;
 
 #endif

@@ -116,44 +116,23 @@ static void set_identity(struct charge *c)
     c->rec.reference = c->in.reference.p != NULL ? c->in.reference : c->rec.reference_no;
 }
 
-static struct str callback_url(struct charge *c)
-{
-    char token[CALLBACK_TOKEN_LEN + 1];
-    callback_token_make(c->flow->vault, c->in.gateway->name, attempt_id(c->rec.id, 1),
-                        c->in.merchant, token);
-    return arena_fmt(&c->arena, "%.*s/api/v1/cb/%s", STR_ARG(c->flow->settings.public_url), token);
-}
-
-static struct str our_id(struct charge *c)
-{
-    our_id_make(c->in.gateway, attempt_id(c->rec.id, 1), c->in.merchant, c->our_id);
-    return str_c(c->our_id);
-}
-
 /* By which the provider can be asked before he has told his own. */
 static struct str own_ref(struct charge *c)
 {
+    struct str ours = attempt_our_id(&c->arena, &c->rec, 1, c->in.gateway);
     if (c->in.method_token.n == 0)
-        return our_id(c);
-    return arena_fmt(&c->arena, "%s.%.*s", c->in.gateway->token_ref, STR_ARG(our_id(c)));
+        return ours;
+    return arena_fmt(&c->arena, "%s.%.*s", c->in.gateway->token_ref, STR_ARG(ours));
 }
 
-struct gw_charge charge_provider(struct charge *c)
+struct err charge_request(struct charge *c, struct gw_charge *out)
 {
-    return (struct gw_charge){
-        .amount = payment_asked(&c->rec.p),
-        .method = c->in.method,
-        .method_token = c->in.method_token.p != NULL ? c->in.method_token : STR(""),
-        .phone = c->in.phone.p != NULL ? c->in.phone : STR(""),
-        .email = c->in.email.p != NULL ? c->in.email : STR(""),
-        .pay_code = c->rec.pay_code,
-        .our_id = our_id(c),
-        .description = c->in.description.p != NULL ? c->in.description : STR(""),
-        .return_url = c->in.return_url.p != NULL ? c->in.return_url : STR(""),
-        .expires_us = c->rec.p.expires_at_us,
-        .callback_url = callback_url(c),
-        .now_us = loop_wall_us(c->flow->loop),
-    };
+    const struct gateway *g = gateway_find(c->rec.provider);
+    int n = c->rec.p.n_attempts > 0 ? c->rec.p.n_attempts : 1;
+    TRY(attempt_request(c->flow, &c->arena, &c->rec, n, g, out));
+    if (c->in.method_token.n > 0) /* kept nowhere; it has no next provider */
+        out->method_token = c->in.method_token;
+    return ERR_OK;
 }
 
 /* Built once before anything is promised: what cannot be built is never "processing". */
@@ -164,23 +143,10 @@ static struct err try_build(struct charge *c)
         return ERR(CONFIG, "no account for this provider and mode");
     if (g->manual)
         return ERR_OK;
-    struct gw_charge in = charge_provider(c);
+    struct gw_charge in;
     struct outbound_request request = {0};
+    TRY(charge_request(c, &in));
     return g->charge_build(&c->account->gw, &in, STR("t"), &c->arena, &request);
-}
-
-static struct str next_action(struct charge *c, const struct gateway *g)
-{
-    char at[TIME_TEXT], amount[MONEY_TEXT];
-    if (c->in.method_token.n > 0) /* nothing, unless the provider says so */
-        return STR_NULL;
-    money_text(payment_asked(&c->rec.p), amount);
-    if (g->manual)
-        return arena_fmt(&c->arena, "{\"type\":\"%s\",\"amount\":\"%s\",\"reference\":\"%.*s\"}",
-                         g->action, amount, STR_ARG(c->rec.pay_code));
-    time_text(c->rec.p.created_at_us + g->prompt_window_us, at);
-    return arena_fmt(&c->arena, "{\"type\":\"%s\",\"amount\":\"%s\",\"expires_at\":\"%s\"}",
-                     g->action, amount, at);
 }
 
 /* One event with its rows. */
@@ -215,8 +181,8 @@ static struct err step_twice(struct charge *c, struct err built)
     }
     if (g->our_id_is_ref && ev.kind == PAYMENT_EVENT_DISPATCH)
         ev.provider_ref = own_ref(c);
-    if (!err_is(built))
-        c->rec.next_action = next_action(c, g);
+    if (!err_is(built) && c->in.method_token.n == 0) /* else nothing, unless the provider says so */
+        c->rec.next_action = attempt_action(&c->arena, &c->rec, g, c->rec.p.created_at_us);
     fx = (struct payment_effects){0};
     TRY(payment_step(&c->rec.p, &ev, &rules, c->rec.p.created_at_us, &fx));
     return add_event(c, PAYMENT_PENDING, &fx);
@@ -273,6 +239,9 @@ static struct err fill(struct charge *c)
               .expires_at_us = now + life,
               .updated_at_us = now},
     };
+    /* a token is its provider's: nobody else can take the payment */
+    c->rec.places[0] = (struct attempt_place){c->rec.provider, c->rec.account_id,
+                                              c->in.method_token.n == 0 ? c->in.routed : STR_NULL};
     set_identity(c);
     if (c->person.n > 0)
         TRY(record_seal_person(f, c->in.merchant, id, &c->arena, c->person, &c->rec.pii));

@@ -12,6 +12,7 @@
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "core/flow/record.h"
+#include "core/flow/route.h"
 
 enum { MOVE_MAX_TRIES = 20, MOVE_ARENA = 1024 * 1024 };
 
@@ -38,6 +39,8 @@ struct move {
     struct uuid op_id;
     struct payment_record rec;
     struct payment_effects fx;
+    const char *first_action; /* of two steps in one commit; else NULL */
+    int dispatched;
     struct str snapshot;
     struct move_unit unit;
     struct later later;
@@ -53,7 +56,7 @@ static void finish(struct move *m, struct err err)
     if (m->was_doubtful && (err.code == ERR_UNAVAILABLE || err.code == ERR_OVERLOADED))
         err = ERR_D(AMBIGUOUS, err.detail, "a commit was not answered, nor what came of it");
     bool before = m->was_doubtful && !m->mine && m->rq.answer != NULL;
-    struct move_result result = {&m->rec, &m->fx, m->snapshot, before};
+    struct move_result result = {&m->rec, &m->fx, m->snapshot, m->dispatched, before};
     m->flow->busy--;
     m->done(m->ctx, err, err_is(err) ? NULL : &result);
     arena_free(&m->arena);
@@ -123,6 +126,17 @@ static struct str attempt_detail(struct move *m)
                      a->provider_code[0] != '\0' ? ", provider code " : "", a->provider_code);
 }
 
+static void add_audit(struct move *m, const struct payment *before, const char *action,
+                      struct str detail)
+{
+    struct audit_row *row = &m->unit.audits[m->unit.n_audits];
+    record_audit(m->flow, &m->rec, before->status, action, m->rq.actor, detail, row);
+    if (m->unit.n_audits++ == 0)
+        m->unit.row.audit_a = row->id;
+    else
+        m->unit.row.audit_b = row->id;
+}
+
 static void add_exception(struct move *m)
 {
     struct record_exception x = {
@@ -150,15 +164,29 @@ static void add_resolution(struct move *m, const struct payment *before)
         record_resolution(m->flow, &m->rec, m->rec.id, &answered, &m->unit);
 }
 
+/* The payment is where its attempt went: the latest, or the one that it was paid by. */
+static void set_place(struct move *m, const struct payment *before)
+{
+    struct payment_record *rec = &m->rec;
+    int n = m->dispatched;
+    if (before->completed_at_us == 0 && rec->p.completed_at_us != 0)
+        n = m->fx.posted_attempt;
+    struct attempt_place place = payment_place(rec, n);
+    rec->provider = place.provider;
+    rec->account_id = place.account_id;
+}
+
 /* Everything that the step says, as rows. */
 static struct err fill(struct move *m, const struct payment *before)
 {
     struct flow *f = m->flow;
     struct payment_record *rec = &m->rec;
-    const struct gateway *g = gateway_find(rec->provider);
-    struct payment_rules rules = flow_rules(f, g);
     int64_t now = loop_wall_us(f->loop);
-    if (m->rq.call != NULL && m->rq.call->next_action.n > 0)
+    set_place(m, before);
+    struct payment_rules rules = flow_rules(f, gateway_find(rec->provider));
+    if (m->dispatched > 0)
+        rec->next_action = m->rq.next->next_action;
+    else if (m->rq.call != NULL && m->rq.call->next_action.n > 0)
         rec->next_action = m->rq.call->next_action;
     else if (before->status == PAYMENT_REQUIRES_ACTION && rec->p.status == PAYMENT_PROCESSING)
         rec->next_action = STR_NULL; /* the customer has acted */
@@ -169,6 +197,7 @@ static struct err fill(struct move *m, const struct payment *before)
     payment_update_fill(rec, &m->unit.row);
     m->unit.row.job_run_at = payment_deadline_us(&rec->p, &rules);
     m->unit.row.job_lease = now;
+    m->unit.row.claim_provider = payment_place(rec, m->rq.event.attempt).provider;
     add_attempts(m, before);
     m->snapshot = STR_NULL;
     if (m->fx.notice != NOTICE_NONE) {
@@ -177,17 +206,18 @@ static struct err fill(struct move *m, const struct payment *before)
         m->snapshot = m->unit.events[0].data;
         m->unit.row.log_seq = rec->p.version;
     }
-    if (m->fx.action != NULL) {
-        record_audit(f, rec, before->status, m->fx.action, m->rq.actor, attempt_detail(m),
-                     &m->unit.audits[0]);
-        m->unit.n_audits = 1;
-        m->unit.row.audit_a = m->unit.audits[0].id;
-    }
+    if (m->first_action != NULL)
+        add_audit(m, before, m->first_action, attempt_detail(m));
+    if (m->fx.action != NULL)
+        add_audit(m, before, m->fx.action,
+                  m->dispatched > 0 ? arena_fmt(&m->arena, "attempt %d %.*s", m->dispatched,
+                                                STR_ARG(rec->provider))
+                                    : attempt_detail(m));
     struct uuid item = m->rq.resolution != NULL ? m->rq.resolution->item : UUID_NIL;
     TRY(record_posting(&m->arena, rec, &m->fx, item, &m->unit));
     add_exception(m);
     add_resolution(m, before);
-    if (m->rq.answer != NULL)
+    if (m->rq.answer != NULL && m->dispatched == 0)
         add_answer(m);
     if (m->rq.inbound != NULL)
         record_inbound(m->rq.inbound, &m->unit);
@@ -250,10 +280,26 @@ static bool other_money(const struct move *m, const struct attempt *a)
            a->receipt[0] != '\0' && ev->receipt.n > 0 && !str_eq(ev->receipt, str_c(a->receipt));
 }
 
+/* The attempt has ended, and the next one is durable before a byte of it leaves: in the same
+ * commit. */
+static struct err step_on(struct move *m, const struct payment_rules *rules, int64_t now)
+{
+    const struct route_next *next = m->rq.next;
+    struct payment_event ev = {.kind = PAYMENT_EVENT_DISPATCH,
+                               .source = m->rq.event.source,
+                               .provider_ref = next->our_ref,
+                               .random = m->rq.event.random};
+    m->first_action = m->fx.action;
+    m->rec.places[m->rec.p.n_attempts] =
+        (struct attempt_place){str_c(next->gateway->name), next->account->id, next->choice};
+    m->dispatched = m->rec.p.n_attempts + 1;
+    return payment_step(&m->rec.p, &ev, rules, now, &m->fx);
+}
+
 static void step(struct move *m)
 {
-    const struct gateway *g = gateway_find(m->rec.provider);
-    struct payment_rules rules = flow_rules(m->flow, g);
+    struct attempt_place place = payment_place(&m->rec, m->rq.event.attempt);
+    struct payment_rules rules = flow_rules(m->flow, gateway_find(place.provider));
     struct payment before = m->rec.p;
     int64_t now = loop_wall_us(m->flow->loop);
     if (m->was_doubtful && uuid_eq(m->rec.op_id, m->op_id)) {
@@ -266,7 +312,12 @@ static void step(struct move *m)
     }
     m->fx = (struct payment_effects){0};
     m->snapshot = STR_NULL;
+    m->first_action = NULL;
+    m->dispatched = 0;
+    m->rq.event.route_left = m->rq.next != NULL && m->rq.next->attempts == m->rec.p.n_attempts;
     struct err err = payment_step(&m->rec.p, &m->rq.event, &rules, now, &m->fx);
+    if (!err_is(err) && m->fx.next_attempt)
+        err = step_on(m, &rules, now);
     bool more = m->rq.answer != NULL || m->rq.inbound != NULL || m->rq.call != NULL;
     if (err_is(err) || (!m->fx.changed && !more)) {
         finish(m, err);

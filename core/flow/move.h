@@ -39,6 +39,8 @@ struct move_resolution {
     struct str resolution, evidence, by;
 };
 
+struct route_next;
+
 struct move_request {
     struct uuid merchant, payment;
     struct payment_event event;
@@ -49,6 +51,8 @@ struct move_request {
     const struct move_inbound *inbound;
     const struct move_call *call;
     const struct move_resolution *resolution;
+    const struct route_next *next; /* takes the payment if the event ends its attempt (route.h);
+                                      NULL: the payment then ends with it */
     bool receipts_differ;  /* a second receipt for an attempt is other money: ERR_CONFLICT, with the
                               detail MOVE_OTHER_MONEY */
     const char *exception; /* an operator is to look at it; NULL: none but the step's own */
@@ -61,6 +65,7 @@ struct move_result {
     const struct payment_record *rec; /* as it is now */
     const struct payment_effects *fx; /* of the step that was committed */
     struct str snapshot;              /* of the event that the step made; empty if it made none */
+    int dispatched;       /* n of the attempt that rq.next now has, durable, to be sent; 0 none */
     bool answered_before; /* rq.answer may be as a commit left it that we had no answer of, before
                              others moved the payment: the key knows */
 };

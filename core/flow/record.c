@@ -85,8 +85,10 @@ static struct uuid account_id(const struct account_row *c)
 
 /* One row for each account, however many legs name it. */
 static struct uuid account(struct arena *a, const struct payment_record *rec,
-                           enum ledger_account type, uint16_t currency, struct move_unit *out)
+                           const struct record_journal *j, enum ledger_account type,
+                           struct move_unit *out)
 {
+    uint16_t currency = j->gross.currency;
     struct str word = str_c(ledger_account_word(type));
     enum ledger_owner owner = ledger_account_owner(type);
     char text[UUID_TEXT];
@@ -95,7 +97,8 @@ static struct uuid account(struct arena *a, const struct payment_record *rec,
             return out->accounts[i].id;
     ASSERT(owner == LEDGER_OWNER_MERCHANT || owner == LEDGER_OWNER_PROVIDER_ACCOUNT);
     ASSERT(out->n_accounts < COUNT_OF(out->accounts));
-    uuid_text(owner == LEDGER_OWNER_MERCHANT ? rec->merchant : rec->account_id, text);
+    struct uuid provider = uuid_is_nil(j->account) ? rec->account_id : j->account;
+    uuid_text(owner == LEDGER_OWNER_MERCHANT ? rec->merchant : provider, text);
     struct account_row *c = &out->accounts[out->n_accounts++];
     *c = (struct account_row){
         .merchant_id = rec->merchant,
@@ -127,8 +130,8 @@ struct err record_journal(struct arena *a, const struct payment_record *rec,
             .step = (int16_t)t->step,
             .mode = mode_word(rec->live),
             .kind = str_c(t->kind),
-            .debit_id = account(a, rec, t->debit, t->amount.currency, out),
-            .credit_id = account(a, rec, t->credit, t->amount.currency, out),
+            .debit_id = account(a, rec, j, t->debit, out),
+            .credit_id = account(a, rec, j, t->credit, out),
             .amount = t->amount.minor,
             .currency = currency_str(t->amount.currency),
             .at = rec->p.updated_at_us,
@@ -142,7 +145,11 @@ struct err record_journal(struct arena *a, const struct payment_record *rec,
 struct err record_posting(struct arena *a, const struct payment_record *rec,
                           const struct payment_effects *fx, struct uuid item, struct move_unit *out)
 {
-    struct record_journal j = {.id = item, .gross = fx->posted};
+    struct record_journal j = {
+        .id = item,
+        .gross = fx->posted,
+        .account = payment_place(rec, fx->posted_attempt).account_id,
+    };
     switch (fx->posting) {
     case POSTING_NONE:
         return ERR_OK;

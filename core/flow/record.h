@@ -28,6 +28,7 @@ struct record_journal {
     enum ledger_event event;
     struct money gross;
     int64_t fee_minor;
+    struct uuid account; /* the provider's that holds it; nil: the payment's */
 };
 struct err record_journal(struct arena *a, const struct payment_record *rec,
                           const struct record_journal *j, struct move_unit *out) MUST_USE;

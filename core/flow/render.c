@@ -26,18 +26,29 @@ void render_person(struct buf *out, struct str phone, struct str email, struct s
     put_optional(out, "name", name);
 }
 
-struct err person_phone(struct str person, struct arena *a, struct str *phone)
+static struct err person_member(struct str person, const char *name, struct arena *a,
+                                struct str *out)
 {
-    *phone = STR("");
+    *out = STR("");
     if (person.n == 0)
         return ERR_OK;
     struct str text = arena_fmt(a, "{%.*s}", STR_ARG(person));
     struct json *j;
     TRY(json_parse(text, &j, NULL));
-    struct str found = json_str(json_get(j, "phone"));
-    *phone = found.p != NULL ? arena_dup(a, found) : STR("");
+    struct str found = json_str(json_get(j, name));
+    *out = found.p != NULL ? arena_dup(a, found) : STR("");
     json_free(j);
     return ERR_OK;
+}
+
+struct err person_phone(struct str person, struct arena *a, struct str *phone)
+{
+    return person_member(person, "phone", a, phone);
+}
+
+struct err person_email(struct str person, struct arena *a, struct str *email)
+{
+    return person_member(person, "email", a, email);
 }
 
 static void put_failure(struct jsonw *w, const struct payment *p)

@@ -13,8 +13,9 @@
 
 /* A person, as sealed and spliced: `"phone":…,"email":…,"name":…`, each a string or null. */
 void render_person(struct buf *out, struct str phone, struct str email, struct str name);
-/* Reads the phone out of such a text; "" if there is none. */
+/* Reads the phone or e-mail out of such a text; "" if there is none. */
 struct err person_phone(struct str person, struct arena *a, struct str *phone) MUST_USE;
+struct err person_email(struct str person, struct arena *a, struct str *email) MUST_USE;
 
 /* The members of the resource, without braces. `person` as made by render_person, "" for none. */
 void render_payment(struct jsonw *w, const struct payment_record *rec, struct str person);

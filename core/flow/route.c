@@ -179,11 +179,21 @@ static void skip(struct choosing *c, const struct gateway *g, const char *reason
     out->skipped[out->n_skipped++].reason = reason;
 }
 
+static bool was_tried(const struct route_question *q, const struct gateway *g)
+{
+    for (size_t i = 0; i < q->n_tried; i++)
+        if (q->tried[i] == g)
+            return true;
+    return false;
+}
+
 /* True: it takes the payment. */
 static bool consider(struct choosing *c, const struct gateway *g, const struct route_rule *r,
                      const char *reason)
 {
-    const char *against = r != NULL ? route_against(r, c->q) : NULL;
+    const char *against = was_tried(c->q, g) ? "tried" : NULL;
+    if (against == NULL && r != NULL)
+        against = route_against(r, c->q);
     if (against == NULL)
         against = gateway_against(g, c->q);
     if (against == NULL) {

@@ -49,6 +49,8 @@ struct route_question {
     struct str country; /* of the customer's phone number, STR_NULL if not known */
     bool has_phone;
     struct money amount;
+    size_t n_tried; /* providers that have refused it already, or cannot be asked */
+    const struct gateway *tried[ROUTES_MAX];
 };
 
 /* How a provider is at this moment, for this merchant and mode. */
@@ -65,8 +67,8 @@ struct route_choice {
     size_t n_skipped;
     struct {
         const struct gateway *gateway;
-        const char *reason; /* "disabled", "country", "currency", "amount", "phone", "no_account",
-                               "unwell", "credentials" */
+        const char *reason; /* "tried", "disabled", "country", "currency", "amount", "phone",
+                               "no_account", "unwell", "credentials" */
     } skipped[ROUTES_MAX];
 };
 
@@ -77,5 +79,30 @@ void route_choose(const struct routes *routes, const struct route_question *q,
                   route_state_fn *state_of, void *ctx, struct route_choice *out);
 /* {"chosen","reason","skipped":[{"provider","reason"}]}, as it is kept and shown. */
 void route_choice_put(struct buf *out, const struct route_choice *c);
+
+/* How a provider is for this merchant now. */
+struct route_state route_state(const struct flow *f, struct uuid merchant, bool live,
+                               const struct gateway *g);
+
+/* ---- the next one, after a refusal ---- */
+
+/* Who takes it instead, over the merchant's account there. */
+struct route_next {
+    int attempts; /* that the payment had; with another one meanwhile this is out of date */
+    const struct gateway *gateway;
+    const struct flow_account *account; /* lives during the call, or as long as it is held */
+    struct str choice;                  /* as route_choice_put; these live in the arena */
+    struct str our_ref; /* our id, where the provider can be asked by it at once; else "" */
+    struct str next_action;
+};
+
+/* Whether another provider may be looked for: its provider was chosen by us, the event ends its
+ * attempt for a reason that lies with the provider, and the machine could take another attempt. */
+bool route_may_go_on(const struct payment_record *rec, const struct payment_event *ev);
+/* Looks for it: one that fits, is well, was not asked yet, and for which the request can be built.
+ * `done` fires once, on a later turn; NULL: none is left. `a` and `rec` must live until then. */
+typedef void route_next_fn(void *ctx, struct err err, const struct route_next *next);
+void route_next_start(struct flow *f, struct arena *a, const struct payment_record *rec,
+                      route_next_fn *done, void *ctx);
 
 #endif

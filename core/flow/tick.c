@@ -7,6 +7,7 @@
 #include "core/base/crash.h"
 #include "core/base/log.h"
 #include "core/flow/ask.h"
+#include "core/flow/failover.h"
 #include "store/kinds.h"
 
 struct tick {
@@ -43,7 +44,7 @@ static void move_answer(struct tick *t, const char *exception)
         .call = t->has_call ? &t->call : NULL,
         .exception = exception,
     };
-    move_start(t->flow, &rq, answer_moved, t);
+    failover_start(t->flow, &rq, answer_moved, t);
 }
 
 /* A receipt that is another payment's proves nothing, but the provider's word on its own reference
@@ -88,7 +89,8 @@ static void stepped(void *ctx, struct err err, const struct move_result *result)
     crash_point(CRASH_TICK_COMMITTED);
     struct payment_record rec = *result->rec;
     const struct attempt *at = payment_attempt(&rec.p, result->fx->ask_attempt);
-    struct ask_request rq = {t->merchant, rec.account_id, str_c(at->provider_ref), at->n};
+    struct ask_request rq = {t->merchant, payment_place(&rec, at->n).account_id,
+                             str_c(at->provider_ref), at->n};
     ask_start(t->flow, &rq, answered, t);
 }
 

@@ -24,7 +24,7 @@ void daraja_body_accepted(struct buf *b, const char *merchant_id, const char *ch
 /* The answer of a query; `numbers` writes its codes as numbers where they are such. */
 void daraja_body_result(struct buf *b, const struct daraja_told *t, bool numbers);
 /* The callback in its form. CALLBACK_WRONG_ID expects the strange id in `t` already,
- * CALLBACK_TIMEOUT_FIRST and _ODD_CODE the code in `t`. */
+ * CALLBACK_FAILURE_FIRST and _ODD_CODE the code in `t`. */
 void daraja_body_callback(struct buf *b, const struct daraja_told *t, enum outcome_callback form);
 
 /* What the documents say about a code. */

@@ -217,7 +217,7 @@ static void push_alarm(void *ctx)
         return;
     }
     bool first = p->late_due_us != 0 && p->b.state == BOOKING_PENDING;
-    push_decide(p, first ? "1037" : p->result);
+    push_decide(p, first ? p->o->first : p->result);
 }
 
 /* Sets the alarm of the decision, or decides now. */
@@ -242,7 +242,7 @@ static void push_start(struct push *p)
     case WHEN_NEVER:
         return;
     }
-    if (p->o->callback == CALLBACK_TIMEOUT_FIRST) {
+    if (p->o->callback == CALLBACK_FAILURE_FIRST) {
         p->late_due_us = loop_mono_us(l) + after_us;
         after_us = c->timeout_delay_ms * US_PER_MS;
     }

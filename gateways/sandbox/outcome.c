@@ -16,6 +16,12 @@
         .number = (number_), .callback = (callback_), .when = (when_), .result = "0", \
         .words = (words_)                                                             \
     }
+/* Told to have failed, and paid late all the same. */
+#define REVISED(number_, first_, words_)                                                           \
+    {                                                                                              \
+        .number = (number_), .callback = CALLBACK_FAILURE_FIRST, .when = WHEN_LATE, .result = "0", \
+        .words = (words_), .first = (first_)                                                       \
+    }
 /* The answer of the request is unusual; "0" where the prompt was queued all the same. */
 #define ANSWERED(number_, answer_, words_)                                         \
     {                                                                              \
@@ -54,12 +60,13 @@ static const struct outcome outcomes[] = {
     NOTIFIED(22, CALLBACK_TWICE, WHEN_DELAY, "callback twice, paid"),
     NOTIFIED(23, CALLBACK_EARLY, WHEN_AT_ONCE, "callback before the answer, paid"),
     NOTIFIED(24, CALLBACK_PLAIN, WHEN_LATE, "paid after a long time"),
-    NOTIFIED(25, CALLBACK_TIMEOUT_FIRST, WHEN_LATE, "no answer first, paid after a long time"),
+    REVISED(25, "1037", "no answer first, paid after a long time"),
     NOTIFIED(26, CALLBACK_WRONG_AMOUNT, WHEN_DELAY, "wrong amount in the callback, paid"),
     NOTIFIED(27, CALLBACK_WRONG_PHONE, WHEN_DELAY, "wrong phone in the callback, paid"),
     NOTIFIED(28, CALLBACK_WRONG_ID, WHEN_DELAY, "unknown id in the callback, paid"),
     NOTIFIED(29, CALLBACK_TEXT_FIELDS, WHEN_DELAY, "callback with strings for numbers, paid"),
     NOTIFIED(30, CALLBACK_NO_BALANCE, WHEN_DELAY, "callback without balance, paid"),
+    REVISED(31, "1025", "error sending the push first, paid after a long time"),
 
     ANSWERED(40, ANSWER_CUT, "answer lost, paid"),
     {.number = 41,

@@ -36,7 +36,7 @@ enum outcome_callback {
     CALLBACK_TWICE,
     CALLBACK_EARLY, /* before the answer of the request */
     CALLBACK_ODD_CODE,
-    CALLBACK_TIMEOUT_FIRST, /* a failure first, the success late */
+    CALLBACK_FAILURE_FIRST, /* a failure first, the success late */
     CALLBACK_WRONG_AMOUNT,
     CALLBACK_WRONG_PHONE,
     CALLBACK_WRONG_ID,
@@ -64,6 +64,7 @@ struct outcome {
     enum outcome_when when;
     const char *result; /* "0" is paid */
     const char *words;
+    const char *first; /* of CALLBACK_FAILURE_FIRST: that failure */
 };
 
 /* `phone` in digits; `amount` in whole major units. Never NULL: an unlisted number is a success. */

@@ -308,6 +308,9 @@ create table reli.attempt (
     answered_at timestamptz,
     poll_n int2 not null default 0,
     next_poll_at timestamptz,
+    route json, -- how its provider was chosen; null: the client named it
+    codes_n int2 not null default 0, -- one-time codes handed on
+    cancel_asked bool not null default false,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,

@@ -25,22 +25,23 @@ with u as materialized (
 ),
 a as materialized (
     select * from unnest($53::int4[], $54::uuid[], $55::uuid[], $56::int2[], $57::text[],
-        $58::text[], $59::text[], $60::uuid[], $61::int8[], $62::text[], $63::text[], $64::text[],
-        $65::text[], $66::text[], $67::timestamptz[], $68::timestamptz[], $69::int2[],
-        $70::timestamptz[], $71::timestamptz[])
-    as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
-        currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
-        next_poll_at, at)
+        $58::text[],
+        $59::text[], $60::uuid[], $61::int8[], $62::text[], $63::text[], $64::text[], $65::text[],
+        $66::text[], $67::timestamptz[], $68::timestamptz[], $69::int2[], $70::timestamptz[],
+        $71::timestamptz[], $72::json[], $73::int2[], $74::bool[])
+    as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
+        provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at,
+        route, codes_n, cancel_asked)
 ),
 e as materialized (
-    select * from unnest($72::int4[], $73::uuid[], $74::uuid[], $75::int4[], $76::uuid[],
-        $77::text[], $78::text[], $79::text[], $80::timestamptz[], $81::int2[], $82::uuid[],
-        $83::timestamptz[])
+    select * from unnest($75::int4[], $76::uuid[], $77::uuid[], $78::int4[], $79::uuid[],
+        $80::text[], $81::text[], $82::text[], $83::timestamptz[], $84::int2[], $85::uuid[],
+        $86::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($84::int4[], $85::uuid[], $86::uuid[], $87::uuid[], $88::text[],
-        $89::text[], $90::text[], $91::text[], $92::text[], $93::text[], $94::timestamptz[])
+    select * from unnest($87::int4[], $88::uuid[], $89::uuid[], $90::uuid[], $91::text[],
+        $92::text[], $93::text[], $94::text[], $95::text[], $96::text[], $97::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 idem as (
@@ -142,10 +143,10 @@ attempts as (
     insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id,
         amount, currency,
         provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at,
-        created_at, updated_at)
+        route, codes_n, cancel_asked, created_at, updated_at)
     select a.merchant_id, a.payment_id, a.n, a.mode, a.status, a.provider, a.account_id, a.amount,
         a.currency, a.provider_ref, a.receipt, a.provider_code, a.code, a.sent_at, a.answered_at,
-        a.poll_n, a.next_poll_at, a.at, a.at
+        a.poll_n, a.next_poll_at, a.route, a.codes_n, a.cancel_asked, a.at, a.at
     from a where coalesce(a.payment_id in (select id from pay), false)
 ),
 events as (

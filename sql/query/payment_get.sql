@@ -7,7 +7,8 @@ select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.
     p.failure_provider_code, p.failure_message, p.provider_ref, p.receipt, p.status_source, p.late,
     p.recon_since, p.created_at, p.updated_at, p.expires_at, p.completed_at,
     a.n, a.status, a.amount, a.currency, a.provider_ref, a.receipt, a.provider_code, a.code,
-    a.sent_at, a.answered_at, a.poll_n, a.next_poll_at
+    a.sent_at, a.answered_at, a.poll_n, a.next_poll_at, a.provider, a.account_id, a.route,
+    a.codes_n, a.cancel_asked
 from reli.payment p
 left join reli.attempt a on a.merchant_id = p.merchant_id and a.payment_id = p.id
 where p.merchant_id = $1 and p.id = $2

@@ -14,7 +14,7 @@ with u as materialized (
         $30::int2[], $31::int4[], $32::text[], $33::uuid[], $34::bytea[], $35::int4[], $36::text[],
         $37::text[], $38::int4[], $39::uuid[], $40::uuid[], $41::int2[], $42::int8[], $43::int8[],
         $44::int8[], $45::text[], $46::uuid[], $47::uuid[], $48::bytea[], $49::int2[], $50::int2[],
-        $51::int4[], $52::timestamptz[])
+        $51::int4[], $52::timestamptz[], $53::uuid[], $54::text[], $55::uuid[])
     as u(ord, merchant_id, id, mode, revision, op_id, status, version, received, status_source,
         late, failure_code, failure_provider_code, failure_message, provider, provider_ref,
         receipt, receipt_claim, next_action, recon_since, completed_at, updated_at, job_run_at,
@@ -22,77 +22,78 @@ with u as materialized (
         idem_provider_ref, inbound_subject, inbound_key, inbound_n, inbound_state, inbound_reason,
         log_seq, audit_a, journal_id, journal_steps, refunded, reserved, fee, job_kind,
         job_subject, idem_subject, idem_fingerprint, idem_look_a, idem_look_b, idem_period,
-        idem_lease)
+        idem_lease, account_id, claim_provider, audit_b)
 ),
 a as materialized (
-    select * from unnest($53::int4[], $54::uuid[], $55::uuid[], $56::int2[], $57::text[],
-        $58::text[], $59::text[], $60::uuid[], $61::int8[], $62::text[], $63::text[], $64::text[],
-        $65::text[], $66::text[], $67::timestamptz[], $68::timestamptz[], $69::int2[],
-        $70::timestamptz[], $71::timestamptz[])
-    as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount,
-        currency, provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n,
-        next_poll_at, at)
+    select * from unnest($56::int4[], $57::uuid[], $58::uuid[], $59::int2[], $60::text[],
+        $61::text[],
+        $62::text[], $63::uuid[], $64::int8[], $65::text[], $66::text[], $67::text[], $68::text[],
+        $69::text[], $70::timestamptz[], $71::timestamptz[], $72::int2[], $73::timestamptz[],
+        $74::timestamptz[], $75::json[], $76::int2[], $77::bool[])
+    as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
+        provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at,
+        route, codes_n, cancel_asked)
 ),
 e as materialized (
-    select * from unnest($72::int4[], $73::uuid[], $74::uuid[], $75::int4[], $76::uuid[],
-        $77::text[], $78::text[], $79::text[], $80::timestamptz[], $81::int2[], $82::uuid[],
-        $83::timestamptz[])
+    select * from unnest($78::int4[], $79::uuid[], $80::uuid[], $81::int4[], $82::uuid[],
+        $83::text[], $84::text[], $85::text[], $86::timestamptz[], $87::int2[], $88::uuid[],
+        $89::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($84::int4[], $85::uuid[], $86::uuid[], $87::uuid[], $88::text[],
-        $89::text[], $90::text[], $91::text[], $92::text[], $93::text[], $94::timestamptz[])
+    select * from unnest($90::int4[], $91::uuid[], $92::uuid[], $93::uuid[], $94::text[],
+        $95::text[], $96::text[], $97::text[], $98::text[], $99::text[], $100::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
-    select * from unnest($95::int4[], $96::uuid[], $97::uuid[], $98::uuid[], $99::text[],
-        $100::text[], $101::text[], $102::text[], $103::timestamptz[])
+    select * from unnest($101::int4[], $102::uuid[], $103::uuid[], $104::uuid[], $105::text[],
+        $106::text[], $107::text[], $108::text[], $109::timestamptz[])
     as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
-    select * from unnest($104::int4[], $105::uuid[], $106::uuid[], $107::uuid[], $108::int2[],
-        $109::text[], $110::text[], $111::uuid[], $112::uuid[], $113::int8[], $114::text[],
-        $115::timestamptz[])
+    select * from unnest($110::int4[], $111::uuid[], $112::uuid[], $113::uuid[], $114::int2[],
+        $115::text[], $116::text[], $117::uuid[], $118::uuid[], $119::int8[], $120::text[],
+        $121::timestamptz[])
     as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id,
         amount, currency, at)
 ),
 x as materialized (
-    select * from unnest($116::int4[], $117::uuid[], $118::uuid[], $119::uuid[],
-        $120::uuid[], $121::int2[], $122::text[], $123::text[], $124::text[], $125::int8[],
-        $126::text[], $127::timestamptz[])
+    select * from unnest($122::int4[], $123::uuid[], $124::uuid[], $125::uuid[],
+        $126::uuid[], $127::int2[], $128::text[], $129::text[], $130::text[], $131::int8[],
+        $132::text[], $133::timestamptz[])
     as x(ord, merchant_id, payment_id, id, subject_id, attempt_n, mode, kind, detail,
         amount, currency, at)
 ),
 pc as materialized (
-    select * from unnest($128::int4[], $129::uuid[], $130::uuid[], $131::uuid[], $132::text[],
-        $133::int2[], $134::text[], $135::int4[], $136::int8[], $137::text[], $138::bytea[],
-        $139::timestamptz[])
+    select * from unnest($134::int4[], $135::uuid[], $136::uuid[], $137::uuid[], $138::text[],
+        $139::int2[], $140::text[], $141::int4[], $142::int8[], $143::text[], $144::bytea[],
+        $145::timestamptz[])
     as pc(ord, merchant_id, payment_id, id, mode, attempt_n, op, http_status, took_us, outcome,
         body, at)
 ),
 rf as materialized (
-    select * from unnest($140::int4[], $141::uuid[], $142::uuid[], $143::uuid[], $144::text[],
-        $145::text[], $146::int4[], $147::int8[], $148::text[], $149::text[], $150::text[],
-        $151::text[], $152::uuid[], $153::bool[], $154::bool[], $155::text[], $156::text[],
-        $157::text[], $158::text[], $159::text[], $160::timestamptz[], $161::timestamptz[],
-        $162::timestamptz[], $163::timestamptz[], $164::bool[])
+    select * from unnest($146::int4[], $147::uuid[], $148::uuid[], $149::uuid[], $150::text[],
+        $151::text[], $152::int4[], $153::int8[], $154::text[], $155::text[], $156::text[],
+        $157::text[], $158::uuid[], $159::bool[], $160::bool[], $161::text[], $162::text[],
+        $163::text[], $164::text[], $165::text[], $166::timestamptz[], $167::timestamptz[],
+        $168::timestamptz[], $169::timestamptz[], $170::bool[])
     as rf(ord, merchant_id, id, payment_id, mode, status, version, amount, currency, reason,
         requested_by, approved_by, account_id, late, excess, failure_code, failure_provider_code,
         failure_message, provider_ref, receipt, recon_since, created_at, updated_at, completed_at,
         is_new)
 ),
 ra as materialized (
-    select * from unnest($165::int4[], $166::uuid[], $167::uuid[], $168::uuid[], $169::int2[],
-        $170::text[],
-        $171::text[], $172::text[], $173::text[], $174::text[], $175::text[], $176::text[],
-        $177::timestamptz[], $178::timestamptz[], $179::int2[], $180::timestamptz[],
-        $181::timestamptz[])
+    select * from unnest($171::int4[], $172::uuid[], $173::uuid[], $174::uuid[], $175::int2[],
+        $176::text[],
+        $177::text[], $178::text[], $179::text[], $180::text[], $181::text[], $182::text[],
+        $183::timestamptz[], $184::timestamptz[], $185::int2[], $186::timestamptz[],
+        $187::timestamptz[])
     as ra(ord, merchant_id, payment_id, refund_id, n, mode, rail, status, provider_ref,
         receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at)
 ),
 y as materialized (
-    select * from unnest($182::int4[], $183::uuid[], $184::uuid[], $185::uuid[],
-        $186::uuid[], $187::text[], $188::text[], $189::text[], $190::timestamptz[])
+    select * from unnest($188::int4[], $189::uuid[], $190::uuid[], $191::uuid[],
+        $192::uuid[], $193::text[], $194::text[], $195::text[], $196::timestamptz[])
     as y(ord, merchant_id, payment_id, subject_id, item_id, resolution, evidence,
         resolved_by, at)
 ),
@@ -120,9 +121,9 @@ kept as ( -- by an earlier run, which lost its race
 ),
 claimed as (
     insert into reli.receipt as r (merchant_id, mode, provider, receipt, payment_id, created_at)
-    select u.merchant_id, u.mode, u.provider, u.receipt_claim, u.id, u.updated_at
+    select u.merchant_id, u.mode, u.claim_provider, u.receipt_claim, u.id, u.updated_at
     from u where u.receipt_claim is not null
-    order by u.merchant_id, u.mode, u.provider, u.receipt_claim
+    order by u.merchant_id, u.mode, u.claim_provider, u.receipt_claim
     on conflict (merchant_id, mode, provider, receipt) do update set payment_id = r.payment_id
         where r.payment_id = excluded.payment_id
     returning r.payment_id
@@ -133,6 +134,7 @@ moved as (
         refunded = u.refunded, refund_reserved = u.reserved, fee = u.fee,
         failure_code = u.failure_code, failure_provider_code = u.failure_provider_code,
         failure_message = u.failure_message, provider_ref = u.provider_ref, receipt = u.receipt,
+        provider = u.provider, account_id = u.account_id,
         next_action = u.next_action, recon_since = u.recon_since, completed_at = u.completed_at,
         updated_at = u.updated_at
     from u
@@ -152,16 +154,17 @@ attempts as (
     insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id,
         amount, currency,
         provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at,
-        created_at, updated_at)
+        route, codes_n, cancel_asked, created_at, updated_at)
     select a.merchant_id, a.payment_id, a.n, a.mode, a.status, a.provider, a.account_id, a.amount,
         a.currency, a.provider_ref, a.receipt, a.provider_code, a.code, a.sent_at, a.answered_at,
-        a.poll_n, a.next_poll_at, a.at, a.at
+        a.poll_n, a.next_poll_at, a.route, a.codes_n, a.cancel_asked, a.at, a.at
     from a where coalesce(a.payment_id in (select id from moved), false)
     on conflict (merchant_id, payment_id, n) do update set status = excluded.status,
         provider_ref = excluded.provider_ref, receipt = excluded.receipt,
         provider_code = excluded.provider_code, code = excluded.code,
         answered_at = excluded.answered_at, poll_n = excluded.poll_n,
-        next_poll_at = excluded.next_poll_at, updated_at = excluded.updated_at
+        next_poll_at = excluded.next_poll_at, codes_n = excluded.codes_n,
+        cancel_asked = excluded.cancel_asked, updated_at = excluded.updated_at
 ),
 refunds as (
     insert into reli.refund (merchant_id, id, payment_id, mode, status, version, amount, currency,
@@ -279,7 +282,7 @@ logged as (
     insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
         journals, steps)
     select u.merchant_id, (array_agg(u.op_id))[1], array_agg(u.op_id), array_agg(u.id),
-        array_agg(u.log_seq), array_agg(u.log_seq), array_agg(u.audit_a), array_agg(null::uuid),
+        array_agg(u.log_seq), array_agg(u.log_seq), array_agg(u.audit_a), array_agg(u.audit_b),
         array_agg(u.journal_id), array_agg(u.journal_steps)
     from u
     where (u.log_seq > 0 or u.audit_a is not null or u.journal_id is not null)

@@ -3,7 +3,8 @@
 
 /* One payment on the bench, driven by scripts. A script is a list of events: the event's word, then
  * "#n" for the attempt (default 1) and modifiers (":poll", ":sure", ":other", ":usd", ":silent",
- * ":asks", ":acted", ":renames", ":ref=…", ":receipt=…").
+ * ":asks", ":acted", ":route" for a route that is left, ":busy" for a provider's own refusal,
+ * ":renames", ":ref=…", ":receipt=…").
  * "@90" sets the time, in seconds since creation; "force:<status>" puts the payment where only
  * later parts of reli can bring it. */
 #include <setjmp.h>
@@ -91,6 +92,10 @@ static inline void modify(struct payment_event *ev, struct str word)
         ev->acted = true;
     else if (str_eq(word, STR("renames")))
         ev->renames = true;
+    else if (str_eq(word, STR("route")))
+        ev->route_left = true;
+    else if (str_eq(word, STR("busy")))
+        ev->code = FAILURE_PROVIDER_BUSY;
     else if (str_eq(word, STR("silent")))
         ev->amount = (struct money){0};
     else if (str_starts(word, STR("ref=")))

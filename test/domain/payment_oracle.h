@@ -15,6 +15,9 @@
     X(CANNOT_BE_SENT, "cannot be sent")                                      \
     X(NEEDS_CUSTOMER, "needs customer")                                      \
     X(CANCEL, "cancel by merchant")                                          \
+    X(CANCEL_ASKED, "the provider is asked to take it back")                 \
+    X(TAKEN_BACK, "definitive end without money, as the merchant has asked") \
+    X(CODE_GIVEN, "a one-time code is handed on")                            \
     X(CONFIRM, "manual confirm")                                             \
     X(SUCCESS, "provider success")                                           \
     X(WRONG_SUCCESS, "provider success, integrity fails")                    \
@@ -71,6 +74,9 @@ static const struct payment_move {
     {S(PENDING), WHAT_CANNOT_BE_SENT, PAYMENT_FAILED, 0, 0, ITSELF},
     {S(PENDING), WHAT_NEEDS_CUSTOMER, PAYMENT_REQUIRES_ACTION, 0, 0, ITSELF},
     {S(PENDING) | S(REQUIRES_ACTION), WHAT_CANCEL, PAYMENT_CANCELLED, 0, 0, ITSELF},
+    {S(PROCESSING) | S(REQUIRES_ACTION), WHAT_CANCEL_ASKED, TO_SAME, 0, 0, ITSELF},
+    {UNDECIDED_NOW, WHAT_TAKEN_BACK, PAYMENT_CANCELLED, 0, 0, ITSELF},
+    {S(REQUIRES_ACTION), WHAT_CODE_GIVEN, TO_SAME, 0, 0, ITSELF},
     {S(REQUIRES_ACTION), WHAT_CUSTOMER_ACTED, PAYMENT_PROCESSING, 0, 0, ITSELF},
     {S(REQUIRES_ACTION), WHAT_CONFIRM, PAYMENT_COMPLETED, POSTING_RECEIVED, 0, ITSELF},
     {S(PROCESSING), WHAT_ASKS_MORE, PAYMENT_REQUIRES_ACTION, 0, 0, ITSELF},
@@ -86,12 +92,10 @@ static const struct payment_move {
     {S(PENDING) | S(REQUIRES_ACTION), WHAT_EXPIRY, PAYMENT_EXPIRED, 0, 0, ITSELF},
     {S(PROCESSING), WHAT_EXPIRY, PAYMENT_EXPIRED, 0, 0, ITSELF},
     /* late success; a wrong one is money that is not this payment's (I7) */
-    {S(FAILED) | S(EXPIRED), WHAT_SUCCESS, PAYMENT_COMPLETED, POSTING_RECEIVED, 0, ITSELF},
-    {S(CANCELLED), WHAT_SUCCESS, PAYMENT_COMPLETED, POSTING_RECEIVED, 0, ONCE_OTHERS},
-    {S(FAILED) | S(EXPIRED), WHAT_WRONG_SUCCESS, TO_SAME, POSTING_UNALLOCATED, EXCEPTION_INTEGRITY,
+    {S(FAILED) | S(EXPIRED) | S(CANCELLED), WHAT_SUCCESS, PAYMENT_COMPLETED, POSTING_RECEIVED, 0,
      ITSELF},
-    {S(CANCELLED), WHAT_WRONG_SUCCESS, TO_SAME, POSTING_UNALLOCATED, EXCEPTION_INTEGRITY,
-     ONCE_OTHERS},
+    {S(FAILED) | S(EXPIRED) | S(CANCELLED), WHAT_WRONG_SUCCESS, TO_SAME, POSTING_UNALLOCATED,
+     EXCEPTION_INTEGRITY, ITSELF},
     {HAS_BEEN_PAID | S(REVERSED), WHAT_SECOND_SUCCESS, TO_SAME, POSTING_UNALLOCATED,
      EXCEPTION_DOUBLE_SUCCESS, ONCE_OTHERS},
     {HAS_BEEN_PAID | S(REVERSED), WHAT_CONTRADICTION, TO_SAME, 0, EXCEPTION_INTEGRITY, ITSELF},
@@ -107,10 +111,10 @@ static const struct payment_move {
     {S(IN_RECONCILIATION), WHAT_ACCEPTED_AS_PAID, PAYMENT_COMPLETED, POSTING_KEPT, 0, ITSELF},
     {S(IN_RECONCILIATION), WHAT_RESOLVED_UNPAID, PAYMENT_FAILED, 0, 0, ITSELF},
     {S(IN_RECONCILIATION), WHAT_GIVEN_BACK, PAYMENT_FAILED, POSTING_RETURNED, 0, ITSELF},
-    {S(FAILED) | S(EXPIRED), WHAT_KEPT, TO_SAME, POSTING_KEPT, 0, ITSELF},
-    {S(FAILED) | S(EXPIRED), WHAT_RETURNED, TO_SAME, POSTING_RETURNED, 0, ITSELF},
-    {S(CANCELLED) | HAS_BEEN_PAID | S(REVERSED), WHAT_KEPT, TO_SAME, POSTING_KEPT, 0, ONCE_OTHERS},
-    {S(CANCELLED) | HAS_BEEN_PAID | S(REVERSED), WHAT_RETURNED, TO_SAME, POSTING_RETURNED, 0,
+    {S(FAILED) | S(EXPIRED) | S(CANCELLED), WHAT_KEPT, TO_SAME, POSTING_KEPT, 0, ITSELF},
+    {S(FAILED) | S(EXPIRED) | S(CANCELLED), WHAT_RETURNED, TO_SAME, POSTING_RETURNED, 0, ITSELF},
+    {HAS_BEEN_PAID | S(REVERSED), WHAT_KEPT, TO_SAME, POSTING_KEPT, 0, ONCE_OTHERS},
+    {HAS_BEEN_PAID | S(REVERSED), WHAT_RETURNED, TO_SAME, POSTING_RETURNED, 0,
      ONCE_OTHERS},
 };
 
@@ -246,6 +250,23 @@ static inline enum what what_of_turn(const struct attempt *a, const struct payme
     return ev->asks ? WHAT_ASKS_MORE : ev->acted ? WHAT_CUSTOMER_ACTED : WHAT_NOTHING;
 }
 
+/* 2.1: retryable by code, a route left, not the customer's refusal, nothing else that may be paid;
+ * at most three attempts. */
+static inline bool goes_on(const struct payment *p, const struct payment_event *ev, int64_t now_us)
+{
+    static const enum failure_code others_may_take_it[] = {
+        FAILURE_AMOUNT_INVALID, FAILURE_PROVIDER_BUSY, FAILURE_PROVIDER_UNAVAILABLE,
+        FAILURE_PROVIDER_ERROR, FAILURE_CONFIGURATION};
+    bool fits = ev->kind == PAYMENT_EVENT_NOT_FOUND || ev->code == FAILURE_NONE;
+    for (size_t i = 0; i < COUNT_OF(others_may_take_it); i++)
+        fits |= ev->code == others_may_take_it[i];
+    for (int i = 0; i < p->n_attempts; i++)
+        if (i != ev->attempt - 1 && is_in(MAY_STILL_PAY, (int)p->attempts[i].status))
+            return false;
+    return fits && ev->route_left && p->status == PAYMENT_PROCESSING && p->n_attempts < 3 &&
+           now_us < p->expires_at_us;
+}
+
 static inline enum what what_of_attempt(const struct payment *p, int counted,
                                         const struct payment_event *ev,
                                         const struct payment_rules *rules, int64_t now_us)
@@ -266,6 +287,10 @@ static inline enum what what_of_attempt(const struct payment *p, int counted,
     }
     if (move == NULL || has_succeeded(p) || is_in(MAY_STILL_PAY, (int)move->to))
         return WHAT_NOTHING;
+    if (a->cancel_asked)
+        return WHAT_TAKEN_BACK;
+    if (goes_on(p, ev, now_us))
+        return WHAT_ROUTE_LEFT;
     if (ev->kind == PAYMENT_EVENT_NOT_FOUND && p->status == PAYMENT_PROCESSING &&
         now_us >= p->expires_at_us)
         return WHAT_EXPIRY;
@@ -323,6 +348,12 @@ static inline enum what what_of_time(const struct payment *p, const struct payme
     return WHAT_UNKNOWN;
 }
 
+/* The provider has it, and it is not paid. */
+static inline bool has_request(const struct payment *p, int n)
+{
+    return is_in(A(SUBMITTED) | A(UNCERTAIN), (int)p->attempts[n - 1].status) && !has_succeeded(p);
+}
+
 /* What an event is, seen from 2.1. `counted`: the attempt by which the payment was completed. */
 static inline enum what what_is(const struct payment *p, int counted,
                                 const struct payment_event *ev, const struct payment_rules *rules,
@@ -340,6 +371,15 @@ static inline enum what what_is(const struct payment *p, int counted,
         return rules->manual ? WHAT_NEEDS_CUSTOMER : WHAT_NOTHING;
     case PAYMENT_EVENT_CANCEL:
         return may_still_pay(p) ? WHAT_NOTHING : WHAT_CANCEL;
+    case PAYMENT_EVENT_CANCEL_ASKED:
+        return about && has_request(p, ev->attempt) && !p->attempts[ev->attempt - 1].cancel_asked
+                   ? WHAT_CANCEL_ASKED
+                   : WHAT_NOTHING;
+    case PAYMENT_EVENT_CODE_GIVEN: /* section 3: three tries */
+        return about && has_request(p, ev->attempt) &&
+                       p->attempts[ev->attempt - 1].codes_n < 3 && now_us < p->expires_at_us
+                   ? WHAT_CODE_GIVEN
+                   : WHAT_NOTHING;
     case PAYMENT_EVENT_CONFIRM:
         return rules->manual && !may_still_pay(p) && is_asked_for(p, ev->amount) ? WHAT_CONFIRM
                                                                                  : WHAT_NOTHING;

@@ -153,7 +153,8 @@ static void check_duplicate(struct search *s, const struct node *n, const struct
     struct payment_effects out;
     /* one thing at a time: the next one may be due; and what people decide is decided once, by the
      * item that they decide */
-    if (ev->kind == PAYMENT_EVENT_TICK || is_resolution(ev->kind))
+    if (ev->kind == PAYMENT_EVENT_TICK || is_resolution(ev->kind) ||
+        ev->kind == PAYMENT_EVENT_CODE_GIVEN) /* another code is another try */
         return;
     copy(&again, n);
     s->space.taken[HAPPENING_DUPLICATE]++;
@@ -212,20 +213,6 @@ static bool is_answer(enum payment_event_kind k)
            k == PAYMENT_EVENT_AMBIGUOUS;
 }
 
-/* Where other parts of reli go on from what the machine has done. */
-static void others_follow(struct search *s, const struct node *before, enum what what,
-                          const struct node *after)
-{
-    static struct node next;
-    if (!s->others || what != WHAT_FAILURE || before->p.status != PAYMENT_PROCESSING)
-        return;
-    copy(&next, after); /* a route is left: it goes on */
-    next.p.status = PAYMENT_PROCESSING;
-    next.p.failure = FAILURE_NONE;
-    s->moves[PAYMENT_PROCESSING][WHAT_ROUTE_LEFT][PAYMENT_PROCESSING] = true;
-    add(s, &next);
-}
-
 static void try_event(struct search *s, const struct node *n, const struct payment_event *ev)
 {
     static struct node after;
@@ -260,8 +247,8 @@ static void try_event(struct search *s, const struct node *n, const struct payme
     check_duplicate(s, &after, ev);
     if (answer)
         after.answered[ev->attempt - 1] = true;
+    assert_int_equal(out.next_attempt, what == WHAT_ROUTE_LEFT);
     add(s, &after);
-    others_follow(s, n, what, &after);
 }
 
 /* The same event with each thing that a provider may say about money. */
@@ -301,6 +288,37 @@ static void try_turns(struct search *s, const struct node *n, struct payment_eve
     }
 }
 
+/* The end of an attempt while there is another provider, for a reason that lies with this one, or
+ * with the customer. */
+static void try_routes(struct search *s, const struct node *n, struct payment_event ev)
+{
+    static const enum payment_event_kind kinds[] = {
+        PAYMENT_EVENT_REFUSED, PAYMENT_EVENT_FAILURE, PAYMENT_EVENT_NOT_FOUND};
+    if (!s->others)
+        return;
+    ev.route_left = true;
+    ev.source = SOURCE_CALLBACK;
+    ev.provider_ref = STR_NULL;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        ev.kind = kinds[i];
+        ev.code = FAILURE_PROVIDER_BUSY;
+        try_event(s, n, &ev);
+        ev.code = FAILURE_WRONG_PIN;
+        try_event(s, n, &ev);
+    }
+}
+
+/* What the merchant has the provider asked for. */
+static void try_wishes(struct search *s, const struct node *n, struct payment_event ev)
+{
+    ev.provider_ref = STR_NULL;
+    ev.source = SOURCE_API;
+    ev.kind = PAYMENT_EVENT_CODE_GIVEN;
+    try_event(s, n, &ev);
+    ev.kind = PAYMENT_EVENT_CANCEL_ASKED;
+    try_event(s, n, &ev);
+}
+
 static void try_about_attempt(struct search *s, const struct node *n, int attempt)
 {
     static const struct str refs[] = {{NULL, 0}, {"1-ref", 5}, {"2-ref", 5}, {"3-ref", 5}};
@@ -319,7 +337,9 @@ static void try_about_attempt(struct search *s, const struct node *n, int attemp
         if (!s->others || i == 0)
             try_event(s, n, &ev);
     }
+    try_routes(s, n, ev);
     try_turns(s, n, ev, own);
+    try_wishes(s, n, ev);
     for (int i = 0; i < 5; i++) {
         ev.kind = PAYMENT_EVENT_FAILURE;
         ev.sure = (i & 1) != 0;

@@ -96,6 +96,8 @@ static inline uint64_t abstraction(const struct node *n)
         mix(&h, a->answered_at_us == p->completed_at_us);
         mix(&h, a->next_poll_at_us == TIME_NEVER ? 0 : a->next_poll_at_us <= now ? 1 : 2);
         mix(&h, a->poll_n > 0);
+        mix(&h, a->codes_n);
+        mix(&h, a->cancel_asked);
         mix(&h, n->answered[i]);
         mix(&h, n->waits[i].minor != 0 ? (int64_t)n->waits[i].currency : 0);
         mix(&h, n->waits[i].minor - ASKED);

@@ -401,16 +401,20 @@ static void attempts_are_bounded(void **state)
     bench_init(&b, 'd');
     play(&b, "dispatch");
     for (int n = 1; n < PAYMENT_MAX_ATTEMPTS; n++) {
-        struct payment_event refused = event_of(&b, STR("refused"));
+        struct payment_event refused = event_of(&b, STR("refused:busy:route"));
         refused.attempt = n;
         bench_step(&b, &refused);
-        play(&b, "force:processing dispatch");
+        assert_true(b.out.next_attempt);
+        play(&b, "dispatch");
         assert_int_equal(b.p.attempts[n].n, n + 1);
         assert_int_equal(b.p.attempts[n].status, ATTEMPT_SENDING);
     }
-    play(&b, "refused#8 force:processing dispatch");
+    play(&b, "refused#3:busy:route");
+    assert_false(b.out.next_attempt);
+    assert_int_equal(b.p.status, PAYMENT_FAILED);
+    play(&b, "force:processing dispatch");
     assert_int_equal(b.err.code, ERR_INVALID_STATE);
-    assert_int_equal(b.p.n_attempts, PAYMENT_MAX_ATTEMPTS);
+    assert_int_equal(b.p.n_attempts, 3);
 }
 
 /* ---- schedules ---- */

@@ -218,12 +218,69 @@ static void choice_as_json(void **state)
     buf_free(&b);
 }
 
+/* Who was asked is not asked again, by a route or without one; nobody is better than him. */
+static void tried_before(void **state)
+{
+    (void)state;
+    for (int routed = 0; routed < 2; routed++) {
+        struct world w = {"", "", 0};
+        struct routes routes = {.n = 0};
+        struct route_question q = question();
+        struct route_choice c;
+        if (routed) {
+            routes.list[routes.n++] = rule("mpesa");
+            routes.list[routes.n++] = rule("cpay");
+        }
+        q.tried[q.n_tried++] = gateway_find(STR("mpesa"));
+        route_choose(&routes, &q, state_of, &w, &c);
+        assert_string_equal(c.gateway->name, "cpay");
+        assert_string_equal(c.reason, routed ? "route" : "default");
+        assert_int_equal(c.n_skipped, 1);
+        assert_string_equal(c.skipped[0].reason, "tried");
+        q.tried[q.n_tried++] = gateway_find(STR("cpay"));
+        route_choose(&routes, &q, state_of, &w, &c);
+        assert_true(c.gateway == NULL || strcmp(c.reason, "last_resort") == 0);
+    }
+}
+
+/* Only what a provider of our choice has refused for a reason of its own goes on. */
+static void what_goes_on(void **state)
+{
+    (void)state;
+    static const enum failure_code own[] = {FAILURE_AMOUNT_INVALID, FAILURE_PROVIDER_BUSY,
+                                            FAILURE_PROVIDER_UNAVAILABLE, FAILURE_PROVIDER_ERROR,
+                                            FAILURE_CONFIGURATION};
+    static const enum payment_event_kind ends[] = {PAYMENT_EVENT_REFUSED, PAYMENT_EVENT_FAILURE};
+    struct payment_record rec = {.places = {{.route = STR("{}")}}};
+    rec.p.status = PAYMENT_PROCESSING;
+    for (int n = 0; n <= PAYMENT_MAX_ATTEMPTS; n++) {
+        for (int code = 0; code < FAILURE_N_CODES; code++) {
+            for (int kind = 0; kind < PAYMENT_EVENT_N; kind++) {
+                struct payment_event ev = {.kind = (enum payment_event_kind)kind,
+                                           .code = (enum failure_code)code};
+                bool may = kind == PAYMENT_EVENT_NOT_FOUND;
+                bool by_provider = code == FAILURE_NONE;
+                for (size_t i = 0; i < COUNT_OF(own); i++)
+                    by_provider |= ev.code == own[i];
+                for (size_t i = 0; i < COUNT_OF(ends); i++)
+                    may |= ev.kind == ends[i] && by_provider;
+                rec.p.n_attempts = n;
+                assert_int_equal(route_may_go_on(&rec, &ev), may && n > 0 && n < 3);
+                rec.places[0].route = STR_NULL; /* the client has named it */
+                assert_false(route_may_go_on(&rec, &ev));
+                rec.places[0].route = STR("{}");
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_providers),  cmocka_unit_test(conditions),
         cmocka_unit_test(unknown_facts),  cmocka_unit_test(read_and_written),
-        cmocka_unit_test(choice_as_json),
+        cmocka_unit_test(choice_as_json), cmocka_unit_test(tried_before),
+        cmocka_unit_test(what_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

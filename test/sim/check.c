@@ -53,17 +53,29 @@ static bool is_paid(const struct mem_payment *p)
 
 /* ---- one payment and its provider ---- */
 
-static const struct prompt *prompt_of(const struct mem_payment *p)
+/* The request before had ended for certain when the next one came. */
+static bool was_over(const struct prompt *q, int64_t at_us)
 {
-    const struct prompt *found = NULL;
-    for (const struct prompt *q = provider_prompts(); q != NULL; q = q->next) {
-        if (!uuid_eq(q->payment, p->id))
-            continue;
-        if (found != NULL)
-            SAY(p, "%s", "was charged twice");
-        found = q;
-    }
-    return found;
+    const struct decision *d = prompt_decided(q, at_us);
+    return d != NULL ? !d->paid : q->vanished && at_us > q->vanishes_us;
+}
+
+/* One request for each attempt, and no two from which money may come at once. */
+static void check_prompts(const struct mem_payment *p)
+{
+    if (p->n_attempts > 3)
+        SAY(p, "%s", "a fourth attempt");
+    for (const struct prompt *q = provider_prompts(); q != NULL; q = q->next)
+        for (const struct prompt *r = q->next; r != NULL; r = r->next) {
+            if (!uuid_eq(q->payment, p->id) || !uuid_eq(r->payment, p->id))
+                continue;
+            if (q->attempt == r->attempt)
+                SAY(p, "%s", "was charged twice");
+            else if (!was_over(r, q->arrived_us)) /* the newest is the first */
+                SAY(p, "was charged as %s while %s was open", q->ref, r->ref);
+            if (q->provider == r->provider)
+                SAY(p, "%s", "went to the same provider again");
+        }
 }
 
 /* reli was told of the money in a way that it must have kept. */
@@ -80,12 +92,13 @@ static bool told_paid(const struct prompt *q, const struct decision *d)
 static bool asked_paid(const struct mem_payment *p, const struct prompt *q,
                        const struct decision *d)
 {
-    const struct mem_attempt *a = &p->attempts[0];
-    if (a->provider_ref.n == 0 || w.clock_jumped || d->receipt_reused)
+    const struct mem_attempt *a = &p->attempts[q->attempt - 1];
+    bool open = str_eq(a->status, STR("submitted")) || str_eq(a->status, STR("uncertain"));
+    bool watched = open || (!is(p, PAYMENT_IN_RECONCILIATION) && str_eq(a->status, STR("failed")));
+    if (a->provider_ref.n == 0 || !watched || w.clock_jumped || d->receipt_reused)
         return false;
     int64_t paid_at = w.epoch_us + d->at_us;
     int64_t calm = w.epoch_us + w.calm_us;
-    (void)q;
     if (is(p, PAYMENT_IN_RECONCILIATION))
         return paid_at < p->recon_since + 4 * US_PER_DAY && calm < p->recon_since + 4 * US_PER_DAY;
     return paid_at < p->updated_at + 0 && calm < p->updated_at;
@@ -99,7 +112,8 @@ static void check_paid(const struct mem_payment *p, const struct prompt *q,
         check_has_exception(p->id, "callback_dead") || check_has_exception(p->id, "receipt_taken");
     if (is_paid(p)) {
         if (!right && d->heard && !d->receipt_reused && !q->misled && !put_away &&
-            !check_has_exception(p->id, "integrity_failure"))
+            !check_has_exception(p->id, "integrity_failure") &&
+            !(p->n_attempts > 1 && check_has_exception(p->id, "double_success")))
             SAY(p, "%s", "another amount was paid and told, and nobody is to look at it");
         return;
     }
@@ -111,16 +125,46 @@ static void check_paid(const struct mem_payment *p, const struct prompt *q,
         SAY(p, "another amount was paid as %s, and nobody is to look at it", q->ref);
 }
 
+/* Of one request: what reli must know of it. True if it was paid. */
+static bool check_prompt(const struct mem_payment *p, const struct prompt *q)
+{
+    const struct decision *d = prompt_decided(q, w.now_us);
+    bool known = (size_t)q->attempt <= p->n_attempts;
+    if (!known) {
+        SAY(p, "%s is no attempt of it", q->ref);
+        return false;
+    }
+    const struct mem_attempt *a = &p->attempts[q->attempt - 1];
+    if (!uuid_eq(a->account_id, provider_account(q->provider)))
+        SAY(p, "%s went over another account", q->ref);
+    if (d != NULL && d->paid)
+        check_paid(p, q, d);
+    if (q->answered_us > 0 && check_kept_by(q->answered_to, q->answered_us) &&
+        w.longest_outage_us <= CHECKED_OUTAGE_US && a->provider_ref.n == 0)
+        SAY(p, "the provider's reference %s was lost", q->ref);
+    return d != NULL && d->paid;
+}
+
 /* Never a lie, never lost, never twice. */
 static void check_truth(const struct mem_payment *p)
 {
-    const struct prompt *q = prompt_of(p);
-    const struct decision *d = q != NULL ? prompt_decided(q, w.now_us) : NULL;
-    bool paid = d != NULL && d->paid;
-    if (is_paid(p) && !paid)
+    int n_paid = 0, n_told = 0;
+    check_prompts(p);
+    for (const struct prompt *q = provider_prompts(); q != NULL; q = q->next) {
+        if (!uuid_eq(q->payment, p->id))
+            continue;
+        const struct decision *d = prompt_decided(q, w.now_us);
+        bool paid = check_prompt(p, q);
+        n_paid += paid;
+        n_told += paid && d->heard && !d->receipt_reused && !q->misled;
+    }
+    if (is_paid(p) && n_paid == 0)
         SAY(p, "%s", "nothing was paid");
-    if (paid)
-        check_paid(p, q, d);
+    if (n_told > 1 && !check_has_exception(p->id, "double_success") &&
+        !check_has_exception(p->id, "integrity_failure") &&
+        !check_has_exception(p->id, "callback_dead") &&
+        !check_has_exception(p->id, "receipt_taken"))
+        SAY(p, "%s", "was paid twice, and nobody is to look at it");
     if (is(p, PAYMENT_PENDING) || is(p, PAYMENT_PROCESSING) || is(p, PAYMENT_REQUIRES_ACTION))
         SAY(p, "%s", "has come to rest undecided");
     if (is(p, PAYMENT_CANCELLED))
@@ -130,13 +174,9 @@ static void check_truth(const struct mem_payment *p)
         SAY(p, "%s", "waits for an operator who was not told");
     if (!waits && check_has_open(p->id, "stuck"))
         SAY(p, "%s", "an operator is asked what became of it");
-    if (q == NULL || p->n_attempts == 0)
-        return;
-    if (str_eq(p->attempts[0].status, STR("sending")))
-        SAY(p, "%s", "an attempt is still being sent");
-    if (q->answered_us > 0 && check_kept_by(q->answered_to, q->answered_us) &&
-        w.longest_outage_us <= CHECKED_OUTAGE_US && p->attempts[0].provider_ref.n == 0)
-        SAY(p, "the provider's reference %s was lost", q->ref);
+    for (size_t i = 0; i < p->n_attempts; i++)
+        if (str_eq(p->attempts[i].status, STR("sending")))
+            SAY(p, "%s", "an attempt is still being sent");
 }
 
 static void check_cash(const struct mem_payment *p, const struct order *o)

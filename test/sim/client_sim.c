@@ -171,7 +171,8 @@ static void input_fill(struct request *r)
         .merchant = mem.merchant,
         .actor = STR("api_key:sim"),
         .gateway = provider_gateway(o->provider),
-        .method = str_c(provider_gateway(o->provider)->methods),
+        .method = str_c(o->routed ? "wallet" : provider_gateway(o->provider)->name),
+        .routed = o->routed ? STR("{\"reason\":\"default\"}") : STR_NULL,
         .amount = amount,
         .customer_id = STR("c1"),
         .phone = o->phone,
@@ -356,6 +357,7 @@ void client_begin(void)
         o->amount = (struct money){100 * sim_between(2, 100000), CURRENCY('K', 'E', 'S')};
         o->phone = STR("+254711223344");
         o->unbuildable = sim_below(25) == 0;
+        o->routed = o->provider != PROVIDER_CASH && sim_below(2) == 0;
         if (sim_below(4) > 0)
             o->key = text_of("key", i);
         if (sim_below(5) < 2)

@@ -57,6 +57,13 @@ static void count_rows(struct step *s)
             (void)(s->a != NULL && take_attempt(attempt_row(s)));
         }
         break;
+    case PAYMENT_EVENT_STILL_PENDING: /* whose turn it is, of an attempt that stays as it is */
+        s->a = payment_attempt(s->p, s->ev->attempt);
+        if (s->a != NULL) {
+            (void)take_attempt(attempt_row(s));
+            take_payment(payment_row(s));
+        }
+        break;
     default:
         s->a = payment_attempt(s->p, s->ev->attempt);
         if (s->a != NULL && take_attempt(attempt_row(s)))
@@ -79,21 +86,18 @@ struct err payment_step(struct payment *p, const struct payment_event *ev,
 /* Rows for which the flows have no use yet, and why. */
 static const char *closed(const struct payment_row *row)
 {
-    if (row->on == PAYMENT_EVENT_DISPATCH && in(row->from, PAYMENT_PROCESSING))
-        return "no flow makes a second attempt";
+    if (row->on == PAYMENT_EVENT_CANCEL_ASKED || row->on == PAYMENT_EVENT_CODE_GIVEN ||
+        row->guard == withdrawn)
+        return "providers here take nothing back and ask for no code";
     if (row->on == PAYMENT_EVENT_CANNOT_SEND && row->to == PAYMENT_STAY)
         return "said once, when the payment is created";
-    if (row->on == PAYMENT_EVENT_STILL_PENDING && in(row->from, PAYMENT_REQUIRES_ACTION))
-        return "no flow says yet that the customer has acted";
     if (row->on == PAYMENT_EVENT_REVERSED)
         return "no provider's word is taken for that";
     if (row->on == PAYMENT_EVENT_NEEDS_CUSTOMER && row->to == PAYMENT_STAY)
         return "said once, when the payment is created";
-    if (row->posting == POSTING_UNALLOCATED && row->exception == EXCEPTION_DOUBLE_SUCCESS)
-        return "needs a second attempt";
     if (row->on == PAYMENT_EVENT_TICK && in(row->from, PAYMENT_PROCESSING) &&
         row->to == PAYMENT_EXPIRED)
-        return "needs a second attempt: the end of the only one ends the payment";
+        return "the end of an attempt comes with the next one, or ends the payment";
     return NULL;
 }
 

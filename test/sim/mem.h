@@ -25,9 +25,11 @@ enum {
 };
 
 struct mem_attempt {
-    int16_t n, poll_n;
-    struct str status, currency, provider_ref, receipt, provider_code, code;
+    int16_t n, poll_n, codes_n;
+    struct str status, currency, provider_ref, receipt, provider_code, code, provider, route;
     int64_t amount, sent_at, answered_at, next_poll_at;
+    struct uuid account_id;
+    bool cancel_asked;
 };
 
 struct mem_payment {

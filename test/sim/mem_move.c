@@ -16,7 +16,10 @@ static void attempt_store(struct mem_payment *p, const struct attempt_row *a)
         *at = (struct mem_attempt){.n = a->n,
                                    .amount = a->amount,
                                    .currency = world_dup(a->currency),
-                                   .sent_at = a->sent_at};
+                                   .sent_at = a->sent_at,
+                                   .provider = world_dup(a->provider),
+                                   .account_id = a->account_id,
+                                   .route = world_dup(a->route)};
     }
     at->status = world_dup(a->status);
     at->provider_ref = world_dup(a->provider_ref);
@@ -25,6 +28,8 @@ static void attempt_store(struct mem_payment *p, const struct attempt_row *a)
     at->code = world_dup(a->code);
     at->answered_at = a->answered_at;
     at->poll_n = a->poll_n;
+    at->codes_n = a->codes_n;
+    at->cancel_asked = a->cancel_asked;
     at->next_poll_at = mem_is_timed(a->next_poll_at) ? a->next_poll_at : 0;
 }
 
@@ -248,12 +253,12 @@ static bool claimed(const struct payment_update_row *row)
         return true;
     for (size_t i = 0; i < mem.n_receipts; i++) {
         const struct mem_receipt *r = &mem.receipts[i];
-        if (str_eq(r->receipt, row->receipt_claim) && str_eq(r->provider, row->provider) &&
+        if (str_eq(r->receipt, row->receipt_claim) && str_eq(r->provider, row->claim_provider) &&
             str_eq(r->mode, row->mode))
             return uuid_eq(r->payment, row->id);
     }
     *ROW_NEW(mem.receipts, mem.n_receipts, MEM_RECEIPTS) = (struct mem_receipt){
-        row->mode, world_dup(row->provider), world_dup(row->receipt_claim), row->id};
+        row->mode, world_dup(row->claim_provider), world_dup(row->receipt_claim), row->id};
     return true;
 }
 
@@ -346,6 +351,8 @@ static void payment_update(struct mem_payment *p, const struct payment_update_ro
     p->failure_message = world_dup(row->failure_message);
     p->provider_ref = world_dup(row->provider_ref);
     p->receipt = world_dup(row->receipt);
+    p->provider = world_dup(row->provider);
+    p->account_id = row->account_id;
     p->next_action = world_dup(row->next_action);
     p->recon_since = row->recon_since;
     p->completed_at = row->completed_at;

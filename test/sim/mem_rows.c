@@ -64,6 +64,9 @@ static const struct mem_column payment_get_attempt[] = {
     C(TEXT, mem_attempt, provider_code), C(TEXT, mem_attempt, code),
     C(TIME, mem_attempt, sent_at),       C(TIME, mem_attempt, answered_at),
     C(I16, mem_attempt, poll_n),         C(TIME, mem_attempt, next_poll_at),
+    C(TEXT, mem_attempt, provider),      C(UUID, mem_attempt, account_id),
+    C(JSON, mem_attempt, route),         C(I16, mem_attempt, codes_n),
+    C(BOOL, mem_attempt, cancel_asked),
 };
 
 static const struct mem_column idempotency_get[] = {

@@ -124,6 +124,7 @@ struct order {
     int provider;
     struct str key, reference, phone, callback_url;
     struct money amount;
+    bool routed;      /* it names the method only */
     bool unbuildable; /* the provider's request cannot be made */
     bool rewritten;   /* the key was also sent with another amount */
     bool late;        /* sent again when the key was no longer kept */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/base/times.h"
+#include "core/flow/route.h"
 #include "test/sim/heap.h"
 #include "test/sim/provider_int.h"
 
@@ -78,8 +79,9 @@ static struct err callback_parse(const struct gw_callback *in, struct arena *mem
 
 static const struct gateway gateway_alpha = {
     .name = "alpha",
-    .methods = "alpha",
+    .methods = "alpha,wallet",
     .currencies = "KES",
+    .countries = "",
     .needs_phone = true,
     .action = "approve_on_phone",
     .prompt_window_us = 90 * US_PER_S,
@@ -92,8 +94,9 @@ static const struct gateway gateway_alpha = {
 };
 static const struct gateway gateway_beta = {
     .name = "beta",
-    .methods = "beta",
+    .methods = "beta,wallet",
     .currencies = "KES",
+    .countries = "",
     .needs_phone = true,
     .not_found_is_final = true,
     .action = "approve_on_phone",
@@ -133,6 +136,57 @@ const struct gateway *gateway_find(struct str name)
         if (str_eq(name, str_c(gateways[i]->name)))
             return gateways[i];
     return NULL;
+}
+
+bool gateway_lists(const char *list, struct str word)
+{
+    struct str rest = str_c(list), part;
+    while (rest.n > 0 && str_split(&rest, ',', &part))
+        if (str_eq(part, word))
+            return true;
+    return list[0] == '\0';
+}
+
+/* Merchants have set no routes: whoever offers the method takes the payment, in that order. */
+bool routes_known(struct flow *f, struct uuid merchant, bool live, struct routes *out)
+{
+    (void)f, (void)merchant, (void)live;
+    *out = (struct routes){0};
+    return sim_below(2) == 0;
+}
+
+struct asked_routes {
+    struct flow *flow;
+    struct later later;
+    routes_fn *done;
+    void *ctx;
+};
+
+static void routes_found(void *ctx)
+{
+    struct asked_routes *a = ctx;
+    struct routes none = {0};
+    a->flow->busy--;
+    if (sim_fault(FAULT_READ_REFUSED))
+        a->done(a->ctx, ERR(UNAVAILABLE, "simulated"), NULL);
+    else
+        a->done(a->ctx, ERR_OK, &none);
+}
+
+void routes_start(struct flow *f, struct uuid merchant, bool live, routes_fn *done, void *ctx)
+{
+    struct asked_routes *a = world_alloc(sizeof *a);
+    (void)merchant, (void)live;
+    *a = (struct asked_routes){.flow = f, .done = done, .ctx = ctx};
+    f->busy++;
+    loop_later(f->loop, &a->later, routes_found, a);
+}
+
+/* Nobody is ever kept away here: the breaker has tests of its own. */
+struct health_view gw_client_health(const struct gw_client *client, const struct gw_account *a)
+{
+    (void)client, (void)a;
+    return (struct health_view){.takes_charges = true, .score = 100};
 }
 
 struct str gw_setting(const struct gw_account *account, const char *name)
@@ -204,12 +258,12 @@ static void decision_add(struct prompt *p, int64_t at_us, bool paid)
 {
     static const enum failure_code sure[] = {FAILURE_CANCELLED_BY_CUSTOMER, FAILURE_WRONG_PIN};
     static const enum failure_code unsure[] = {FAILURE_CUSTOMER_UNREACHABLE,
-                                               FAILURE_INSUFFICIENT_FUNDS};
+                                               FAILURE_INSUFFICIENT_FUNDS, FAILURE_PROVIDER_ERROR};
     struct decision *d = &p->decisions[p->n_decisions++];
     *d = (struct decision){.at_us = at_us, .paid = paid, .amount = p->asked};
     if (!paid) {
         d->sure = sim_below(2) == 0;
-        d->code = d->sure ? sure[sim_below(2)] : unsure[sim_below(2)];
+        d->code = d->sure ? sure[sim_below(2)] : unsure[sim_below(3)];
         return;
     }
     snprintf(d->receipt, sizeof d->receipt, "RCP%d", provider.n);
@@ -412,6 +466,7 @@ static struct gw_result query_answer(struct call *c)
     } else if (d == NULL) {
         r.verdict = GW_PENDING;
         r.next_action = asks(p);
+        r.acted = p->asks_until_us > 0 && r.next_action.n == 0;
     } else if (!d->paid) {
         r.verdict = GW_FAILED;
         r.code = d->code;

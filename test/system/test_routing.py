@@ -293,7 +293,8 @@ def test_it_can_be_switched_off(at, world):
     for _ in range(8):
         pay(shop, stk())
     assert health(shop)["state"] == "closed"
-    assert pay(shop, mobile())["provider"] == "mpesa"
+    attempts = shop.payment(pay(shop, mobile())["id"])["attempts"]
+    assert [a["provider"] for a in attempts] == ["mpesa", "cpay"]  # it was asked
 
 
 # ---- the command ----

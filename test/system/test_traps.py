@@ -107,30 +107,27 @@ def test_trap_03_success_after_expiry(replicas, clock, sandbox):
 
 def test_trap_04_duplicate_success_from_failover(replicas, clock, sandbox):
     """Two attempts of one payment are paid: one counts, the other's money is nobody's until people decide."""
-    sandbox.chaos(timeout_delay_ms=300, late_delay_s=4)
     shop, database = replicas.shop(replicas.one()), replicas.database
-    number = phone("020")
-    p = shop.pay(stk("025"))
-    shop.wait_status(p["id"], "failed")
-    # The second attempt is a push of its own; the route that would send it for this payment is still to come.
-    shop.pay(stk(phone=number))
-    (push,) = wait_until(lambda: sandbox.charges(phone=number.lstrip("+"), state="paid"), 10, "paid")
-    database.rows("""insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id, amount,
-        currency, provider_ref, sent_at, next_poll_at, created_at, updated_at)
-        select merchant_id, payment_id, 2, mode, 'submitted', provider, account_id, amount, currency, %s, sent_at,
-        now(), created_at, updated_at from reli.attempt where payment_id = %s""",
-                  push["checkout_request_id"], p["id"])
-    database.rows("update reli.payment set status = 'processing' where id = %s", p["id"])
-    database.rows("update reli.job set run_at = now() where subject = %s and kind = 'payment'", p["id"])
-    clock.advance(20)
-    shop.wait_status(p["id"], "completed")
+    sandbox.chaos(timeout_delay_ms=200, late_delay_s=4, cpay_delay_ms=200,
+                  cpay_webhook_url=f"{shop.replica.url}{V1}/webhooks/cpay")
+    # The first provider says that it has failed, and takes the money all the same when the second has been paid.
+    p = shop.pay({"payment_method": "mobile_money", "amount": "100.00", "currency": "KES",
+                  "customer": {"phone": phone("031")}})
+    assert p["provider"] == "mpesa"
+    q = shop.wait_status(p["id"], "completed")
+    assert (q["provider"], q["route"]["chosen"]) == ("cpay", "cpay")
     wait_until(lambda: exceptions_of(shop, p["id"]) == ["double_success"], 20, "the first attempt's late success")
     q = shop.payment(p["id"])
-    assert (q["status"], q["amount_received"]) == ("completed", "100.00")
-    assert [a["status"] for a in database.rows("select status from reli.attempt where payment_id = %s order by n",
-                                               p["id"])] == ["succeeded", "succeeded"]
+    assert (q["status"], q["amount_received"], q["provider"]) == ("completed", "100.00", "cpay")
+    assert [(a["provider"], a["status"]) for a in q["attempts"]] == [("mpesa", "succeeded"), ("cpay", "succeeded")]
+    assert q["provider_receipt"] == q["attempts"][1]["provider_receipt"] != q["attempts"][0]["provider_receipt"]
     assert sorted(database.transfers(p["id"])) == sorted(
         RECEIVED + [("provider_receivable", "unallocated", 10000, "KES")])
+    # Each provider owes what came over it.
+    owners = database.rows("""select distinct a.owner from reli.ledger_transfer t join reli.ledger_account a
+        on a.merchant_id = t.merchant_id and a.id = t.debit_id where t.payment_id = %s""", p["id"])
+    assert {o["owner"] for o in owners} == {str(a["account_id"]) for a in database.rows(
+        "select account_id from reli.attempt where payment_id = %s", p["id"])} and len(owners) == 2
     assert types(database, p["id"]).count("payment.completed") == 1
 
 

@@ -1,0 +1,121 @@
+/* What is the same of each attempt, the first and those that follow it: the request, its answer,
+ * and that nothing of either depends on the process that made it. */
+#include "core/flow/attempt.h"
+
+#include "core/base/log.h"
+#include "core/base/times.h"
+#include "core/flow/record.h"
+#include "core/flow/render.h"
+
+struct str attempt_our_id(struct arena *a, const struct payment_record *rec, int n,
+                          const struct gateway *g)
+{
+    char text[OUR_ID_TEXT];
+    return arena_dup(a, str_c(our_id_make(g, attempt_id(rec->id, n), rec->merchant, text)));
+}
+
+static struct str callback_url(struct flow *f, struct arena *a, const struct payment_record *rec,
+                               int n, const struct gateway *g)
+{
+    char token[CALLBACK_TOKEN_LEN + 1];
+    callback_token_make(f->vault, g->name, attempt_id(rec->id, n), rec->merchant, token);
+    return arena_fmt(a, "%.*s/api/v1/cb/%s", STR_ARG(f->settings.public_url), token);
+}
+
+static struct str or_empty(struct str s)
+{
+    return s.p != NULL ? s : STR("");
+}
+
+struct err attempt_request(struct flow *f, struct arena *a, const struct payment_record *rec, int n,
+                           const struct gateway *g, struct gw_charge *out)
+{
+    struct str person, phone, email;
+    TRY(record_person(f, rec, a, &person));
+    TRY(person_phone(person, a, &phone));
+    TRY(person_email(person, a, &email));
+    *out = (struct gw_charge){
+        .amount = payment_asked(&rec->p),
+        .method = rec->method,
+        .method_token = STR(""),
+        .phone = phone,
+        .email = email,
+        .pay_code = rec->pay_code,
+        .our_id = attempt_our_id(a, rec, n, g),
+        .description = or_empty(rec->description),
+        .return_url = or_empty(rec->return_url),
+        .expires_us = rec->p.expires_at_us,
+        .callback_url = callback_url(f, a, rec, n, g),
+        .now_us = loop_wall_us(f->loop),
+    };
+    return out->our_id.p != NULL && out->callback_url.p != NULL ? ERR_OK
+                                                                : ERR(NO_MEMORY, "request");
+}
+
+struct str attempt_action(struct arena *a, const struct payment_record *rec,
+                          const struct gateway *g, int64_t from_us)
+{
+    char at[TIME_TEXT], amount[MONEY_TEXT];
+    money_text(payment_asked(&rec->p), amount);
+    if (g->manual)
+        return arena_fmt(a, "{\"type\":\"%s\",\"amount\":\"%s\",\"reference\":\"%.*s\"}", g->action,
+                         amount, STR_ARG(rec->pay_code));
+    time_text(from_us + g->prompt_window_us, at);
+    return arena_fmt(a, "{\"type\":\"%s\",\"amount\":\"%s\",\"expires_at\":\"%s\"}", g->action,
+                     amount, at);
+}
+
+void attempt_answer(struct arena *a, const struct payment_record *rec, int n,
+                    const struct gw_result *result, const struct gw_exchange *exchange,
+                    struct attempt_answer *out)
+{
+    struct payment_event *ev = &out->event;
+    const char *outcome = "ambiguous";
+    *ev = (struct payment_event){
+        .kind = PAYMENT_EVENT_AMBIGUOUS,
+        .attempt = n,
+        .source = SOURCE_API,
+        .code = result->code,
+        .provider_ref = arena_dup(a, result->provider_ref),
+        .provider_code = arena_dup(a, result->provider_code),
+        .message = arena_dup(a, result->message),
+        .asks = gw_asks(result),
+    };
+    if (result->verdict == GW_ACCEPTED) {
+        ev->kind = PAYMENT_EVENT_ACCEPTED;
+        outcome = "ok";
+    } else if (result->verdict == GW_REFUSED || result->verdict == GW_TOKEN_REJECTED) {
+        ev->kind = PAYMENT_EVENT_REFUSED;
+        outcome = "refused";
+    }
+    out->call = (struct move_call){
+        .attempt = n,
+        .op = "charge",
+        .outcome = outcome,
+        .http_status = exchange->http_status,
+        .took_us = exchange->took_us,
+        .next_action = arena_dup(a, result->next_action),
+        .body = arena_fmt(a, "{\"request\":%.*s,\"response\":%.*s}",
+                          STR_ARG(exchange->request.n > 0 ? exchange->request : STR("null")),
+                          STR_ARG(exchange->response.n > 0 ? exchange->response : STR("null"))),
+    };
+    log_info("charge.sent", F_ID("payment", rec->id), F_STR("provider", rec->provider),
+             F_I64("attempt", n), F_C("outcome", outcome), F_I64("http", exchange->http_status),
+             F_I64("ms", exchange->took_us / 1000));
+}
+
+void attempt_send(struct flow *f, const struct gw_account *account, const struct attempt *a,
+                  const struct gw_charge *in, gw_done_fn *done, void *ctx)
+{
+    bool late = in->now_us >= a->sent_at_us + f->settings.rules.sending_lease_us;
+    struct err err = late ? ERR(TIMEOUT, "not sent in time")
+                          : gw_charge_start(f->gateways, account, in, done, ctx);
+    if (!err_is(err))
+        return;
+    struct gw_result result = {.verdict = GW_REFUSED,
+                               .code = err.code == ERR_INVALID ? FAILURE_CONFIGURATION
+                                                               : FAILURE_PROVIDER_UNAVAILABLE,
+                               .message = str_c(err.what)};
+    struct gw_exchange exchange = {.op = GW_OP_CHARGE};
+    done(ctx, &result, &exchange);
+}
