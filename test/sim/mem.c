@@ -485,6 +485,7 @@ struct err mem_exec(enum query query, const struct value *params)
         idempotency_turn((int32_t)params[1].u.i64);
         return ERR_OK;
     case Q_replica_beat:
+    case Q_people_upkeep: /* nobody logs in here */
         return ERR_OK;
     default:
         return mem_refuse("a statement that is not simulated");
