@@ -248,7 +248,7 @@ static void refreshed(void *ctx, struct err err, const struct session_tokens *t,
 
 void auth_refresh(struct http_exchange *x)
 {
-    const struct field fields[] = {FIELD("refresh", refresh, REQUIRED, 1, 256)};
+    const struct field fields[] = {FIELD("refresh", refresh, REQUIRED, 1, 1024)};
     struct auth_op *op = op_read(x, fields, COUNT_OF(fields));
     if (op != NULL)
         session_refresh(flow_of(op), x->arena, op->refresh, refreshed, op);

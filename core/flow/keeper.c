@@ -110,7 +110,7 @@ static void unsealed(void *ctx, struct err err, const struct rows *r)
 
 static void find_unsealed(struct keeper *k)
 {
-    struct value params[] = {V_UUID_OPT(k->merchants[k->at]), V_I64(1)};
+    struct value params[] = {V_UUID(k->merchants[k->at]), V_I64(1)};
     store_read(k->flow->store, Q_seal_waiting, params, COUNT_OF(params), unsealed, k);
 }
 
