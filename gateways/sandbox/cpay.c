@@ -77,6 +77,7 @@ static struct err cpay_open(struct sandbox *s, const struct sandbox_options *o, 
     if (c == NULL)
         return ERR(NO_MEMORY, "cpay");
     c->s = s;
+    cpay_hooks_open(c);
     return cpay_auth_open(c, o);
 }
 
@@ -84,7 +85,7 @@ static struct err cpay_open(struct sandbox *s, const struct sandbox_options *o, 
 static void cpay_reset(void *state)
 {
     struct cpay *c = state;
-    cpay_hooks_drop(c);
+    hooks_drop(&c->hooks);
     cpay_memos_drop(&c->answers);
     cpay_memos_drop(&c->busy);
     c->n_balances = 0;

@@ -5,6 +5,7 @@
 #include "core/codec/fields.h"
 #include "gateways/sandbox/cpay_memo.h"
 #include "gateways/sandbox/cpay_script.h"
+#include "gateways/sandbox/hooks.h"
 #include "gateways/sandbox/sandbox_int.h"
 
 /* CPay, the model of a provider (gateways/cpay.md): signed requests, idempotency, payments,
@@ -43,8 +44,6 @@ bool cpay_status_open(enum cpay_status s);
 
 enum cpay_method { CPAY_WALLET, CPAY_REDIRECT };
 
-struct cpay_hook;
-
 struct cpay_balance {
     uint16_t currency;
     int64_t available, pending;
@@ -58,7 +57,7 @@ struct cpay {
     struct cpay_memos nonces, answers, busy;
     struct cpay_payment *by_reference;
     struct cpay_money *by_id;
-    struct cpay_hook *hooks; /* by number */
+    struct hooks hooks;
     struct cpay_balance balances[CPAY_MAX_CURRENCIES];
     size_t n_balances;
 };
@@ -206,6 +205,6 @@ void cpay_payout_get(struct cpay_request *rq);
 void cpay_tell(struct cpay *c, const char *type, const struct cpay_payment *p,
                const struct cpay_money *m, int64_t after_us);
 void cpay_delivered(void *state, const struct delivery *d);
-void cpay_hooks_drop(struct cpay *c);
+void cpay_hooks_open(struct cpay *c);
 
 #endif

@@ -94,6 +94,7 @@ static struct err stripe_open(struct sandbox *s, const struct sandbox_options *o
     if (c == NULL)
         return ERR(NO_MEMORY, "stripe");
     c->s = s;
+    stripe_hooks_open(c);
     if (!str_starts(key, STR("sk_test_")) || !str_is_printable_ascii(key))
         return ERR(CONFIG, "SANDBOX_STRIPE_API_KEY does not begin with sk_test_");
     c->api_key = stripe_dup(key);
@@ -111,7 +112,7 @@ static struct err stripe_open(struct sandbox *s, const struct sandbox_options *o
 static void stripe_reset(void *state)
 {
     struct stripe *c = state;
-    stripe_hooks_drop(c);
+    hooks_drop(&c->hooks);
     cpay_memos_drop(&c->answers);
     cpay_memos_drop(&c->busy);
 }

@@ -3,6 +3,7 @@
 
 #include "core/base/money.h"
 #include "gateways/sandbox/cpay_memo.h"
+#include "gateways/sandbox/hooks.h"
 #include "gateways/sandbox/sandbox_int.h"
 #include "gateways/sandbox/stripe_form.h"
 #include "gateways/sandbox/stripe_script.h"
@@ -34,8 +35,6 @@ enum stripe_intent_status {
 };
 const char *stripe_intent_word(enum stripe_intent_status s);
 
-struct stripe_hook;
-
 struct stripe {
     struct sandbox *s;
     char *api_key;
@@ -44,7 +43,7 @@ struct stripe {
     struct cpay_memos answers, busy;
     struct stripe_order *by_intent, *by_charge;
     struct stripe_refund *by_refund;
-    struct stripe_hook *hooks; /* by number */
+    struct hooks hooks;
 };
 
 /* A Checkout object with the intent that it owns, or an intent alone. */
@@ -207,6 +206,6 @@ void stripe_tell(const struct stripe_order *o, const char *type, enum stripe_sub
                  int64_t after_us);
 void stripe_tell_refund(const struct stripe_refund *r, const char *type);
 void stripe_delivered(void *state, const struct delivery *d);
-void stripe_hooks_drop(struct stripe *c);
+void stripe_hooks_open(struct stripe *c);
 
 #endif
