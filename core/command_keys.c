@@ -17,7 +17,10 @@ static const char usage[] =
     "                       [--cidrs 192.0.2.0/24,…] [--expires TIME|30d]\n"
     "       reli keys list --merchant ID [--mode test|live]\n"
     "       reli keys revoke --merchant ID --key ID\n"
-    "       reli keys rotate";
+    "       reli keys list\n"
+    "       reli keys rotate\n"
+    "       reli keys rotate-data\n"
+    "       reli keys retire-data --number N";
 
 /* ---- create ---- */
 
@@ -254,6 +257,12 @@ int command_keys(int argc, char **argv)
 {
     if (argc >= 1 && strcmp(argv[0], "create") == 0)
         return create(argc, argv);
+    if (argc == 1 && strcmp(argv[0], "list") == 0)
+        return command_data_key_list();
+    if (argc == 1 && strcmp(argv[0], "rotate-data") == 0)
+        return command_data_key_rotate();
+    if (argc == 3 && strcmp(argv[0], "retire-data") == 0 && strcmp(argv[1], "--number") == 0)
+        return command_data_key_retire(argv[2]);
     if (argc >= 1 && strcmp(argv[0], "list") == 0)
         return list(argc, argv);
     if (argc >= 1 && strcmp(argv[0], "revoke") == 0)

@@ -7,6 +7,10 @@ int command_migrate(int argc, char **argv);
 int command_merchant(int argc, char **argv);
 int command_admin(int argc, char **argv);
 int command_keys(int argc, char **argv);
+/* core/command_data_keys.c, for command_keys */
+int command_data_key_list(void);
+int command_data_key_rotate(void);
+int command_data_key_retire(const char *number);
 int command_fees(int argc, char **argv);
 int command_routes(int argc, char **argv);
 int command_maintenance(int argc, char **argv);

@@ -8,6 +8,7 @@
 
 #include "core/base/times.h"
 #include "core/crypto/mac.h"
+#include "core/flow/keys.h"
 
 static int64_t wall_now(void)
 {
@@ -42,10 +43,7 @@ const char *tool_option(int argc, char **argv, const char *name)
 static void take_key(void *ctx, struct err err, const struct rows *r)
 {
     struct tool *t = ctx;
-    t->err = err;
-    for (size_t i = 0; !err_is(t->err) && i < rows_n(r); i++)
-        t->err =
-            vault_add(t->vault, rows_str(r, i, 0), (int32_t)rows_i64(r, i, 1), rows_str(r, i, 2));
+    t->err = err_is(err) ? err : keys_take(t->vault, r, t->now_us);
 }
 
 void tool_ignore(void *ctx, struct err err, const struct rows *r)

@@ -57,9 +57,8 @@ struct err aead_seal(struct aead_key *k, struct str bound, struct str plain, str
     unsigned char *p = (unsigned char *)buf_room(out, plain.n + AEAD_OVERHEAD);
     if (p == NULL)
         return ERR(LIMIT, "sealed text too large");
-    *p++ = FORMAT;
-    for (int i = 3; i >= 0; i--)
-        *p++ = (unsigned char)(k->number >> (8 * i));
+    aead_mark(k->number, p);
+    p += AEAD_MARK_LEN;
     memcpy(p, nonce, sizeof nonce);
     p += sizeof nonce;
     int n = 0, last = 0;
@@ -74,6 +73,13 @@ struct err aead_seal(struct aead_key *k, struct str bound, struct str plain, str
         return ERR(CRYPTO, "seal");
     out->n += plain.n + AEAD_OVERHEAD;
     return ERR_OK;
+}
+
+void aead_mark(uint32_t number, uint8_t out[AEAD_MARK_LEN])
+{
+    out[0] = FORMAT;
+    for (int i = 0; i < 4; i++)
+        out[1 + i] = (uint8_t)(number >> (24 - 8 * i));
 }
 
 bool aead_sealed_by(struct str sealed, uint32_t *number)

@@ -21,6 +21,9 @@ uint32_t aead_key_number(const struct aead_key *k);
  * ciphertext is bound to (table, column, row, tenant): moved elsewhere it does not open. */
 struct err aead_seal(struct aead_key *k, struct str bound, struct str plain,
                      struct buf *out) MUST_USE;
+/* How every text begins that the key of this number has sealed. */
+enum { AEAD_MARK_LEN = 1 + 4 };
+void aead_mark(uint32_t number, uint8_t out[AEAD_MARK_LEN]);
 /* The key number of a sealed text; false if it is no such text. */
 bool aead_sealed_by(struct str sealed, uint32_t *number);
 /* ERR_CRYPTO if anything does not fit; the plain text lives in the arena. */

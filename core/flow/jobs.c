@@ -11,7 +11,10 @@
 #include "core/flow/deliver.h"
 #include "core/flow/erasure.h"
 #include "core/flow/fanout.h"
+#include "core/flow/keys.h"
 #include "core/flow/refund.h"
+#include "core/flow/reseal.h"
+#include "core/flow/retention.h"
 #include "core/flow/tick.h"
 #include "store/kinds.h"
 
@@ -64,6 +67,8 @@ static void work(struct running *r)
         deliver_start(f, row->merchant_id, row->subject, work_done, r);
     else if (str_eq(row->kind, STR("erasure")))
         erasure_run(f, row->merchant_id, row->subject, work_done, r);
+    else if (str_eq(row->kind, STR("reseal")))
+        reseal_run(f, row->n, work_done, r);
     else
         work_done(r);
 }
@@ -80,7 +85,8 @@ static void leased(void *ctx)
 static struct str kind_word(struct str kind)
 {
     static const struct str words[] = {{"payment", 7}, {"refund", 6},   {"inbound", 7},
-                                       {"fanout", 6},  {"delivery", 8}, {"erasure", 7}};
+                                       {"fanout", 6},  {"delivery", 8}, {"erasure", 7},
+                                       {"reseal", 6}};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(kind, words[i]))
             return words[i];
@@ -159,6 +165,7 @@ static void beat(void *ctx)
                              V_TIME(now), V_TIME(now - DEAD_US)};
     f->busy++;
     store_exec(f->store, Q_replica_beat, params, COUNT_OF(params), beaten, j);
+    keys_refresh(f);
     timer_set(f->loop, &j->beat_timer, j->beaten ? BEAT_US : SECOND_BEAT_US, beat, j);
     j->beaten = true;
 }
@@ -196,6 +203,7 @@ static void upkeep(void *ctx)
     f->busy += 2;
     store_exec(f->store, Q_upkeep, params, COUNT_OF(params), kept_up, j);
     store_exec(f->store, Q_people_upkeep, params, 1, people_kept_up, j);
+    retention_run(f);
     int64_t next = UPKEEP_US < retention / 2 ? UPKEEP_US : retention / 2;
     timer_set(f->loop, &j->upkeep_timer, next, upkeep, j);
 }

@@ -6,6 +6,45 @@
 
 #include "core/base/log.h"
 
+enum { K_KIND, K_NUMBER, K_WRAPPED, K_AT };
+
+struct err keys_take(struct vault *v, const struct rows *r, int64_t now_us)
+{
+    struct err first = ERR_OK;
+    int32_t newest = 0, oldest = INT32_MAX;
+    for (size_t i = 0; i < rows_n(r); i++) {
+        struct str kind = rows_str(r, i, K_KIND);
+        int32_t number = (int32_t)rows_i64(r, i, K_NUMBER);
+        struct err err = vault_add(v, kind, number, rows_str(r, i, K_WRAPPED));
+        if (err_is(err) && !err_is(first))
+            first = err;
+        if (!str_eq(kind, STR("data")))
+            continue;
+        if (number < oldest)
+            oldest = number;
+        if (number > newest && rows_time(r, i, K_AT) + KEYS_SETTLE_US <= now_us)
+            newest = number;
+    }
+    vault_seal_by(v, newest > 0 ? newest : oldest);
+    return first;
+}
+
+static void refreshed(void *ctx, struct err err, const struct rows *r)
+{
+    struct flow *f = ctx;
+    f->busy--;
+    if (!err_is(err))
+        err = keys_take(f->vault, r, loop_wall_us(f->loop));
+    if (err_is(err))
+        log_warn("keys.not_read", F_ERR(err));
+}
+
+void keys_refresh(struct flow *f)
+{
+    f->busy++;
+    store_read(f->store, Q_installation_key_list, NULL, 0, refreshed, f);
+}
+
 struct keys_load {
     struct flow *flow;
     struct keys_options o;
@@ -116,12 +155,10 @@ static void listed(void *ctx, struct err err, const struct rows *r)
         again(k, err);
         return;
     }
-    for (size_t i = 0; i < rows_n(r); i++) {
-        err = vault_add(f->vault, rows_str(r, i, 0), (int32_t)rows_i64(r, i, 1), rows_str(r, i, 2));
-        if (err_is(err)) {
-            finish(k, ERR_D(CONFIG, err.detail, "RELI_MASTER_KEY does not open the stored keys"));
-            return;
-        }
+    err = keys_take(f->vault, r, loop_wall_us(f->loop));
+    if (err_is(err)) {
+        finish(k, ERR_D(CONFIG, err.detail, "RELI_MASTER_KEY does not open the stored keys"));
+        return;
     }
     if (!vault_ready(f->vault)) {
         make(k);

@@ -12,6 +12,14 @@ struct keys_options {
                        */
 };
 
+/* A new data key seals only when every replica has had the time to read it. */
+#define KEYS_SETTLE_US (60 * US_PER_S)
+/* Takes rows of installation_key_list in, and chooses by their age which data key seals. The first
+ * error, after all have been tried. */
+struct err keys_take(struct vault *v, const struct rows *r, int64_t now_us) MUST_USE;
+/* Reads the keys again, for those that have come since; more often than they settle. */
+void keys_refresh(struct flow *f);
+
 /* `done` fires once, on a later turn. ERR_CONFIG: the master key opens nothing, or live keys forbid
  * this start (a test clock, or a database role that may change the audit trail). */
 typedef void keys_fn(void *ctx, struct err err);

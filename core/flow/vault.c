@@ -18,6 +18,7 @@ struct vault {
     int n_master;
     struct aead_key *data[DATA_MAX];
     int n_data;
+    int32_t sealing; /* 0: the newest */
     struct secret hmac;
     int32_t hmac_number;
 };
@@ -117,8 +118,8 @@ struct err vault_rewrap(struct vault *v, struct str wrapped, struct buf *out, bo
     uint32_t number = 0;
     arena_init(&a, 4096);
     struct err err = unwrap(v, wrapped, &a, &key);
-    *needed = !err_is(err) && aead_sealed_by(wrapped, &number) &&
-              number != aead_key_number(v->master[0]);
+    *needed =
+        !err_is(err) && aead_sealed_by(wrapped, &number) && number != aead_key_number(v->master[0]);
     if (*needed)
         err = aead_seal(v->master[0], wrap_bound, key, out);
     if (!err_is(err))
@@ -132,15 +133,10 @@ static struct err take(struct vault *v, struct str kind, int32_t number, struct 
     if (key.n != VAULT_KEY_LEN)
         return ERR(CRYPTO, "a wrapped key has a wrong length");
     if (str_eq(kind, STR("hmac"))) {
-        if (v->hmac.p != NULL && number <= v->hmac_number)
-            return ERR_OK;
         secret_free(&v->hmac);
         v->hmac_number = number;
         return secret_set(&v->hmac, key);
     }
-    for (int i = 0; i < v->n_data; i++)
-        if (aead_key_number(v->data[i]) == (uint32_t)number)
-            return ERR_OK;
     if (v->n_data == DATA_MAX)
         return ERR(LIMIT, "too many data keys");
     TRY(aead_key_new((uint32_t)number, (const uint8_t *)key.p, &v->data[v->n_data]));
@@ -148,10 +144,27 @@ static struct err take(struct vault *v, struct str kind, int32_t number, struct 
     return ERR_OK;
 }
 
+static const struct aead_key *data_key(const struct vault *v, int32_t number)
+{
+    for (int i = 0; i < v->n_data; i++)
+        if (aead_key_number(v->data[i]) == (uint32_t)number)
+            return v->data[i];
+    return NULL;
+}
+
+static bool has(const struct vault *v, struct str kind, int32_t number)
+{
+    if (str_eq(kind, STR("hmac")))
+        return v->hmac.p != NULL && number <= v->hmac_number;
+    return data_key(v, number) != NULL;
+}
+
 struct err vault_add(struct vault *v, struct str kind, int32_t number, struct str wrapped)
 {
     struct arena a;
     struct str key;
+    if (has(v, kind, number))
+        return ERR_OK;
     arena_init(&a, 4096);
     struct err err = unwrap(v, wrapped, &a, &key);
     if (!err_is(err)) {
@@ -167,13 +180,34 @@ bool vault_ready(const struct vault *v)
     return v->n_data > 0 && v->hmac.p != NULL;
 }
 
-static struct aead_key *newest(const struct vault *v)
+static struct aead_key *sealing(const struct vault *v)
 {
     struct aead_key *best = v->data[0];
-    for (int i = 1; i < v->n_data; i++)
-        if (aead_key_number(v->data[i]) > aead_key_number(best))
+    for (int i = 0; i < v->n_data; i++) {
+        uint32_t number = aead_key_number(v->data[i]);
+        if (number == (uint32_t)v->sealing)
+            return v->data[i];
+        if (number > aead_key_number(best))
             best = v->data[i];
+    }
     return best;
+}
+
+void vault_seal_by(struct vault *v, int32_t number)
+{
+    if (data_key(v, number) != NULL)
+        v->sealing = number;
+}
+
+int32_t vault_sealing(const struct vault *v)
+{
+    ASSERT(vault_ready(v));
+    return (int32_t)aead_key_number(sealing(v));
+}
+
+void vault_mark(int32_t number, uint8_t out[VAULT_MARK])
+{
+    aead_mark((uint32_t)number, out);
 }
 
 enum { BOUND_MAX = 64 + 32 };
@@ -194,7 +228,7 @@ struct err vault_seal(struct vault *v, const char *place, struct uuid merchant, 
 {
     char bound[BOUND_MAX];
     ASSERT(vault_ready(v));
-    return aead_seal(newest(v), bound_of(bound, place, merchant, row), plain, out);
+    return aead_seal(sealing(v), bound_of(bound, place, merchant, row), plain, out);
 }
 
 struct err vault_open(struct vault *v, const char *place, struct uuid merchant, struct uuid row,

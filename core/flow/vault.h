@@ -28,16 +28,25 @@ struct err vault_make_wrapped(struct vault *v, struct buf *out) MUST_USE;
  * `*needed`: not when it has that one already. ERR_CRYPTO if no master key opens it. */
 struct err vault_rewrap(struct vault *v, struct str wrapped, struct buf *out,
                         bool *needed) MUST_USE;
-/* Takes a stored key in: `kind` "data" or "hmac". The highest number seals. ERR_CRYPTO if no master
- * key opens it. */
+/* Takes a stored key in: `kind` "data" or "hmac"; one that is known already is left as it is.
+ * Unless vault_seal_by says otherwise the data key with the highest number seals. ERR_CRYPTO if no
+ * master key opens it. */
 struct err vault_add(struct vault *v, struct str kind, int32_t number, struct str wrapped) MUST_USE;
+/* From now on this data key seals, if it is there; all of them open. */
+void vault_seal_by(struct vault *v, int32_t number);
+/* The number of the data key that seals. */
+int32_t vault_sealing(const struct vault *v);
+/* How a text begins that the data key has sealed. */
+enum { VAULT_MARK = 5 };
+void vault_mark(int32_t number, uint8_t out[VAULT_MARK]);
 /* Both kinds are there. */
 bool vault_ready(const struct vault *v);
 
 /* Seals for one place: `table.column`, the tenant and the row's id. Appends to `out`. */
 struct err vault_seal(struct vault *v, const char *place, struct uuid merchant, struct uuid row,
                       struct str plain, struct buf *out) MUST_USE;
-/* ERR_CRYPTO if it was not sealed for this place. The plain text lives in the arena. */
+/* ERR_CRYPTO if it was not sealed for this very place, or by a key that is not there. The plain
+ * text lives in the arena. */
 struct err vault_open(struct vault *v, const char *place, struct uuid merchant, struct uuid row,
                       struct str sealed, struct arena *a, struct str *plain) MUST_USE;
 

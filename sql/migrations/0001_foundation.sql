@@ -161,6 +161,7 @@ create table reli.installation_key (
     number int4 not null,
     wrapped bytea not null,
     created_at timestamptz not null,
+    progress text, -- of a data key: how far older texts have been sealed anew; 'done'
     primary key (merchant_id, kind, number)
 );
 
@@ -536,7 +537,7 @@ create table reli.idempotency_3 partition of reli.idempotency for values in (3);
 create table reli.job (
     merchant_id uuid not null,
     kind text not null check (kind in ('payment', 'refund', 'inbound', 'fanout', 'delivery',
-        'upkeep', 'erasure')),
+        'upkeep', 'erasure', 'reseal')),
     subject uuid not null,
     n int4 not null default 0,
     bucket int2 not null,
@@ -571,6 +572,7 @@ create table reli.provider_event (
     version int4 not null default 1,
     primary key (merchant_id, subject_id, dedupe_key)
 ) partition by range (subject_id);
+create index provider_event_age on reli.provider_event using brin (created_at);
 -- News of money sent unasked: payment_id is the account until it is known whose it is, then the
 -- payment's or the exception's.
 create index provider_event_paid on reli.provider_event (merchant_id, payment_id)
@@ -591,6 +593,7 @@ create table reli.provider_call (
     created_at timestamptz not null,
     primary key (merchant_id, payment_id, id)
 ) partition by range (payment_id);
+create index provider_call_age on reli.provider_call using brin (created_at);
 
 -- The operators' one queue.
 create table reli.exception_item (
@@ -772,6 +775,24 @@ begin
     return old;
 end $$;
 
+-- Drops what was noted for security before p_before, and never what is younger than 30 days: the
+-- service adds to it, and changes nothing. At most p_limit rows.
+create function reli.security_events_drop(p_before timestamptz, p_limit int8) returns int8
+language plpgsql security definer set search_path = pg_catalog as $$
+declare
+    n int8;
+begin
+    delete from reli.security_event e
+    using (select o.merchant_id, o.id from reli.security_event o
+           where o.last_at < least(p_before, now() - interval '30 days')
+             and o.id < (overlay(lpad(to_hex((extract(epoch from p_before) * 1000)::int8), 12, '0')
+                                 placing '-' from 9 for 0) || '-0000-0000-000000000000')::uuid
+           limit p_limit) old
+    where e.merchant_id = old.merchant_id and e.id = old.id;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+
 -- What the service's role may do; called by `reli migrate` for that role.
 create function reli.grant_service(p_role text) returns void
 language plpgsql set search_path = pg_catalog as $$
@@ -792,7 +813,8 @@ begin
         end if;
     end loop;
     execute format('grant execute on function reli.partitions_ensure(timestamptz),
-                    reli.idempotency_turn(int4) to %I', p_role);
+                    reli.idempotency_turn(int4), reli.security_events_drop(timestamptz, int8)
+                    to %I', p_role);
 end $$;
 revoke execute on all functions in schema reli from public;
 

@@ -1,4 +1,4 @@
--- Columns: kind, number, wrapped.
-select kind, number, wrapped from reli.installation_key
+-- Columns: kind, number, wrapped, created_at, progress.
+select kind, number, wrapped, created_at, progress from reli.installation_key
 where merchant_id = '00000000-0000-0000-0000-000000000000'
 order by kind, number

@@ -170,6 +170,39 @@ static void sealed_columns(void **state)
     vault_free(other);
 }
 
+/* Every column that is sealed, and two rows of two tenants in each: a text opens where it was
+ * sealed and nowhere else. */
+static void swapped(void **state)
+{
+    static const char *const places[] = {
+        "payment.pii",
+        "provider_event.raw",
+        "provider_call.body",
+        "exception_item.payer",
+        "merchant.webhook_secret",
+        "webhook_endpoint.secrets",
+        "provider_account.settings",
+        "account_user.person",
+        "account_user.totp",
+        "redis.token",
+    };
+    enum { IDS = 3, N = COUNT_OF(places) * IDS * IDS };
+    static const struct uuid ids[IDS] = {{{0}}, {{1}}, {{2}}};
+    struct str texts[N], plain;
+    struct vault *v = ready_vault();
+    (void)state;
+    for (size_t i = 0; i < N; i++)
+        texts[i] = sealed(v, places[i / (IDS * IDS)], ids[i / IDS % IDS], ids[i % IDS], STR("x"));
+    for (size_t i = 0; i < N; i++) {
+        for (size_t k = 0; k < N; k++) {
+            struct err err = vault_open(v, places[i / (IDS * IDS)], ids[i / IDS % IDS],
+                                        ids[i % IDS], texts[k], &arena, &plain);
+            assert_int_equal(err.code, i == k ? ERR_NONE : ERR_CRYPTO);
+        }
+    }
+    vault_free(v);
+}
+
 /* What a sealed text says of its key, in the four bytes behind the first. */
 static int key_of(struct str text)
 {
@@ -193,6 +226,16 @@ static void data_key_rotation(void **state)
     assert_true(str_eq(plain, STR("after")));
     /* a number that is known keeps its key: what it sealed stays readable */
     assert_false(err_is(vault_add(v, STR("data"), 3, wrapped_key(v))));
+    assert_false(err_is(vault_open(v, "t.c", m, row, new, &arena, &plain)));
+    /* a new key opens before it seals */
+    vault_seal_by(v, 2);
+    assert_int_equal(vault_sealing(v), 2);
+    struct str middle = sealed(v, "t.c", m, row, STR("then"));
+    uint8_t mark[VAULT_MARK];
+    vault_mark(2, mark);
+    assert_memory_equal(middle.p, mark, VAULT_MARK);
+    vault_seal_by(v, 9); /* which is not there */
+    assert_int_equal(vault_sealing(v), 2);
     assert_false(err_is(vault_open(v, "t.c", m, row, new, &arena, &plain)));
     for (int32_t n = 4; n <= 16; n++)
         assert_false(err_is(vault_add(v, STR("data"), n, wrapped_key(v))));
@@ -357,9 +400,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(master_texts),      cmocka_unit_test(master_rotation),
-        cmocka_unit_test(sealed_columns),    cmocka_unit_test(data_key_rotation),
-        cmocka_unit_test(hmac_key_rotation), cmocka_unit_test(callback_tokens),
-        cmocka_unit_test(client_tokens),     cmocka_unit_test(tickets),
+        cmocka_unit_test(sealed_columns),    cmocka_unit_test(swapped),
+        cmocka_unit_test(data_key_rotation), cmocka_unit_test(hmac_key_rotation),
+        cmocka_unit_test(callback_tokens),   cmocka_unit_test(client_tokens),
+        cmocka_unit_test(tickets),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

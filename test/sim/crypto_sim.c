@@ -111,6 +111,13 @@ static void cover(uint64_t h, const char *from, char *to, size_t n)
         to[i] = (char)(from[i] ^ (char)0x80);
 }
 
+void aead_mark(uint32_t number, uint8_t out[AEAD_MARK_LEN])
+{
+    out[0] = 1;
+    for (int i = 0; i < 4; i++)
+        out[1 + i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
 struct err aead_seal(struct aead_key *k, struct str bound, struct str plain, struct buf *out)
 {
     char *p = buf_room(out, plain.n + AEAD_OVERHEAD);
@@ -119,9 +126,7 @@ struct err aead_seal(struct aead_key *k, struct str bound, struct str plain, str
     uint8_t nonce[AEAD_NONCE_LEN], tag[AEAD_TAG_LEN];
     random_bytes(nonce, sizeof nonce);
     uint64_t h = sum(k->secret, str_n((char *)nonce, sizeof nonce));
-    p[0] = 1;
-    for (int i = 0; i < 4; i++)
-        p[1 + i] = (char)(k->number >> (24 - 8 * i));
+    aead_mark(k->number, (uint8_t *)p);
     memcpy(p + 5, nonce, sizeof nonce);
     cover(h, plain.p, p + 17, plain.n);
     spread(sum(sum(h, bound), plain), tag, sizeof tag);

@@ -6,7 +6,7 @@ import struct
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-# place → (statement that gives merchant, row, sealed text; the columns that name a row)
+# place → the statement that gives merchant, row and sealed text
 PLACES = {
     "payment.pii": "select merchant_id, id, pii from reli.payment",
     "provider_event.raw": "select merchant_id, id, raw from reli.provider_event",
@@ -15,6 +15,8 @@ PLACES = {
     "merchant.webhook_secret": "select merchant_id, merchant_id, webhook_secret from reli.merchant",
     "webhook_endpoint.secrets": "select merchant_id, id, secrets from reli.webhook_endpoint",
     "provider_account.settings": "select merchant_id, id, settings from reli.provider_account",
+    "account_user.person": "select merchant_id, id, person from reli.account_user",
+    "account_user.totp": "select merchant_id, id, totp from reli.account_user",
 }
 
 
@@ -62,10 +64,6 @@ class Seal:
         return out
 
 
-def columns(database):
-    """Every column of the schema that may hold bytes, as table.column, partitions aside."""
-    return {f"{r['table_name']}.{r['column_name']}" for r in database.rows("""
-        select c.table_name, c.column_name from information_schema.columns c
-        join pg_class t on t.relname = c.table_name
-        join pg_namespace n on n.oid = t.relnamespace and n.nspname = 'reli'
-        where c.table_schema = 'reli' and c.data_type = 'bytea' and not t.relispartition""")}
+def number(text):
+    """Of the key that has sealed it."""
+    return Seal.parts(text)[0]

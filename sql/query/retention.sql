@@ -1,0 +1,26 @@
+-- Drops what was exchanged with providers, who sent money that has been decided about, and what was
+-- noted for security, once it is old. A callback that is told again after that is processed again,
+-- and finds everything done. $1 timestamptz before which, $2 int8 at most so many of each.
+-- Row: int8 calls, int8 callbacks, int8 payers, int8 security events.
+with calls as (
+    delete from reli.provider_call c
+    using (select o.merchant_id, o.payment_id, o.id from reli.provider_call o
+           where o.created_at < $1 limit $2) old
+    where c.merchant_id = old.merchant_id and c.payment_id = old.payment_id and c.id = old.id
+    returning 1
+),
+callbacks as (
+    delete from reli.provider_event v
+    using (select o.merchant_id, o.subject_id, o.dedupe_key from reli.provider_event o
+           where o.created_at < $1 and o.state not in ('received', 'retry') limit $2) old
+    where v.merchant_id = old.merchant_id and v.subject_id = old.subject_id
+      and v.dedupe_key = old.dedupe_key
+    returning 1
+),
+payers as (
+    update reli.exception_item x set payer = null, payer_key = null
+    where x.status = 'resolved' and x.updated_at < $1 and x.payer is not null
+    returning 1
+)
+select (select count(*) from calls), (select count(*) from callbacks),
+    (select count(*) from payers), reli.security_events_drop($1, $2)
