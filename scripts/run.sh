@@ -168,20 +168,25 @@ ready() { # ready NAME PID URL SECONDS
     fail "reli $1 does not answer on $3 within $4 s" "$dir/log/$1.log"
 }
 
+said_before() { # said_before NAME: what demo.env had for it, if anything
+    if [ -s "$dir/demo.env" ]; then sed -n "s/^$1='\(.*\)'$/\1/p" "$dir/demo.env"; fi
+}
+
 value_of() { # value_of NAME TEXT: of a line NAME=value
     sed -n "s/^$1=//p" <<<"$2" | head -n 1
 }
 
 demo() {
-    local out merchant secret key
-    if [ -s "$dir/demo.env" ]; then
-        key=$(sed -n "s/^RELI_API_KEY='\(.*\)'$/\1/p" "$dir/demo.env")
-        if demo_answers "$key"; then
-            merchant=$(sed -n "s/^RELI_MERCHANT_ID='\(.*\)'$/\1/p" "$dir/demo.env")
-            secret=$(sed -n "s/^RELI_WEBHOOK_SECRET='\(.*\)'$/\1/p" "$dir/demo.env")
-            demo_write "$merchant" "$secret" "$key"
-            return 0
-        fi
+    local out merchant secret key email password
+    key=$(said_before RELI_API_KEY)
+    if [ -n "$key" ] && demo_answers "$key"; then
+        merchant=$(said_before RELI_MERCHANT_ID)
+        secret=$(said_before RELI_WEBHOOK_SECRET)
+        email=$(said_before RELI_ADMIN_EMAIL)
+        password=$(said_before RELI_ADMIN_PASSWORD)
+        if [ -z "$password" ]; then demo_operator "$merchant"; fi
+        demo_write "$merchant" "$secret" "$key"
+        return 0
     fi
     out=$("$reli" merchant create --name "Demo shop" --country KE 2>"$dir/log/demo.log") ||
         fail "the demo merchant could not be made" "$dir/log/demo.log"
@@ -193,8 +198,22 @@ demo() {
     if [ -z "$merchant" ] || [ -z "$secret" ] || [ -z "$key" ]; then
         fail "reli merchant create and keys create did not print what they should"
     fi
+    demo_operator "$merchant"
     demo_write "$merchant" "$secret" "$key"
     demo_answers "$key" || fail "the demo API key is not accepted" "$dir/log/serve.log"
+}
+
+# One person who owns the demo shop, and is the installation's first operator. Sets email and password.
+demo_operator() { # demo_operator MERCHANT
+    local place
+    email=operator@demo.example
+    password=$(openssl rand -hex 12)
+    for place in "--merchant $1" ''; do
+        # shellcheck disable=SC2086
+        "$reli" admin create --email "$email" --name 'Demo operator' $place \
+            <<<"$password" >/dev/null 2>"$dir/log/demo.log" ||
+            fail "the demo operator could not be made" "$dir/log/demo.log"
+    done
 }
 
 # The key goes by standard input: an argument shows in the list of processes.
@@ -212,6 +231,8 @@ RELI_SANDBOX_URL='$sandbox_url'
 RELI_API_KEY='$3'
 RELI_MERCHANT_ID='$1'
 RELI_WEBHOOK_SECRET='$2'
+RELI_ADMIN_EMAIL='$email'
+RELI_ADMIN_PASSWORD='$password'
 DATABASE_URL='$DATABASE_URL'
 DATABASE_MIGRATE_URL='$DATABASE_MIGRATE_URL'
 REDIS_URL='$REDIS_URL'
@@ -229,7 +250,7 @@ summary() {
   service   $url        docs: $url/docs
   sandbox   $sandbox_url        calls: $sandbox_url/_sandbox/calls
   logs      $shown/log/serve.log, $shown/log/sandbox.log
-  settings  $shown/demo.env    (source it: RELI_URL, RELI_API_KEY, …)
+  settings  $shown/demo.env    (source it: RELI_URL, RELI_API_KEY, RELI_ADMIN_EMAIL, …)
 
 Take a payment by M-Pesa (the sandbox pays it after a second):
 
