@@ -11,6 +11,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
 #include "core/flow/auth.h"
+#include "core/flow/deliver.h"
 #include "core/flow/firebase_keys.h"
 #include "core/flow/jobs.h"
 #include "core/flow/keeper.h"
@@ -160,6 +161,7 @@ static void app_free(struct app *a)
     keeper_free(a->keeper);
     passwords_free(f->passwords);
     security_free(f);
+    deliver_gate_free(f);
     maintenance_free(f);
     if (f->redis != NULL)
         redis_free(f->redis);
@@ -261,6 +263,7 @@ static struct err open_parts(struct app *a)
     TRY(passwords_new(a->loop, &f->passwords));
     TRY(open_firebase(a));
     TRY(security_new(f));
+    TRY(deliver_gate_new(f));
     TRY(throttle_new(f, &limits));
     TRY(maintenance_new(f, c->maintenance));
     f->published = published;

@@ -105,9 +105,9 @@ http_handler_fn callback_token_post, callback_webhook_post;    /* callbacks.c */
 http_handler_fn receipt_confirmation_post, receipt_validation_post, receipt_register,
     payment_qr; /* receipts.c */
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
-    endpoint_rotate, endpoint_recover, endpoint_default, delivery_index,
-    delivery_replay;                                         /* webhooks.c */
-http_handler_fn provider_config_post, provider_config_index; /* provider_config.c */
+    endpoint_rotate, endpoint_recover, endpoint_default;        /* webhooks.c */
+http_handler_fn delivery_index, delivery_show, delivery_replay; /* deliveries.c */
+http_handler_fn provider_config_post, provider_config_index;    /* provider_config.c */
 http_handler_fn auth_login, auth_refresh, auth_logout, auth_me, auth_password, auth_totp_enrol,
     auth_totp_confirm, auth_totp_disable; /* auth.c */
 http_handler_fn auth_firebase;            /* firebase.c */

@@ -78,6 +78,7 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/webhook-endpoints/{id}/rotate-secret", endpoint_rotate, PERM_WEBHOOKS_WRITE},
     {HTTP_POST_, V1 "/webhook-endpoints/{id}/recover", endpoint_recover, PERM_WEBHOOKS_WRITE},
     {HTTP_GET_, V1 "/webhook-deliveries", delivery_index, PERM_WEBHOOKS_READ},
+    {HTTP_GET_, V1 "/webhook-deliveries/{id}", delivery_show, PERM_WEBHOOKS_READ},
     {HTTP_POST_, V1 "/webhook-deliveries/{id}/replay", delivery_replay, PERM_WEBHOOKS_WRITE},
 
     /* live events; they authenticate themselves, since browsers cannot send headers */

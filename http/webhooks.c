@@ -1,4 +1,4 @@
-/* Where a merchant's webhooks go, and what became of them. */
+/* Where a merchant's webhooks go. */
 #include "http/api.h"
 
 #include "core/base/log.h"
@@ -7,8 +7,11 @@
 #include "core/crypto/random.h"
 #include "core/flow/deliver.h"
 #include "core/flow/webhook_sign.h"
+#include "http/list.h"
 
 enum { URL_MAX = 2000, EVENTS_MAX = 32, ANSWER_MAX = 1 << 20, RECOVER_MAX = 1000 };
+
+#define OVERLAP_MAX_US (7 * US_PER_DAY)
 
 /* What a request wants to do with an endpoint; lives in the exchange's arena. */
 struct endpoint_op {
@@ -17,10 +20,14 @@ struct endpoint_op {
     struct str url, events, description, status; /* p == NULL: as it is */
     struct str secret;                           /* shown in this answer only */
     struct str secrets;                          /* all of them, newest first, by blanks */
+    struct str ordered;                          /* "true", "false" */
+    bool with_pair;                              /* signs with a private key as well */
+    int64_t overlap_us;                          /* how long replaced secrets sign along */
     int status_code;
     const char *action;
     int left, started; /* recover */
-    int64_t since_us;
+    bool more;
+    int64_t since_us, until_us;
     struct err err;
 };
 
@@ -81,11 +88,25 @@ static void read_events(struct fields *f, struct endpoint_op *op)
     buf_free(&b);
 }
 
+static void read_ordered(struct fields *f, struct endpoint_op *op)
+{
+    const struct json *j = json_get(f->obj, "ordered");
+    bool ordered;
+    if (j == NULL)
+        return;
+    if (!json_bool(j, &ordered))
+        fields_fault(f, "ordered", "type", "true or false.");
+    else
+        op->ordered = ordered ? STR("true") : STR("false");
+}
+
 /* False: answered. */
 static bool read_body(struct http_exchange *x, struct endpoint_op *op, bool whole)
 {
-    static const char *const create_names[] = {"url", "events", "description", NULL};
-    static const char *const change_names[] = {"url", "events", "description", "status", NULL};
+    static const char *const create_names[] = {"url",     "events",    "description",
+                                               "ordered", "signature", NULL};
+    static const char *const change_names[] = {"url",     "events", "description",
+                                               "ordered", "status", NULL};
     struct json *body = api_body(x);
     if (body == NULL)
         return false;
@@ -102,6 +123,12 @@ static bool read_body(struct http_exchange *x, struct endpoint_op *op, bool whol
     read_events(&f, op);
     if (fields_text(&f, "description", OPTIONAL, 1, 255, &s))
         op->description = arena_dup(x->arena, s);
+    read_ordered(&f, op);
+    if (whole && fields_text(&f, "signature", OPTIONAL, 1, 16, &s)) {
+        op->with_pair = str_eq(s, STR("v1a"));
+        if (!op->with_pair && !str_eq(s, STR("v1")))
+            fields_fault(&f, "signature", "unknown", "v1 or v1a.");
+    }
     if (!whole && fields_text(&f, "status", OPTIONAL, 1, 16, &s)) {
         if (!str_eq(s, STR("enabled")) && !str_eq(s, STR("disabled")))
             fields_fault(&f, "status", "unknown", "enabled or disabled.");
@@ -125,7 +152,8 @@ enum {
     C_REASON,
     C_SECRETS,
     C_CREATED,
-    C_UPDATED
+    C_UPDATED,
+    C_ORDERED
 };
 
 static void put_words(struct jsonw *w, const char *name, struct str words)
@@ -138,7 +166,18 @@ static void put_words(struct jsonw *w, const char *name, struct str words)
     jw_close_list(w);
 }
 
-static void put_endpoint(struct jsonw *w, const struct rows *r, size_t i, struct str secret)
+/* The public half of the key pair with which it signs; {NULL,0} without. */
+static struct str public_key(struct http_exchange *x, const struct rows *r, size_t i)
+{
+    struct str keys;
+    struct err err =
+        vault_open(api_of(x)->flow->vault, "webhook_endpoint.secrets", api_who(x)->merchant,
+                   rows_uuid(r, i, C_ID), rows_str(r, i, C_SECRETS), x->arena, &keys);
+    return err_is(err) ? STR_NULL : webhook_public_text(x->arena, keys);
+}
+
+static void put_endpoint(struct http_exchange *x, struct jsonw *w, const struct rows *r, size_t i,
+                         struct str secret)
 {
     jw_open(w);
     jw_uuid(w, "id", rows_uuid(r, i, C_ID));
@@ -150,6 +189,8 @@ static void put_endpoint(struct jsonw *w, const struct rows *r, size_t i, struct
            rows_null(r, i, C_DESCRIPTION) ? STR_NULL : rows_str(r, i, C_DESCRIPTION));
     jw_str(w, "status", rows_str(r, i, C_STATUS));
     jw_str(w, "status_reason", rows_null(r, i, C_REASON) ? STR_NULL : rows_str(r, i, C_REASON));
+    jw_bool(w, "ordered", rows_bool(r, i, C_ORDERED));
+    jw_str(w, "public_key", public_key(x, r, i));
     if (secret.n > 0)
         jw_str(w, "secret", secret);
     jw_time(w, "created_at", rows_time(r, i, C_CREATED));
@@ -169,7 +210,7 @@ static void shown(void *ctx, struct err err, const struct rows *r)
     struct buf b;
     buf_init(&b, ANSWER_MAX);
     struct jsonw w = jw_into(&b);
-    put_endpoint(&w, r, 0, op->secret);
+    put_endpoint(op->x, &w, r, 0, op->secret);
     api_reply_buf(op->x, op->status_code, &b);
 }
 
@@ -244,6 +285,9 @@ void endpoint_create(struct http_exchange *x)
     op->status_code = 201;
     op->action = "webhook_endpoint.created";
     op->secret = op->secrets = webhook_secret_make(x->arena);
+    if (op->with_pair)
+        op->secrets = arena_fmt(x->arena, "%.*s %.*s", STR_ARG(op->secret),
+                                STR_ARG(webhook_private_make(x->arena)));
     struct err err = seal_secrets(op, &sealed);
     if (err_is(err)) {
         fail(x, err);
@@ -256,7 +300,8 @@ void endpoint_create(struct http_exchange *x)
                              V_TEXT(op->events.p != NULL ? op->events : STR("*")),
                              V_TEXT(op->description),
                              V_BYTES(sealed),
-                             V_TIME(now)};
+                             V_TIME(now),
+                             V_BOOL(str_eq(op->ordered, STR("true")))};
     store_exec(f->store, Q_endpoint_insert, params, COUNT_OF(params), written, op);
 }
 
@@ -267,7 +312,8 @@ static void update(struct endpoint_op *op, struct str sealed)
     struct value params[] = {
         V_UUID(who->merchant), V_UUID(op->id),     V_TEXT(mode_word(who->live)),
         V_TEXT(op->url),       V_TEXT(op->events), V_TEXT(op->description),
-        V_TEXT(op->status),    V_BYTES(sealed),    V_TIME(loop_wall_us(f->loop))};
+        V_TEXT(op->status),    V_BYTES(sealed),    V_TIME(loop_wall_us(f->loop)),
+        V_TEXT(op->ordered)};
     op->status_code = 200;
     store_exec(f->store, Q_endpoint_update, params, COUNT_OF(params), written, op);
 }
@@ -281,7 +327,7 @@ void endpoint_change(struct http_exchange *x)
     update(op, STR_NULL);
 }
 
-/* ---- rotation: the new secret first, the former ones sign along until they are pushed out ---- */
+/* ---- rotation: the new secret first, the former ones sign along for a while ---- */
 
 static void to_rotate(void *ctx, struct err err, const struct rows *r)
 {
@@ -294,10 +340,9 @@ static void to_rotate(void *ctx, struct err err, const struct rows *r)
         err = vault_open(api_of(x)->flow->vault, "webhook_endpoint.secrets", api_who(x)->merchant,
                          op->id, rows_str(r, 0, C_SECRETS), x->arena, &old);
     if (!err_is(err)) {
-        struct str second =
-            str_first(old, str_find(old, ' ', 0)); /* the newest of the former ones */
-        op->secret = webhook_secret_make(x->arena);
-        op->secrets = arena_fmt(x->arena, "%.*s %.*s", STR_ARG(op->secret), STR_ARG(second));
+        int64_t now_s = loop_wall_us(api_of(x)->flow->loop) / US_PER_S;
+        op->secrets = webhook_keys_rotated(x->arena, old, now_s, now_s + op->overlap_us / US_PER_S,
+                                           &op->secret);
         err = seal_secrets(op, &sealed);
     }
     if (err_is(err)) {
@@ -308,10 +353,33 @@ static void to_rotate(void *ctx, struct err err, const struct rows *r)
     update(op, sealed);
 }
 
+/* {"overlap": "24h"}; the body may be absent. */
+static bool read_overlap(struct http_exchange *x, struct endpoint_op *op)
+{
+    static const char *const names[] = {"overlap", NULL};
+    struct str text;
+    op->overlap_us = US_PER_DAY;
+    if (x->body.n == 0)
+        return true;
+    struct json *body = api_body(x);
+    if (body == NULL)
+        return false;
+    struct field_errors errors = {.arena = x->arena};
+    struct fields f = {body, "", &errors};
+    fields_only(&f, names);
+    if (fields_text(&f, "overlap", OPTIONAL, 1, 16, &text) &&
+        (!duration_parse(text, &op->overlap_us) || op->overlap_us > OVERLAP_MAX_US))
+        fields_fault(&f, "overlap", "format", "A duration such as 24h, at most 7d.");
+    json_free(body);
+    if (errors.n > 0)
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    return errors.n == 0;
+}
+
 void endpoint_rotate(struct http_exchange *x)
 {
     struct endpoint_op *op = op_new(x);
-    if (op != NULL && api_path_id(x, 0, &op->id))
+    if (op != NULL && api_path_id(x, 0, &op->id) && read_overlap(x, op))
         get(op, to_rotate);
 }
 
@@ -336,25 +404,6 @@ void endpoint_show(struct http_exchange *x)
     get(op, shown);
 }
 
-static void put_list_end(struct jsonw *w, bool more, struct uuid next)
-{
-    jw_close_list(w);
-    jw_bool(w, "has_more", more);
-    if (more)
-        jw_uuid(w, "next", next);
-    else
-        jw_null(w, "next");
-    jw_close(w);
-}
-
-static void put_list_start(struct jsonw *w)
-{
-    jw_open(w);
-    jw_c(w, "object", "list");
-    jw_key(w, "data");
-    jw_open_list(w);
-}
-
 static void endpoints_listed(void *ctx, struct err err, const struct rows *r)
 {
     struct http_exchange *x = ctx;
@@ -365,10 +414,10 @@ static void endpoints_listed(void *ctx, struct err err, const struct rows *r)
     struct buf b;
     buf_init(&b, ANSWER_MAX);
     struct jsonw w = jw_into(&b);
-    put_list_start(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < rows_n(r); i++)
-        put_endpoint(&w, r, i, STR_NULL);
-    put_list_end(&w, false, UUID_NIL);
+        put_endpoint(x, &w, r, i, STR_NULL);
+    list_put_end(&w, false, UUID_NIL);
     api_reply_buf(x, 200, &b);
 }
 
@@ -437,133 +486,6 @@ void endpoint_default(struct http_exchange *x)
                op);
 }
 
-/* ---- deliveries ---- */
-
-enum {
-    W_ID,
-    W_PAYMENT,
-    W_SEQ,
-    W_EVENT,
-    W_TYPE,
-    W_ENDPOINT,
-    W_STATUS,
-    W_TRIES,
-    W_NEXT,
-    W_HTTP,
-    W_ERROR,
-    W_CREATED,
-    W_UPDATED
-};
-
-static void put_delivery(struct jsonw *w, const struct rows *r, size_t i)
-{
-    bool own = uuid_eq(rows_uuid(r, i, W_ENDPOINT), rows_uuid(r, i, W_PAYMENT));
-    jw_open(w);
-    jw_uuid(w, "id", rows_uuid(r, i, W_ID));
-    jw_c(w, "object", "webhook_delivery");
-    jw_uuid(w, "event_id", rows_uuid(r, i, W_EVENT));
-    jw_str(w, "event_type", rows_str(r, i, W_TYPE));
-    jw_uuid(w, "payment_id", rows_uuid(r, i, W_PAYMENT));
-    jw_i64(w, "seq", rows_i64(r, i, W_SEQ));
-    if (own)
-        jw_null(w, "endpoint_id"); /* the payment's own callback_url */
-    else
-        jw_uuid(w, "endpoint_id", rows_uuid(r, i, W_ENDPOINT));
-    jw_str(w, "status", rows_str(r, i, W_STATUS));
-    jw_i64(w, "tries", rows_i64(r, i, W_TRIES));
-    jw_time(w, "next_at", rows_time(r, i, W_NEXT));
-    if (rows_null(r, i, W_HTTP) || rows_i64(r, i, W_HTTP) == 0)
-        jw_null(w, "last_http_status");
-    else
-        jw_i64(w, "last_http_status", rows_i64(r, i, W_HTTP));
-    jw_str(w, "last_error", rows_null(r, i, W_ERROR) ? STR_NULL : rows_str(r, i, W_ERROR));
-    jw_time(w, "created_at", rows_time(r, i, W_CREATED));
-    jw_time(w, "updated_at", rows_time(r, i, W_UPDATED));
-    jw_close(w);
-}
-
-struct delivery_listing {
-    struct http_exchange *x;
-    int64_t limit;
-};
-
-static void deliveries_listed(void *ctx, struct err err, const struct rows *r)
-{
-    struct delivery_listing *l = ctx;
-    if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
-    }
-    size_t n = rows_n(r);
-    bool more = n > (size_t)l->limit;
-    if (more)
-        n = (size_t)l->limit;
-    struct buf b;
-    buf_init(&b, ANSWER_MAX);
-    struct jsonw w = jw_into(&b);
-    put_list_start(&w);
-    for (size_t i = 0; i < n; i++)
-        put_delivery(&w, r, i);
-    put_list_end(&w, more, more ? rows_uuid(r, n - 1, W_ID) : UUID_NIL);
-    api_reply_buf(l->x, 200, &b);
-}
-
-void delivery_index(struct http_exchange *x)
-{
-    const struct principal *who = api_who(x);
-    struct delivery_listing *l = ARENA_NEW(x->arena, struct delivery_listing);
-    struct field_errors errors = {.arena = x->arena};
-    struct uuid cursor = UUID_NIL;
-    struct str status = http_query(x, STR("status")), after = http_query(x, STR("after")),
-               limit = http_query(x, STR("limit"));
-    enum delivery_status known;
-    if (l == NULL) {
-        http_problem(x, ERR(NO_MEMORY, "deliveries"), "");
-        return;
-    }
-    l->x = x;
-    l->limit = 20;
-    if (status.p != NULL && !delivery_status_parse(status, &known))
-        field_error(&errors, STR("status"), "format", "No such status.");
-    if (after.p != NULL && !uuid_parse(after, &cursor))
-        field_error(&errors, STR("after"), "format", "Not a cursor.");
-    if (limit.p != NULL && (!str_to_i64(limit, &l->limit) || l->limit < 1 || l->limit > 100))
-        field_error(&errors, STR("limit"), "format", "1 to 100.");
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
-        return;
-    }
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
-                             V_UUID_OPT(cursor), V_I64(l->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_delivery_list, params, COUNT_OF(params), deliveries_listed,
-               l);
-}
-
-static void replayed(void *ctx, struct err err, struct uuid delivery)
-{
-    struct http_exchange *x = ctx;
-    if (err_is(err)) {
-        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such delivery." : "");
-        return;
-    }
-    struct buf b;
-    buf_init(&b, 4096);
-    struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_uuid(&w, "id", delivery);
-    jw_c(&w, "object", "webhook_delivery");
-    jw_close(&w);
-    api_reply_buf(x, 202, &b);
-}
-
-void delivery_replay(struct http_exchange *x)
-{
-    struct uuid id;
-    const struct principal *who = api_who(x);
-    if (api_path_id(x, 0, &id))
-        deliver_again(api_of(x)->flow, who->merchant, id, who->live, replayed, x);
-}
-
 /* ---- recover: everything that died since a moment is sent once more ---- */
 
 static void recover_answer(struct endpoint_op *op)
@@ -576,6 +498,7 @@ static void recover_answer(struct endpoint_op *op)
     jw_open(&w);
     jw_c(&w, "object", "webhook_recovery");
     jw_i64(&w, "deliveries", op->started);
+    jw_bool(&w, "has_more", op->more);
     jw_close(&w);
     api_reply_buf(op->x, 202, &b);
 }
@@ -598,6 +521,7 @@ static void dead_found(void *ctx, struct err err, const struct rows *r)
         return;
     }
     op->left = (int)rows_n(r);
+    op->more = op->left == RECOVER_MAX;
     if (op->left == 0)
         recover_answer(op);
     for (size_t i = 0, n = rows_n(r); i < n; i++)
@@ -615,16 +539,17 @@ static void endpoint_there(void *ctx, struct err err, const struct rows *r)
         return;
     }
     struct value params[] = {V_UUID(api_who(op->x)->merchant), V_UUID(op->id),
-                             V_UUID(uuid_v7_floor(op->since_us / US_PER_MS)), V_I64(RECOVER_MAX)};
+                             V_UUID(uuid_v7_floor(op->since_us / US_PER_MS)), V_I64(RECOVER_MAX),
+                             V_TIME(op->until_us)};
     store_read(api_of(op->x)->flow->store, Q_delivery_failed, params, COUNT_OF(params), dead_found,
                op);
 }
 
 void endpoint_recover(struct http_exchange *x)
 {
-    static const char *const names[] = {"since", NULL};
+    static const char *const names[] = {"since", "until", NULL};
     struct endpoint_op *op = op_new(x);
-    struct str since;
+    struct str since, until;
     if (op == NULL || !api_path_id(x, 0, &op->id))
         return;
     struct json *body = api_body(x);
@@ -632,9 +557,12 @@ void endpoint_recover(struct http_exchange *x)
         return;
     struct field_errors errors = {.arena = x->arena};
     struct fields f = {body, "", &errors};
+    op->until_us = TIME_NEVER;
     fields_only(&f, names);
     if (fields_text(&f, "since", REQUIRED, 4, 40, &since) && !time_parse(since, &op->since_us))
         fields_fault(&f, "since", "format", "A date or time of RFC 3339.");
+    if (fields_text(&f, "until", OPTIONAL, 4, 40, &until) && !time_parse(until, &op->until_us))
+        fields_fault(&f, "until", "format", "A date or time of RFC 3339.");
     json_free(body);
     if (errors.n > 0) {
         http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);

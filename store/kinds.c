@@ -213,13 +213,15 @@ void fanout_unit_ready(struct fanout_unit *u, loop_fn *done, void *ctx)
 
 static void delivery_row_(struct unit *unit, const struct rows *r, size_t row)
 {
-    (void)r, (void)row;
-    CONTAINER_OF(unit, struct delivery_unit, unit)->moved = true;
+    struct delivery_unit *u = CONTAINER_OF(unit, struct delivery_unit, unit);
+    u->moved = true;
+    u->disabled = rows_bool(r, row, 1);
 }
 
 static void delivery_reset(struct unit *unit)
 {
-    CONTAINER_OF(unit, struct delivery_unit, unit)->moved = false;
+    struct delivery_unit *u = CONTAINER_OF(unit, struct delivery_unit, unit);
+    u->moved = u->disabled = false;
 }
 
 static const struct unit_table delivery_tables[] = {

@@ -79,7 +79,8 @@ void fanout_unit_ready(struct fanout_unit *u, loop_fn *done, void *ctx);
 
 struct delivery_unit {
     struct unit unit;
-    bool moved; /* false: another one was faster */
+    bool moved;    /* false: another one was faster */
+    bool disabled; /* this was too much: the endpoint gets nothing more */
     struct delivery_update_row row;
 };
 

@@ -286,6 +286,7 @@ const struct column delivery_update_columns[DELIVERY_UPDATE_COLUMNS] = {
     COLUMN(TIME, delivery_update_row, job_lease),
     COLUMN(UUID_OPT, delivery_update_row, endpoint_id),
     COLUMN(TEXT, delivery_update_row, endpoint_state),
+    COLUMN(BYTES, delivery_update_row, answer),
 };
 
 const struct column lease_columns[LEASE_COLUMNS] = {

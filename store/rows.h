@@ -349,6 +349,7 @@ struct delivery_update_row {
     int64_t job_lease;
     struct uuid endpoint_id;
     struct str endpoint_state;
+    struct str answer; /* sealed */
 };
 
 struct lease_row {
@@ -378,7 +379,7 @@ enum {
     REFUND_COLUMNS = 24,
     REFUND_ATTEMPT_COLUMNS = 16,
     FANOUT_COLUMNS = 3,
-    DELIVERY_UPDATE_COLUMNS = 15,
+    DELIVERY_UPDATE_COLUMNS = 16,
     LEASE_COLUMNS = 7,
 };
 

@@ -30,6 +30,7 @@ static const struct {
     {"dispute",           MAY(NOTED),      MAY(NOTED)},
     {"receipt_taken",     MAY(NOTED),      MAY(NOTED)},
     {"callback_dead",     MAY(NOTED),      MAY(NOTED)},
+    {"endpoint_disabled", MAY(NOTED),      MAY(NOTED)},
     {"sig_forged",        MAY(NOTED),      MAY(NOTED)},
 };
 /* clang-format on */

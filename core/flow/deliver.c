@@ -1,9 +1,9 @@
-/* A webhook leaves: LOAD, SEND, RECORD. At least once: a crash between the merchant's answer and
- * the record sends again, with the same webhook-id.
+/* A webhook leaves: LOAD, its turn, SEND, RECORD. At least once: a crash between the merchant's
+ * answer and the record sends again, with the same webhook-id.
  *
  * Ways to fail: an endpoint that is gone (cancelled); an address that may not be called, a timeout
  * or any answer but 2xx (retry by the schedule, then dead); the database away (the lease runs out
- * and somebody sends again). */
+ * and somebody sends again); a lane that is full (the job comes again later, no try is counted). */
 #include "core/flow/deliver.h"
 
 #include <stdlib.h>
@@ -11,13 +11,15 @@
 #include "core/base/crash.h"
 #include "core/base/log.h"
 #include "core/base/metric.h"
+#include "core/crypto/mac.h"
 #include "core/crypto/random.h"
+#include "core/domain/lane.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 #include "core/flow/webhook_sign.h"
 #include "store/kinds.h"
 
-enum { DELIVER_ARENA = 4 * 1024 * 1024, DELIVER_BODY = 2 * 1024 * 1024, ANSWER_MAX = 4096 };
+enum { DELIVER_ARENA = 4 * 1024 * 1024, DELIVER_BODY = 2 * 1024 * 1024, ANSWER_MAX = 512 };
 #define DELIVER_TIMEOUT_US (15 * US_PER_S)
 
 static struct metric sent_ok =
@@ -25,14 +27,29 @@ static struct metric sent_ok =
 static struct metric sent_bad =
     METRIC_COUNTER("reli_deliveries_total", "outcome=\"failed\"", "Webhook requests by outcome");
 
+static struct metric put_off_total = METRIC_COUNTER("reli_deliveries_put_off_total", "",
+                                                    "Webhook requests that came before their turn");
+static struct metric waiting_now =
+    METRIC_GAUGE("reli_deliveries_waiting", "", "Webhook requests that wait for their turn");
+
+/* Whose turn it is, in this process. */
+struct deliver_gate {
+    struct flow *flow;
+    struct lanes *lanes;
+    struct timer timer; /* on while somebody waits */
+};
+
 struct deliver {
     struct flow *flow;
     struct arena arena;
+    struct lane_place place;
+    bool ok;         /* what its lane learns */
+    int64_t took_us; /* -1: nothing was sent */
     struct uuid merchant, id, endpoint;
     int32_t revision;
     struct delivery d;
-    struct str url;
-    struct str keys[WEBHOOK_SECRETS_MAX];
+    struct str url, mode, answer;
+    struct webhook_key keys[WEBHOOK_KEYS_MAX];
     size_t n_keys;
     struct delivery_unit unit;
     loop_fn *done;
@@ -51,8 +68,34 @@ bool deliver_wants(struct str filter, struct str type)
     return false;
 }
 
+static void loaded(void *ctx, struct err err, const struct rows *r);
+
+static void load(struct deliver *o)
+{
+    struct value params[] = {V_UUID(o->merchant), V_UUID(o->id),
+                             V_TIME(loop_wall_us(o->flow->loop))};
+    arena_free(&o->arena);
+    arena_init(&o->arena, DELIVER_ARENA);
+    store_read(o->flow->store, Q_delivery_get, params, COUNT_OF(params), loaded, o);
+}
+
+/* Those whose turn has come begin anew: what was read before they waited may be old. */
+static void pump(struct deliver_gate *g)
+{
+    struct lane_place *p;
+    while ((p = lane_next(g->lanes)) != NULL)
+        load(CONTAINER_OF(p, struct deliver, place));
+    metric_set(&waiting_now, lanes_waiting(g->lanes));
+}
+
 static void finish(struct deliver *o, struct err err)
 {
+    struct deliver_gate *g = o->flow->deliveries;
+    if (lane_holds(&o->place)) {
+        lane_leave(g->lanes, &o->place, o->ok, o->took_us);
+        if (!o->flow->closing)
+            pump(g);
+    }
     if (err_is(err))
         log_warn("delivery.failed", F_ID("delivery", o->id), F_ERR(err));
     o->flow->busy--;
@@ -62,12 +105,42 @@ static void finish(struct deliver *o, struct err err)
     free(o);
 }
 
+static void stored(void *ctx, struct err err, const struct rows *r)
+{
+    (void)r;
+    finish(ctx, err);
+}
+
+/* Its owner hears of it elsewhere than at the endpoint. */
+static void tell_disabled(struct deliver *o)
+{
+    struct flow *f = o->flow;
+    int64_t now = loop_wall_us(f->loop);
+    char id[UUID_TEXT];
+    struct str detail = arena_fmt(&o->arena, "endpoint %s: %s", uuid_text(o->endpoint, id),
+                                  o->unit.row.last_http == 410 ? "it says that it is gone (410)"
+                                                               : "five days of failures");
+    struct value params[] = {V_UUID(o->merchant),
+                             V_UUID(o->endpoint),
+                             V_UUID(random_uuid(now)),
+                             V_UUID(random_uuid(now)),
+                             V_TEXT(o->mode),
+                             V_TEXT(detail),
+                             V_TIME(now)};
+    log_warn("endpoint.disabled", F_ID("endpoint", o->endpoint),
+             F_I64("http", o->unit.row.last_http));
+    store_exec(f->store, Q_endpoint_disabled, params, COUNT_OF(params), stored, o);
+}
+
 static void recorded(void *ctx)
 {
     struct deliver *o = ctx;
     if (!err_is(o->unit.unit.err))
         crash_point(CRASH_DELIVERY_RECORDED);
-    finish(o, o->unit.unit.err);
+    if (!err_is(o->unit.unit.err) && o->unit.disabled)
+        tell_disabled(o);
+    else
+        finish(o, o->unit.unit.err);
 }
 
 static void record(struct deliver *o, const struct delivery_outcome *outcome, const char *error,
@@ -76,11 +149,13 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
     struct flow *f = o->flow;
     struct delivery_effects fx = {0};
     int64_t now = loop_wall_us(f->loop);
+    o->took_us = outcome->endpoint_gone ? -1 : took_us;
     struct err err = delivery_done(&o->d, &f->settings.delivery, outcome, now, &fx);
     if (err_is(err)) {
         finish(o, err);
         return;
     }
+    o->ok = !fx.failed;
     metric_add(fx.succeeded ? &sent_ok : &sent_bad, 1);
     log_info("delivery.sent", F_ID("delivery", o->id),
              F_C("status", delivery_status_word(o->d.status)), F_I64("http", outcome->http_status),
@@ -97,6 +172,7 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
         .last_http = outcome->http_status,
         .last_error = error != NULL ? str_c(error) : STR_NULL,
         .last_took_us = took_us,
+        .answer = o->answer,
         .at = now,
         .job_bucket = job_bucket(o->id),
         .job_lease = now,
@@ -110,6 +186,21 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
     store_write(f->store, &o->unit.unit);
 }
 
+/* Its first bytes, for whoever has to find out what is wrong. It may repeat what it was sent:
+ * personal data, so it is sealed. */
+static void keep_answer(struct deliver *o, struct str body)
+{
+    struct buf sealed;
+    if (body.n == 0)
+        return;
+    buf_init(&sealed, 2 * ANSWER_MAX);
+    struct err err = vault_seal(o->flow->vault, "delivery_attempt.answer", o->merchant, o->id,
+                                str_first(body, ANSWER_MAX), &sealed);
+    if (!err_is(err))
+        o->answer = arena_dup(&o->arena, buf_view(&sealed));
+    buf_free(&sealed);
+}
+
 static void answered(void *ctx, const struct outbound_response *r)
 {
     struct deliver *o = ctx;
@@ -120,6 +211,7 @@ static void answered(void *ctx, const struct outbound_response *r)
         .random = (uint32_t)random_u64(),
     };
     const char *error = r->address_refused ? "address not allowed" : r->error;
+    keep_answer(o, r->body);
     record(o, &outcome, error, r->took_us);
 }
 
@@ -141,16 +233,16 @@ enum {
     D_URL,
     D_ENDPOINT_STATUS,
     D_SECRETS,
-    D_MERCHANT_SECRET
+    D_MERCHANT_SECRET,
+    D_FILTER,
+    D_EARLIER,
+    D_LOOK_AGAIN
 };
 
-/* Secrets are kept as texts by blanks, newest first. */
 static struct err read_keys(struct deliver *o, struct str texts)
 {
-    struct str rest = texts, text;
-    while (str_split(&rest, ' ', &text) && o->n_keys < WEBHOOK_SECRETS_MAX)
-        TRY(webhook_secret_parse(text, &o->arena, &o->keys[o->n_keys++]));
-    return ERR_OK;
+    int64_t now_s = loop_wall_us(o->flow->loop) / US_PER_S;
+    return webhook_keys_parse(texts, now_s, &o->arena, o->keys, &o->n_keys);
 }
 
 /* Where it goes and what signs it; false if the endpoint is gone. */
@@ -197,10 +289,25 @@ static struct err make_body(struct deliver *o, const struct rows *r, struct buf 
     return out->failed ? ERR(LIMIT, "event too large") : ERR_OK;
 }
 
+/* The webhook-id of the payment's event before this one that goes to the same place: who has not
+ * seen it has missed something. "" for the first. */
+static struct str previous_id(const struct rows *r)
+{
+    bool own = rows_null(r, 0, D_FILTER);
+    struct str rest = rows_null(r, 0, D_EARLIER) ? STR("") : rows_str(r, 0, D_EARLIER), one;
+    while (str_split(&rest, ',', &one)) {
+        size_t blank = str_find(one, ' ', 0);
+        if (own || deliver_wants(rows_str(r, 0, D_FILTER), str_from(one, blank + 1)))
+            return str_first(one, blank);
+    }
+    return STR("");
+}
+
 static struct err send(struct deliver *o, const struct rows *r)
 {
     struct flow *f = o->flow;
     char event[UUID_TEXT];
+    struct str previous = previous_id(r);
     struct buf body, signature;
     buf_init(&body, DELIVER_BODY);
     buf_init(&signature, 1024);
@@ -211,11 +318,13 @@ static struct err send(struct deliver *o, const struct rows *r)
     struct outbound_request rq = {
         .method = "POST",
         .url = o->url.p,
-        .n_headers = 4,
+        .n_headers = previous.n > 0 ? 6 : 5,
         .headers =
             {"Content-Type: application/json", arena_fmt(&o->arena, "webhook-id: %s", event).p,
              arena_fmt(&o->arena, "webhook-timestamp: %lld", (long long)seconds).p,
-             arena_fmt(&o->arena, "webhook-signature: %.*s", STR_ARG(buf_view(&signature))).p},
+             arena_fmt(&o->arena, "webhook-signature: %.*s", STR_ARG(buf_view(&signature))).p,
+             arena_fmt(&o->arena, "Reli-Seq: %d", (int)rows_i64(r, 0, D_SEQ)).p,
+             arena_fmt(&o->arena, "Reli-Previous: %.*s", STR_ARG(previous)).p},
         .body = buf_view(&body),
         .timeout_us = DELIVER_TIMEOUT_US,
         .max_response = ANSWER_MAX,
@@ -228,6 +337,79 @@ static struct err send(struct deliver *o, const struct rows *r)
     buf_free(&body);
     buf_free(&signature);
     return err;
+}
+
+/* ---- its turn ---- */
+
+/* The job comes again; no try is counted. */
+static void put_off_until(struct deliver *o, int64_t at_us)
+{
+    struct flow *f = o->flow;
+    struct value params[] = {V_UUID(o->merchant), V_TEXT(STR("delivery")), V_UUID(o->id), V_I32(0),
+                             V_TIME(at_us),       V_UUID(f->replica)};
+    o->took_us = -1;
+    store_exec(f->store, Q_job_later, params, COUNT_OF(params), stored, o);
+}
+
+/* Up to twice as late, so that those put off together come apart. */
+static void put_off(struct deliver *o, int64_t wait_us)
+{
+    int64_t spread = (int64_t)(random_u64() % (uint64_t)(wait_us + 1));
+    metric_add(&put_off_total, 1);
+    put_off_until(o, loop_wall_us(o->flow->loop) + wait_us + spread);
+}
+
+/* Nobody waits for ever: a job's lease is longer than a lane's patience. A process that stops
+ * sends them all away. */
+static void look_at_waiting(void *ctx)
+{
+    struct deliver_gate *g = ctx;
+    struct flow *f = g->flow;
+    int64_t later_us, now = f->closing ? TIME_NEVER : loop_mono_us(f->loop);
+    struct lane_place *p;
+    while ((p = lane_expired(g->lanes, now, &later_us)) != NULL)
+        put_off(CONTAINER_OF(p, struct deliver, place), f->closing ? 0 : later_us);
+    metric_set(&waiting_now, lanes_waiting(g->lanes));
+    if (lanes_waiting(g->lanes) > 0)
+        timer_set(f->loop, &g->timer, US_PER_S, look_at_waiting, g);
+}
+
+/* An endpoint has a lane of its own; what goes to callback_urls shares one per origin. */
+static struct uuid lane_id(const struct rows *r)
+{
+    struct uuid endpoint = rows_uuid(r, 0, D_ENDPOINT), id;
+    uint8_t hash[SHA256_LEN];
+    if (!uuid_eq(endpoint, rows_uuid(r, 0, D_PAYMENT)))
+        return endpoint;
+    struct str url = rows_str(r, 0, D_CALLBACK_URL);
+    size_t scheme = str_find_str(url, STR("://"));
+    sha256_one(str_first(url, str_find(url, '/', scheme == SIZE_MAX ? 0 : scheme + 3)), hash);
+    memcpy(id.b, hash, sizeof id.b);
+    return id;
+}
+
+/* False: it waits, or has been put off. */
+static bool may_go(struct deliver *o, const struct rows *r)
+{
+    struct flow *f = o->flow;
+    struct deliver_gate *g = f->deliveries;
+    int64_t later_us;
+    if (lane_holds(&o->place))
+        return true;
+    switch (lane_enter(g->lanes, o->merchant, lane_id(r), &o->place, loop_mono_us(f->loop),
+                       &later_us)) {
+    case LANE_GO:
+        return true;
+    case LANE_WAIT:
+        metric_set(&waiting_now, lanes_waiting(g->lanes));
+        if (!timer_is_on(&g->timer))
+            timer_set(f->loop, &g->timer, US_PER_S, look_at_waiting, g);
+        return false;
+    case LANE_LATER:
+        break;
+    }
+    put_off(o, later_us);
+    return false;
 }
 
 static void loaded(void *ctx, struct err err, const struct rows *r)
@@ -243,6 +425,13 @@ static void loaded(void *ctx, struct err err, const struct rows *r)
         finish(o, err);
         return;
     }
+    o->mode = arena_dup(&o->arena, rows_str(r, 0, D_MODE));
+    if (!lane_holds(&o->place) && !rows_null(r, 0, D_LOOK_AGAIN)) {
+        put_off_until(o, rows_time(r, 0, D_LOOK_AGAIN));
+        return;
+    }
+    if (!may_go(o, r))
+        return;
     o->revision = (int32_t)rows_i64(r, 0, D_REVISION);
     o->d.tries = (int)rows_i64(r, 0, D_TRIES);
     err = delivery_take(&o->d, &f->settings.delivery, loop_wall_us(f->loop));
@@ -269,10 +458,41 @@ void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, l
     o->id = delivery;
     o->done = done;
     o->ctx = ctx;
-    arena_init(&o->arena, DELIVER_ARENA);
+    o->took_us = -1;
     f->busy++;
-    struct value params[] = {V_UUID(merchant), V_UUID(delivery)};
-    store_read(f->store, Q_delivery_get, params, COUNT_OF(params), loaded, o);
+    load(o);
+}
+
+struct err deliver_gate_new(struct flow *f)
+{
+    struct lane_rules rules;
+    lane_rules_default(&rules);
+    struct deliver_gate *g = calloc(1, sizeof *g);
+    struct lanes *lanes = lanes_new(&rules);
+    if (g == NULL || lanes == NULL) {
+        free(g);
+        lanes_free(lanes);
+        return ERR(NO_MEMORY, "deliveries");
+    }
+    g->flow = f;
+    g->lanes = lanes;
+    f->deliveries = g;
+    return ERR_OK;
+}
+
+void deliver_gate_free(struct flow *f)
+{
+    struct deliver_gate *g = f->deliveries;
+    if (g == NULL)
+        return;
+    struct lane_place *p;
+    int64_t later_us;
+    while ((p = lane_expired(g->lanes, TIME_NEVER, &later_us)) != NULL)
+        finish(CONTAINER_OF(p, struct deliver, place), ERR(UNAVAILABLE, "the process stops"));
+    timer_off(f->loop, &g->timer);
+    lanes_free(g->lanes);
+    free(g);
+    f->deliveries = NULL;
 }
 
 /* ---- again ---- */

@@ -7,8 +7,14 @@
  * type. */
 bool deliver_wants(struct str filter, struct str type);
 
-/* Makes one request of a delivery whose job the caller has leased: renders the event as it was,
- * signs, sends, and records the outcome, with which the job ends or moves. `done` (may be NULL)
+/* Flow.deliveries: who may send now in this process (core/domain/lane.h). ERR_NO_MEMORY. */
+struct err deliver_gate_new(struct flow *f) MUST_USE;
+/* When nothing is being delivered any more. Safe without. */
+void deliver_gate_free(struct flow *f);
+
+/* Makes one request of a delivery whose job the caller has leased: waits for its turn, renders the
+ * event as it was, signs, sends, and records the outcome, with which the job ends or moves. One
+ * whose lane is full is put off; no try is counted. `done` (may be NULL)
  * fires once, on a later turn. */
 void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done,
                    void *ctx);

@@ -82,6 +82,7 @@ struct flow {
     struct flow_settings settings;
     int n_accounts;
     struct flow_account accounts[FLOW_MAX_ACCOUNTS];
+    struct deliver_gate *deliveries;     /* deliver.h */
     struct account_cache *account_cache; /* merchants' own; account.h */
     struct firebase_keys *firebase_keys; /* NULL without Firebase, and with its emulator */
     struct passwords *passwords;         /* hashed and checked off the loop; password_work.h */

@@ -36,16 +36,22 @@ struct jobs {
     struct jobs_options o;
     struct timer scan_timer, beat_timer, upkeep_timer;
     bool scanning, stopped, beaten;
-    int n_running;
+    int n_running, n_deliveries; /* the second within the first: they wait for others */
     int64_t started_us;
 };
 
 static void scan(void *ctx);
 
+static bool is_delivery(struct str kind)
+{
+    return str_eq(kind, STR("delivery"));
+}
+
 static void work_done(void *ctx)
 {
     struct running *r = ctx;
     r->jobs->n_running--;
+    r->jobs->n_deliveries -= is_delivery(r->unit.row.kind);
     r->jobs->flow->busy--;
     free(r);
 }
@@ -114,6 +120,7 @@ static void take(struct jobs *j, const struct rows *rows, size_t i)
         .now = now,
     };
     j->n_running++;
+    j->n_deliveries += is_delivery(kind);
     f->busy++;
     lease_unit_ready(&r->unit, leased, r);
     store_write(f->store, &r->unit.unit);
@@ -144,7 +151,8 @@ static void scan(void *ctx)
     }
     j->scanning = true;
     f->busy++;
-    struct value params[] = {V_TIME(loop_wall_us(f->loop)), V_I64(PER_BUCKET)};
+    struct value params[] = {V_TIME(loop_wall_us(f->loop)), V_I64(PER_BUCKET),
+                             V_BOOL(j->n_deliveries < j->o.max_running / 2)};
     store_read(f->store, Q_job_due, params, COUNT_OF(params), scanned, j);
 }
 

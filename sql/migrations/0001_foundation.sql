@@ -601,8 +601,8 @@ create table reli.exception_item (
     id uuid not null,
     mode text not null check (mode in ('test', 'live')),
     kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund',
-        'stuck', 'sig_forged', 'receipt_taken', 'callback_dead', 'refund_manual', 'refund_revoked',
-        'refund_late', 'reversed', 'dispute', 'unallocated')),
+        'stuck', 'sig_forged', 'receipt_taken', 'callback_dead', 'endpoint_disabled',
+        'refund_manual', 'refund_revoked', 'refund_late', 'reversed', 'dispute', 'unallocated')),
     subject_id uuid not null, -- a payment or a refund, which the id tells; else the item itself
     attempt_n int2, -- of the subject
     amount int8, -- what waits in `unallocated`; null: nothing does
@@ -644,6 +644,7 @@ create table reli.webhook_endpoint (
     description text,
     status text not null check (status in ('enabled', 'disabled')),
     status_reason text,
+    ordered bool not null default false, -- a payment's events one after the other
     secrets bytea not null, -- sealed: newest first
     failing_since timestamptz,
     created_at timestamptz not null,
@@ -675,6 +676,19 @@ create table reli.webhook_delivery (
     updated_at timestamptz not null,
     primary key (merchant_id, id)
 ) partition by range (id);
+
+-- Each request of a delivery and what came of it; dropped with the month.
+create table reli.delivery_attempt (
+    merchant_id uuid not null,
+    delivery_id uuid not null,
+    n int2 not null,
+    at timestamptz not null, -- when it ended
+    http int4 not null, -- 0: no complete answer
+    error text,
+    took_us int8 not null,
+    answer bytea, -- sealed: the first bytes
+    primary key (merchant_id, delivery_id, n)
+) partition by range (delivery_id);
 
 -- Which deliveries an event has: one per endpoint, and one more per replay (n).
 create table reli.delivery_owner (
@@ -734,7 +748,8 @@ declare
     part text;
 begin
     foreach t in array array['payment', 'attempt', 'event', 'audit_log', 'ledger_transfer',
-            'provider_event', 'provider_call', 'webhook_delivery', 'delivery_owner', 'refund',
+            'provider_event', 'provider_call', 'webhook_delivery', 'delivery_attempt',
+            'delivery_owner', 'refund',
             'refund_attempt', 'refund_owner', 'security_event'] loop
         if to_regclass(format('reli.%I', t || '_default')) is null then
             execute format('create table reli.%I partition of reli.%I default', t || '_default', t);

@@ -1,10 +1,28 @@
--- A delivery with what it sends and where to. $1 uuid merchant, $2 uuid delivery.
+-- A delivery with what it sends and where to. $1 uuid merchant, $2 uuid delivery, $3 timestamptz
+-- now.
 -- Columns: status, revision, tries, payment_id, seq, event_id, event_type, endpoint_id, mode,
 -- created_at; event data and created_at; payment pii, callback_url; endpoint url, status, secrets;
--- merchant webhook_secret.
+-- merchant webhook_secret; endpoint events; the payment's events before this one, newest first, as
+-- "id type" by commas; for an endpoint that wants them in order, when to look again because an
+-- earlier one is still on its way.
 select d.status, d.revision, d.tries, d.payment_id, d.seq, d.event_id, d.event_type, d.endpoint_id,
     d.mode, d.created_at, e.data, e.created_at, p.pii, p.callback_url, w.url, w.status, w.secrets,
-    m.webhook_secret
+    m.webhook_secret, w.events,
+    (select string_agg(v.id || ' ' || v.type, ',' order by v.seq desc)
+     from (select b.id, b.type, b.seq from reli.event b
+           where b.merchant_id = d.merchant_id and b.subject_id = d.payment_id and b.seq < d.seq
+           order by b.seq desc limit 32) v),
+    case when w.ordered then coalesce(
+        (select min(greatest(case when b.status = 'sending' then $3 else b.next_at end, $3)
+                    + interval '500 ms')
+         from reli.delivery_owner o
+         join reli.webhook_delivery b on b.merchant_id = o.merchant_id and b.id = o.delivery_id
+         where o.merchant_id = d.merchant_id and o.payment_id = d.payment_id and o.seq < d.seq
+           and o.endpoint_id = d.endpoint_id and b.status in ('scheduled', 'sending', 'retry')),
+        (select min($3::timestamptz + interval '500 ms') from reli.job j
+         where j.merchant_id = d.merchant_id and j.kind = 'fanout' and j.subject = d.payment_id
+           and j.n < d.seq))
+    end
 from reli.webhook_delivery d
 join reli.event e on e.merchant_id = d.merchant_id and e.subject_id = d.payment_id and e.seq = d.seq
 join reli.payment p on p.merchant_id = d.merchant_id and p.id = d.payment_id

@@ -1,12 +1,12 @@
--- Moves deliveries by compare-and-set on the revision, with their jobs and what their endpoints
--- learn. endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable). Rows: ord int4 of those
--- that moved.
+-- Moves deliveries by compare-and-set on the revision, with their jobs, what was tried and what
+-- their endpoints learn. endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable).
+-- Rows: ord int4 of those that moved, bool whether that disabled the endpoint.
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int4[], $5::text[], $6::int2[],
         $7::timestamptz[], $8::int4[], $9::text[], $10::int8[], $11::timestamptz[],
-        $12::int2[], $13::uuid[], $14::timestamptz[], $15::uuid[], $16::text[])
+        $12::int2[], $13::uuid[], $14::timestamptz[], $15::uuid[], $16::text[], $17::bytea[])
     as u(ord, merchant_id, id, revision, status, tries, next_at, last_http, last_error,
-        last_took_us, at, job_bucket, job_owner, job_lease, endpoint_id, endpoint_state)
+        last_took_us, at, job_bucket, job_owner, job_lease, endpoint_id, endpoint_state, answer)
 ),
 moved as (
     update reli.webhook_delivery d set status = u.status, tries = u.tries, next_at = u.next_at,
@@ -15,6 +15,13 @@ moved as (
     from u
     where d.merchant_id = u.merchant_id and d.id = u.id and d.revision = u.revision
     returning d.id
+),
+tried as (
+    insert into reli.delivery_attempt (merchant_id, delivery_id, n, at, http, error, took_us,
+        answer)
+    select u.merchant_id, u.id, u.tries, u.at, u.last_http, u.last_error, u.last_took_us, u.answer
+    from u where u.status <> 'cancelled' and coalesce(u.id in (select id from moved), false)
+    on conflict do nothing
 ),
 endpoints as (
     update reli.webhook_endpoint w set updated_at = k.at, version = w.version + 1,
@@ -26,7 +33,7 @@ endpoints as (
                              when k.state = 'failing' and w.failing_since < k.at - interval '5 days'
                              then 'failing' else w.status_reason end
     from (select distinct on (u.merchant_id, u.endpoint_id) u.merchant_id, u.endpoint_id,
-              u.endpoint_state as state, u.at
+              u.endpoint_state as state, u.at, u.ord
           from u where u.endpoint_state is not null
               and coalesce(u.id in (select id from moved), false)
           order by u.merchant_id, u.endpoint_id, u.endpoint_state = 'gone' desc) k
@@ -34,6 +41,8 @@ endpoints as (
       and (k.state <> 'ok' or w.failing_since is not null)
       and (k.state <> 'failing' or w.failing_since is null
            or w.failing_since < k.at - interval '5 days')
+      and w.status = 'enabled'
+    returning k.ord, w.status
 ),
 done as (
     delete from reli.job j using u
@@ -47,4 +56,5 @@ jobs as (
     on conflict (merchant_id, kind, subject, n) do update set run_at = excluded.run_at,
         lease_owner = excluded.lease_owner, lease_until = excluded.lease_until
 )
-select u.ord from u where coalesce(u.id in (select id from moved), false)
+select u.ord, coalesce(u.ord in (select ord from endpoints where status = 'disabled'), false)
+from u where coalesce(u.id in (select id from moved), false)

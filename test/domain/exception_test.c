@@ -15,10 +15,10 @@ static const struct {
 } table[] = {
     {"stuck", "cf", "cf"},         {"integrity_failure", "cfkr", "ncf"},
     {"double_success", "kr", "n"}, {"double_refund", "n", "n"},
-    {"unallocated", "kr", ""},
-    {"refund_manual", "cf", "cf"}, {"refund_late", "n", "n"},
-    {"refund_revoked", "n", "n"},  {"reversed", "n", "n"},
-    {"receipt_taken", "n", "n"},   {"callback_dead", "n", "n"},
+    {"unallocated", "kr", ""},     {"refund_manual", "cf", "cf"},
+    {"refund_late", "n", "n"},     {"refund_revoked", "n", "n"},
+    {"reversed", "n", "n"},        {"receipt_taken", "n", "n"},
+    {"callback_dead", "n", "n"},   {"endpoint_disabled", "n", "n"},
     {"sig_forged", "n", "n"},      {"no such kind", "", ""},
 };
 

@@ -347,8 +347,8 @@ class Hook:
 
 
 class Receiver:
-    """A merchant's server. `answers[path]` is what it says: a status, (status, headers), a list of
-    those of which the last repeats, or a function of the Hook."""
+    """A merchant's server. `answers[path]` is what it says: a status, (status, headers), (status,
+    headers, body), a list of those of which the last repeats, or a function of the Hook."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -362,7 +362,7 @@ class Receiver:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, headers = outer.got(Hook(self.path, self.headers, body, time.time()))
+                status, headers, said = outer.got(Hook(self.path, self.headers, body, time.time()))
                 if status is None:  # says nothing
                     outer.released.wait(60)
                     self.close_connection = True
@@ -370,8 +370,9 @@ class Receiver:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
+                self.wfile.write(said)
 
             def log_message(self, *args):
                 pass
@@ -398,7 +399,8 @@ class Receiver:
             answer = answer(hook)
         if isinstance(answer, list):
             answer = answer[min(n, len(answer)) - 1]
-        return answer if isinstance(answer, tuple) else (answer, {})
+        answer = answer if isinstance(answer, tuple) else (answer, {})
+        return answer if len(answer) == 3 else (*answer, b"")
 
     def url(self, path="/hook"):
         return f"http://127.0.0.1:{self.port}{path}"

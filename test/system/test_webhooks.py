@@ -229,10 +229,26 @@ def test_rotation_signs_with_both(reli, receiver):
     assert len(hook.signatures) == 2
     verify_by_reference(hook, rotated.json["secret"])
     verify_by_reference(hook, made["secret"])
-    third = reli.post(f"{ENDPOINTS}/{made['id']}/rotate-secret", {}).json["secret"]
+    third = reli.post(f"{ENDPOINTS}/{made['id']}/rotate-secret", {"overlap": "0s"}).json["secret"]
     reli.pay()
     second_hook = receiver.wait(2)[1]
-    assert second_hook.signed_by(third) and not second_hook.signed_by(made["secret"])
+    assert second_hook.signed_by(third) and len(second_hook.signatures) == 1
+    for overlap in ("8d", "soon", -1):
+        assert reli.post(f"{ENDPOINTS}/{made['id']}/rotate-secret", {"overlap": overlap}).status == 422
+
+
+def test_a_replaced_secret_signs_for_a_day(replicas, clock, receiver):
+    shop = replicas.shop(replicas.one())
+    made = shop.endpoint(receiver.url(), ["payment.initiated"])
+    new = shop.post(f"{ENDPOINTS}/{made['id']}/rotate-secret").json["secret"]
+    clock.advance(86000)
+    shop.pay()
+    (hook,) = receiver.wait(1)
+    assert hook.signed_by(made["secret"]) and hook.signed_by(new)
+    clock.advance(1000)
+    shop.pay()
+    hook = receiver.wait(2)[1]
+    assert hook.signed_by(new) and len(hook.signatures) == 1
 
 
 # ---- when it does not work ----

@@ -1,0 +1,227 @@
+/* What became of a merchant's webhooks: each delivery, each request of it, and once more. */
+#include "core/base/times.h"
+#include "core/codec/jsonw.h"
+#include "core/flow/deliver.h"
+#include "http/api.h"
+#include "http/list.h"
+
+enum { ANSWER_MAX = 1 << 20, ATTEMPTS_MAX = 32 };
+
+enum {
+    W_ID,
+    W_PAYMENT,
+    W_SEQ,
+    W_EVENT,
+    W_TYPE,
+    W_ENDPOINT,
+    W_STATUS,
+    W_TRIES,
+    W_NEXT,
+    W_HTTP,
+    W_ERROR,
+    W_CREATED,
+    W_UPDATED
+};
+
+/* Leaves the object open. */
+static void put_delivery(struct jsonw *w, const struct rows *r, size_t i)
+{
+    bool own = uuid_eq(rows_uuid(r, i, W_ENDPOINT), rows_uuid(r, i, W_PAYMENT));
+    jw_open(w);
+    jw_uuid(w, "id", rows_uuid(r, i, W_ID));
+    jw_c(w, "object", "webhook_delivery");
+    jw_uuid(w, "event_id", rows_uuid(r, i, W_EVENT));
+    jw_str(w, "event_type", rows_str(r, i, W_TYPE));
+    jw_uuid(w, "payment_id", rows_uuid(r, i, W_PAYMENT));
+    jw_i64(w, "seq", rows_i64(r, i, W_SEQ));
+    if (own)
+        jw_null(w, "endpoint_id"); /* the payment's own callback_url */
+    else
+        jw_uuid(w, "endpoint_id", rows_uuid(r, i, W_ENDPOINT));
+    jw_str(w, "status", rows_str(r, i, W_STATUS));
+    jw_i64(w, "tries", rows_i64(r, i, W_TRIES));
+    jw_time(w, "next_at", rows_time(r, i, W_NEXT));
+    if (rows_null(r, i, W_HTTP) || rows_i64(r, i, W_HTTP) == 0)
+        jw_null(w, "last_http_status");
+    else
+        jw_i64(w, "last_http_status", rows_i64(r, i, W_HTTP));
+    jw_str(w, "last_error", rows_null(r, i, W_ERROR) ? STR_NULL : rows_str(r, i, W_ERROR));
+    jw_time(w, "created_at", rows_time(r, i, W_CREATED));
+    jw_time(w, "updated_at", rows_time(r, i, W_UPDATED));
+}
+
+struct delivery_listing {
+    struct http_exchange *x;
+    int64_t limit;
+};
+
+static void deliveries_listed(void *ctx, struct err err, const struct rows *r)
+{
+    struct delivery_listing *l = ctx;
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    size_t n = rows_n(r);
+    bool more = n > (size_t)l->limit;
+    if (more)
+        n = (size_t)l->limit;
+    struct buf b;
+    buf_init(&b, ANSWER_MAX);
+    struct jsonw w = jw_into(&b);
+    list_put_start(&w);
+    for (size_t i = 0; i < n; i++)
+        put_delivery(&w, r, i), jw_close(&w);
+    list_put_end(&w, more, more ? rows_uuid(r, n - 1, W_ID) : UUID_NIL);
+    api_reply_buf(l->x, 200, &b);
+}
+
+void delivery_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct delivery_listing *l = ARENA_NEW(x->arena, struct delivery_listing);
+    struct field_errors errors = {.arena = x->arena};
+    struct uuid cursor = UUID_NIL, endpoint = UUID_NIL;
+    struct str status = http_query(x, STR("status")), after = http_query(x, STR("after")),
+               limit = http_query(x, STR("limit")), to = http_query(x, STR("endpoint_id"));
+    enum delivery_status known;
+    if (l == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "deliveries"), "");
+        return;
+    }
+    l->x = x;
+    l->limit = 20;
+    if (status.p != NULL && !delivery_status_parse(status, &known))
+        field_error(&errors, STR("status"), "format", "No such status.");
+    if (to.p != NULL && !uuid_parse(to, &endpoint))
+        field_error(&errors, STR("endpoint_id"), "format", "Not an id.");
+    if (after.p != NULL && !uuid_parse(after, &cursor))
+        field_error(&errors, STR("after"), "format", "Not a cursor.");
+    if (limit.p != NULL && (!str_to_i64(limit, &l->limit) || l->limit < 1 || l->limit > 100))
+        field_error(&errors, STR("limit"), "format", "1 to 100.");
+    if (errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+        return;
+    }
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
+                             V_TEXT(status),        V_UUID_OPT(cursor),
+                             V_I64(l->limit + 1),   V_UUID_OPT(endpoint)};
+    store_read(api_of(x)->flow->store, Q_delivery_list, params, COUNT_OF(params), deliveries_listed,
+               l);
+}
+
+/* ---- one, with every request that was made of it ---- */
+
+struct delivery_op {
+    struct http_exchange *x;
+    struct uuid id;
+    struct buf body;
+    struct jsonw w;
+};
+
+enum { T_N, T_AT, T_HTTP, T_ERROR, T_TOOK, T_ANSWER };
+
+static void put_answer(struct delivery_op *o, const struct rows *r, size_t i)
+{
+    struct str text;
+    struct http_exchange *x = o->x;
+    if (rows_null(r, i, T_ANSWER) ||
+        err_is(vault_open(api_of(x)->flow->vault, "delivery_attempt.answer", api_who(x)->merchant,
+                          o->id, rows_str(r, i, T_ANSWER), x->arena, &text)))
+        text = STR_NULL;
+    /* it was cut somewhere, and may be anything */
+    if (text.p != NULL && !utf8_valid(text)) {
+        char *p = arena_alloc(x->arena, text.n);
+        for (size_t k = 0; p != NULL && k < text.n; k++)
+            p[k] = text.p[k] >= ' ' && text.p[k] <= '~' ? text.p[k] : '?';
+        text = p != NULL ? str_n(p, text.n) : STR_NULL;
+    }
+    jw_str(&o->w, "answer", text);
+}
+
+static void attempts_known(void *ctx, struct err err, const struct rows *r)
+{
+    struct delivery_op *o = ctx;
+    if (err_is(err)) {
+        buf_free(&o->body);
+        http_problem(o->x, err, "");
+        return;
+    }
+    jw_key(&o->w, "attempts");
+    jw_open_list(&o->w);
+    for (size_t i = 0; i < rows_n(r); i++) {
+        jw_open(&o->w);
+        jw_i64(&o->w, "n", rows_i64(r, i, T_N));
+        jw_time(&o->w, "at", rows_time(r, i, T_AT));
+        if (rows_i64(r, i, T_HTTP) == 0)
+            jw_null(&o->w, "http_status");
+        else
+            jw_i64(&o->w, "http_status", rows_i64(r, i, T_HTTP));
+        jw_str(&o->w, "error", rows_null(r, i, T_ERROR) ? STR_NULL : rows_str(r, i, T_ERROR));
+        jw_i64(&o->w, "latency_ms", rows_i64(r, i, T_TOOK) / US_PER_MS);
+        put_answer(o, r, i);
+        jw_close(&o->w);
+    }
+    jw_close_list(&o->w);
+    jw_close(&o->w);
+    api_reply_buf(o->x, 200, &o->body);
+}
+
+static void delivery_known(void *ctx, struct err err, const struct rows *r)
+{
+    struct delivery_op *o = ctx;
+    struct http_exchange *x = o->x;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err)) {
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such delivery." : "");
+        return;
+    }
+    buf_init(&o->body, ANSWER_MAX);
+    o->w = jw_into(&o->body);
+    put_delivery(&o->w, r, 0);
+    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(o->id), V_I64(ATTEMPTS_MAX)};
+    store_read(api_of(x)->flow->store, Q_delivery_attempts, params, COUNT_OF(params),
+               attempts_known, o);
+}
+
+void delivery_show(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct delivery_op *o = ARENA_NEW(x->arena, struct delivery_op);
+    if (o == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "delivery"), "");
+        return;
+    }
+    o->x = x;
+    if (!api_path_id(x, 0, &o->id))
+        return;
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_UUID(o->id)};
+    store_read(api_of(x)->flow->store, Q_delivery_show, params, COUNT_OF(params), delivery_known,
+               o);
+}
+
+static void replayed(void *ctx, struct err err, struct uuid delivery)
+{
+    struct http_exchange *x = ctx;
+    if (err_is(err)) {
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such delivery." : "");
+        return;
+    }
+    struct buf b;
+    buf_init(&b, 4096);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    jw_uuid(&w, "id", delivery);
+    jw_c(&w, "object", "webhook_delivery");
+    jw_close(&w);
+    api_reply_buf(x, 202, &b);
+}
+
+void delivery_replay(struct http_exchange *x)
+{
+    struct uuid id;
+    const struct principal *who = api_who(x);
+    if (api_path_id(x, 0, &id))
+        deliver_again(api_of(x)->flow, who->merchant, id, who->live, replayed, x);
+}
