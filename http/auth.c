@@ -443,6 +443,7 @@ static void totp_shown(struct auth_op *op)
 static void totp_written(void *ctx, struct err err, const struct rows *r)
 {
     struct auth_op *op = ctx;
+    struct buf secret = op->secret; /* op goes with the answer */
     if (!err_is(err) && rows_n(r) == 0)
         err = op->totp_step != 0 ? ERR(UNAUTHENTICATED, "code used before") : ERR(CONFLICT, NULL);
     if (err_is(err))
@@ -451,7 +452,9 @@ static void totp_written(void *ctx, struct err err, const struct rows *r)
         totp_shown(op);
     else
         http_reply(op->x, 204, STR("application/json"), STR_NULL);
-    buf_free(&op->secret);
+    if (secret.n > 0)
+        explicit_bzero(secret.p, secret.n);
+    buf_free(&secret);
 }
 
 static void totp_write(struct auth_op *op, struct str sealed, bool confirmed)
