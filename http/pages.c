@@ -116,6 +116,7 @@ void page_metrics(struct http_exchange *x)
     struct api *api = api_of(x);
     struct buf b;
     if (!cidr_list_has_text(&api->metrics_cidrs, str_c(x->peer.text))) {
+        api_security(x, SECURITY_ADDRESS_REFUSED, "metrics");
         http_problem(x, ERR(FORBIDDEN, NULL),
                      "Metrics are for loopback and allow-listed addresses.");
         return;

@@ -14,6 +14,7 @@ enum { REGISTER_BODY = 16 * 1024, PICTURE_BODY = 256 * 1024 };
 static void forged(struct http_exchange *x)
 {
     log_warn("callback.forged", F_C("peer", x->peer.text));
+    api_security(x, SECURITY_SIGNATURE_REFUSED, "callback token");
     gate_refuse(x, "Its URL does not show that it is a provider's.", false);
 }
 

@@ -18,11 +18,6 @@ struct opening {
     struct payment_record rec;
 };
 
-static void refuse(struct http_exchange *x)
-{
-    api_unauthenticated(x, NULL);
-}
-
 /* ---- the socket ---- */
 
 static void hello(struct socket *s, struct uuid payment, int32_t seq)
@@ -111,7 +106,7 @@ static void ticket_used(void *ctx, struct err err, const struct rows *r)
     if (err_is(err))
         http_problem(o->x, err, "");
     else if (rows_n(r) == 0)
-        refuse(o->x);
+        api_unauthenticated(o->x, "ticket: used");
     else
         open_for(o, o->merchant, o->live);
 }
@@ -122,7 +117,7 @@ static void use_ticket(struct opening *o, struct str text)
     struct signed_ticket t;
     int64_t now = loop_wall_us(f->loop);
     if (!signed_ticket_read(f->vault, text, now, &t) || !uuid_eq(t.payment, o->payment)) {
-        refuse(o->x);
+        api_unauthenticated(o->x, "ticket");
         return;
     }
     o->merchant = t.merchant;
@@ -239,14 +234,14 @@ static void authenticate(struct opening *o)
             uuid_eq(t.payment, o->payment))
             open_for(o, t.merchant, t.live);
         else
-            refuse(x);
+            api_unauthenticated(x, "client token");
     } else if (session_looks_like(token)) {
         if (api_session_use(x, token, &use))
             session_start(f, &use, key_known, o);
     } else if (auth_key_ok(token)) {
         auth_start(f, token, api_client(x), key_known, o);
     } else {
-        refuse(x);
+        api_unauthenticated(x, token.p != NULL ? "no API key" : NULL);
     }
 }
 

@@ -76,3 +76,20 @@ def test_staff_see_who_is_not_known(reli, stack):
     owner = Person(stack, reli.replica, reli.merchant)
     assert "bad_credentials" not in {e["kind"] for e in owner.get(V1 + "/security-events").json["data"]}
     assert Person(stack, reli.replica, reli.merchant, "operator").get(V1 + "/security-events").status == 403
+
+
+def test_sockets_and_doors_note_what_they_refuse(reli, db):
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    payment = reli.pay()
+    path = f"/ws/transaction/{payment['id']}"
+    for query in ("?ticket=wst_00", "?ticket=rct_00", ""):
+        answer = reli.get(path + query, headers=upgrade | {"Authorization": None if query else "Bearer x"})
+        assert answer.status == 401, answer
+    assert reli.post(V1 + "/payments/mpesa/confirmation/" + "ab" * 48, {}).status == 401
+
+    def details(route):
+        return {r["detail"] for r in db.rows("select detail from reli.security_event where route = %s", route)}
+
+    wait_until(lambda: details("/ws/transaction/{id}") >= {"ticket", "client token", "no API key"}, what="sockets")
+    wait_until(lambda: details(V1 + "/payments/mpesa/confirmation/{token}") == {"callback token"}, what="the door")
