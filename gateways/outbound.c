@@ -579,7 +579,7 @@ static struct err call_copy(struct outbound_call *c, const struct outbound_reque
     struct str url = str_c(in->url);
     arena_init(&c->mem, in->body.n + ARENA_EXTRA);
     TRY(url_read(url, &c->mem, &c->url));
-    if (in->public_only && !outbound_url_ok(url, false))
+    if (in->public_only && !url_is_public(&c->url))
         return ERR(INVALID, "URL: not a public one");
     TRY(headers_copy(c, in, &headers));
     struct str body = arena_dup(&c->mem, in->body);

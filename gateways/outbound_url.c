@@ -100,6 +100,41 @@ struct err url_read(struct str url, struct arena *mem, struct url_parts *out)
     return err;
 }
 
+static bool under(struct str host, struct str suffix)
+{
+    return str_eq(host, suffix) || (str_ends(host, suffix) && host.p[host.n - suffix.n - 1] == '.');
+}
+
+/* Names that mean this machine or this network wherever they are asked for (RFC 6761, 6762, 8375),
+ * that have no dot, or that end in a number: some library will take the latter for an address. All
+ * of these are found out when they resolve, too; here the merchant is told at once. */
+static bool public_name(struct str host)
+{
+    static const char *const closed[] = {"localhost", "local", "internal", "home.arpa", "onion"};
+    if (str_ends(host, STR(".")))
+        host.n--;
+    size_t last = host.n;
+    while (last > 0 && host.p[last - 1] != '.')
+        last--;
+    struct str label = str_from(host, last);
+    bool number = str_is_digits(label) || str_starts(label, STR("0x"));
+    for (size_t i = 0; i < COUNT_OF(closed); i++)
+        if (under(host, str_c(closed[i])))
+            return false;
+    return last > 1 && label.n > 0 && !number;
+}
+
+bool url_is_public(const struct url_parts *u)
+{
+    struct sockaddr_storage literal;
+    bool port_ok = false;
+    for (size_t i = 0; i < COUNT_OF(public_ports); i++)
+        port_ok |= u->port == public_ports[i];
+    return u->https && port_ok &&
+           (!sockaddr_parse(u->host, u->port, &literal) ||
+            sockaddr_is_public((const struct sockaddr *)&literal));
+}
+
 bool outbound_url_ok(struct str url, bool allow_private)
 {
     struct arena mem;
@@ -107,14 +142,9 @@ bool outbound_url_ok(struct str url, bool allow_private)
     struct sockaddr_storage literal;
     arena_init(&mem, 1024);
     bool ok = !err_is(url_read(url, &mem, &parts));
-    if (ok && !allow_private) {
-        bool port_ok = false;
-        for (size_t i = 0; i < COUNT_OF(public_ports); i++)
-            port_ok |= parts.port == public_ports[i];
-        ok = parts.https && port_ok &&
-             (!sockaddr_parse(parts.host, parts.port, &literal) ||
-              sockaddr_is_public((const struct sockaddr *)&literal));
-    }
+    if (ok && !allow_private)
+        ok = url_is_public(&parts) &&
+             (sockaddr_parse(parts.host, parts.port, &literal) || public_name(str_c(parts.host)));
     arena_free(&mem);
     return ok;
 }

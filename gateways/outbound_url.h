@@ -17,5 +17,8 @@ struct url_parts {
 
 /* http or https, absolute, printable ASCII, without user-info and fragment; ERR_INVALID. */
 struct err url_read(struct str url, struct arena *mem, struct url_parts *out) MUST_USE;
+/* https, to one of the ports that endpoints may have, and no literal address that is not public. A
+ * name is judged by what it resolves to, at each call. */
+bool url_is_public(const struct url_parts *u);
 
 #endif

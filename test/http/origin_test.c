@@ -43,8 +43,7 @@ static void test_spellings(void **state)
         "https://[::1",
         "https://[]",
         "https://[::1]x",
-        "https://b\xc3\xbc"
-        "cher.test",
+        "https://\xc3\xbc.test",
         "https://shop.example ",
         "https://shop example",
         "https://shop.example\r\nX: y",
