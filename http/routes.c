@@ -4,6 +4,7 @@
 
 #define CLIENT (PERM_PAYMENTS_READ | API_CLIENT_TOKEN)
 #define PUBLIC API_PUBLIC
+#define LOGIN (API_PUBLIC | API_LOGIN)
 #define ALWAYS (API_PUBLIC | API_ALWAYS)
 #define PLAIN (API_PUBLIC | API_ALWAYS | API_PLAIN)
 #define CALLBACK (API_PUBLIC | API_NO_PAGE)
@@ -36,8 +37,8 @@ const struct route api_routes[] = {
     {HTTP_POST_, "/api/payments/create", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_POST_, "/api/payments/mpesa", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, "/api/payments/status/{id}", payment_show, CLIENT},
-    {HTTP_POST_, "/api/auth/login", auth_login, PUBLIC},
-    {HTTP_POST_, "/api/auth/firebase", auth_firebase, PUBLIC | API_LOGIN},
+    {HTTP_POST_, "/api/auth/login", auth_login, LOGIN},
+    {HTTP_POST_, "/api/auth/firebase", auth_firebase, LOGIN},
     {HTTP_POST_, "/api/auth/refresh", auth_refresh, PUBLIC},
     {HTTP_POST_, "/api/auth/logout", auth_logout, PERM_SELF},
     {HTTP_GET_, "/api/auth/me", auth_me, PERM_SELF},
@@ -87,8 +88,8 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/ws/tickets", socket_ticket, PERM_PAYMENTS_READ},
 
     /* people: logging in and out, and their own accounts */
-    {HTTP_POST_, V1 "/auth/login", auth_login, PUBLIC},
-    {HTTP_POST_, V1 "/auth/firebase", auth_firebase, PUBLIC | API_LOGIN},
+    {HTTP_POST_, V1 "/auth/login", auth_login, LOGIN},
+    {HTTP_POST_, V1 "/auth/firebase", auth_firebase, LOGIN},
     {HTTP_POST_, V1 "/auth/refresh", auth_refresh, PUBLIC},
     {HTTP_POST_, V1 "/auth/logout", auth_logout, PERM_SELF},
     {HTTP_GET_, V1 "/auth/me", auth_me, PERM_SELF},
@@ -96,7 +97,7 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/auth/totp/enrol", auth_totp_enrol, PERM_SELF},
     {HTTP_POST_, V1 "/auth/totp/confirm", auth_totp_confirm, PERM_SELF},
     {HTTP_POST_, V1 "/auth/totp/disable", auth_totp_disable, PERM_SELF},
-    {HTTP_POST_, V1 "/auth/invitations/accept", invitation_accept, PUBLIC},
+    {HTTP_POST_, V1 "/auth/invitations/accept", invitation_accept, LOGIN},
 
     /* who works with a merchant */
     {HTTP_GET_, V1 "/members", member_index, PERM_MEMBERS_READ},

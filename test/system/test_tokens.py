@@ -157,6 +157,23 @@ def test_another_installation_and_another_person(reli, replicas, stack, ann, wir
         assert refusal(ask(wire, signed(header, claims, SECRET)), "mixed") == said
 
 
+def test_attempts_to_log_in_are_counted_together(replicas, stack):
+    """Of an address, whatever they try with."""
+    one = replicas.one(clock=False, RELI_RATE_LIMIT_LOGIN="1/h burst 3", REDIS_URL=None)
+    bob = Person(stack, one, replicas.shop(one).merchant, login=False)
+
+    def attempt(path, **body):
+        return one.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+
+    tries = [lambda: attempt(V1 + "/auth/login", email=bob.email, password=bob.password),
+             lambda: attempt(V1 + "/auth/firebase", id_token="x.y.z"),
+             lambda: attempt("/api/auth/login", email=bob.email, password="wrong password")]
+    assert [t().status for t in tries] == [200, 401, 401]
+    for t in tries + [lambda: attempt(V1 + "/auth/invitations/accept", token="x")]:
+        r = t()
+        assert (r.status, r.code) == (429, "rate_limited") and int(r.header("Retry-After")) > 60, r
+
+
 def test_id_tokens(reli, sandbox, ann, wire):
     keys = sandbox.get("/firebase/jwks").json["keys"]
     certs = sandbox.get("/firebase/certs").json
