@@ -677,7 +677,7 @@ create table reli.webhook_delivery (
     primary key (merchant_id, id)
 ) partition by range (id);
 
--- Each request of a delivery and what came of it; dropped with the month.
+-- Each request of a delivery and what came of it.
 create table reli.delivery_attempt (
     merchant_id uuid not null,
     delivery_id uuid not null,
@@ -689,6 +689,7 @@ create table reli.delivery_attempt (
     answer bytea, -- sealed: the first bytes
     primary key (merchant_id, delivery_id, n)
 ) partition by range (delivery_id);
+create index delivery_attempt_age on reli.delivery_attempt using brin (at);
 
 -- Which deliveries an event has: one per endpoint, and one more per replay (n).
 create table reli.delivery_owner (

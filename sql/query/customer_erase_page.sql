@@ -1,5 +1,5 @@
 -- Blanks what some payments of an erased customer say of him: their sealed column, what was said to
--- providers and what they sent, payers of what they left over. A payment about which a callback is
+-- providers and what they sent, what receivers of webhooks answered, payers of what they left over. A payment about which a callback is
 -- still to be processed is left for later; one that he has made since is somebody else's. $1 uuid
 -- merchant, $2 uuid customer, $3 int8 limit. Row: int8 how many payments.
 with page as materialized (
@@ -41,6 +41,11 @@ news as (
     where v.merchant_id in ($1, '00000000-0000-0000-0000-000000000000')
       and v.payment_id = page.id and v.kind = 'confirmation'
       and v.state not in ('received', 'retry') and v.raw <> ''
+),
+answers as (
+    update reli.delivery_attempt a set answer = null from page
+    join reli.delivery_owner o on o.merchant_id = $1 and o.payment_id = page.id
+    where a.merchant_id = $1 and a.delivery_id = o.delivery_id and a.answer is not null
 ),
 payers as (
     update reli.exception_item x set payer = null, payer_key = null from page

@@ -24,4 +24,6 @@ where k.merchant_id = '00000000-0000-0000-0000-000000000000' and k.kind = 'data'
                   where substring(t.body from 1 for 5) = $2)
   and not exists (select from reli.provider_event t
                   where substring(t.raw from 1 for 5) = $2)
+  and not exists (select from reli.delivery_attempt t
+                  where substring(t.answer from 1 for 5) = $2)
 returning k.number

@@ -28,6 +28,9 @@ from (
     union all
     select 'provider_event.raw' as place, substring(t.raw from 2 for 4) as by
     from reli.provider_event t where length(t.raw) > 5
+    union all
+    select 'delivery_attempt.answer' as place, substring(t.answer from 2 for 4) as by
+    from reli.delivery_attempt t where length(t.answer) > 5
 ) u
 group by u.by, u.place
 order by u.by, u.place

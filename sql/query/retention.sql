@@ -1,4 +1,4 @@
--- Drops what was exchanged with providers, who sent money that has been decided about, and what was
+-- Drops what was exchanged with providers, what receivers of webhooks answered, who sent money that has been decided about, and what was
 -- noted for security, once it is old. A callback that is told again after that is processed again,
 -- and finds everything done. $1 timestamptz before which, $2 int8 at most so many of each.
 -- Row: int8 calls, int8 callbacks, int8 payers, int8 security events.
@@ -16,6 +16,12 @@ callbacks as (
     where v.merchant_id = old.merchant_id and v.subject_id = old.subject_id
       and v.dedupe_key = old.dedupe_key
     returning 1
+),
+answers as (
+    update reli.delivery_attempt a set answer = null
+    from (select o.merchant_id, o.delivery_id, o.n from reli.delivery_attempt o
+          where o.at < $1 and o.answer is not null limit $2) old
+    where a.merchant_id = old.merchant_id and a.delivery_id = old.delivery_id and a.n = old.n
 ),
 payers as (
     update reli.exception_item x set payer = null, payer_key = null
