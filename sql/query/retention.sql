@@ -1,7 +1,7 @@
 -- Drops what was exchanged with providers, what receivers of webhooks answered, who sent money that
--- has been decided about, and what was noted for security, once it is old. A callback that is told again after that is processed again,
--- and finds everything done. $1 timestamptz before which, $2 int8 at most so many of each.
--- Row: int8 calls, int8 callbacks, int8 payers, int8 security events.
+-- has been decided about, and what was noted for security, once it is old. A callback that is told
+-- again after that is processed again, and finds everything done. $1 timestamptz before which, $2
+-- int8 at most so many of each. Row: int8 calls, int8 callbacks, int8 payers, int8 security events.
 with calls as (
     delete from reli.provider_call c
     using (select o.merchant_id, o.payment_id, o.id from reli.provider_call o
