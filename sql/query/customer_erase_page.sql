@@ -1,8 +1,8 @@
 -- Blanks what some payments of an erased customer say of him: their sealed column, what was said to
--- providers and what they sent, what receivers of webhooks answered, payers of what is left
--- over. A payment about which a callback is still to be processed is left for later; one that he has
--- made since is somebody else's. $1 uuid merchant, $2 uuid customer, $3 int8 limit. Row: int8 how many
--- payments.
+-- providers and what they sent, what receivers of webhooks answered, payers of what is left over.
+-- A payment about which a callback is still to be processed is left for later; one that he has
+-- made since is somebody else's. $1 uuid merchant, $2 uuid customer, $3 int8 limit. Row: int8 how
+-- many payments.
 with page as materialized (
     select p.id
     from reli.customer c
