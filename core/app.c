@@ -9,6 +9,7 @@
 #include "core/certificate.h"
 #include "core/crypto/mac.h"
 #include "core/crypto/random.h"
+#include "core/files.h"
 #include "core/flow/account.h"
 #include "core/flow/auth.h"
 #include "core/flow/deliver.h"
@@ -42,6 +43,7 @@ struct app {
     struct http_server *http, *metrics;
     struct hub *hub;
     struct certificate certificate;
+    struct files_share share;
     struct jobs *jobs;
     struct keeper *keeper;
     struct keys_load *keys;
@@ -259,7 +261,8 @@ static struct err open_parts(struct app *a)
     TRY(outbound_new(a->loop, &outbound, &a->providers));
     TRY(gw_client_new(a->loop, a->providers, &share, &f->gateways));
     gw_client_health_rules(f->gateways, &c->health);
-    TRY(hub_new(f, &a->hub));
+    a->share = files_share(files_raise());
+    TRY(hub_new(f, a->share.sockets, &a->hub));
     TRY(passwords_new(a->loop, &f->passwords));
     TRY(open_firebase(a));
     TRY(security_new(f));
@@ -289,6 +292,7 @@ static struct err open_http(struct app *a)
         .guard = {.tls = c->tls_cert != NULL ? &a->certificate.site : NULL,
                   .proxies = &c->trusted_proxies},
         .https_base = c->https_base,
+        .max_connections = a->share.requests,
         .plain_tags = API_PLAIN,
         .closed_tags = API_NO_PAGE,
         .trusted_proxies = c->trusted_proxies_text,

@@ -12,6 +12,7 @@
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "core/crypto/tls.h"
+#include "core/files.h"
 #include "core/flow/webhook_sign.h"
 #include "core/tool.h"
 #include "core/version.h"
@@ -91,6 +92,8 @@ int command_merchant(int argc, char **argv)
 
 /* ---- doctor ---- */
 
+enum { FILES_WANTED = 4096 };
+
 static void say(bool ok, const char *what, const char *mend)
 {
     printf("%s  %s%s%s\n", ok ? "ok   " : "FAULT", what, ok ? "" : ": ", ok ? "" : mend);
@@ -124,6 +127,9 @@ static int examine_certificate(const struct conf *c, int64_t now_us)
 static int examine(struct tool *t)
 {
     int faults = examine_certificate(&t->conf, t->now_us);
+    bool files = files_raise() >= FILES_WANTED;
+    say(files, "enough files may be open", "ulimit -n (LimitNOFILE=) of 4096 and more");
+    faults += !files;
     struct err err = tool_run(t, Q_live_keys, NULL, 0, tool_see);
     bool database = !err_is(err) && t->found;
     say(database, "PostgreSQL answers and has the schema",

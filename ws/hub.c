@@ -39,8 +39,8 @@ struct hub {
     struct timer net;
     struct net *net_read; /* under way */
     int64_t net_cast_us;  /* monotonic */
-    uint32_t net_round; /* counts up with every walk over all channels */
-    int n_sockets;
+    uint32_t net_round;   /* counts up with every walk over all channels */
+    int n_sockets, max_sockets;
     loop_fn *drained;
     void *drained_ctx;
     struct later later;
@@ -332,12 +332,13 @@ static void cast_net(void *ctx)
 
 /* ---- life ---- */
 
-struct err hub_new(struct flow *f, struct hub **out)
+struct err hub_new(struct flow *f, int max, struct hub **out)
 {
     struct hub *h = calloc(1, sizeof *h);
     if (h == NULL)
         return ERR(NO_MEMORY, "hub");
     h->flow = f;
+    h->max_sockets = max;
     if (f->redis != NULL) {
         struct redis_subscriber subscriber = {message, gap, h};
         redis_subscribe(f->redis, STR("reli:events"), &subscriber);
@@ -378,6 +379,11 @@ void hub_free(struct hub *h)
     timer_off(h->flow->loop, &h->net);
     loop_later_off(h->flow->loop, &h->later);
     free(h);
+}
+
+bool hub_has_room(const struct hub *h)
+{
+    return h->n_sockets < h->max_sockets;
 }
 
 int hub_n_sockets(const struct hub *h)

@@ -9,7 +9,10 @@
  * is away). */
 struct hub;
 
-struct err hub_new(struct flow *f, struct hub **out) MUST_USE;
+/* For at most `max` sockets. */
+struct err hub_new(struct flow *f, int max, struct hub **out) MUST_USE;
+/* Whether one more may come. What is on its way is not counted. */
+bool hub_has_room(const struct hub *h);
 /* Says goodbye to all with 1001. `done` fires when none is left. */
 void hub_drain(struct hub *h, loop_fn *done, void *ctx);
 void hub_free(struct hub *h);

@@ -207,15 +207,22 @@ static void key_known(void *ctx, struct err err, const struct principal *who)
         open_for(o, who->merchant, who->live);
 }
 
+static struct str host_of(struct str origin)
+{
+    size_t host = str_find_str(origin, STR("://"));
+    return host == SIZE_MAX ? STR_NULL : str_from(origin, host + 3);
+}
+
 /* Browsers say where a page comes from; programs need not. Our own pages may always: those of the
- * public URL, not of whatever Host was sent, since who has a name of his own point here would have
- * sent that. */
+ * public URL's host, not of whatever Host was sent, since who has a name of his own point here
+ * would have sent that. By either scheme: Python's websocket-client 1.2 says http for wss. */
 static bool origin_may_watch(const struct http_exchange *x)
 {
     const struct api *api = api_of(x);
     struct str origin = http_header(x, STR("origin"));
+    struct str own = origin_of(api->flow->settings.public_url);
     return origin.p == NULL || origin_in(api->cors_origins, origin) ||
-           str_eq(origin, origin_of(api->flow->settings.public_url));
+           (origin_ok(origin) && str_eq(host_of(origin), host_of(own)));
 }
 
 static void authenticate(struct opening *o)
@@ -264,6 +271,8 @@ void socket_transaction(struct http_exchange *x)
                      "This is a WebSocket of version 13; ask for an upgrade.");
     } else if (!origin_may_watch(x)) {
         http_problem(x, ERR(FORBIDDEN, NULL), "The origin is not allowed.");
+    } else if (!hub_has_room(api_of(x)->hub)) {
+        http_problem(x, ERR(OVERLOADED, NULL), "Too many WebSockets are open here.");
     } else if (after.p != NULL && (!str_to_i64(after, &seq) || seq < 0 || seq > INT32_MAX)) {
         http_problem(x, ERR(BAD_REQUEST, NULL), "after is the seq of an event.");
     } else {

@@ -295,7 +295,7 @@ def test_origins(replicas):
     for origin in ("https://evil.example", "https://shop.example.evil.example", "http://shop.example", "null",
                    "https://shop.example:8443", "https://shop.example:443", "https://SHOP.example",
                    "https://evil-shop.example", "https://shop.exampl", "https://shop.example/", "wss://shop.example",
-                   "https://shop.example,https://b.example", "file://", own.replace("http", "https"), own + "0"):
+                   "https://shop.example,https://b.example", "file://", own.replace("http", "ftp"), own + "0"):
         assert refused(shop, path, origin=origin) == 403, origin
     # a name of somebody's own that points here: the page and the Host agree, and it is still a stranger
     assert refused(shop, path, origin="http://rebound.example", host="rebound.example") == 403

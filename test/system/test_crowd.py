@@ -1,0 +1,65 @@
+"""More connections than there are places: one answer for each kind, and what is under way goes on."""
+
+import json
+import socket
+
+import pytest
+import websocket
+from helpers import SLOW, V1, Replica, answers, cash, free_port, read_all, wait_until
+
+FILES = 256  # of which reli keeps 96 for itself; 40 HTTP connections, 120 WebSockets
+
+
+@pytest.fixture
+def small(stack, replicas, tmp_path):
+    """A replica that may have few files open."""
+    script = tmp_path / "reli"
+    script.write_text(f'#!/bin/sh\nulimit -n {FILES}\nexec "{stack.binary}" "$@"\n')
+    script.chmod(0o755)
+    port = free_port()
+    env = stack.env(replicas.database, RELI_LISTEN=f"127.0.0.1:{port}", RELI_PUBLIC_URL=f"http://127.0.0.1:{port}")
+    replica = Replica(str(script), env, tmp_path / "serve-small.log", port)
+    replica.database = replicas.database
+    replicas.replicas.append(replica)
+    return replica.ready()
+
+
+def test_requests_and_sockets_have_their_places(small, stack):
+    shop = stack.shop(small)
+    p = shop.pay()
+    idle, refused = [], None
+    while refused is None and len(idle) < FILES:
+        s = socket.create_connection(("127.0.0.1", small.port), timeout=30 * SLOW)
+        s.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = s.recv(4096)
+        if b" 200 " in head.split(b"\r\n")[0]:
+            idle.append(s)
+        else:
+            refused = head + read_all(s)
+            s.close()
+    assert len(idle) == 40
+    ((status, headers, body),) = answers(refused)
+    assert status == 503 and headers["retry-after"] and json.loads(body)["code"] == "overloaded"
+    # who is in stays in
+    idle[0].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert idle[0].recv(4096).startswith(b"HTTP/1.1 200")
+    for s in idle:
+        s.close()
+    wait_until(lambda: shop.get(V1 + "/payments").status == 200, 10, "there is room again")
+
+    watching = []
+    with pytest.raises(websocket.WebSocketBadStatusException) as e:
+        while len(watching) < FILES:
+            watching.append(websocket.create_connection(
+                f"ws://127.0.0.1:{small.port}/ws/transaction/{p['id']}?ticket={p['client_token']}", timeout=30 * SLOW))
+    assert e.value.status_code == 503 and len(watching) == 120
+    made = shop.pay(cash())  # payments do not notice
+    assert made["status"] == p["status"]
+    assert json.loads(watching[-1].recv())["type"] == "hello"
+    assert small.metrics()["reli_websockets"] == 120
+    for ws in watching:
+        ws.shutdown()
+    wait_until(lambda: small.metrics()["reli_websockets"] == 0, 10, "they are gone")
+    again = websocket.create_connection(
+        f"ws://127.0.0.1:{small.port}/ws/transaction/{p['id']}?ticket={p['client_token']}", timeout=30 * SLOW)
+    again.close()
