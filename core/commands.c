@@ -124,9 +124,25 @@ static int examine_certificate(const struct conf *c, int64_t now_us)
     return !in_time + !named + !closed;
 }
 
+/* Who trusts everybody lets every client say who he is: lists of addresses and limits for each
+ * client are nothing then. */
+static int examine_proxies(const struct conf *c)
+{
+    struct cidr every4, every6;
+    bool few = true;
+    if (!cidr_parse(STR("0.0.0.0/0"), &every4) || !cidr_parse(STR("::/0"), &every6))
+        return 0;
+    for (size_t i = 0; i < c->trusted_proxies.n; i++)
+        few &= !cidr_within(&every4, &c->trusted_proxies.item[i]) &&
+               !cidr_within(&every6, &c->trusted_proxies.item[i]);
+    say(few, "not everybody is a trusted proxy",
+        "RELI_TRUSTED_PROXIES lets every client choose his address; name your proxies only");
+    return !few;
+}
+
 static int examine(struct tool *t)
 {
-    int faults = examine_certificate(&t->conf, t->now_us);
+    int faults = examine_certificate(&t->conf, t->now_us) + examine_proxies(&t->conf);
     bool files = files_raise() >= FILES_WANTED;
     say(files, "enough files may be open", "ulimit -n (LimitNOFILE=) of 4096 and more");
     faults += !files;

@@ -384,6 +384,9 @@ def test_the_doctor(stack, reli):
     no_provider = {name: None for name in stack.env(database) if name.startswith("MPESA_")}
     poor = stack.cli(database, "doctor", REDIS_URL=None, **no_provider)
     assert "REDIS_URL" in poor.stdout and "provider" in poor.stdout, poor
+    for everybody in ("0.0.0.0/0", "::/0", "10.0.0.0/8,::/0"):
+        trusting = stack.cli(database, "doctor", RELI_TRUSTED_PROXIES=everybody)
+        assert trusting.returncode == 1 and "FAULT  not everybody" in trusting.stdout, trusting
 
 
 def test_the_books_are_proved_and_what_was_changed_is_found(replicas, stack, clock):

@@ -86,7 +86,8 @@ class Scene:
                     if "=" in line)
         key = dict(line.split("=", 1) for line in self.command(
             "keys", "create", "--merchant", made["merchant_id"], "--mode", "test").splitlines())["api_key"]
-        self.shop_ = shop = Shop(self.replica, made["merchant_id"], c.add("default secret", made["webhook_secret"]), key)
+        secret = c.add("default secret", made["webhook_secret"])
+        self.shop_ = shop = Shop(self.replica, made["merchant_id"], secret, key)
         c.add("API key", key[12:])
         other = shop.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json
         c.add("restricted key", other["key"][12:])
@@ -106,10 +107,11 @@ class Scene:
         for i, ending in enumerate(("000", "001", "020", "026", "041", "049")):
             number = c.add(f"phone {ending}", f"25472286{i}{ending}")  # as providers take it
             c.add(f"national phone {ending}", number[3:])
-            person = {"id": f"cust-{i}", "phone": "+" + number, "email": c.add(f"e-mail {i}", f"canary{i}@bird.example"),
+            person = {"id": f"cust-{i}", "phone": "+" + number,
+                      "email": c.add(f"e-mail {i}", f"canary{i}@bird.example"),
                       "name": c.add(f"name {i}", f"Kanarienvogel {i}")}
-            answer = shop.initialize(stk(phone="+" + number) | {"customer": person,
-                                                                "callback_url": self.receiver.url("/own")}, key=new_key())
+            answer = shop.initialize(stk(phone="+" + number) | {
+                "customer": person, "callback_url": self.receiver.url("/own")}, key=new_key())
             assert answer.status in (201, 202), answer
             self.paid.append(answer.json)
             c.add(f"client token {i}", answer.json["client_token"])
@@ -135,7 +137,8 @@ class Scene:
         self.refused(shop.post(V1 + "/providers/stripe/config", {
             "mode": "test", "api_key": c.add("refused provider key", "sk_live_" + "Nightingale" * 3), "surprise": 1}))
         self.refused(shop.post(V1 + "/providers/mpesa/config", {
-            "mode": "test", "api_key": "k", "api_secret": c.add("refused provider secret", "blackbird-in-the-dead-of-night"),
+            "mode": "test", "api_key": "k",
+            "api_secret": c.add("refused provider secret", "blackbird-in-the-dead-of-night"),
             "config": {"shortcode": "x", "passkey": PASSKEY}}))
         urls = shop.post(V1 + "/providers/mpesa/register-callbacks")
         if urls.status == 200:
@@ -193,7 +196,8 @@ class Scene:
                      f"{V1}/payments?status={JWT}", f"{V1}/webhooks/{JWT}", f"{V1}/cb/{JWT}"):
             for method in ("GET", "POST"):
                 self.refused(shop.request(method, path), (400, 401, 404, 405, 415, 422))
-        for credential in (f"Bearer {JWT}", f"Basic {JWT}", JWT, f"Bearer sk_test_{JWT}", f"Bearer eyJhbGciOiJub25lIn0.{JWT}."):
+        for credential in (f"Bearer {JWT}", f"Basic {JWT}", JWT, f"Bearer sk_test_{JWT}",
+                           f"Bearer eyJhbGciOiJub25lIn0.{JWT}."):
             self.refused(site.get(V1 + "/payments", headers={"Authorization": credential}))
         self.refused(site.request("POST", V1 + "/webhooks/stripe", json.dumps({"card": CARD, "phone": number}),
                                   {"Content-Type": "application/json", "Stripe-Signature": f"t=1,v1={JWT}"}))
@@ -210,8 +214,9 @@ def scene(stack):
     replica = launcher.one(clock=False, RELI_LOG_LEVEL="debug", RELI_MASTER_KEY=f"canary:{MASTER}", JWT_SECRET_KEY=JWT)
     try:
         s = Scene(stack, replica, receiver, canaries)
-        for what, name in (("consumer secret", "MPESA_CONSUMER_SECRET"), ("initiator's password", "MPESA_INITIATOR_PASSWORD"),
-                           ("pass key", "MPESA_PASSKEY"), ("CPay webhook secret", "CPAY_WEBHOOK_SECRET"),
+        for what, name in (("consumer secret", "MPESA_CONSUMER_SECRET"),
+                           ("initiator's password", "MPESA_INITIATOR_PASSWORD"), ("pass key", "MPESA_PASSKEY"),
+                           ("CPay webhook secret", "CPAY_WEBHOOK_SECRET"),
                            ("Stripe webhook secret", "STRIPE_WEBHOOK_SECRET")):
             canaries.add(what, replica.env[name])
         canaries.add("CPay secret", replica.env["CPAY_API_KEY"].partition(":")[2])
@@ -290,6 +295,7 @@ def test_the_canaries_would_be_found():
 @pytest.mark.parametrize("asked", ["1", None])
 def test_a_process_keeps_its_memory(stack, tmp_path, asked):
     env = stack.base_env() | {"RELI_SANDBOX_LISTEN": f"127.0.0.1:{free_port()}"}
+    env["ASAN_OPTIONS"] += ":disable_coredump=0"  # which sanitizers do by themselves
     if asked is not None:
         env["RELI_CORE_DUMPS"] = asked
     p = subprocess.Popen(["bash", "-c", 'ulimit -c unlimited; ulimit -c; exec "$0" sandbox', stack.binary], env=env,

@@ -16,8 +16,9 @@ KINDS = {"payments": "payment", "status": "payment", "transaction": "payment", "
          "api-keys": "key", "customers": "customer", "members": "member", "merchants": None}
 
 # Names of something in the query, and what the victim's is; the others are no names.
-NAMES = {"after": "payment", "before": "payment", "payment_id": "payment", "customer_id": "external",
-         "reference": "reference", "phone": "phone", "email": "email", "external_id": "external"}
+NAMES = {"after": "payment", "before": "payment", "payment_id": "payment", "endpoint_id": "endpoint",
+         "customer_id": "external", "reference": "reference", "phone": "phone", "email": "email",
+         "external_id": "external"}
 NO_NAMES = {"limit", "page", "status", "provider", "payment_method", "currency", "min_amount", "max_amount",
             "date_from", "date_to", "type", "kind"}
 
@@ -82,7 +83,8 @@ class World:
         """All rows of the victim's, but when keys were used last and when a job looked."""
         out = {}
         for table in TABLES:
-            rows = self.db.rows(f"select to_jsonb(t) as j from reli.{table} t where merchant_id = %s", self.shop.merchant)
+            rows = self.db.rows(f"select to_jsonb(t) as j from reli.{table} t where merchant_id = %s",
+                                self.shop.merchant)
             for row in rows:
                 for name in ("last_used_at", "next_at", "tries"):
                     row["j"].pop(name, None)
