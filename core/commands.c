@@ -159,6 +159,8 @@ static int examine(struct tool *t)
     }
     say(t->conf.redis_url != NULL, "Redis is configured",
         "set REDIS_URL, or live with slower events and tokens");
+    say(t->conf.sessions.n_secrets > 0, "people can log in",
+        "set JWT_SECRET_KEY, for example to $(openssl rand -hex 32); API keys work without");
     bool provider = false;
     for (int i = 0; i < t->conf.n_accounts; i++)
         provider |= !t->conf.accounts[i].gateway->manual;

@@ -1,6 +1,6 @@
 /* GUARD counts the try, FIND looks the person up, CHECK compares the password on the thread pool
  * and the code of the second factor. A person who is known by id is found first, since his counter
- * goes by his e-mail address.
+ * goes by his e-mail address. Where the password could not be looked at, RETURN takes the try back.
  *
  * Ways to fail: too many tries before, wrong, not active, no thread free, the database away. */
 #include "core/flow/credential.h"
@@ -17,15 +17,17 @@ enum credential_state {
     CREDENTIAL_GUARD,
     CREDENTIAL_FIND,
     CREDENTIAL_CHECK,
+    CREDENTIAL_RETURN,
     CREDENTIAL_DONE
 };
-static const char *const state_names[] = {"start", "guard", "find", "check", "done"};
+static const char *const state_names[] = {"start", "guard", "find", "check", "return", "done"};
 #define TO(s) (1u << CREDENTIAL_##s)
 static const uint32_t state_next[] = {
     [CREDENTIAL_START] = TO(GUARD) | TO(FIND),
     [CREDENTIAL_GUARD] = TO(FIND) | TO(CHECK) | TO(DONE),
     [CREDENTIAL_FIND] = TO(GUARD) | TO(CHECK) | TO(DONE),
-    [CREDENTIAL_CHECK] = TO(DONE),
+    [CREDENTIAL_CHECK] = TO(RETURN) | TO(DONE),
+    [CREDENTIAL_RETURN] = TO(DONE),
     [CREDENTIAL_DONE] = 0,
 };
 #undef TO
@@ -38,6 +40,7 @@ struct check {
     struct secret password;
     char email[USER_EMAIL_MAX + 1];
     int state;
+    struct err err; /* why the try is taken back */
     struct credential out;
     credential_fn *done;
     void *ctx;
@@ -50,6 +53,23 @@ static void finish(struct check *c, struct err err)
     secret_free(&c->password);
     c->done(c->ctx, err, &c->out);
     free(c);
+}
+
+static void returned(void *ctx, struct err err, const struct rows *r)
+{
+    struct check *c = ctx;
+    (void)err; /* it stays counted: stricter, and not wrong */
+    (void)r;
+    finish(c, c->err);
+}
+
+static void take_back(struct check *c, struct err err)
+{
+    struct value params[] = {V_BYTES(guard_account(&c->out.guard)),
+                             V_BYTES(guard_address(&c->out.guard))};
+    c->err = err;
+    fsm_enter(&credential_fsm, &c->state, CREDENTIAL_RETURN);
+    store_exec(c->flow->store, Q_login_guard_return, params, COUNT_OF(params), returned, c);
 }
 
 /* ---- check ---- */
@@ -73,7 +93,11 @@ static void checked(void *ctx, struct err err, struct password_verdict verdict)
 {
     struct check *c = ctx;
     const struct user *u = c->out.user;
-    if (!err_is(err) && !verdict.right)
+    if (err_is(err)) {
+        take_back(c, err);
+        return;
+    }
+    if (!verdict.right)
         err = ERR(UNAUTHENTICATED, "wrong password");
     if (!err_is(err) && (u == NULL || !str_eq(u->status, STR("active"))))
         err = ERR(UNAUTHENTICATED, "not an active account");
@@ -90,7 +114,7 @@ static void check_password(struct check *c)
     fsm_enter(&credential_fsm, &c->state, CREDENTIAL_CHECK);
     struct err err = password_check_start(c->flow->passwords, password, hash, checked, c);
     if (err_is(err))
-        finish(c, err);
+        take_back(c, err);
 }
 
 /* ---- guard ---- */

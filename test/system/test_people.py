@@ -242,6 +242,17 @@ def test_an_address_waits_too(world, ann):
     assert try_login(world.b, ann.email, PASSWORD, address).status == 200
 
 
+def test_a_try_that_nobody_had_time_for_is_not_counted(world):
+    """Sixty-four wait for four threads; the rest is told to come again."""
+    world.clock.advance(16 * 60)
+    world.database.rows("delete from reli.login_guard")
+    replica = world.a
+    with concurrent.futures.ThreadPoolExecutor(150) as pool:
+        answers = [a.status for a in pool.map(lambda i: try_login(replica, new_email(), "wrong password"), range(150))]
+    assert set(answers) <= {401, 503} and 503 in answers
+    assert world.database.value("select count(*) from reli.login_guard where failures > 0") == 2 * answers.count(401)
+
+
 # ---- passwords and second factors ----
 
 
@@ -398,6 +409,22 @@ def test_staff_name_the_merchant_that_they_act_for(world, shop, ann):
     assert acting.post(f"{V1}/payments/{payment['id']}/confirm").status == 200
     trail = shop.payment(payment["id"])["timeline"]
     assert trail[-1]["actor"] == "user:" + boss.id
+
+
+def test_staff_invite_staff(world):
+    boss = world.boss
+    boss.login()
+    made = invite(boss, role="support")
+    assert accept(world.b, made["invitation"]["token"]).status == 200
+    said = try_login(world.a, made["email"], PASSWORD).json
+    assert said["merchant"] is None and said["user"]["role"] == "support"
+    helper = boss.at(world.b)
+    helper.tokens = said["tokens"]
+    assert helper.get(V1 + "/auth/me").json["session"]["staff"] is True
+    assert helper.get(V1 + "/merchants").status == 200
+    assert helper.post(V1 + "/merchants", {"name": "Mine"}).status == 403
+    assert made["id"] in [m["id"] for m in boss.get(V1 + "/members?limit=100").json["data"]]
+    assert boss.delete(f"{V1}/members/{boss.id}").code == "invalid_state", "the last owner of all"
 
 
 def test_the_life_of_a_merchant(world, ann):
