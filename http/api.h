@@ -93,7 +93,7 @@ bool receipt_door(struct http_exchange *x, struct str token);
 
 /* Handlers, by file. */
 http_handler_fn payment_create, payment_show, payment_index, payment_status_post, payment_confirm,
-    payment_cancel;             /* payments.c, payment_list.c */
+    payment_cancel;             /* payments.c, payment_change.c, payment_list.c */
 http_handler_fn payment_verify; /* payments.c */
 http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show, refund_approve,
     refund_reject, refund_cancel, refund_confirm;              /* refunds.c */
