@@ -62,6 +62,9 @@ static struct err claims_check(const struct json *c, const struct firebase_rules
     if (!jwt_seconds(c, "auth_time", &user->auth_time_s) ||
         user->auth_time_s > rules->now_s + rules->skew_s)
         return REFUSED("auth_time");
+    /* A tenant's own identity provider may vouch for whatever address it likes. */
+    if (json_path(c, "firebase", "tenant", NULL) != NULL)
+        return REFUSED("of a tenant");
     user->sub = jwt_text(c, "sub", FIREBASE_SUB_MAX);
     if (user->sub.p == NULL)
         return REFUSED("sub");

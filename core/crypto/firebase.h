@@ -5,12 +5,11 @@
 #include "core/crypto/jwt_keys.h"
 
 /* ID tokens of Firebase Authentication. The same keys sign for every project of the world: who the
- * token is for counts as much as who signed it. */
+ * token is for counts as much as who signed it. Tenants (of Identity Platform) are not taken. */
 enum {
     FIREBASE_SUB_MAX = 128,
     FIREBASE_EMAIL_MAX = 254,
     FIREBASE_NAME_MAX = 200,
-    FIREBASE_SKEW_S = 60,
     FIREBASE_SKEW_MAX_S = 300
 };
 

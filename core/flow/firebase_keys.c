@@ -94,7 +94,7 @@ const struct jwt_keys *firebase_keys_now(const struct firebase_keys *k)
 static bool may_fetch(const struct firebase_keys *k)
 {
     int64_t pause =
-        firebase_keys_now(k) != NULL ? FIREBASE_KEYS_FORCED_US : FIREBASE_KEYS_RETRY_US / 6;
+        firebase_keys_now(k) != NULL ? FIREBASE_KEYS_FORCED_US : FIREBASE_KEYS_MISSING_US;
     return !k->stopped && (!k->forced || loop_mono_us(k->l) - k->forced_us >= pause);
 }
 
@@ -152,7 +152,7 @@ static void came(void *ctx, const struct outbound_response *r)
     struct err err = take(k, r);
     if (err_is(err)) {
         log_warn("firebase.keys_not_fetched", F_ERR(err), F_I64("status", r->status),
-                 F_C("error", r->error != NULL ? r->error : ""));
+                 F_C("reason", r->error != NULL ? r->error : ""));
         plan(k, FIREBASE_KEYS_RETRY_US);
     }
     metric_add(err_is(err) ? &missed : &fetched, 1);

@@ -14,7 +14,9 @@ struct outbound;
 #define FIREBASE_KEYS_LIFE_MIN_US (60 * US_PER_S)
 #define FIREBASE_KEYS_LIFE_US (300 * US_PER_S) /* when nothing is said */
 #define FIREBASE_KEYS_LIFE_MAX_US US_PER_DAY
-#define FIREBASE_KEYS_RETRY_US (30 * US_PER_S)
+#define FIREBASE_KEYS_RETRY_US (30 * US_PER_S)  /* after a fetch that failed */
+#define FIREBASE_KEYS_MISSING_US (5 * US_PER_S) /* between those that are asked for without a set \
+                                                 */
 #define FIREBASE_KEYS_FORCED_US US_PER_MIN
 enum { FIREBASE_KEYS_WAITING = 256 };
 

@@ -88,6 +88,8 @@ static void claims(void **state)
         {false, "{" ISS "," AUD "," SUB ",\"iat\":1,\"exp\":4600,\"auth_time\":\"1\"}"},
         {false, "{" ISS "," AUD "," SUB ",\"iat\":1,\"exp\":4600,\"auth_time\":-1}"},
         {false, "{" GOOD ",\"exp\":4600}"},
+        {true, "{" GOOD ",\"tenant\":\"t-1\"}"},
+        {false, "{" GOOD ",\"firebase\":{\"tenant\":\"t-1\"}}"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         enum err_code want = cases[i].right ? ERR_NONE : ERR_UNAUTHENTICATED;

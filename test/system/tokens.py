@@ -290,6 +290,7 @@ def id_tokens(sign, project, now, pem, jwk):
     for value in ("", "x" * 129, None, 7, True, ["x"], "a\tb", "a\u0000b", "a\u007fb"):
         yield f"sub {value!r}"[:60], sign(payload=compact(claims | {"sub": value}))
     yield "uid in the place of sub", sign(payload=compact(without(claims, "sub") | {"uid": claims["sub"]}))
+    yield "of a tenant", sign(claims={"firebase": {"sign_in_provider": "saml.evil", "tenant": "t-1"}})
     yield "a legacy custom token", signed({"alg": "HS256", "typ": "JWT"}, {"v": 0, "d": {"uid": "x"}}, "secret")
 
     # ---- signature and form ----
