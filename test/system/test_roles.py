@@ -35,7 +35,7 @@ oa    | *               |       | POST providers/{name}/config, providers/{name}
                                   api-keys/{id}/rotate
 oa    | *               |       | PUT routes
 oa    | *               |       | PATCH api-keys/{id}
-oapv  | webhooks:write  |       | GET webhook-endpoints, webhook-endpoints/{id}, webhook-deliveries
+oapv  | webhooks:write  |       | GET webhook-endpoints, webhook-endpoints/{id}, webhook-deliveries, webhook-deliveries/{id}
 oa    | webhooks:write  |       | GET webhook-endpoints/default
 oa    | webhooks:write  |       | POST webhook-endpoints, webhook-endpoints/{id}/rotate-secret,
                                   webhook-endpoints/{id}/recover, webhook-deliveries/{id}/replay
