@@ -1,6 +1,8 @@
 #ifndef RELI_HTTP_REFUND_LIST_H
 #define RELI_HTTP_REFUND_LIST_H
 
+#include "core/base/arena.h"
+#include "core/base/err.h"
 #include "core/codec/jsonw.h"
 
 struct rows;
