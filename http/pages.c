@@ -36,6 +36,10 @@ static bool ready(struct http_exchange *x, const char **why)
         *why = "the installation's keys are not open";
         return false;
     }
+    if (!api->flow->maintenance->known) {
+        *why = "whether there is maintenance is not known";
+        return false;
+    }
     return store_ready(api->flow->store, why);
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 
 #define EVERY_US US_PER_S
+#define FIRST_US (US_PER_S / 10)
 
 enum { M_ON, M_MESSAGE, M_BY, M_AT };
 
@@ -13,6 +14,7 @@ static void read_row(void *ctx);
 
 void maintenance_take(struct maintenance *m, const struct rows *r)
 {
+    m->known = true;
     bool on = rows_n(r) > 0 && rows_bool(r, 0, M_ON);
     if (on != m->on)
         log_info("maintenance.switched", F_BOOL("on", on),
@@ -27,8 +29,9 @@ void maintenance_take(struct maintenance *m, const struct rows *r)
 
 static void plan(struct flow *f)
 {
-    if (!f->maintenance->stopped)
-        timer_set(f->loop, &f->maintenance->timer, EVERY_US, read_row, f);
+    struct maintenance *m = f->maintenance;
+    if (!m->stopped)
+        timer_set(f->loop, &m->timer, m->known ? EVERY_US : FIRST_US, read_row, f);
 }
 
 static void row_read(void *ctx, struct err err, const struct rows *r)

@@ -10,6 +10,7 @@ enum { MAINTENANCE_MESSAGE_MAX = 200, MAINTENANCE_TEXT = 4 * MAINTENANCE_MESSAGE
 
 struct maintenance {
     bool forced; /* by RELI_MAINTENANCE */
+    bool known;  /* the row has been read */
     /* as it was read last; while the database is away it stays as it was */
     bool on;
     char message[MAINTENANCE_TEXT]; /* for clients; empty: none */
@@ -19,9 +20,11 @@ struct maintenance {
     bool stopped;
 };
 
+/* Whether new payments are refused; also before the first look, for which /readyz waits. */
 static inline bool maintenance_on(const struct flow *f)
 {
-    return f->maintenance != NULL && (f->maintenance->forced || f->maintenance->on);
+    const struct maintenance *m = f->maintenance;
+    return m != NULL && (m->forced || m->on || !m->known);
 }
 
 /* What clients are told with 503 `maintenance`. */
