@@ -191,6 +191,8 @@ static struct err take(struct firebase_keys *k, const struct outbound_response *
 static void tell(void *ctx)
 {
     struct firebase_keys *k = ctx;
+    if (k->call != NULL)
+        return; /* a fetch has begun meanwhile: it may bring what they wait for */
     bool some = firebase_keys_now(k) != NULL;
     tell_all(k, some ? ERR_OK : ERR(UNAVAILABLE, "no keys of Firebase"));
 }

@@ -245,6 +245,23 @@ static void unknown_names(void **state)
     end_world();
 }
 
+/* Who may not ask for a fetch, but comes when one is due anyway, is told after it. */
+static void just_in_time(void **state)
+{
+    (void)state;
+    begin_world();
+    publish("Cache-Control: max-age=60\r\n", "a");
+    run_fetched(1);
+    seek(1);
+    assert_int_equal(w.n_fetched, 2);
+    publish("Cache-Control: max-age=60\r\n", "b");
+    advance(50);
+    seek(1);
+    assert_int_equal(w.n_fetched, 3);
+    assert_true(has("b"));
+    end_world();
+}
+
 static void publisher_away(void **state)
 {
     (void)state;
@@ -337,8 +354,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_the_background), cmocka_unit_test(lives),
-        cmocka_unit_test(unknown_names),     cmocka_unit_test(publisher_away),
-        cmocka_unit_test(too_large),         cmocka_unit_test(many_wait),
+        cmocka_unit_test(unknown_names),     cmocka_unit_test(just_in_time),
+        cmocka_unit_test(publisher_away),    cmocka_unit_test(too_large),
+        cmocka_unit_test(many_wait),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
