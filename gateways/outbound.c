@@ -36,6 +36,7 @@ enum {
 };
 #define DEFAULT_CONNECT_US (5 * US_PER_S)
 #define DEFAULT_TIMEOUT_US (30 * US_PER_S)
+#define LOOK_US (2 * US_PER_S)
 #define RETRY_AFTER_MAX_S (366 * INT64_C(86400))
 
 enum call_state { CALL_RESOLVE, CALL_TRANSFER, CALL_ENDED };
@@ -46,6 +47,7 @@ struct outbound {
     struct hosts *hosts;
     struct outbound_options opt;
     struct list calls; /* resolving or in transfer */
+    struct list looks;
     struct list ended; /* to be reported */
     struct list spare; /* with their easy handles, for the next ones */
     struct later report;
@@ -99,6 +101,7 @@ static void call_resolved(void *ctx, struct err err, const struct addresses *fou
 static void call_transfer(struct outbound_call *c);
 static void call_end(struct outbound_call *c, enum outbound_outcome outcome, const char *error);
 static void call_late(void *ctx);
+static void looks_cancel(struct outbound *o);
 static void transfer_ended(void *ctx, CURL *easy, CURLcode code);
 static void report(void *ctx);
 
@@ -123,6 +126,7 @@ struct err outbound_new(struct loop *l, const struct outbound_options *opt, stru
     if (o->opt.max_in_flight <= 0)
         o->opt.max_in_flight = DEFAULT_IN_FLIGHT;
     list_init(&o->calls);
+    list_init(&o->looks);
     list_init(&o->ended);
     list_init(&o->spare);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -152,6 +156,7 @@ void outbound_free(struct outbound *o)
         struct outbound_call *c = CONTAINER_OF(k, struct outbound_call, link);
         call_end(c, c->sent ? OUTBOUND_UNKNOWN : OUTBOUND_NOT_SENT, "shutting down");
     }
+    looks_cancel(o);
     loop_later_off(o->loop, &o->report);
     report(o);
     while ((k = list_pop(&o->spare)) != NULL) {
@@ -236,6 +241,100 @@ static void call_addresses(struct outbound_call *c, const struct addresses *foun
     else
         call_transfer(c);
 }
+
+/* ---- a look without a call ---- */
+
+struct outbound_look {
+    struct link link;
+    struct outbound *o;
+    struct host_wait wait;
+    struct timer deadline;
+    struct later soon;
+    struct err err;
+    outbound_look_fn *done;
+    void *ctx;
+};
+
+static void look_end(struct outbound_look *k, struct err err)
+{
+    outbound_look_fn *done = k->done;
+    void *ctx = k->ctx;
+    hosts_leave(&k->wait);
+    timer_off(k->o->loop, &k->deadline);
+    loop_later_off(k->o->loop, &k->soon);
+    list_remove(&k->o->looks, &k->link);
+    free(k);
+    done(ctx, err);
+}
+
+static void looks_cancel(struct outbound *o)
+{
+    struct link *k;
+    while ((k = list_first(&o->looks)) != NULL)
+        look_end(CONTAINER_OF(k, struct outbound_look, link), ERR(CANCELED, "shutting down"));
+}
+
+static struct err look_at(const struct addresses *found)
+{
+    for (int i = 0; i < found->n; i++)
+        if (!sockaddr_is_public((const struct sockaddr *)&found->a[i]))
+            return ERR(INVALID, "the address is not allowed");
+    return ERR_OK;
+}
+
+static void look_soon(void *ctx)
+{
+    struct outbound_look *k = ctx;
+    look_end(k, k->err);
+}
+
+static void look_late(void *ctx)
+{
+    look_end(ctx, ERR(TIMEOUT, "the name was not resolved in time"));
+}
+
+static void look_resolved(void *ctx, struct err err, const struct addresses *found)
+{
+    look_end(ctx, err_is(err) ? ERR(IO, "the name does not resolve") : look_at(found));
+}
+
+struct err outbound_look(struct outbound *o, struct str url, outbound_look_fn *done, void *ctx)
+{
+    const struct addresses *found = NULL;
+    struct sockaddr_storage literal;
+    struct url_parts parts;
+    struct arena mem;
+    if (o->closing)
+        return ERR(CANCELED, "shutting down");
+    if (o->looks.n >= (size_t)o->opt.max_in_flight)
+        return ERR(OVERLOADED, "too many looks");
+    struct outbound_look *k = calloc(1, sizeof *k);
+    if (k == NULL)
+        return ERR(NO_MEMORY, "look");
+    *k = (struct outbound_look){.o = o, .done = done, .ctx = ctx};
+    arena_init(&mem, 1024);
+    struct err err = url_read(url, &mem, &parts);
+    if (!err_is(err) && !url_is_public(&parts))
+        err = ERR(INVALID, "URL: not a public one");
+    bool is_address = !err_is(err) && sockaddr_parse(parts.host, parts.port, &literal);
+    if (!err_is(err) && !is_address)
+        err = hosts_ask(o->hosts, str_c(parts.host), &k->wait, look_resolved, k, &found);
+    arena_free(&mem);
+    if (err_is(err)) {
+        free(k);
+        return err;
+    }
+    list_push(&o->looks, &k->link);
+    if (found != NULL)
+        k->err = look_at(found);
+    if (found != NULL || is_address)
+        loop_later(o->loop, &k->soon, look_soon, k);
+    else
+        timer_set(o->loop, &k->deadline, LOOK_US, look_late, k);
+    return ERR_OK;
+}
+
+/* ---- the transfer ---- */
 
 static const struct sockaddr *pinned(const struct outbound_call *c)
 {

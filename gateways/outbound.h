@@ -77,6 +77,15 @@ struct err outbound_start(struct outbound *o, const struct outbound_request *req
 /* A wish: `done` still arrives. */
 void outbound_cancel(struct outbound_call *call);
 
+/* Asks whether a call with public_only would get out to this URL, as names are now; nothing is
+ * sent. `done` fires once, on a later turn: ERR_NONE, ERR_INVALID (it would not), or ERR_IO,
+ * ERR_TIMEOUT if that is not known: the name has no address, or none within two seconds.
+ * ERR_CANCELED within outbound_free. Errors at once are ERR_INVALID for the URL and those of
+ * outbound_start. */
+typedef void outbound_look_fn(void *ctx, struct err err);
+struct err outbound_look(struct outbound *o, struct str url, outbound_look_fn *done,
+                         void *ctx) MUST_USE;
+
 /* Whether a merchant may register this URL: syntax rules of providers/webhooks-out.md, section 6
  * (1, 2). With `allow_private` http and any port are fine. The host's addresses are checked at
  * every call. */

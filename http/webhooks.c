@@ -11,6 +11,7 @@
 
 enum { URL_MAX = 2000, EVENTS_MAX = 32, ANSWER_MAX = 1 << 20, RECOVER_MAX = 1000 };
 
+#define NOT_PUBLIC "Must be an https URL of a public host, without credentials."
 #define OVERLAP_MAX_US (7 * US_PER_DAY)
 
 /* What a request wants to do with an endpoint; lives in the exchange's arena. */
@@ -25,7 +26,8 @@ struct endpoint_op {
     int64_t overlap_us;                          /* how long replaced secrets sign along */
     int status_code;
     const char *action;
-    int left, started; /* recover */
+    void (*go)(struct endpoint_op *); /* when the URL has been looked at */
+    int left, started;                /* recover */
     bool more;
     int64_t since_us, until_us;
     struct err err;
@@ -116,8 +118,7 @@ static bool read_body(struct http_exchange *x, struct endpoint_op *op, bool whol
     fields_only(&f, whole ? create_names : change_names);
     if (fields_text(&f, "url", whole ? REQUIRED : OPTIONAL, 8, URL_MAX, &s)) {
         if (!outbound_url_ok(s, api_of(x)->flow->settings.webhook_allow_private))
-            fields_fault(&f, "url", "format",
-                         "Must be an https URL of a public host, without credentials.");
+            fields_fault(&f, "url", "format", NOT_PUBLIC);
         op->url = arena_dup(x->arena, s);
     }
     read_events(&f, op);
@@ -272,14 +273,36 @@ static struct err seal_secrets(struct endpoint_op *op, struct str *sealed)
     return sealed->p == NULL && !err_is(err) ? ERR(NO_MEMORY, "secrets") : err;
 }
 
-void endpoint_create(struct http_exchange *x)
+static void looked(void *ctx, struct err err)
 {
-    struct endpoint_op *op = op_new(x);
+    struct endpoint_op *op = ctx;
+    struct field_errors errors = {.arena = op->x->arena};
+    struct fields f = {NULL, "", &errors};
+    if (err.code != ERR_INVALID) {
+        op->go(op);
+        return;
+    }
+    fields_fault(&f, "url", "format", NOT_PUBLIC);
+    http_problem_fields(op->x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+}
+
+/* A name that leads to where no call may go is refused at once. One that has no address yet is
+ * taken: each call looks again. */
+static void look_first(struct endpoint_op *op, void (*go)(struct endpoint_op *))
+{
+    struct flow *f = api_of(op->x)->flow;
+    op->go = go;
+    if (op->url.p == NULL || f->settings.webhook_allow_private ||
+        err_is(outbound_look(f->outbound, op->url, looked, op)))
+        go(op);
+}
+
+static void create(struct endpoint_op *op)
+{
+    struct http_exchange *x = op->x;
     const struct principal *who = api_who(x);
     struct flow *f = api_of(x)->flow;
     struct str sealed;
-    if (op == NULL || !read_body(x, op, true))
-        return;
     int64_t now = loop_wall_us(f->loop);
     op->id = random_uuid(now);
     op->status_code = 201;
@@ -305,6 +328,13 @@ void endpoint_create(struct http_exchange *x)
     store_exec(f->store, Q_endpoint_insert, params, COUNT_OF(params), written, op);
 }
 
+void endpoint_create(struct http_exchange *x)
+{
+    struct endpoint_op *op = op_new(x);
+    if (op != NULL && read_body(x, op, true))
+        look_first(op, create);
+}
+
 static void update(struct endpoint_op *op, struct str sealed)
 {
     const struct principal *who = api_who(op->x);
@@ -318,13 +348,18 @@ static void update(struct endpoint_op *op, struct str sealed)
     store_exec(f->store, Q_endpoint_update, params, COUNT_OF(params), written, op);
 }
 
+static void change(struct endpoint_op *op)
+{
+    update(op, STR_NULL);
+}
+
 void endpoint_change(struct http_exchange *x)
 {
     struct endpoint_op *op = op_new(x);
     if (op == NULL || !api_path_id(x, 0, &op->id) || !read_body(x, op, false))
         return;
     op->action = "webhook_endpoint.changed";
-    update(op, STR_NULL);
+    look_first(op, change);
 }
 
 /* ---- rotation: the new secret first, the former ones sign along for a while ---- */

@@ -440,6 +440,75 @@ static void test_a_name_without_an_address(void **state)
     house_free(&h);
 }
 
+/* ---- a look without a call ---- */
+
+static struct err seen;
+static int n_seen;
+
+static void looked(void *ctx, struct err err)
+{
+    struct house *h = ctx;
+    seen = err;
+    n_seen++;
+    loop_stop(h->loop);
+}
+
+static enum err_code look(struct house *h, const char *url)
+{
+    int before = n_seen;
+    struct err err = outbound_look(h->out, str_c(url), looked, h);
+    if (err_is(err))
+        return err.code;
+    assert_int_equal(n_seen, before); /* on a later turn */
+    while (n_seen == before)
+        loop_run(h->loop);
+    return seen.code;
+}
+
+static void test_a_look(void **state)
+{
+    static const struct {
+        const char *url, *found;
+        enum err_code code;
+    } cases[] = {
+        {"https://hooks.shop.example/x", PUBLIC, ERR_NONE},
+        {"https://hooks.shop.example/x", PUBLIC "," OTHER_PUBLIC, ERR_NONE},
+        {"https://hooks.shop.example/x", "127.0.0.1", ERR_INVALID},
+        {"https://hooks.shop.example/x", PUBLIC ",10.0.0.1", ERR_INVALID},
+        {"https://hooks.shop.example/x", "", ERR_IO},
+        {"https://" PUBLIC "/", "", ERR_NONE},
+        {"https://127.0.0.1/", "", ERR_INVALID},
+        {"http://hooks.shop.example/", PUBLIC, ERR_INVALID},
+        {"nonsense", PUBLIC, ERR_INVALID},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *const answers[] = {cases[i].found, NULL};
+        struct house h = house_new();
+        script = answers;
+        assert_int_equal(look(&h, cases[i].url), cases[i].code);
+        if (cases[i].code != ERR_IO)
+            assert_int_equal(look(&h, cases[i].url), cases[i].code); /* as it is known now */
+        assert_int_equal(n_reached + n_sockets, 0);
+        house_free(&h);
+    }
+}
+
+static void test_a_look_that_is_cut_off(void **state)
+{
+    static const char *const answers[] = {PUBLIC, NULL};
+    struct house h = house_new();
+    (void)state;
+    script = answers;
+    int before = n_seen;
+    assert_false(err_is(outbound_look(h.out, STR("https://hooks.shop.example/"), looked, &h)));
+    outbound_free(h.out);
+    assert_int_equal(n_seen, before + 1);
+    assert_int_equal(seen.code, ERR_CANCELED);
+    h.out = NULL;
+    house_free(&h);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -462,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_public_names_are_reached_and_nothing_else),
         cmocka_unit_test(test_a_name_that_changes_between_check_and_connect),
         cmocka_unit_test(test_a_name_without_an_address),
+        cmocka_unit_test(test_a_look),
+        cmocka_unit_test(test_a_look_that_is_cut_off),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
