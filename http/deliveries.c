@@ -127,7 +127,8 @@ static void put_answer(struct delivery_op *o, const struct rows *r, size_t i)
     struct http_exchange *x = o->x;
     if (rows_null(r, i, T_ANSWER) ||
         err_is(vault_open(api_of(x)->flow->vault, "delivery_attempt.answer", api_who(x)->merchant,
-                          o->id, rows_str(r, i, T_ANSWER), x->arena, &text)))
+                          delivery_attempt_row(o->id, (int)rows_i64(r, i, T_N)),
+                          rows_str(r, i, T_ANSWER), x->arena, &text)))
         text = STR_NULL;
     /* it was cut somewhere, and may be anything */
     if (text.p != NULL && !utf8_valid(text)) {

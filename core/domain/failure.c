@@ -65,3 +65,57 @@ enum failure_code failure_parse(struct str word)
             return (enum failure_code)i;
     return FAILURE_NONE;
 }
+
+/* ---- a provider's words ---- */
+
+enum { NUMBER_DIGITS = 9, GAP_MAX = 2 };
+
+static bool joins(char c)
+{
+    return c == ' ' || c == '-' || c == '(' || c == ')' || c == '.';
+}
+
+/* Masks the digits from `at` on if they make a number, at most two signs between any of them:
+ * (0700) 000-000. The end of them. */
+static size_t mask_number(char *s, size_t at)
+{
+    size_t n = 0, end = at;
+    for (size_t i = at; ascii_is_digit(s[i]) || (joins(s[i]) && i < end + GAP_MAX); i++) {
+        if (!ascii_is_digit(s[i]))
+            continue;
+        n++;
+        end = i + 1;
+    }
+    for (size_t i = at; i < end && n >= NUMBER_DIGITS; i++)
+        if (ascii_is_digit(s[i]))
+            s[i] = '*';
+    return end;
+}
+
+static bool in_address(char c)
+{
+    return (unsigned char)c > ' ' && c != '<' && c != '>' && c != '"' && c != '\'' && c != ',';
+}
+
+static void mask_addresses(char *s)
+{
+    for (size_t at = 0; s[at] != '\0'; at++) {
+        size_t from = at, to = at + 1;
+        if (s[at] != '@')
+            continue;
+        while (from > 0 && in_address(s[from - 1]))
+            from--;
+        while (in_address(s[to]))
+            to++;
+        for (size_t i = from; i < to && from < at && to > at + 1; i++)
+            s[i] = '*';
+    }
+}
+
+void failure_words(char *out, size_t cap, struct str said)
+{
+    str_copy_c(out, cap, said);
+    mask_addresses(out);
+    for (size_t at = 0; out[at] != '\0';)
+        at = ascii_is_digit(out[at]) ? mask_number(out, at) : at + 1;
+}

@@ -66,6 +66,9 @@ enum failure_advice failure_advice(enum failure_code code);
 bool failure_by_customer(enum failure_code code);
 /* It lies with the provider, or with the merchant's account there: another one may well take it. */
 bool failure_by_provider(enum failure_code code);
+/* What a provider has said, cut to what fits and fit to be kept where nothing is ever erased: phone
+ * numbers (nine digits or more, however they are spaced) and e-mail addresses are masked. */
+void failure_words(char *out, size_t cap, struct str said);
 /* FAILURE_NONE for a word that is not in the catalogue. */
 enum failure_code failure_parse(struct str word);
 

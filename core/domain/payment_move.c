@@ -137,7 +137,7 @@ static void fail(struct step *s)
     struct payment *p = s->p;
     p->failure = failure_of(s->ev);
     str_copy_c(p->failure_provider_code, sizeof p->failure_provider_code, s->ev->provider_code);
-    str_copy_c(p->failure_message, sizeof p->failure_message, s->ev->message);
+    failure_words(p->failure_message, sizeof p->failure_message, s->ev->message);
 }
 
 /* From now on this attempt is the one that counts: no other success has its moment. */

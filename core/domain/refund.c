@@ -611,7 +611,7 @@ static void set_failure(struct refund *r, enum failure_code code, struct str pro
 {
     r->failure = code;
     str_copy_c(r->failure_provider_code, sizeof r->failure_provider_code, provider_code);
-    str_copy_c(r->failure_message, sizeof r->failure_message, message);
+    failure_words(r->failure_message, sizeof r->failure_message, message);
 }
 
 static void fail(struct step *s)

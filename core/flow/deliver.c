@@ -186,6 +186,13 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
     store_write(f->store, &o->unit.unit);
 }
 
+struct uuid delivery_attempt_row(struct uuid delivery, int n)
+{
+    delivery.b[14] ^= (uint8_t)(n >> 8);
+    delivery.b[15] ^= (uint8_t)n;
+    return delivery;
+}
+
 /* Its first bytes, for whoever has to find out what is wrong. It may repeat what it was sent:
  * personal data, so it is sealed. */
 static void keep_answer(struct deliver *o, struct str body)
@@ -194,7 +201,8 @@ static void keep_answer(struct deliver *o, struct str body)
     if (body.n == 0)
         return;
     buf_init(&sealed, 2 * ANSWER_MAX);
-    struct err err = vault_seal(o->flow->vault, "delivery_attempt.answer", o->merchant, o->id,
+    struct err err = vault_seal(o->flow->vault, "delivery_attempt.answer", o->merchant,
+                                delivery_attempt_row(o->id, o->d.tries),
                                 str_first(body, ANSWER_MAX), &sealed);
     if (!err_is(err))
         o->answer = arena_dup(&o->arena, buf_view(&sealed));

@@ -12,6 +12,9 @@ struct err deliver_gate_new(struct flow *f) MUST_USE;
 /* When nothing is being delivered any more. Safe without. */
 void deliver_gate_free(struct flow *f);
 
+/* What the answer to a delivery's n-th request is sealed for. */
+struct uuid delivery_attempt_row(struct uuid delivery, int n);
+
 /* Makes one request of a delivery whose job the caller has leased: waits for its turn, renders the
  * event as it was, signs, sends, and records the outcome, with which the job ends or moves. One
  * whose lane is full is put off; no try is counted. `done` (may be NULL)

@@ -6,7 +6,7 @@
 enum { PAGE = 2000 };
 #define KEPT_US (30 * US_PER_DAY)
 
-enum { R_CALLS, R_CALLBACKS, R_PAYERS, R_SECURITY, R_N };
+enum { R_CALLS, R_CALLBACKS, R_REQUESTS, R_PAYERS, R_SECURITY, R_N };
 
 static void dropped(void *ctx, struct err err, const struct rows *r)
 {
@@ -23,8 +23,8 @@ static void dropped(void *ctx, struct err err, const struct rows *r)
     }
     if (most > 0)
         log_info("retention.dropped", F_I64("calls", n[R_CALLS]),
-                 F_I64("callbacks", n[R_CALLBACKS]), F_I64("payers", n[R_PAYERS]),
-                 F_I64("security_events", n[R_SECURITY]));
+                 F_I64("callbacks", n[R_CALLBACKS]), F_I64("requests", n[R_REQUESTS]),
+                 F_I64("payers", n[R_PAYERS]), F_I64("security_events", n[R_SECURITY]));
     if (most >= PAGE && !f->closing)
         retention_run(f);
 }

@@ -1,8 +1,8 @@
 -- Blanks what some payments of an erased customer say of him: their sealed column, what was said to
--- providers and what they sent, what receivers of webhooks answered, payers of what is left over.
--- A payment about which a callback is still to be processed is left for later; one that he has
--- made since is somebody else's. $1 uuid merchant, $2 uuid customer, $3 int8 limit. Row: int8 how
--- many payments.
+-- providers and what they sent, what merchants' servers answered, payers of what was left over. A
+-- payment about which a callback is still to be processed is left for later; one that he has made
+-- since is somebody else's. $1 uuid merchant, $2 uuid customer, $3 int8 limit. Row: int8 how many
+-- payments.
 with page as materialized (
     select p.id
     from reli.customer c
@@ -43,10 +43,11 @@ news as (
       and v.payment_id = page.id and v.kind = 'confirmation'
       and v.state not in ('received', 'retry') and v.raw <> ''
 ),
-answers as (
-    update reli.delivery_attempt a set answer = null from page
+answers as ( -- which may repeat what was delivered
+    update reli.delivery_attempt t set answer = null
+    from page
     join reli.delivery_owner o on o.merchant_id = $1 and o.payment_id = page.id
-    where a.merchant_id = $1 and a.delivery_id = o.delivery_id and a.answer is not null
+    where t.merchant_id = $1 and t.delivery_id = o.delivery_id and t.answer is not null
 ),
 payers as (
     update reli.exception_item x set payer = null, payer_key = null from page

@@ -1,7 +1,8 @@
--- Drops what was exchanged with providers, what receivers of webhooks answered, who sent money that
--- has been decided about, and what was noted for security, once it is old. A callback that is told
--- again after that is processed again, and finds everything done. $1 timestamptz before which, $2
--- int8 at most so many of each. Row: int8 calls, int8 callbacks, int8 payers, int8 security events.
+-- Drops what was exchanged with providers and merchants' servers, who sent money that has been
+-- decided about, and what was noted for security, once it is old. A callback that is told again
+-- after that is processed again, and finds everything done. $1 timestamptz before which, $2 int8 at
+-- most so many of each.
+-- Row: int8 calls, int8 callbacks, int8 requests of deliveries, int8 payers, int8 security events.
 with calls as (
     delete from reli.provider_call c
     using (select o.merchant_id, o.payment_id, o.id from reli.provider_call o
@@ -17,11 +18,12 @@ callbacks as (
       and v.dedupe_key = old.dedupe_key
     returning 1
 ),
-answers as (
-    update reli.delivery_attempt a set answer = null
-    from (select o.merchant_id, o.delivery_id, o.n from reli.delivery_attempt o
-          where o.at < $1 and o.answer is not null limit $2) old
+requests as (
+    delete from reli.delivery_attempt a
+    using (select o.merchant_id, o.delivery_id, o.n from reli.delivery_attempt o
+           where o.at < $1 limit $2) old
     where a.merchant_id = old.merchant_id and a.delivery_id = old.delivery_id and a.n = old.n
+    returning 1
 ),
 payers as (
     update reli.exception_item x set payer = null, payer_key = null
@@ -29,4 +31,5 @@ payers as (
     returning 1
 )
 select (select count(*) from calls), (select count(*) from callbacks),
-    (select count(*) from payers), reli.security_events_drop($1, $2)
+    (select count(*) from requests), (select count(*) from payers),
+    reli.security_events_drop($1, $2)

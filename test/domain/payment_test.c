@@ -209,11 +209,11 @@ static void failure_is_shown_and_cleared(void **state)
     play(&b, "dispatch accepted");
     struct payment_event ev = event_of(&b, STR("failure:code=1032"));
     ev.code = FAILURE_CANCELLED_BY_CUSTOMER;
-    ev.message = STR("Request cancelled by user");
+    ev.message = STR("Request cancelled by 254700000001");
     bench_step(&b, &ev);
     assert_int_equal(b.p.failure, FAILURE_CANCELLED_BY_CUSTOMER);
     assert_string_equal(b.p.failure_provider_code, "1032");
-    assert_string_equal(b.p.failure_message, "Request cancelled by user");
+    assert_string_equal(b.p.failure_message, "Request cancelled by ************");
     assert_int_equal(b.p.attempts[0].code, FAILURE_CANCELLED_BY_CUSTOMER);
     assert_string_equal(b.p.attempts[0].provider_code, "1032");
     play(&b, "@500 success:code=0");

@@ -610,8 +610,10 @@ static void long_texts(void **state)
 {
     (void)state;
     struct bench b;
-    char text[300];
+    char text[300], numbers[300]; /* of people, among other words */
     memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < sizeof numbers; i++)
+        numbers[i] = i % 20 < 12 ? '7' : 'x';
     struct str s = str_n(text, sizeof text);
     bench_init(&b, "r");
     play(&b, "dispatch");
@@ -622,12 +624,14 @@ static void long_texts(void **state)
                                .attempt = 1,
                                .provider_ref = s,
                                .provider_code = s,
-                               .message = s};
+                               .message = str_n(numbers, sizeof numbers)};
     bench_step(&b, &ev); /* the reference, cut, is still the same */
     assert_int_equal(b.r.status, REFUND_FAILED);
     assert_int_equal(b.r.failure, FAILURE_PROVIDER_ERROR);
     assert_int_equal(strlen(b.r.failure_provider_code), REFUND_CODE_MAX);
     assert_int_equal(strlen(b.r.failure_message), REFUND_MESSAGE_MAX);
+    for (size_t i = 0; i < REFUND_MESSAGE_MAX; i++)
+        assert_int_equal(b.r.failure_message[i], i % 20 < 12 ? '*' : 'x');
     ev = (struct refund_event){
         .kind = REFUND_EVENT_SUCCESS, .attempt = 1, .provider_ref = s, .receipt = s};
     bench_step(&b, &ev);

@@ -145,10 +145,10 @@ struct counted {
     bool flag;
 };
 struct gone {
-    int64_t a, b, c, d;
+    int64_t a, b, c, d, e;
 };
 static const struct mem_column gone[] = {C(I64, gone, a), C(I64, gone, b), C(I64, gone, c),
-                                         C(I64, gone, d)};
+                                         C(I64, gone, d), C(I64, gone, e)};
 static const struct mem_column counted[] = {C(I64, counted, n), C(BOOL, counted, flag)};
 
 void rows_clear(struct rows *r, size_t n)

@@ -11,6 +11,9 @@ PLACES = {
     "payment.pii": "select merchant_id, id, pii from reli.payment",
     "provider_event.raw": "select merchant_id, id, raw from reli.provider_event",
     "provider_call.body": "select merchant_id, id, body from reli.provider_call",
+    "delivery_attempt.answer": "select merchant_id, overlay(delivery_id::text placing lpad(to_hex((('x' || right("
+                               "delivery_id::text, 4))::bit(16) # n::int::bit(16))::int), 4, '0') from 33), answer "
+                               "from reli.delivery_attempt",
     "exception_item.payer": "select merchant_id, id, payer from reli.exception_item",
     "merchant.webhook_secret": "select merchant_id, merchant_id, webhook_secret from reli.merchant",
     "webhook_endpoint.secrets": "select merchant_id, id, secrets from reli.webhook_endpoint",

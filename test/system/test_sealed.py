@@ -1,18 +1,18 @@
 """What is sealed: bound to its place, under keys that change while everybody works, and dropped in time."""
 
 import base64
+import json
 import re
 import secrets
 
-import pytest
 import sealed
-from helpers import PASSKEY, ROOT, V1, new_key, phone, stk, wait_until
+from helpers import PASSKEY, ROOT, V1, phone, stk, wait_until
 from people import Person
 from test_c2b import register, send, told
 
 MASTER = "1:cmVsaS1zeXN0ZW0tdGVzdHMtbWFzdGVyLWtleS0zMmI="
 # Dropped after their retention, so not sealed anew; or not in the database.
-AGING = {"provider_call.body", "provider_event.raw"}
+AGING = {"provider_call.body", "provider_event.raw", "delivery_attempt.answer"}
 ELSEWHERE = {"redis.token"}
 OWN = {"mode": "test", "is_active": True, "api_key": "sandbox_consumer_key", "api_secret": "sandbox_consumer_secret",
        "config": {"shortcode": "174379", "passkey": PASSKEY}}
@@ -21,6 +21,7 @@ OWN = {"mode": "test", "is_active": True, "api_key": "sandbox_consumer_key", "ap
 def everything(stack, replica, shop, sandbox, receiver):
     """Something sealed in each place; a payment and its customer."""
     shop.endpoint(receiver.url())
+    receiver.answers["/hook"] = (200, {}, b"thanks")
     person = Person(stack, replica, shop.merchant)
     person.enrol()
     assert shop.post(V1 + "/providers/mpesa/config", OWN).status in (200, 201)
@@ -29,6 +30,7 @@ def everything(stack, replica, shop, sandbox, receiver):
     p = shop.pay(stk(customer=who))
     shop.wait_status(p["id"], "completed")
     told(sandbox, send(sandbox, "NOSUCH", phone=phone().lstrip("+")))
+    wait_until(lambda: replica.database.rows("select n from reli.delivery_attempt"), 15, "a delivery")
     return p["id"], who
 
 
@@ -163,6 +165,7 @@ def test_data_keys_change_while_two_serve(stack, replicas, clock, sandbox, recei
     # Old messages go, and with them the last use of the old key.
     database.rows("update reli.provider_event set created_at = created_at - interval '31 days'")
     database.rows("update reli.provider_call set created_at = created_at - interval '31 days'")
+    database.rows("update reli.delivery_attempt set at = at - interval '31 days'")
     database.rows("update reli.exception_item set updated_at = updated_at - interval '31 days', status = 'resolved', "
                   "resolution = 'kept', resolved_by = 'nobody' where id in (select id from reli.exception_item limit 1)")
     database.rows("insert into reli.security_event (merchant_id, id, kind, address, route, times, created_at, last_at) "
@@ -201,3 +204,23 @@ def test_a_key_is_sealed_anew_from_where_it_stopped(stack, replicas, clock):
                == "done", 25, "all is sealed anew")
     keys = [sealed.number(database.value("select pii from reli.payment where id = %s", p)) for p in made]
     assert keys == [1, 1, 1, 2, 2, 2]
+
+
+def test_only_what_is_as_it_was_read_is_replaced(reli, db):
+    """Who has been erased while the job worked does not come back."""
+    p = reli.pay({"provider": "cash", "amount": "1", "currency": "KES", "customer": {"id": "1", "name": "N"}})["id"]
+    read = bytes(db.value("select pii from reli.payment where id = %s", p))
+    db.rows("prepare put(text, json, int4, text) as " + (ROOT / "sql/query/reseal_put.sql").read_text())
+
+    def put(old, fresh):
+        row = {"merchant_id": reli.merchant, "id": p, "old": base64.b64encode(old).decode(),
+               "fresh": base64.b64encode(fresh).decode()}
+        (n,) = db.one("execute put('payment.pii', %s, 99, 'nowhere')", json.dumps([row])).values()
+        return n, db.value("select pii from reli.payment where id = %s", p)
+
+    assert put(b"other", b"fresh")[0] == 0
+    n, stored = put(read, b"fresh")
+    assert n == 1 and bytes(stored) == b"fresh"
+    db.rows("update reli.payment set pii = null where id = %s", p)
+    assert put(b"fresh", read) == (0, None)
+    db.rows("deallocate put")
