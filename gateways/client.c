@@ -174,6 +174,16 @@ struct err gw_cancel_start(struct gw_client *c, const struct gw_account *a, cons
     return act_start(c, a, GW_OP_CANCEL, in, done, ctx);
 }
 
+struct err gw_balance_start(struct gw_client *c, const struct gw_account *a,
+                            const struct gw_balance_ask *in, gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_BALANCE, done, ctx, &op));
+    op->balance = *in;
+    struct str *texts[] = {&op->balance.callback_url};
+    return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
+}
+
 /* ---- an operation ---- */
 
 /* The copy lives and dies with the arena, which wipes itself. */
@@ -209,6 +219,8 @@ static bool offers(const struct gateway *g, enum gw_op kind)
         return g->confirm_build != NULL;
     case GW_OP_CANCEL:
         return g->cancel_build != NULL;
+    case GW_OP_BALANCE:
+        return g->balance_build != NULL;
     }
     return false;
 }
@@ -290,6 +302,8 @@ static struct err op_build(struct op *op, struct str token, struct outbound_requ
         return g->confirm_build(a, &op->act, token, &op->mem, out);
     case GW_OP_CANCEL:
         return g->cancel_build(a, &op->act, token, &op->mem, out);
+    case GW_OP_BALANCE:
+        return g->balance_build(a, &op->balance, token, &op->mem, out);
     }
     return ERR(INVALID, "no such operation");
 }
@@ -322,6 +336,9 @@ static void op_parse(struct op *op, const struct outbound_response *in)
         break;
     case GW_OP_CANCEL:
         g->cancel_parse(a, in, &op->mem, &op->result);
+        break;
+    case GW_OP_BALANCE:
+        g->balance_parse(a, in, &op->mem, &op->result);
         break;
     }
 }
@@ -440,6 +457,7 @@ static bool is_about(const struct op *op)
     case GW_OP_REFUND:
     case GW_OP_REGISTER:
     case GW_OP_QR:
+    case GW_OP_BALANCE:
         return true;
     case GW_OP_QUERY:
     case GW_OP_REFUND_QUERY:

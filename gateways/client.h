@@ -43,7 +43,8 @@ enum gw_op {
     GW_OP_REGISTER,
     GW_OP_QR,
     GW_OP_CONFIRM,
-    GW_OP_CANCEL
+    GW_OP_CANCEL,
+    GW_OP_BALANCE
 };
 
 /* What was exchanged, for the record; strings live during `done`. */
@@ -93,6 +94,11 @@ struct err gw_cancel_start(struct gw_client *c, const struct gw_account *a, cons
  * GW_FAILED or, when nobody knows, GW_UNKNOWN: doing it again is safe. */
 struct err gw_register_start(struct gw_client *c, const struct gw_account *a,
                              const struct gw_register *in, gw_done_fn *done, void *ctx) MUST_USE;
+
+/* What the account has: GW_SUCCEEDED with result.balances, or GW_ACCEPTED: its callback will tell.
+ */
+struct err gw_balance_start(struct gw_client *c, const struct gw_account *a,
+                            const struct gw_balance_ask *in, gw_done_fn *done, void *ctx) MUST_USE;
 
 /* A picture that customers scan: GW_ACCEPTED with result.image, else none. */
 struct err gw_qr_start(struct gw_client *c, const struct gw_account *a, const struct gw_qr *in,

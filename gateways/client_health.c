@@ -29,6 +29,8 @@ static enum health_kind kind_of(const struct op *op)
         return HEALTH_CHARGE;
     case GW_OP_REFUND:
         return HEALTH_REFUND;
+    case GW_OP_BALANCE: /* with the keys of refunds, where it is told like theirs */
+        return op->account.gateway->balance_callback_parse != NULL ? HEALTH_REFUND : HEALTH_ASKS;
     default:
         return HEALTH_ASKS;
     }
@@ -51,11 +53,11 @@ enum health_outcome health_of_answer(const struct op *op, const struct outbound_
     bool moves = op->kind != GW_OP_CONFIRM && op->kind != GW_OP_CANCEL && op_is_order(op);
     if (r->verdict == GW_UNKNOWN) /* of a question it may only be a word that is new to us */
         return moves || in->status >= 500 ? HEALTH_UNWELL : HEALTH_WELL;
-    if (r->verdict == GW_ACCEPTED && op->kind == GW_OP_REFUND)
+    if (r->verdict == GW_ACCEPTED && kind_of(op) == HEALTH_REFUND)
         return HEALTH_ANSWERED; /* a result will tell */
     if (r->verdict != GW_REFUSED)
         return HEALTH_WELL;
-    if (r->code == FAILURE_CONFIGURATION && op->kind == GW_OP_REFUND)
+    if (r->code == FAILURE_CONFIGURATION && kind_of(op) == HEALTH_REFUND)
         return HEALTH_KEYS_REFUSED;
     bool unwell = r->retry_later || r->code == FAILURE_PROVIDER_BUSY ||
                   r->code == FAILURE_PROVIDER_UNAVAILABLE || r->code == FAILURE_PROVIDER_ERROR;

@@ -42,6 +42,7 @@ struct op {
     struct gw_register places;
     struct gw_qr qr;
     struct gw_act act;
+    struct gw_balance_ask balance;
     struct str provider_ref;
     gw_done_fn *done;
     void *ctx;

@@ -371,6 +371,15 @@ static struct err refund_query_build(const struct gw_account *a, const struct gw
         in->now_us, mem, out);
 }
 
+/* ---- the balance ---- */
+
+static struct err balance_build(const struct gw_account *a, const struct gw_balance_ask *in,
+                                struct str token, struct arena *mem, struct outbound_request *out)
+{
+    (void)token;
+    return get(a, STR("/balance"), in->now_us, mem, out);
+}
+
 /* ---- the gateway ---- */
 
 static void redact(struct str body, struct buf *out)
@@ -424,6 +433,8 @@ const struct gateway gateway_cpay = {
     .signature_header = "cpay-signature",
     .webhook_verify = cpay_webhook_verify,
     .webhook_subject = cpay_webhook_subject,
+    .balance_build = balance_build,
+    .balance_parse = cpay_balance_parse,
     .callback_ack_type = "application/json",
     .callback_ack = "{\"received\":true}",
     .redact = redact,

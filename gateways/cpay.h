@@ -28,6 +28,8 @@ void cpay_refund_query_parse(const struct gw_account *a, const struct outbound_r
                              struct arena *mem, struct gw_result *out);
 void cpay_confirm_parse(const struct gw_account *a, const struct outbound_response *in,
                         struct arena *mem, struct gw_result *out);
+void cpay_balance_parse(const struct gw_account *a, const struct outbound_response *in,
+                        struct arena *mem, struct gw_result *out);
 void cpay_cancel_parse(const struct gw_account *a, const struct outbound_response *in,
                        struct arena *mem, struct gw_result *out);
 /* The meaning of a payment or refund object, wherever it stands. */

@@ -445,3 +445,41 @@ void cpay_cancel_parse(const struct gw_account *a, const struct outbound_respons
     (void)a;
     json_free(act_json(in, mem, out));
 }
+
+/* ---- the balance ---- */
+
+static bool balance_read(const struct json *item, struct gw_balance *out)
+{
+    uint16_t currency = currency_parse(json_str(json_get(item, "currency")));
+    *out = (struct gw_balance){
+        .name = STR(""), .available.currency = currency, .pending.currency = currency};
+    return currency != 0 && json_i64(json_get(item, "available"), &out->available.minor) &&
+           json_i64(json_get(item, "pending"), &out->pending.minor) &&
+           out->available.minor <= MONEY_MAX && out->available.minor >= -MONEY_MAX &&
+           out->pending.minor <= MONEY_MAX && out->pending.minor >= -MONEY_MAX;
+}
+
+void cpay_balance_parse(const struct gw_account *a, const struct outbound_response *in,
+                        struct arena *mem, struct gw_result *out)
+{
+    struct json *root = gw_answer_json(in, out);
+    struct gw_balances *list = ARENA_NEW(mem, struct gw_balances);
+    const struct json *items = json_get(root, "balances");
+    size_t n = json_n(items), read = 0;
+    (void)a;
+    if (root == NULL)
+        return;
+    if (in->status != 200 || json_kind(items) != JSON_ARR || list == NULL || n > GW_MAX_BALANCES) {
+        gw_unknown(out, "no balance in the answer");
+    } else {
+        while (read < n && balance_read(json_at(items, read), &list->list[read]))
+            read++;
+        list->n = n;
+        if (read < n)
+            gw_unknown(out, "a balance that cannot be read");
+        else
+            out->verdict = GW_SUCCEEDED;
+        out->balances = read == n ? list : NULL;
+    }
+    json_free(root);
+}

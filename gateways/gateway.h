@@ -92,6 +92,18 @@ struct gw_dispute {
     int64_t due_us;            /* until then evidence is taken; 0: not told */
 };
 
+/* What an account has at its provider. */
+struct gw_balance {
+    struct str name;        /* which of its accounts there, "" the only one */
+    struct money available; /* may be below zero */
+    struct money pending;   /* to come; currency 0: not told */
+};
+enum { GW_MAX_BALANCES = 32 };
+struct gw_balances {
+    size_t n;
+    struct gw_balance list[GW_MAX_BALANCES];
+};
+
 struct gw_result {
     enum gw_verdict verdict;
     bool sure;                /* GW_FAILED: believed even before the customer's time is up */
@@ -109,8 +121,9 @@ struct gw_result {
     struct str phone;       /* E.164 as reported, "" if not */
     struct str image;       /* qr_parse: base64 of a PNG */
     bool acted; /* GW_PENDING: the customer has done his part, the provider is at work */
-    struct gw_dispute dispute; /* webhook: beside the verdict */
-    const char *why;           /* GW_UNKNOWN: static words for the log */
+    struct gw_dispute dispute;          /* webhook: beside the verdict */
+    const struct gw_balances *balances; /* balance: GW_SUCCEEDED */
+    const char *why;                    /* GW_UNKNOWN: static words for the log */
 };
 
 /* Money that has to go back, over one rail. */
@@ -131,6 +144,14 @@ struct gw_act {
     struct str provider_ref;
     struct str code; /* confirm_build: what the customer was sent, 4 to 10 digits */
     struct str key;  /* of this request alone, 36 characters, for providers that de-duplicate */
+    int64_t now_us;
+};
+
+/* The question what an account has. Where the answer comes later, to callback_url with a dot and a
+ * word behind it that begins with GW_BALANCE_KIND. */
+#define GW_BALANCE_KIND "balance"
+struct gw_balance_ask {
+    struct str callback_url; /* carries the account's token */
     int64_t now_us;
 };
 
@@ -289,6 +310,16 @@ struct gateway {
                            struct arena *mem, struct outbound_request *out);
     void (*qr_parse)(const struct gw_account *a, const struct outbound_response *in,
                      struct arena *mem, struct gw_result *out);
+
+    /* What the account has, NULL without. Moves nothing. GW_SUCCEEDED with balances; GW_ACCEPTED
+     * with the provider_ref of the question: callback_parse will tell (GW_SUCCEEDED, GW_FAILED or,
+     * when nobody knows, GW_UNKNOWN; ERR_PARSE: it is no answer of the kind). */
+    struct err (*balance_build)(const struct gw_account *a, const struct gw_balance_ask *in,
+                                struct str token, struct arena *mem, struct outbound_request *out);
+    void (*balance_parse)(const struct gw_account *a, const struct outbound_response *in,
+                          struct arena *mem, struct gw_result *out);
+    struct err (*balance_callback_parse)(const struct gw_callback *in, struct arena *mem,
+                                         struct gw_result *out);
 
     /* The provider's own words of thanks. */
     const char *callback_ack_type, *callback_ack;

@@ -387,5 +387,8 @@ const struct gateway gateway_mpesa = {
     .check_setting = "c2b_unknown",
     .callback_ack_type = "application/json",
     .callback_ack = "{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}",
+    .balance_build = mpesa_balance_build,
+    .balance_parse = mpesa_balance_parse,
+    .balance_callback_parse = mpesa_balance_callback_parse,
     .redact = redact,
 };

@@ -39,6 +39,12 @@ struct err mpesa_request(const struct gw_account *a, const char *path, struct st
 #define MPESA_KIND_TIMEOUT "timeout"
 #define MPESA_KIND_STATUS "status"
 
+/* The operator: its name, and its password as it is sent. */
+struct mpesa_operator {
+    struct str name, credential;
+};
+struct err mpesa_operator_read(const struct gw_account *a, struct arena *mem,
+                               struct mpesa_operator *o) MUST_USE;
 struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund *in,
                               struct str token, struct arena *mem,
                               struct outbound_request *out) MUST_USE;
@@ -88,7 +94,25 @@ void mpesa_qr_parse(const struct gw_account *a, const struct outbound_response *
 struct err mpesa_receipt_parse(const struct gw_account *a, struct str body, struct arena *mem,
                                struct gw_receipt *out) MUST_USE;
 
-/* ---- mpesa_result.c: refunds ---- */
+/* ---- mpesa_balance.c ---- */
+
+struct err mpesa_balance_build(const struct gw_account *a, const struct gw_balance_ask *in,
+                               struct str token, struct arena *mem,
+                               struct outbound_request *out) MUST_USE;
+void mpesa_balance_parse(const struct gw_account *a, const struct outbound_response *in,
+                         struct arena *mem, struct gw_result *out);
+struct err mpesa_balance_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                        struct gw_result *out) MUST_USE;
+
+/* ---- mpesa_result.c: refunds, and what all results share ---- */
+
+/* An acknowledgement: GW_ACCEPTED with the id of the request. */
+void mpesa_acknowledged(const struct json *root, struct arena *mem, struct gw_result *out);
+/* The Value under a Key of a result's parameters; NULL if there is none. Two of them set *twice. */
+const struct json *mpesa_parameter(const struct json *result, const char *key, bool *twice);
+/* What a result code other than 0 means; FAILURE_NONE if it leaves open what was done, or nobody
+ * has documented it. */
+enum failure_code mpesa_result_failure(struct str code);
 
 void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                         const struct outbound_response *answer, struct arena *mem,

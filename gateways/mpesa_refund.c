@@ -41,11 +41,6 @@ struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund
 
 /* ---- the operator ---- */
 
-struct operator
-{
-    struct str name, credential;
-};
-
 /* A regular file of a sane size, so that neither a device nor a pipe can hold up the loop. The
  * certificate is public; reading its few pages for each refund lets it be replaced while we run. */
 static struct str file_text(struct arena *mem, struct str path)
@@ -68,7 +63,8 @@ static struct str file_text(struct arena *mem, struct str path)
 /* SecurityCredential: base64 of the password, encrypted by PKCS#1 v1.5 with the certificate's key;
  * the published certificates are long past their dates, and nothing is appended to the password.
  * Source: mpesa.md 1.3. Seen: sandbox no, live no. */
-static struct err operator_read(const struct gw_account *a, struct arena *mem, struct operator* o)
+struct err mpesa_operator_read(const struct gw_account *a, struct arena *mem,
+                               struct mpesa_operator *o)
 {
     struct str password = gw_setting(a, "initiator_password");
     struct str certificate = gw_setting(a, "certificate");
@@ -125,14 +121,14 @@ static bool is_word(struct str s)
 static struct err reversal_build(const struct gw_account *a, const struct gw_refund *in,
                                  struct str token, struct arena *mem, struct outbound_request *out)
 {
-    struct operator o;
+    struct mpesa_operator o;
     struct str shortcode = gw_setting(a, "shortcode");
     if (!mpesa_is_shortcode(shortcode))
         return ERR(INVALID, "the short code is not 5 to 7 digits");
     if (!is_word(in->payment_receipt))
         return ERR(INVALID, "no receipt to reverse");
     TRY(mpesa_amount_check(in->amount, MPESA_MIN_MINOR));
-    TRY(operator_read(a, mem, &o));
+    TRY(mpesa_operator_read(a, mem, &o));
     struct buf body;
     buf_init(&body, MPESA_BODY_MAX);
     struct jsonw w = jw_into(&body);
@@ -156,7 +152,7 @@ static struct err reversal_build(const struct gw_account *a, const struct gw_ref
 static struct err payout_build(const struct gw_account *a, const struct gw_refund *in,
                                struct str token, struct arena *mem, struct outbound_request *out)
 {
-    struct operator o;
+    struct mpesa_operator o;
     struct str shortcode = payout_shortcode(a);
     if (!mpesa_is_shortcode(shortcode))
         return ERR(INVALID, "the payout short code is not 5 to 7 digits");
@@ -165,7 +161,7 @@ static struct err payout_build(const struct gw_account *a, const struct gw_refun
     if (!mpesa_is_phone(in->phone))
         return ERR(INVALID, "not a Kenyan mobile number");
     TRY(mpesa_amount_check(in->amount, PAYOUT_MIN_MINOR));
-    TRY(operator_read(a, mem, &o));
+    TRY(mpesa_operator_read(a, mem, &o));
     struct buf body;
     buf_init(&body, MPESA_BODY_MAX);
     struct jsonw w = jw_into(&body);
@@ -192,7 +188,7 @@ struct err mpesa_refund_query_build(const struct gw_account *a, const struct gw_
                                     struct str provider_ref, struct str token, struct arena *mem,
                                     struct outbound_request *out)
 {
-    struct operator o;
+    struct mpesa_operator o;
     bool payout = in->rail == REFUND_RAIL_PAYOUT;
     struct str shortcode = payout ? payout_shortcode(a) : gw_setting(a, "shortcode");
     if (!payout && in->rail != REFUND_RAIL_REVERSAL)
@@ -203,7 +199,7 @@ struct err mpesa_refund_query_build(const struct gw_account *a, const struct gw_
         return ERR(INVALID, "the short code is not 5 to 7 digits");
     if (!mpesa_url_ok(a, in->callback_url))
         return ERR(INVALID, "M-Pesa does not take this callback URL");
-    TRY(operator_read(a, mem, &o));
+    TRY(mpesa_operator_read(a, mem, &o));
     struct buf body;
     buf_init(&body, MPESA_BODY_MAX);
     struct jsonw w = jw_into(&body);

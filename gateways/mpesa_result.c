@@ -59,6 +59,12 @@ static const struct refund_rule *refund_rule(struct str code)
     return NULL;
 }
 
+enum failure_code mpesa_result_failure(struct str code)
+{
+    const struct refund_rule *rule = refund_rule(code);
+    return rule != NULL ? rule->failure : FAILURE_NONE;
+}
+
 /* ---- acknowledgements ---- */
 
 /* The id by which a request is known. */
@@ -68,7 +74,7 @@ static struct str request_id(struct arena *mem, const struct json *j)
 }
 
 /* ResponseCode "0" with an id: queued, no more. Source: mpesa.md 4. Seen: sandbox no, live no. */
-static void refund_acknowledged(const struct json *root, struct arena *mem, struct gw_result *out)
+void mpesa_acknowledged(const struct json *root, struct arena *mem, struct gw_result *out)
 {
     struct str code = mpesa_code(mem, json_get(root, "ResponseCode"));
     struct str ref = request_id(mem, root);
@@ -111,7 +117,7 @@ void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
     if (root == NULL)
         return;
     if (answer->status == 200) {
-        refund_acknowledged(root, mem, out);
+        mpesa_acknowledged(root, mem, out);
     } else {
         mpesa_order_envelope(answer, root, mem, out);
         if (says_duplicate(answer, root)) {
@@ -165,7 +171,7 @@ static size_t parameters_n(const struct json *result)
 
 /* The Value under a Key; NULL if there is none, an entry may come without one. Two of them set
  * *twice: which is meant, nobody knows. */
-static const struct json *parameter(const struct json *result, const char *key, bool *twice)
+const struct json *mpesa_parameter(const struct json *result, const char *key, bool *twice)
 {
     const struct json *found = NULL;
     for (size_t i = 0; i < parameters_n(result); i++) {
@@ -226,8 +232,8 @@ static void result_direct(const struct json *result, struct arena *mem, struct g
     if (out->provider_ref.n == 0) {
         mpesa_unknown(out, "a result that names no request");
     } else if (str_eq(out->provider_code, STR("0"))) {
-        const struct json *payout = parameter(result, "TransactionAmount", &twice);
-        const struct json *reversal = parameter(result, "Amount", &twice);
+        const struct json *payout = mpesa_parameter(result, "TransactionAmount", &twice);
+        const struct json *reversal = mpesa_parameter(result, "Amount", &twice);
         twice |= payout != NULL && reversal != NULL;
         moved(json_get(result, "TransactionID"), payout != NULL ? payout : reversal, twice, mem,
               out);
@@ -249,10 +255,10 @@ static void result_direct(const struct json *result, struct arena *mem, struct g
 static void result_status(const struct json *result, struct arena *mem, struct gw_result *out)
 {
     bool twice = false;
-    struct str status = json_str(parameter(result, "TransactionStatus", &twice));
-    const struct json *ref = parameter(result, "OriginatorConversationID", &twice);
-    const struct json *receipt = parameter(result, "ReceiptNo", &twice);
-    const struct json *amount = parameter(result, "Amount", &twice);
+    struct str status = json_str(mpesa_parameter(result, "TransactionStatus", &twice));
+    const struct json *ref = mpesa_parameter(result, "OriginatorConversationID", &twice);
+    const struct json *receipt = mpesa_parameter(result, "ReceiptNo", &twice);
+    const struct json *amount = mpesa_parameter(result, "Amount", &twice);
     out->provider_ref = twice ? STR_NULL : mpesa_word(mem, json_str(ref), GW_REF_MAX);
     if (!str_eq(out->provider_code, STR("0")))
         mpesa_unknown(out, "the query failed");

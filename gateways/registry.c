@@ -4,4 +4,4 @@
 extern const struct gateway gateway_cash, gateway_cpay, gateway_mpesa, gateway_stripe;
 
 const struct gateway *const gateways[] = {&gateway_mpesa, &gateway_cpay, &gateway_stripe,
-                                         &gateway_cash, NULL};
+                                          &gateway_cash, NULL};

@@ -378,6 +378,16 @@ static struct err refund_query_build(const struct gw_account *a, const struct gw
         mem, out);
 }
 
+/* ---- the balance ---- */
+
+static struct err balance_build(const struct gw_account *a, const struct gw_balance_ask *in,
+                                struct str token, struct arena *mem, struct outbound_request *out)
+{
+    (void)in;
+    (void)token;
+    return get(a, STR("/balance"), mem, out);
+}
+
 /* ---- the gateway ---- */
 
 /* Requests are forms: of these only the length is kept. */
@@ -434,6 +444,8 @@ const struct gateway gateway_stripe = {
     .webhook_verify = stripe_webhook_verify,
     .webhook_subject = stripe_webhook_subject,
     .webhook_about = stripe_webhook_about,
+    .balance_build = balance_build,
+    .balance_parse = stripe_balance_parse,
     .callback_ack_type = "application/json",
     .callback_ack = "{\"received\":true}",
     .redact = redact,

@@ -28,6 +28,9 @@ bool stripe_is_id(struct str s);
 
 /* ---- stripe_money.c ---- */
 
+/* An amount that every currency has. */
+#define STRIPE_ANY_UNITS 1000
+
 /* In Stripe's smallest unit of that currency. ERR_INVALID if Stripe has no such amount. */
 struct err stripe_amount_of(struct money in, int64_t *out) MUST_USE;
 /* And back; false if it is no amount of ours. `currency` is as Stripe writes it, lower case. */
@@ -39,6 +42,8 @@ void stripe_charge_parse(const struct gw_account *a, const struct outbound_respo
                          struct arena *mem, struct gw_result *out);
 void stripe_query_parse(const struct gw_account *a, const struct outbound_response *in,
                         struct arena *mem, struct gw_result *out);
+void stripe_balance_parse(const struct gw_account *a, const struct outbound_response *in,
+                          struct arena *mem, struct gw_result *out);
 void stripe_cancel_parse(const struct gw_account *a, const struct outbound_response *in,
                          struct arena *mem, struct gw_result *out);
 void stripe_refund_parse(const struct gw_account *a, const struct gw_refund *in,

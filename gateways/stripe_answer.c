@@ -586,3 +586,69 @@ void stripe_refund_query_parse(const struct gw_account *a, const struct outbound
 {
     question_parse(a, in, true, mem, out);
 }
+
+/* ---- the balance ---- */
+
+/* Below zero after refunds and disputes. */
+static bool balance_amount(const struct json *item, struct money *out)
+{
+    int64_t units;
+    struct str currency = json_str(json_get(item, "currency"));
+    if (!json_i64(json_get(item, "amount"), &units) || units == INT64_MIN ||
+        !stripe_amount_read(units == 0  ? STRIPE_ANY_UNITS
+                            : units < 0 ? -units
+                                        : units,
+                            currency, out))
+        return false;
+    out->minor = units == 0 ? 0 : units < 0 ? -out->minor : out->minor;
+    return true;
+}
+
+/* One for each currency, in which `available` and `pending` are two lists. */
+static struct gw_balance *balance_of(struct gw_balances *list, uint16_t currency)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->list[i].available.currency == currency)
+            return &list->list[i];
+    if (list->n == GW_MAX_BALANCES)
+        return NULL;
+    list->list[list->n] = (struct gw_balance){
+        .name = STR(""), .available.currency = currency, .pending.currency = currency};
+    return &list->list[list->n++];
+}
+
+static bool balances_read(const struct json *items, bool pending, struct gw_balances *list)
+{
+    bool seen[GW_MAX_BALANCES] = {false};
+    for (size_t i = 0; i < json_n(items); i++) {
+        struct money m;
+        struct gw_balance *b =
+            balance_amount(json_at(items, i), &m) ? balance_of(list, m.currency) : NULL;
+        if (b == NULL || seen[b - list->list])
+            return false;
+        seen[b - list->list] = true;
+        *(pending ? &b->pending : &b->available) = m;
+    }
+    return json_kind(items) == JSON_ARR;
+}
+
+/* Source: docs.stripe.com, Balance, read 2026-11. Seen: sandbox yes, live no. */
+void stripe_balance_parse(const struct gw_account *a, const struct outbound_response *in,
+                          struct arena *mem, struct gw_result *out)
+{
+    struct json *root = gw_answer_json(in, out);
+    struct gw_balances *list = ARENA_NEW(mem, struct gw_balances);
+    if (root == NULL)
+        return;
+    if (list != NULL)
+        list->n = 0;
+    if (in->status != 200 || list == NULL || !stripe_object_is(root, "balance") ||
+        other_mode(a, root) || !balances_read(json_get(root, "available"), false, list) ||
+        !balances_read(json_get(root, "pending"), true, list)) {
+        gw_unknown(out, "no balance in the answer");
+    } else {
+        out->verdict = GW_SUCCEEDED;
+        out->balances = list;
+    }
+    json_free(root);
+}

@@ -90,6 +90,8 @@ void auth_refused(struct http_exchange *x, struct err err, int64_t wait_us);
 
 /* receipts.c: takes the request if the token has one of its words behind it. */
 bool receipt_door(struct http_exchange *x, struct str token);
+/* balance.c: the same. */
+bool balance_door(struct http_exchange *x, struct str token);
 
 /* Handlers, by file. */
 http_handler_fn payment_create, payment_show, payment_index, payment_status_post, payment_confirm,
@@ -108,6 +110,7 @@ http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change,
     endpoint_rotate, endpoint_recover, endpoint_default;        /* webhooks.c */
 http_handler_fn delivery_index, delivery_show, delivery_replay; /* deliveries.c */
 http_handler_fn provider_config_post, provider_config_index;    /* provider_config.c */
+http_handler_fn provider_balance;                               /* balance.c */
 http_handler_fn auth_login, auth_refresh, auth_logout, auth_me, auth_password, auth_totp_enrol,
     auth_totp_confirm, auth_totp_disable; /* auth.c */
 http_handler_fn auth_firebase;            /* firebase.c */

@@ -31,7 +31,7 @@ void callback_token_post(struct http_exchange *x)
     while (last > 0 && x->params[last].p == NULL)
         last--;
     const struct gateway *g = last > 0 ? gateway_find(x->params[0]) : NULL;
-    if (receipt_door(x, x->params[last]))
+    if (receipt_door(x, x->params[last]) || balance_door(x, x->params[last]))
         return;
     struct callback_input in = {
         .token = x->params[last],

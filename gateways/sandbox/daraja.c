@@ -46,6 +46,8 @@ static const struct route routes[] = {
     {HTTP_GET_, "/mpesa/b2c/v1/paymentrequest", wrong_method, 0},
     {HTTP_POST_, "/mpesa/transactionstatus/v1/query", daraja_status_post, 0},
     {HTTP_GET_, "/mpesa/transactionstatus/v1/query", wrong_method, 0},
+    {HTTP_POST_, "/mpesa/accountbalance/v1/query", daraja_balance_post, 0},
+    {HTTP_GET_, "/mpesa/accountbalance/v1/query", wrong_method, 0},
     {HTTP_POST_, "/mpesa/c2b/v1/registerurl", daraja_register_v1_post, 0},
     {HTTP_GET_, "/mpesa/c2b/v1/registerurl", wrong_method, 0},
     {HTTP_POST_, "/mpesa/c2b/v2/registerurl", daraja_register_v2_post, 0},

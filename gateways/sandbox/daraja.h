@@ -66,6 +66,7 @@ void daraja_reversal_post(struct http_exchange *x);
 void daraja_payout_post(struct http_exchange *x);
 void daraja_payout_v1_post(struct http_exchange *x);
 void daraja_status_post(struct http_exchange *x);
+void daraja_balance_post(struct http_exchange *x);
 void daraja_certificate_get(struct http_exchange *x);
 
 /* daraja_result.c: the life of what has passed the checks; these answer `x`. `forced` is the result
@@ -74,7 +75,7 @@ void daraja_payback_begin(struct daraja *d, struct http_exchange *x, struct call
                           const struct daraja_order *order, bool payout, const char *forced);
 void daraja_payback_told(void *state, struct payback *p);
 void daraja_inquiry_begin(struct daraja *d, struct http_exchange *x, struct call *call,
-                          const struct daraja_order *order, const char *forced);
+                          const struct daraja_order *order, bool balance, const char *forced);
 /* daraja_c2b.c: URLs that are registered, and money that customers send by themselves. */
 struct err daraja_c2b_open(struct daraja *d) MUST_USE;
 void daraja_c2b_reset(struct daraja *d);

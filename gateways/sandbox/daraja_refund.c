@@ -11,7 +11,7 @@
 #include "gateways/sandbox/daraja.h"
 #include "gateways/sandbox/daraja_refund_check.h"
 
-enum door { DOOR_REVERSAL, DOOR_PAYOUT, DOOR_PAYOUT_V1, DOOR_STATUS };
+enum door { DOOR_REVERSAL, DOOR_PAYOUT, DOOR_PAYOUT_V1, DOOR_STATUS, DOOR_BALANCE };
 enum { CERTIFICATE_LIMIT = 8192, WRONG_UNTIL_LOCKED = 3, MIN_PAYOUT = 10 };
 
 /* ---- the certificate ---- */
@@ -91,7 +91,7 @@ static const char *order_fault(const struct daraja *d, const struct daraja_order
         known |= str_eq(o->organisation, str_c(d->accounts[i].shortcode));
     if (!known)
         return "2028";
-    if (door == DOOR_REVERSAL || door == DOOR_STATUS)
+    if (door == DOOR_REVERSAL || door == DOOR_STATUS || door == DOOR_BALANCE)
         return NULL;
     return o->amount < MIN_PAYOUT ? "2" : o->amount > DARAJA_MAX_AMOUNT ? "3" : NULL;
 }
@@ -105,6 +105,8 @@ static struct daraja_fault check(const struct json *body, enum door door, struct
         return daraja_check_reversal(body, out);
     case DOOR_STATUS:
         return daraja_check_status(body, out);
+    case DOOR_BALANCE:
+        return daraja_check_balance(body, out);
     case DOOR_PAYOUT:
     case DOOR_PAYOUT_V1:
         break;
@@ -129,8 +131,8 @@ static void answer(struct daraja *d, struct http_exchange *x, struct call *call,
     const char *forced = initiator_fault(d, x->arena, &order);
     if (forced == NULL)
         forced = order_fault(d, &order, door);
-    if (door == DOOR_STATUS)
-        daraja_inquiry_begin(d, x, call, &order, forced);
+    if (door == DOOR_STATUS || door == DOOR_BALANCE)
+        daraja_inquiry_begin(d, x, call, &order, door == DOOR_BALANCE, forced);
     else
         daraja_payback_begin(d, x, call, &order, payout, forced);
 }
@@ -173,4 +175,9 @@ void daraja_payout_v1_post(struct http_exchange *x)
 void daraja_status_post(struct http_exchange *x)
 {
     serve(x, "status", DOOR_STATUS);
+}
+
+void daraja_balance_post(struct http_exchange *x)
+{
+    serve(x, "balance", DOOR_BALANCE);
 }

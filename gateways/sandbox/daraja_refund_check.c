@@ -163,3 +163,21 @@ struct daraja_fault daraja_check_status(const struct json *body, struct daraja_o
     return optional_fine(body, "Occasion") ? fine
                                            : daraja_invalid("Bad Request - Invalid Occasion");
 }
+
+struct daraja_fault daraja_check_balance(const struct json *body, struct daraja_order *out)
+{
+    *out = (struct daraja_order){0};
+    struct daraja_fault f = initiator_of(body, "Initiator", "Bad Request - Invalid Initiator", out);
+    if (f.status != 0)
+        return f;
+    if (!is(body, "CommandID", "AccountBalance"))
+        return daraja_invalid("Bad Request - Invalid CommandID");
+    if (!daraja_digits(body, "PartyA", 5, 7, out->digits[1], &out->organisation))
+        return daraja_invalid("Bad Request - Invalid PartyA");
+    if (!is(body, "IdentifierType", "4"))
+        return daraja_invalid("Bad Request - Invalid IdentifierType");
+    f = urls_of(body, out);
+    if (f.status != 0)
+        return f;
+    return length_fine(body, "Remarks", 1) ? fine : daraja_invalid("Bad Request - Invalid Remarks");
+}

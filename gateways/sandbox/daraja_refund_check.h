@@ -25,6 +25,7 @@ struct daraja_fault daraja_check_reversal(const struct json *body, struct daraja
 /* Version 1 of the payout knows no id of the caller: `own_id` is false. */
 struct daraja_fault daraja_check_payout(const struct json *body, bool own_id,
                                         struct daraja_order *out);
+struct daraja_fault daraja_check_balance(const struct json *body, struct daraja_order *out);
 struct daraja_fault daraja_check_status(const struct json *body, struct daraja_order *out);
 
 #endif

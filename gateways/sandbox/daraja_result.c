@@ -48,6 +48,7 @@ struct inquiry {
     struct link link;
     struct daraja *d;
     const char *forced;
+    bool balance; /* what the organisation has, else what became of a transaction */
     char *result_url;
     char id[CALL_ID], originator_id[PAYBACK_ORIGINATOR], url_hash[URL_HASH_TEXT];
     char organisation[CALL_TEXT], transaction[CALL_TEXT], about[PAYBACK_ORIGINATOR];
@@ -320,7 +321,7 @@ void daraja_payback_told(void *state, struct payback *p)
     held_release(g->held);
 }
 
-/* ---- status queries ---- */
+/* ---- status queries and balances ---- */
 
 static void inquiry_free(struct inquiry *q)
 {
@@ -402,15 +403,38 @@ static const char *inquiry_body(struct inquiry *q, const struct payback *p, stru
     return query.result;
 }
 
+/* What came in by pushes that were paid, less what was reversed; payouts have their own account. */
+static const char *balance_body(struct inquiry *q, struct buf *b)
+{
+    const struct book *book = &q->d->s->book;
+    int64_t sum = 0;
+    for (int64_t n = (int64_t)book->n; n > 0; n--) {
+        const struct booking *c = book_at(book, n);
+        int64_t amount;
+        if (c->provider == daraja_provider.name && c->state == BOOKING_PAID &&
+            strcmp(c->organisation, q->organisation) == 0 && str_to_i64(str_c(c->amount), &amount))
+            sum += amount - c->reversed;
+    }
+    struct daraja_deed query = {.conversation = q->id,
+                                .originator = q->originator_id,
+                                .transaction = "",
+                                .result = q->forced != NULL ? q->forced : "0",
+                                .organisation = q->organisation,
+                                .settled_us = loop_wall_us(q->d->s->loop)};
+    daraja_body_balance(b, &query, sum, q->d->n_results % RESULT_N_FORMS);
+    return query.result;
+}
+
 static void inquiry_alarm(void *ctx)
 {
     struct inquiry *q = ctx;
     struct sandbox *s = q->d->s;
-    struct payback *p = q->forced == NULL ? inquiry_payback(q) : NULL;
+    struct payback *p = q->forced == NULL && !q->balance ? inquiry_payback(q) : NULL;
     bool mute = p != NULL && CONTAINER_OF(p, struct giving, p)->o->tell == REFUND_TELL_NEVER;
     struct buf *b = sandbox_scratch(s);
     const struct parcel parcel = {.provider = daraja_provider.name,
-                                  .result_code = inquiry_body(q, p, b),
+                                  .result_code =
+                                      q->balance ? balance_body(q, b) : inquiry_body(q, p, b),
                                   .id = q->originator_id,
                                   .url = q->result_url,
                                   .url_hash = q->url_hash};
@@ -425,7 +449,7 @@ static void inquiry_alarm(void *ctx)
 }
 
 void daraja_inquiry_begin(struct daraja *d, struct http_exchange *x, struct call *call,
-                          const struct daraja_order *in, const char *forced)
+                          const struct daraja_order *in, bool balance, const char *forced)
 {
     struct sandbox *s = d->s;
     struct inquiry *q = d->inquiries.n < MAX_INQUIRIES ? calloc(1, sizeof *q) : NULL;
@@ -437,6 +461,7 @@ void daraja_inquiry_begin(struct daraja *d, struct http_exchange *x, struct call
     }
     q->d = d;
     q->forced = forced;
+    q->balance = balance;
     q->result_url = url;
     conversation_id(d, q->id);
     originator_id(d, q->originator_id);
@@ -446,11 +471,11 @@ void daraja_inquiry_begin(struct daraja *d, struct http_exchange *x, struct call
     (void)str_copy_c(q->about, sizeof q->about, in->originator);
     list_push(&d->inquiries, &q->link);
     timer_set(s->loop, &q->alarm, s->chaos.delay_ms * US_PER_MS, inquiry_alarm, q);
-    struct payback *p = inquiry_payback(q);
+    struct payback *p = balance ? NULL : inquiry_payback(q);
     if (p != NULL)
         p->queries++;
     call->accepted = true;
-    call->outcome = "status: told by a result";
+    call->outcome = balance ? "balance: told by a result" : "status: told by a result";
     struct buf *b = sandbox_scratch(s);
     daraja_body_ack(b, q->id, q->originator_id);
     sandbox_reply(s, x, call, 200, "application/json", buf_view(b));

@@ -242,3 +242,34 @@ void daraja_body_status(struct buf *b, const struct daraja_deed *query,
     }
     tail_print(&w, TIMEOUT_HOST "transactionstatusresults/v1/submit", form);
 }
+
+void daraja_body_balance(struct buf *b, const struct daraja_deed *query, int64_t working,
+                         unsigned form)
+{
+    struct jsonw w = jw_into(b);
+    char line[3 * PARAM_TEXT], when[DARAJA_TIME];
+    head_print(&w, query, "0", form);
+    if (strcmp(query->result, "0") == 0) {
+        (void)snprintf(
+            line, sizeof line,
+            "Working Account|KES|%lld.00|%lld.00|0.00|0.00&Utility Account|KES|228037.00|"
+            "228037.00|0.00|0.00&Charges Paid Account|KES|-1540.00|-1540.00|0.00|0.00",
+            (long long)working, (long long)working);
+        daraja_time_text(query->settled_us, when);
+        jw_key(&w, "ResultParameters");
+        jw_open(&w);
+        jw_key(&w, "ResultParameter");
+        if ((form & RESULT_FORM_SINGLE) != 0) {
+            text_item(&w, "AccountBalance", line);
+        } else {
+            jw_open_list(&w);
+            text_item(&w, "AccountBalance", line);
+            number_item(&w, "BOCompletedTime", when, form);
+            jw_close_list(&w);
+        }
+        jw_close(&w);
+    } else {
+        failure_print(&w, query, form);
+    }
+    tail_print(&w, TIMEOUT_HOST "accountbalanceresults/v1/submit", form);
+}

@@ -38,4 +38,8 @@ void daraja_body_timeout(struct buf *b, const struct daraja_deed *t, unsigned fo
 void daraja_body_status(struct buf *b, const struct daraja_deed *query,
                         const struct daraja_deed *about, const char *state, unsigned form);
 
+/* What an organisation has: `working` whole shillings, and accounts that are always the same. */
+void daraja_body_balance(struct buf *b, const struct daraja_deed *query, int64_t working,
+                         unsigned form);
+
 #endif

@@ -15,12 +15,12 @@ struct payback {
     const char *provider; /* static, like kind, outcome and result_code */
     const char *kind;
     const char *outcome;
-    const char *result_code;                /* NULL while pending */
-    char id[CALL_ID];                       /* the provider's conversation */
-    char originator_id[PAYBACK_REFERENCE];  /* of the request, the caller's or the provider's */
-    char organisation[CALL_TEXT];           /* who pays */
-    char key[PAYBACK_KEY];                  /* payback_key of the two, unique */
-    char receipt[CALL_TEXT];                /* of the charge, "" where none is named */
+    const char *result_code;               /* NULL while pending */
+    char id[CALL_ID];                      /* the provider's conversation */
+    char originator_id[PAYBACK_REFERENCE]; /* of the request, the caller's or the provider's */
+    char organisation[CALL_TEXT];          /* who pays */
+    char key[PAYBACK_KEY];                 /* payback_key of the two, unique */
+    char receipt[CALL_TEXT];               /* of the charge, "" where none is named */
     char phone[CALL_TEXT], amount[CALL_TEXT];
     char transaction_id[CALL_TEXT]; /* "" unless paid */
     char url_hash[URL_HASH_TEXT];

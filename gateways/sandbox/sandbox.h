@@ -30,8 +30,8 @@ struct sandbox_options {
     const char *mpesa_initiator_name;
     const char *mpesa_initiator_password;
     const char *mpesa_certificate_out; /* file that gets the certificate of SecurityCredential */
-    const char *cpay_api_key;        /* "cpk_…:cps_…" */
-    const char *cpay_webhook_secret; /* "cpw_…" */
+    const char *cpay_api_key;          /* "cpk_…:cps_…" */
+    const char *cpay_webhook_secret;   /* "cpw_…" */
     const char *cpay_webhook_url;
     const char *stripe_api_key;        /* "sk_test_…" */
     const char *stripe_webhook_secret; /* "whsec_…", several by commas */

@@ -40,6 +40,7 @@ DOOR(intent_confirm, "intent_confirm", stripe_intent_confirm)
 DOOR(intent_cancel, "intent_cancel", stripe_intent_cancel)
 DOOR(dispute_get, "dispute_query", stripe_dispute_get)
 DOOR(dispute_submit, "dispute", stripe_dispute_submit)
+DOOR(balance_get, "balance", stripe_balance_get)
 DOOR(refunds_post, "refund", stripe_refund_create)
 DOOR(refunds_get, "refund_list", stripe_refund_list)
 DOOR(refund_get, "refund_query", stripe_refund_get)
@@ -54,6 +55,7 @@ static const struct route routes[] = {
     {HTTP_GET_, "/v1/payment_intents/{id}", intent_get, 0},
     {HTTP_POST_, "/v1/payment_intents/{id}/confirm", intent_confirm, 0},
     {HTTP_POST_, "/v1/payment_intents/{id}/cancel", intent_cancel, 0},
+    {HTTP_GET_, "/v1/balance", balance_get, 0},
     {HTTP_GET_, "/v1/disputes/{id}", dispute_get, 0},
     {HTTP_POST_, "/v1/disputes/{id}", dispute_submit, 0},
     {HTTP_POST_, "/v1/refunds", refunds_post, 0},

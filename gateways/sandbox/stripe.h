@@ -190,6 +190,7 @@ void stripe_intent_list(struct stripe_request *rq);
 void stripe_intent_get(struct stripe_request *rq);
 void stripe_intent_confirm(struct stripe_request *rq);
 void stripe_intent_cancel(struct stripe_request *rq);
+void stripe_balance_get(struct stripe_request *rq);
 void stripe_refund_create(struct stripe_request *rq);
 void stripe_refund_get(struct stripe_request *rq);
 void stripe_refund_list(struct stripe_request *rq);

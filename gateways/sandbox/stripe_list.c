@@ -1,6 +1,8 @@
-/* Stripe's lists of Checkout objects and of PaymentIntents: newest first. Source:
- * providers/stripe.md, 1, 4.2 and 5. */
+/* Stripe's lists of Checkout objects and of PaymentIntents, newest first, and what they add up to.
+ * Source: providers/stripe.md, 1, 4.2 and 5; docs.stripe.com, Balance. */
 #include "gateways/sandbox/stripe.h"
+
+#include <string.h>
 
 enum { LIST_MAX = 100, BODY_MAX = 512 * 1024 };
 
@@ -84,4 +86,53 @@ void stripe_intent_list(struct stripe_request *rq)
         stripe_refuse(rq, f);
     else
         list(rq, false, &r);
+}
+
+/* What was received in a currency and not given back; a disputed payment is held back unless it is
+ * won. */
+static int64_t held(const struct stripe_order *o)
+{
+    bool lost = o->dispute != NULL && strcmp(o->dispute, "won") != 0;
+    return lost ? 0 : o->received - o->refunded;
+}
+
+static void put_amount(struct jsonw *w, const char *currency, int64_t amount)
+{
+    jw_open(w);
+    jw_i64(w, "amount", amount);
+    jw_c(w, "currency", currency);
+    jw_close(w);
+}
+
+void stripe_balance_get(struct stripe_request *rq)
+{
+    static const char *const currencies[] = {"rwf", "usd", "kes"};
+    const struct book *book = &rq->c->s->book;
+    struct buf b;
+    struct jsonw w = jw_into(&b);
+    buf_init(&b, BODY_MAX);
+    jw_open(&w);
+    jw_c(&w, "object", "balance");
+    jw_key(&w, "available");
+    jw_open_list(&w);
+    for (size_t i = 0; i < COUNT_OF(currencies); i++) {
+        int64_t sum = 0;
+        for (int64_t n = (int64_t)book->n; n > 0; n--) {
+            struct booking *booking = book_at(book, n);
+            const struct stripe_order *o = CONTAINER_OF(booking, struct stripe_order, b);
+            if (booking->provider == stripe_provider.name &&
+                strcmp(o->currency, currencies[i]) == 0)
+                sum += held(o);
+        }
+        put_amount(&w, currencies[i], sum);
+    }
+    jw_close_list(&w);
+    jw_bool(&w, "livemode", false);
+    jw_key(&w, "pending");
+    jw_open_list(&w);
+    put_amount(&w, currencies[0], 0);
+    jw_close_list(&w);
+    jw_close(&w);
+    stripe_answer(rq, 200, buf_view(&b), "balance");
+    buf_free(&b);
 }

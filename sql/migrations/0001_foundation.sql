@@ -145,6 +145,19 @@ create table reli.provider_account (
 
 -- Which provider takes payments that name a method only, in order: {"routes": [...]} as GET
 -- /api/v1/routes shows it. Rows are never changed: the latest version counts for new payments.
+-- What providers said that accounts have, where they say so later than they are asked.
+create table reli.provider_balance (
+    merchant_id uuid not null,
+    account_id uuid not null,
+    state text not null check (state in ('pending', 'known', 'failed')),
+    ref text, -- the provider's id of the question
+    balances jsonb,
+    detail text,
+    asked_at timestamptz not null,
+    told_at timestamptz,
+    primary key (merchant_id, account_id)
+);
+
 create table reli.route_set (
     merchant_id uuid not null,
     mode text not null check (mode in ('test', 'live')),

@@ -49,6 +49,8 @@ static const char *misheard(const struct wire_shape *s, const struct said *said)
         return "retry_later";
     if (!same_dispute(&r->dispute, &m->dispute))
         return "the dispute";
+    if (!same_balances(r->balances, m->balances))
+        return "the balance";
     if (r->acted != m->acted)
         return "whose turn it is";
     if (!text_is(r->provider_ref, m->provider_ref))

@@ -101,6 +101,9 @@ static void functions_sane(struct run *r)
     run_case(r, asks == (g->refund_query_parse != NULL), "half a refund query");
     run_case(r, refunds == (g->n_refund_rails > 0), "rails without refunds, or the reverse");
     run_case(r, g->manual == (g->charge_build == NULL), "neither manual nor able to charge");
+    run_case(r, (g->balance_build != NULL) == (g->balance_parse != NULL), "half a balance");
+    run_case(r, g->balance_callback_parse == NULL || g->balance_build != NULL,
+             "balances that nobody has asked for");
     run_case(r, (g->webhook_verify == NULL) == (g->webhook_subject == NULL), "half a webhook");
     run_case(r, (g->webhook_verify == NULL) == (g->signature_header == NULL),
              "a signature without a header, or the reverse");
@@ -253,17 +256,31 @@ static void fixture_is_complete(struct run *r)
         enum wire_op op;
         enum gw_verdict verdict;
     } needed[] = {
-        {WIRE_CHARGE, GW_ACCEPTED},        {WIRE_CHARGE, GW_REFUSED},
-        {WIRE_CHARGE, GW_UNKNOWN},         {WIRE_QUERY, GW_SUCCEEDED},
-        {WIRE_QUERY, GW_FAILED},           {WIRE_QUERY, GW_PENDING},
-        {WIRE_QUERY, GW_UNKNOWN},          {WIRE_REFUND, GW_ACCEPTED},
-        {WIRE_REFUND, GW_REFUSED},         {WIRE_REFUND, GW_UNKNOWN},
-        {WIRE_REFUND_QUERY, GW_UNKNOWN},   {WIRE_CALLBACK, GW_SUCCEEDED},
-        {WIRE_CALLBACK, GW_FAILED},        {WIRE_CALLBACK, GW_UNKNOWN},
-        {WIRE_REFUND_CALLBACK, GW_FAILED}, {WIRE_REFUND_CALLBACK, GW_SUCCEEDED},
-        {WIRE_CONFIRM, GW_PENDING},        {WIRE_CONFIRM, GW_REFUSED},
-        {WIRE_CONFIRM, GW_UNKNOWN},        {WIRE_CANCEL, GW_FAILED},
+        {WIRE_CHARGE, GW_ACCEPTED},
+        {WIRE_CHARGE, GW_REFUSED},
+        {WIRE_CHARGE, GW_UNKNOWN},
+        {WIRE_QUERY, GW_SUCCEEDED},
+        {WIRE_QUERY, GW_FAILED},
+        {WIRE_QUERY, GW_PENDING},
+        {WIRE_QUERY, GW_UNKNOWN},
+        {WIRE_REFUND, GW_ACCEPTED},
+        {WIRE_REFUND, GW_REFUSED},
+        {WIRE_REFUND, GW_UNKNOWN},
+        {WIRE_REFUND_QUERY, GW_UNKNOWN},
+        {WIRE_CALLBACK, GW_SUCCEEDED},
+        {WIRE_CALLBACK, GW_FAILED},
+        {WIRE_CALLBACK, GW_UNKNOWN},
+        {WIRE_REFUND_CALLBACK, GW_FAILED},
+        {WIRE_REFUND_CALLBACK, GW_SUCCEEDED},
+        {WIRE_CONFIRM, GW_PENDING},
+        {WIRE_CONFIRM, GW_REFUSED},
+        {WIRE_CONFIRM, GW_UNKNOWN},
+        {WIRE_CANCEL, GW_FAILED},
         {WIRE_CANCEL, GW_UNKNOWN},
+        {WIRE_BALANCE, GW_UNKNOWN},
+        {WIRE_BALANCE_CALLBACK, GW_FAILED},
+        {WIRE_BALANCE_CALLBACK, GW_SUCCEEDED},
+        {WIRE_BALANCE_CALLBACK, GW_UNKNOWN},
     };
     const struct gateway *g = r->gw;
     for (size_t i = 0; i < COUNT_OF(needed); i++)
@@ -271,6 +288,11 @@ static void fixture_is_complete(struct run *r)
             run_case(r, count(r->fx, needed[i].op, needed[i].verdict) > 0,
                      "no shape of a %s that is %s", op_word(needed[i].op),
                      verdict_word(needed[i].verdict));
+    if (g->balance_build != NULL)
+        run_case(r,
+                 count(r->fx, WIRE_BALANCE,
+                       g->balance_callback_parse != NULL ? GW_ACCEPTED : GW_SUCCEEDED) > 0,
+                 "no shape of a balance");
     for (unsigned op = 0; op < WIRE_N; op++)
         if (op_there(g, op) && !op_is_callback(op))
             run_case(r, recorded(r->fx, op, REFUND_RAIL_NONE), "no recorded %s request",

@@ -271,6 +271,7 @@ static const struct {
     {"remarks", offsetof(struct build, refund.remarks)},
     {"refund callback_url", offsetof(struct build, refund.callback_url)},
     {"provider_ref", offsetof(struct build, provider_ref)},
+    {"balance callback_url", offsetof(struct build, balance.callback_url)},
     {"act provider_ref", offsetof(struct build, act.provider_ref)},
     {"code", offsetof(struct build, act.code)},
     {"key", offsetof(struct build, act.key)},

@@ -17,6 +17,8 @@
 #define CODE(value) "\001" value "\002"
 #define AMOUNT(value) "\003" value "\004"
 #define ID(value) "\005" value "\006"
+/* Where the answers to questions for balances go. */
+#define BALANCE_URL "https://pay.example.co.ke/cb/3c9d10"
 /* What confirms and cancels are made with, beside the fixture's query_ref. */
 #define ACT_CODE "123456"
 #define ACT_KEY "4f9c1e52-7b1a-4d0e-8a57-2c6f0b9d1e33"
@@ -33,6 +35,8 @@ enum wire_op {
     WIRE_TOKEN,
     WIRE_CONFIRM,
     WIRE_CANCEL,
+    WIRE_BALANCE,
+    WIRE_BALANCE_CALLBACK,
     WIRE_N
 };
 
@@ -48,6 +52,7 @@ struct meaning {
     const char *action; /* what next_action contains */
     const char *about;  /* callback without our_id: what is asked about to learn it */
     struct gw_dispute dispute;
+    const char *balances; /* "name currency available pending;" of each, in minor units */
     struct money amount;
 };
 
@@ -223,6 +228,7 @@ bool op_there(const struct gateway *g, enum wire_op op);
 bool op_is_callback(enum wire_op op);
 bool op_is_order(enum wire_op op);
 bool op_is_act(enum wire_op op);
+bool same_balances(const struct gw_balances *got, const char *want);
 const char *op_word(enum wire_op op);
 const char *verdict_word(enum gw_verdict v);
 /* Lets the adapter read it, from memory of exactly that size that is gone afterwards. */
@@ -240,6 +246,7 @@ struct build {
     struct gw_charge charge;
     struct gw_refund refund;
     struct gw_act act;
+    struct gw_balance_ask balance;
     struct str provider_ref, token;
     size_t arena_limit;
 };

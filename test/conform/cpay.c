@@ -85,6 +85,11 @@ static const struct wire_request requests[] = {
      .url = "https://api.cpay.test/v1/payments/cpm_01J8Z0DEMO/otp",
      .headers = POSTED("a6b1e2b19ccc4977051faea9c73f4706e151de1c42d6b4e916d470db589f2a1a", ACT_KEY),
      .body = "{\"code\":\"123456\"}"},
+    {.name = "balance",
+     .op = WIRE_BALANCE,
+     .method = "GET",
+     .url = "https://api.cpay.test/v1/balance",
+     .headers = {SIGNED("c6d142c2be9ba1b266e7f491c48378827e744a65f5cfed0b543177e9bb1d9e7f")}},
     {.name = "cancel",
      .op = WIRE_CANCEL,
      .provider_ref = "cpm_01J8Z0DEMO",
@@ -259,6 +264,11 @@ static const struct wire_shape shapes[] = {
     {"internal", WIRE_CONFIRM, .status = 500, .body = FAULT("internal"), .otherwise = GW_REFUSED,
      .means = UNSURE},
 
+    {"what there is", WIRE_BALANCE, .status = 200,
+     .body = "{\"balances\":[{\"currency\":\"RWF\",\"available\":1000000,\"pending\":0},"
+             "{\"currency\":\"KES\",\"available\":-250,\"pending\":100}]}",
+     .means = {.verdict = GW_SUCCEEDED, .balances = " RWF 1000000 0; KES -250 100;"}},
+    {"fault", WIRE_BALANCE, .status = 500, .body = FAULT("internal"), .means = UNSURE},
     {"taken back", WIRE_CANCEL, .status = 200, .body = PAYMENT("cancelled", "null", "null"),
      .means = {.verdict = GW_FAILED, .code = FAILURE_CANCELLED_BY_CUSTOMER, .sure = true, ABOUT}},
     {"not yet", WIRE_CANCEL, .status = 200, .body = PAYMENT("processing", "null", "null"),

@@ -128,6 +128,15 @@ static const struct wire_request requests[] = {
              "\"IdentifierType\":\"4\",\"Remarks\":\"Broken\","
              "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e55.timeout\","
              "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e55.status\"}"},
+    {.name = "balance",
+     .op = WIRE_BALANCE,
+     .method = "POST",
+     .url = "https://sandbox.safaricom.co.ke/mpesa/accountbalance/v1/query",
+     .headers = JSON_HEADERS,
+     .body = "{\"Initiator\":\"conformapi\",\"SecurityCredential\":\"" ANY "\","
+             "\"CommandID\":\"AccountBalance\",\"PartyA\":522533,\"IdentifierType\":\"4\","
+             "\"Remarks\":\"Balance\",\"QueueTimeOutURL\":\"" BALANCE_URL ".balancelate\","
+             "\"ResultURL\":\"" BALANCE_URL ".balance\"}"},
     {.name = NULL},
 };
 
@@ -192,6 +201,9 @@ static const struct wire_request requests[] = {
                                         "\"QueueTimeoutURL\", \"Value\": "                      \
                                         "\"https://internalapi.safaricom.co.ke/b2cresults/v1/"  \
                                         "submit\" } } } }"
+#define ACCOUNTS                                            \
+    "Working Account|KES|346568.83|6186.83|340382.00|0.00&" \
+    "Charges Paid Account|KES|-1540.00|-1540.00|0.00|0.00"
 #define PARAMETERS(list) ", \"ResultParameters\": { \"ResultParameter\": " list " }"
 #define PAID_OUT                                                                                  \
     PARAMETERS("[ { \"Key\": \"TransactionAmount\", \"Value\": " AMOUNT(                          \
@@ -358,6 +370,40 @@ static const struct wire_shape shapes[] = {
      .means = {.verdict = GW_PENDING}},
     {"question refused", WIRE_REFUND_QUERY, 1, .status = 500,
      .body = ENVELOPE("500.003.1001", "Internal Server Error"), .means = {.verdict = GW_UNKNOWN}},
+
+    {"balance asked", WIRE_BALANCE, .status = 200, .body = ACK("\"0\""),
+     .means = {.verdict = GW_ACCEPTED, .provider_ref = "8821-7710432-1"}},
+    {"balance not asked", WIRE_BALANCE, .status = 500,
+     .body = ENVELOPE("500.003.1001", "Internal Server Error"), .means = {.verdict = GW_UNKNOWN}},
+    {"balance", WIRE_BALANCE_CALLBACK, .kind = "balance",
+     .body = RESULT("0", "\"SKE0000000\"",
+                    PARAMETERS("[ { \"Key\": \"AccountBalance\", \"Value\": \"" ACCOUNTS
+                               "\" }, { \"Key\": \"BOCompletedTime\", \"Value\": "
+                               "20250314164825 } ]")),
+     .means = {.verdict = GW_SUCCEEDED,
+               .provider_ref = "8821-7710432-1",
+               .balances = "Working Account KES 618683 0;Charges Paid Account KES -154000 0;"}},
+    {"balance, one parameter", WIRE_BALANCE_CALLBACK, .kind = "balance",
+     .body = RESULT("\"0\"", "\"SKE0000000\"",
+                    PARAMETERS("{ \"Key\": \"AccountBalance\", \"Value\": "
+                               "\"Utility Account|KES|228037.00|228037.00|0.00|12.50\" }")),
+     .means = {.verdict = GW_SUCCEEDED,
+               .provider_ref = "8821-7710432-1",
+               .balances = "Utility Account KES 22803700 1250;"}},
+    {"half a balance", WIRE_BALANCE_CALLBACK, .kind = "balance",
+     .body = RESULT(
+         "0", "\"SKE0000000\"",
+         PARAMETERS("{ \"Key\": \"AccountBalance\", \"Value\": "
+                    "\"Working Account|KES|1.00|1.00|0.00|0.00&Utility Account|KES|2.00\" }")),
+     .means = {.verdict = GW_UNKNOWN}},
+    {"no balance, the operator's password", WIRE_BALANCE_CALLBACK, .kind = "balance",
+     .body = RESULT("2001", "\"SKE0000000\"", ""),
+     .means = {.verdict = GW_FAILED,
+               .code = FAILURE_CONFIGURATION,
+               .sure = true,
+               .provider_ref = "8821-7710432-1"}},
+    {"no balance in time", WIRE_BALANCE_CALLBACK, .kind = "balancelate",
+     .body = RESULT("1", "\"SKE0000000\"", ""), .means = {.verdict = GW_UNKNOWN}},
 
     {"paid out", WIRE_REFUND_CALLBACK, 1, .body = RESULT("0", "\"TCE5P90LMN\"", PAID_OUT),
      .amount_optional = true, .means = GIVEN_BACK},

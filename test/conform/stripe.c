@@ -116,6 +116,11 @@ static const struct wire_request requests[] = {
      .url = "https://api.stripe.com/v1/payment_intents/" INTENT_ID "/cancel",
      .headers = POSTED(ACT_KEY),
      .body = "cancellation_reason=requested_by_customer"},
+    {.name = "balance",
+     .op = WIRE_BALANCE,
+     .method = "GET",
+     .url = "https://api.stripe.com/v1/balance",
+     .headers = {HEADERS}},
     {.name = "refund",
      .op = WIRE_REFUND,
      .method = "POST",
@@ -164,6 +169,11 @@ static const struct wire_request requests[] = {
     "\"has_evidence\": false, \"past_due\": false, \"submission_count\": 0}, "              \
     "\"is_charge_refundable\": false, \"livemode\": false, \"payment_intent\": \""          \
     INTENT_ID "\", \"reason\": \"fraudulent\", \"status\": " CODE("\"" status "\"") "}"
+#define BALANCE                                                                               \
+    "{\"object\": " CODE("\"balance\"") ", \"available\": [{\"amount\": 120050, "             \
+    "\"currency\": \"usd\", \"source_types\": {\"card\": 120050}}, {\"amount\": 0, "        \
+    "\"currency\": \"kwd\"}], \"livemode\": false, \"pending\": [{\"amount\": -700, "        \
+    "\"currency\": \"usd\", \"source_types\": {\"card\": -700}}]}"
 #define LIST(items, more)                                                                     \
     "{\"object\": \"list\", \"url\": \"/v1/refunds\", \"has_more\": " more                    \
     ", \"data\": [" items "]}"
@@ -354,6 +364,11 @@ static const struct wire_shape shapes[] = {
      .body = FAULT("invalid_request_error", "resource_missing", ""),
      .means = REFUSED_BY(CONFIGURATION)},
     {"fault", WIRE_CANCEL, .status = 500, .body = FAULT("api_error", "api_error", ""),
+     .means = UNSURE},
+
+    {"what there is", WIRE_BALANCE, .status = 200, .body = BALANCE,
+     .means = {.verdict = GW_SUCCEEDED, .balances = " USD 120050 -700; KWD 0 0;"}},
+    {"fault", WIRE_BALANCE, .status = 500, .body = FAULT("api_error", "api_error", ""),
      .means = UNSURE},
 
     {"pending", WIRE_REFUND, .status = 200,

@@ -10,9 +10,9 @@
 
 const char *op_word(enum wire_op op)
 {
-    static const char *const words[] = {"charge",       "query",    "refund",
-                                        "refund query", "callback", "refund callback",
-                                        "token",        "confirm",  "cancel"};
+    static const char *const words[] = {
+        "charge", "query",   "refund", "refund query", "callback",        "refund callback",
+        "token",  "confirm", "cancel", "balance",      "balance callback"};
     return words[op];
 }
 
@@ -34,7 +34,7 @@ const char *verdict_word(enum gw_verdict v)
 
 bool op_is_callback(enum wire_op op)
 {
-    return op == WIRE_CALLBACK || op == WIRE_REFUND_CALLBACK;
+    return op == WIRE_CALLBACK || op == WIRE_REFUND_CALLBACK || op == WIRE_BALANCE_CALLBACK;
 }
 
 bool op_is_order(enum wire_op op)
@@ -59,6 +59,8 @@ bool op_there(const struct gateway *g, enum wire_op op)
         [WIRE_TOKEN] = g->token_parse != NULL,
         [WIRE_CONFIRM] = g->confirm_parse != NULL,
         [WIRE_CANCEL] = g->cancel_parse != NULL,
+        [WIRE_BALANCE] = g->balance_parse != NULL,
+        [WIRE_BALANCE_CALLBACK] = g->balance_callback_parse != NULL,
     };
     return there[op];
 }
@@ -178,6 +180,8 @@ static void hear_callback(struct run *r, const struct wire_shape *s, struct str 
                              .kind = s->kind != NULL ? str_c(s->kind) : STR("")};
     if (s->op == WIRE_CALLBACK)
         out->err = r->gw->callback_parse(&in, &out->mem, &out->r);
+    else if (s->op == WIRE_BALANCE_CALLBACK)
+        out->err = r->gw->balance_callback_parse(&in, &out->mem, &out->r);
     else
         out->err = r->gw->refund_callback_parse(&in, &out->mem, &out->r);
 }
@@ -216,6 +220,7 @@ void hear(struct run *r, const struct wire_shape *s, const struct ask *ask, stru
         break;
     case WIRE_CALLBACK:
     case WIRE_REFUND_CALLBACK:
+    case WIRE_BALANCE_CALLBACK:
         hear_callback(r, s, in.body, out);
         break;
     case WIRE_CONFIRM:
@@ -223,6 +228,9 @@ void hear(struct run *r, const struct wire_shape *s, const struct ask *ask, stru
         break;
     case WIRE_CANCEL:
         r->gw->cancel_parse(&r->account, &in, &out->mem, &out->r);
+        break;
+    case WIRE_BALANCE:
+        r->gw->balance_parse(&r->account, &in, &out->mem, &out->r);
         break;
     case WIRE_TOKEN:
     case WIRE_N:
@@ -249,6 +257,25 @@ static bool text_is(struct str s, const char *want)
     return str_eq(s, want != NULL ? str_c(want) : STR(""));
 }
 
+bool same_balances(const struct gw_balances *got, const char *want)
+{
+    char currency[CURRENCY_TEXT];
+    struct buf b;
+    buf_init(&b, 8192);
+    for (size_t i = 0; got != NULL && i < got->n; i++) {
+        const struct gw_balance *it = &got->list[i];
+        buf_fmt(&b, "%.*s %s %lld ", STR_ARG(it->name),
+                currency_text(it->available.currency, currency), (long long)it->available.minor);
+        if (it->pending.currency != 0)
+            buf_fmt(&b, "%lld;", (long long)it->pending.minor);
+        else
+            buf_c(&b, "-;");
+    }
+    bool same = !b.failed && str_eq(buf_view(&b), str_c(want != NULL ? want : ""));
+    buf_free(&b);
+    return same;
+}
+
 const char *claims_too_much(const struct wire_shape *s, const struct said *said)
 {
     const struct gw_result *r = &said->r;
@@ -263,6 +290,8 @@ const char *claims_too_much(const struct wire_shape *s, const struct said *said)
         return NULL;
     if (m->not_ours || r->verdict != m->verdict)
         return "another verdict";
+    if (r->balances != NULL && !same_balances(r->balances, m->balances))
+        return "another balance";
     if (r->dispute.id.n > 0 && !text_is(r->dispute.id, m->dispute.id.p))
         return "another dispute";
     bool asked = s->op == WIRE_QUERY || s->op == WIRE_REFUND_QUERY;
@@ -291,6 +320,7 @@ struct build build_of(struct run *r, const struct wire_request *w)
         .charge = w->charge != NULL ? *w->charge : r->fx->charge,
         .refund = r->fx->refunds[w->refund],
         .act = {ref, STR(ACT_CODE), STR(ACT_KEY), r->fx->charge.now_us},
+        .balance = {STR(BALANCE_URL), r->fx->charge.now_us},
         .provider_ref = ref,
         .token = str_c(r->fx->token),
         .arena_limit = ARENA_LIMIT,
@@ -316,6 +346,10 @@ struct err build_request(struct run *r, const struct wire_request *w, const stru
         if (g->query_build != NULL)
             return g->query_build(&b->account, b->provider_ref, b->charge.now_us, b->token, mem,
                                   out);
+        break;
+    case WIRE_BALANCE:
+        if (g->balance_build != NULL)
+            return g->balance_build(&b->account, &b->balance, b->token, mem, out);
         break;
     case WIRE_REFUND:
         if (g->refund_build != NULL)
