@@ -4,6 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/codec/jsonw.h"
+#include "core/crypto/random.h"
 #include "core/flow/account.h"
 #include "core/flow/receipt.h"
 
@@ -80,7 +81,35 @@ struct registration {
     const struct gateway *gateway;
     struct gw_register places;
     struct uuid account;
+    struct str body; /* of the answer, once the provider has spoken */
 };
+
+static void audited(void *ctx, struct err err, const struct rows *rows)
+{
+    struct registration *g = ctx;
+    (void)rows;
+    if (err_is(err))
+        http_problem(g->x, err, "It is registered; the audit trail could not be written.");
+    else
+        http_reply_json(g->x, 200, g->body);
+}
+
+/* Whoever had the provider bring money's news here is told afterwards. */
+static void audit(struct registration *g, const char *detail)
+{
+    const struct principal *who = api_who(g->x);
+    struct flow *f = api_of(g->x)->flow;
+    int64_t now = loop_wall_us(f->loop);
+    struct value params[] = {V_UUID(who->merchant),
+                             V_UUID(g->account),
+                             V_UUID(random_uuid(now)),
+                             V_TEXT(mode_word(who->live)),
+                             V_TEXT(STR("callbacks.registered")),
+                             V_TEXT(str_c(who->actor)),
+                             V_TEXT(str_c(detail)),
+                             V_TIME(now)};
+    store_exec(f->store, Q_audit_insert, params, COUNT_OF(params), audited, g);
+}
 
 static void registered(void *ctx, const struct gw_result *r, const struct gw_exchange *exchange)
 {
@@ -112,7 +141,12 @@ static void registered(void *ctx, const struct gw_result *r, const struct gw_exc
     jw_str(&w, "validation_url", g->places.check_url);
     jw_str(&w, "message", r->message.n > 0 ? r->message : STR_NULL);
     jw_close(&w);
-    api_reply_buf(x, 200, &b);
+    g->body = b.failed ? STR_NULL : arena_dup(x->arena, buf_view(&b));
+    buf_free(&b);
+    if (g->body.p == NULL)
+        http_problem(x, ERR(NO_MEMORY, "answer"), "");
+    else
+        audit(g, r->verdict == GW_ACCEPTED ? g->gateway->name : "was registered before");
 }
 
 static void register_now(struct registration *g)

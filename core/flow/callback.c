@@ -210,7 +210,12 @@ static bool tells_other_amount(struct process *p)
 static void asked(void *ctx, const struct payment_event *said, const struct move_call *call)
 {
     struct process *p = ctx;
-    bool waits = said->kind == PAYMENT_EVENT_STILL_PENDING && said->asks;
+    bool pending = said->kind == PAYMENT_EVENT_STILL_PENDING;
+    bool waits = pending && (said->asks || said->acted);
+    if (pending && !waits && p->gateway->webhook_verify != NULL) {
+        close_with(p, "processed", "undecided", NULL);
+        return;
+    }
     if (said->kind != PAYMENT_EVENT_SUCCESS && said->kind != PAYMENT_EVENT_FAILURE && !waits) {
         put_off(p, "provider_undecided");
         return;
@@ -221,6 +226,8 @@ static void asked(void *ctx, const struct payment_event *said, const struct move
     p->event.provider_code = arena_dup(&p->arena, said->provider_code);
     p->event.message = arena_dup(&p->arena, said->message);
     p->event.receipt = STR("");
+    if (p->gateway->webhook_verify != NULL) /* its query is as whole as its webhook */
+        p->event.receipt = arena_dup(&p->arena, said->receipt);
     if (said->kind == PAYMENT_EVENT_SUCCESS && p->said.verdict == GW_SUCCEEDED) {
         if (p->ip_ok) {
             p->event.receipt = p->said.receipt;
@@ -257,6 +264,15 @@ static const char *doubt(struct process *p, const struct attempt *at)
     return NULL;
 }
 
+/* Whose turn it is has changed, as a webhook says that may have been overtaken: the provider is
+ * asked at once, not when the next poll is due. */
+static bool news_of_turn(const struct process *p)
+{
+    enum payment_status now = p->rec.p.status;
+    return (now == PAYMENT_REQUIRES_ACTION && p->said.acted) ||
+           (now == PAYMENT_PROCESSING && gw_asks(&p->said));
+}
+
 static void judge_payment(struct process *p)
 {
     const struct attempt *at = payment_attempt(&p->rec.p, p->attempt);
@@ -267,7 +283,7 @@ static void judge_payment(struct process *p)
         close_with(p, "ignored", "reference_differs", NULL);
         return;
     }
-    if (p->said.verdict == GW_PENDING && p->gateway->webhook_verify != NULL) {
+    if (p->said.verdict == GW_PENDING && p->gateway->webhook_verify != NULL && !news_of_turn(p)) {
         close_with(p, "processed", "undecided",
                    NULL); /* genuine; more will come, and the polls ask */
         return;

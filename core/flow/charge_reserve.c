@@ -208,6 +208,23 @@ static void fill_idempotency(struct charge *c, bool answered)
     }
 }
 
+#define PAGE_US (30 * US_PER_MIN)
+
+/* domain.md, section 3: what the setting is for is a prompt on a phone; a page has its half hour,
+ * and providers have a least time of their own for one. */
+static int64_t life_us(const struct charge *c)
+{
+    const struct gateway *g = c->in.gateway;
+    int64_t prompt_us = c->flow->settings.payment_expiry_us;
+    bool page = strcmp(g->action, "redirect") == 0 || str_eq(c->in.method, STR("redirect")) ||
+                (!g->needs_phone && c->in.phone.n == 0);
+    if (g->manual)
+        return g->expiry_us;
+    if (page)
+        return g->expiry_us > PAGE_US ? g->expiry_us : PAGE_US;
+    return prompt_us > 0 ? prompt_us : g->expiry_us;
+}
+
 /* Makes the payment anew from the request; called again with new words when one was taken. */
 static struct err fill(struct charge *c)
 {
@@ -215,9 +232,6 @@ static struct err fill(struct charge *c)
     const struct gateway *g = c->in.gateway;
     int64_t now = loop_wall_us(f->loop);
     struct uuid id = c->held ? c->rec.id : payment_id(c); /* the record names the payment */
-    int64_t life = g->expiry_us;
-    if (!g->manual && f->settings.payment_expiry_us > 0)
-        life = f->settings.payment_expiry_us;
     c->rec = (struct payment_record){
         .merchant = c->in.merchant,
         .id = id,
@@ -236,7 +250,7 @@ static struct err fill(struct charge *c)
               .fee_due_minor = c->fee.fee_minor,
               .fee_on_top = c->fee.on_top,
               .created_at_us = now,
-              .expires_at_us = now + life,
+              .expires_at_us = now + life_us(c),
               .updated_at_us = now},
     };
     /* a token is its provider's: nobody else can take the payment */

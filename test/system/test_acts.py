@@ -4,7 +4,7 @@ payment is taken back."""
 import concurrent.futures
 
 import pytest
-from helpers import V1, Clock, phone, wait_until
+from helpers import V1, Clock, parse_time, phone, wait_until
 from stack import Launcher
 
 CODE = "123456"
@@ -179,3 +179,29 @@ def test_a_provider_without_it(world, shop):
                          "customer": {"phone": phone("063")}})
     r = cancel(shop, r.json)
     assert (r.status, r.code) == (409, "invalid_state"), r
+
+
+# ---- whose turn it is ----
+
+
+def test_the_customer_has_acted(world, shop):
+    """A webhook says so, the provider is asked at once, and the payment waits for nobody any more."""
+    world.sandbox.chaos(cpay_delay_ms=3000)
+    p = wallet(shop, "000", payment_method="redirect", return_url="https://shop.example/back")
+    assert (p["status"], p["next_action"]["type"]) == ("requires_action", "redirect"), p
+    path = p["next_action"]["url"].removeprefix(world.sandbox.url)
+    assert world.sandbox.request("POST", path, "answer=pay").status == 303
+    q = shop.wait_status(p["id"], "processing")
+    assert q["next_action"] is None
+    shop.wait_status(p["id"], "completed")
+
+
+def test_a_page_has_its_half_hour(stack, world, shop):
+    """What the setting shortens is a prompt on a phone."""
+    def minutes(payment):
+        return round((parse_time(payment["expires_at"]) - parse_time(payment["created_at"])) / 60)
+
+    hurried = world.shop(world.one(RELI_PAYMENT_EXPIRY="6m"))
+    page = {"payment_method": "redirect", "return_url": "https://shop.example/back"}
+    assert [minutes(wallet(shop, "103")), minutes(wallet(hurried, "103"))] == [15, 6]
+    assert [minutes(wallet(shop, "103", **page)), minutes(wallet(hurried, "103", **page))] == [30, 30]

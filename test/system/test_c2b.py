@@ -318,6 +318,10 @@ def test_registering(stack, replicas, one, sandbox):
     assert made.status == 200 and made.json["registered"] is True, made
     again = register(shop).json
     assert again["registered"] is False and again["confirmation_url"] == made.json["confirmation_url"]
+    noted = replicas.database.rows("select detail, actor from reli.audit_log where merchant_id = %s"
+                                   " and action = 'callbacks.registered' order by id", shop.merchant)
+    assert [n["detail"] for n in noted] == ["mpesa", "was registered before"]
+    assert all(n["actor"].startswith("api_key:") for n in noted)
     assert register(shop, "cash").code == "not_found"
     assert register(shop, "nobody").code == "not_found"
     assert "mpesa" not in made.json["confirmation_url"]
