@@ -83,7 +83,8 @@ uint64_t permission_of_platform(void)
 
 bool permission_is_admin(enum permission p)
 {
-    return p != PERM_NONE && (matrix[p].scope == SCOPE_NEVER || matrix[p].scope == SCOPE_STAR);
+    return p != PERM_NONE && p != PERM_SELF &&
+           (matrix[p].scope == SCOPE_NEVER || matrix[p].scope == SCOPE_STAR);
 }
 
 bool role_parse(struct str word, enum role *role)

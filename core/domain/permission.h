@@ -99,7 +99,8 @@ uint64_t permission_of_reading(void) MUST_USE;
 uint64_t permission_of_platform(void) MUST_USE;
 
 /* What no limited key reaches: members, keys, accounts with providers, maintenance … Routes of
- * these rows may be called from RELI_ADMIN_CIDRS only. */
+ * these rows may be called from RELI_ADMIN_CIDRS only. One's own account is none of these: whoever
+ * has logged in may log out anywhere. */
 bool permission_is_admin(enum permission p) MUST_USE;
 
 bool role_parse(struct str word, enum role *role) MUST_USE;

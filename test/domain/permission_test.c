@@ -128,9 +128,37 @@ static void words_of_roles(void **state)
         assert_false(role_parse(str_c(bad[i]), &r));
 }
 
+/* Written by hand: what is administration. */
+static void administration(void **state)
+{
+    (void)state;
+    static const char *const admin[] = {
+        "providers.write", "provider_events.read", "provider_events.replay", "customers.data",
+        "api_keys",        "limits.write",         "merchant.write",         "members.read",
+        "members.write",   "security.read",        "merchants.read",         "merchants.write",
+        "maintenance"};
+    static const char *const not_admin[] = {
+        "public",        "self",           "payments.read",   "payments.write",     "refunds.write",
+        "payouts.read",  "payouts.write",  "exceptions.read", "exceptions.resolve", "books.read",
+        "webhooks.read", "webhooks.write", "providers.read",  "customers.read",     "limits.read",
+        "merchant.read"};
+    assert_int_equal(COUNT_OF(admin) + COUNT_OF(not_admin), PERM_N);
+    for (enum permission p = PERM_NONE; p < PERM_N; p++) {
+        bool wanted_admin = false;
+        for (size_t i = 0; i < COUNT_OF(admin); i++)
+            wanted_admin |= strcmp(admin[i], permission_word(p)) == 0;
+        bool listed = wanted_admin;
+        for (size_t i = 0; i < COUNT_OF(not_admin); i++)
+            listed |= strcmp(not_admin[i], permission_word(p)) == 0;
+        if (!listed || permission_is_admin(p) != wanted_admin)
+            fail_msg("%s", permission_word(p));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(administration),
         cmocka_unit_test(matrix),
         cmocka_unit_test(words_of_scopes),
         cmocka_unit_test(words_of_roles),

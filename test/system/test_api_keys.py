@@ -211,7 +211,7 @@ def test_lists_page_and_know_their_merchant(reli, stack):
         assert answer.status == 404
 
 
-def test_administration_from_its_networks_only(replicas):
+def test_administration_from_its_networks_only(replicas, stack):
     replica = replicas.one(clock=False, RELI_TRUSTED_PROXIES="127.0.0.0/8", RELI_ADMIN_CIDRS="192.0.2.0/24")
     shop = replicas.shop(replica)
     for client, wanted in (("192.0.2.9", 200), ("198.51.100.1", 403)):
@@ -220,6 +220,10 @@ def test_administration_from_its_networks_only(replicas):
             assert answer.status == wanted, (path, answer)
             assert wanted == 200 or answer.code == "address_not_allowed"
         assert shop.get(V1 + "/balances", headers={"X-Forwarded-For": client}).status == 200
+        owner = Person(stack, replica, shop.merchant).acting(X_Forwarded_For=client)
+        assert owner.get(V1 + "/members").status == wanted
+        assert owner.get(V1 + "/auth/me").status == 200
+        assert owner.post(V1 + "/auth/logout").status == 204
 
 
 def test_a_person_makes_keys_of_the_mode_that_he_names(reli, stack, db):
