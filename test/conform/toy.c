@@ -318,7 +318,53 @@ static struct err receipt_parse(const struct gw_account *a, struct str body, str
                                                                        : ERR(PARSE, "no news");
 }
 
+/* ---- what there is ---- */
+
+static struct err balance_build(const struct gw_account *a, const struct gw_balance_ask *in,
+                                struct str token, struct arena *mem, struct outbound_request *out)
+{
+    return request(a, "GET", "/balance", STR(""), token, STR(""), in->now_us, NULL, mem, out);
+}
+
+static void balance_parse(const struct gw_account *a, const struct outbound_response *in,
+                          struct arena *mem, struct gw_result *out)
+{
+    struct json *root;
+    struct gw_balances *list = ARENA_NEW(mem, struct gw_balances);
+    int64_t available = 0, pending = 0;
+    (void)a;
+    *out = (struct gw_result){0};
+    unknown(out, "no balance");
+    if (in->outcome != OUTBOUND_ANSWERED || in->status != 200 || list == NULL ||
+        err_is(json_parse(in->body, &root, NULL)))
+        return;
+    bool there = json_i64(json_get(root, "balance"), &available);
+    bool whole = json_i64(json_get(root, "pending"), &pending);
+    json_free(root);
+    bool sane = available >= -MONEY_MAX && available <= MONEY_MAX && pending >= -MONEY_MAX &&
+                pending <= MONEY_MAX;
+    if (!there || !sane || (!whole && !wrong(TOY_HALF_A_BALANCE)))
+        return;
+    list->n = 1;
+    list->list[0] = (struct gw_balance){
+        STR(""), {available, CURRENCY('K', 'E', 'S')}, {pending, CURRENCY('K', 'E', 'S')}};
+    *out = (struct gw_result){.verdict = GW_SUCCEEDED, .balances = list};
+}
+
 /* ---- webhooks ---- */
+
+static void dispute_read(const struct json *obj, struct arena *mem, struct gw_result *out)
+{
+    struct gw_dispute d = {.id = word(mem, obj, "dispute")};
+    int64_t minor = 0;
+    bool there = json_i64(json_get(obj, "amount"), &minor) && minor > 0 && minor <= MONEY_MAX;
+    if (!there || (d.id.n == 0 && !wrong(TOY_NAMELESS_DISPUTE))) {
+        unknown(out, "no dispute");
+        return;
+    }
+    d.amount = (struct money){minor, CURRENCY('K', 'E', 'S')};
+    *out = (struct gw_result){.verdict = GW_PENDING, .dispute = d};
+}
 
 static struct err callback_parse(const struct gw_callback *in, struct arena *mem,
                                  struct gw_result *out)
@@ -328,7 +374,10 @@ static struct err callback_parse(const struct gw_callback *in, struct arena *mem
         not_json(in->body, out);
         return out->verdict == GW_UNKNOWN ? ERR(PARSE, "no JSON") : ERR_OK;
     }
-    object_read(root, mem, out);
+    if (str_eq(json_str(json_get(root, "status")), STR("disputed")))
+        dispute_read(root, mem, out);
+    else
+        object_read(root, mem, out);
     json_free(root);
     return ERR_OK;
 }
@@ -370,6 +419,18 @@ static struct err webhook_subject(struct str body, struct arena *mem, struct str
     return our_id->n > 0 ? ERR_OK : ERR(PARSE, "about nothing of ours");
 }
 
+/* Of what does not say our id. */
+static struct err webhook_about(struct str body, struct arena *mem, struct str *provider_ref)
+{
+    struct json *root;
+    if (err_is(json_parse(body, &root, NULL)))
+        return ERR(PARSE, "no JSON");
+    bool named = json_get(root, "id") != NULL && !wrong(TOY_ASKS_ABOUT_ALL);
+    *provider_ref = named ? STR_NULL : word(mem, root, "ref");
+    json_free(root);
+    return provider_ref->n > 0 ? ERR_OK : ERR(PARSE, "about nothing of ours");
+}
+
 static void redact(struct str body, struct buf *out)
 {
     const struct redact_rules rules = {.phones = wrong(TOY_SHOWS_PHONE) ? "" : "phone"};
@@ -398,6 +459,8 @@ static const struct gateway right = {
     .whole_units = true,
     .may_resend = true,
     .our_id_is_ref = true,
+    .token_methods = "toy",
+    .token_ref = "token",
     .action = "approve_on_phone",
     .prompt_window_us = 60 * US_PER_S,
     .expiry_us = 15 * US_PER_MIN,
@@ -418,6 +481,9 @@ static const struct gateway right = {
     .signature_header = "toy-signature",
     .webhook_verify = webhook_verify,
     .webhook_subject = webhook_subject,
+    .webhook_about = webhook_about,
+    .balance_build = balance_build,
+    .balance_parse = balance_parse,
     .callback_ack_type = "application/json",
     .callback_ack = "{}",
     .redact = redact,
@@ -430,6 +496,8 @@ const struct gateway *toy_gateway(enum toy_fault fault)
     g = right;
     if (wrong(TOY_NO_TITLE))
         g.title = "";
+    if (wrong(TOY_OTHER_TOKENS))
+        g.token_ref = "other";
     if (wrong(TOY_OTHER_LIMIT))
         g.max_minor = 20000000;
     if (wrong(TOY_SECRET_SETTING))

@@ -46,7 +46,13 @@
     X(PATIENT, "expired_webhook_is_refused")                                         \
     X(FIRST_MAC_ONLY, "rotated_secret_is_taken")                                     \
     X(SUBJECT_IS_REF, "webhook_names_its_subject")                                   \
-    X(NEWS_OF_NOTHING, "receipts_are_whole_or_none")
+    X(NEWS_OF_NOTHING, "receipts_are_whole_or_none")                                 \
+    X(ASKS_ABOUT_ALL, "webhook_names_its_subject")                                   \
+    X(NAMELESS_DISPUTE, "results_can_be_stored")                                     \
+    X(OTHER_TOKENS, "descriptor_agrees_with_fixture")                                \
+    X(HALF_A_BALANCE, "wrong_types_claim_nothing_new,"                               \
+                      "missing_members_claim_nothing_new,"                           \
+                      "huge_numbers_claim_nothing_new")
 
 enum toy_fault {
 #define X(name, checks) TOY_##name,
