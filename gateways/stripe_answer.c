@@ -215,6 +215,7 @@ static struct str bank_of(const struct json *intent, struct arena *mem)
 
 static void fail(struct gw_result *out, enum failure_code code)
 {
+    out->acted = false;
     out->verdict = GW_FAILED;
     out->code = code;
     out->sure = true;
@@ -228,6 +229,7 @@ static void unpaid_read(const struct json *session, struct arena *mem, struct gw
     const struct json *error = json_get(intent, "last_payment_error");
     struct str status = json_str(json_get(intent, "status"));
     out->verdict = GW_PENDING;
+    out->acted = true;
     if (str_eq(status, STR("requires_payment_method")) && json_kind(error) == JSON_OBJ) {
         error_read(error, FAILURE_DECLINED, mem, out);
         fail(out, out->code);
@@ -298,6 +300,7 @@ static void declined_read(const struct json *intent, struct arena *mem, struct g
     struct str status = json_str(json_get(intent, "status"));
     if (str_eq(status, STR("requires_action")))
         out->next_action = bank_of(intent, mem);
+    out->acted = str_eq(status, STR("processing"));
     if (!str_eq(status, STR("requires_payment_method")) || json_kind(error) != JSON_OBJ)
         return;
     error_read(error, FAILURE_DECLINED, mem, out);

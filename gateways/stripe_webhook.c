@@ -161,6 +161,7 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
         out->verdict = GW_FAILED;
         out->code = FAILURE_DECLINED;
         out->sure = true;
+        out->acted = false;
     }
     return ERR_OK;
 }

@@ -253,6 +253,34 @@ def test_tokens_that_are_not_taken(world, shop, body, code):
         assert [(e["param"], e["code"]) for e in r.json["errors"]] == [("payment_method_token", code)], r
 
 
+def cancel(shop, payment):
+    return shop.post(f"{V1}/payments/{payment['id']}/cancel", {})
+
+
+@pytest.mark.parametrize("body, op", [(order(), "checkout_expire"),
+                                      (token("pm_card_authenticationRequired"), "intent_cancel")])
+def test_cancelled_at_stripe_too(world, shop, body, op):
+    p = shop.pay(body)
+    assert p["status"] == "requires_action", p
+    r = cancel(shop, p)
+    assert r.status in (200, 202), r
+    assert shop.wait_status(p["id"], "cancelled")["amount_received"] == p["amount_received"]
+    assert [c["accepted"] for c in world.sandbox.calls(provider="stripe", op=op)] == [True]
+    page_now = world.sandbox.request("GET", page(world, p), None)
+    assert page_now.status == (404 if op == "intent_cancel" else 200)
+    assert shop.payment(p["id"])["status"] == "cancelled"
+
+
+def test_too_late_to_cancel(world, shop):
+    """The customer has paid, and nobody has heard of it yet: Stripe knows."""
+    world.sandbox.chaos(stripe_webhook_url="")
+    p = shop.pay(order())
+    card(world, p)
+    r = cancel(shop, p)
+    assert r.status in (200, 202, 409), r
+    assert shop.wait_status(p["id"], "completed")["amount_received"] == "15000"
+
+
 # ---- after much time: ids do not go back with the clock, so these come last ----
 
 
