@@ -109,6 +109,7 @@ http_handler_fn receipt_confirmation_post, receipt_validation_post, receipt_regi
 http_handler_fn endpoint_create, endpoint_index, endpoint_show, endpoint_change, endpoint_remove,
     endpoint_rotate, endpoint_recover, endpoint_default;        /* webhooks.c */
 http_handler_fn delivery_index, delivery_show, delivery_replay; /* deliveries.c */
+http_handler_fn inbound_index, inbound_show, inbound_replay;    /* provider_events.c */
 http_handler_fn provider_config_post, provider_config_index;    /* provider_config.c */
 http_handler_fn provider_balance;                               /* balance.c */
 http_handler_fn auth_login, auth_refresh, auth_logout, auth_me, auth_password, auth_totp_enrol,

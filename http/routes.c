@@ -82,6 +82,11 @@ const struct route api_routes[] = {
     {HTTP_GET_, V1 "/webhook-deliveries/{id}", delivery_show, PERM_WEBHOOKS_READ},
     {HTTP_POST_, V1 "/webhook-deliveries/{id}/replay", delivery_replay, PERM_WEBHOOKS_WRITE},
 
+    /* what providers have called back with */
+    {HTTP_GET_, V1 "/provider-events", inbound_index, PERM_PROVIDER_EVENTS_READ},
+    {HTTP_GET_, V1 "/provider-events/{id}", inbound_show, PERM_PROVIDER_EVENTS_READ},
+    {HTTP_POST_, V1 "/provider-events/{id}/replay", inbound_replay, PERM_PROVIDER_EVENTS_REPLAY},
+
     /* live events; they authenticate themselves, since browsers cannot send headers */
     {HTTP_GET_, "/ws/transaction/{id}", socket_transaction, PUBLIC},
     {HTTP_GET_, V1 "/ws/transaction/{id}", socket_transaction, PUBLIC},

@@ -27,4 +27,13 @@ void callback_receive(struct flow *f, const struct callback_input *in, callback_
 void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,
                       int tries, loop_fn *done, void *ctx);
 
+/* A stored callback's body with what is secret or personal masked, as JSON. `raw` is the column.
+ * False when there is nothing to show. */
+bool callback_shown(struct flow *f, struct uuid merchant, struct uuid id, struct str provider,
+                    struct str raw, struct arena *a, struct buf *out) MUST_USE;
+/* Processes a stored callback that moved nothing once more; `actor` is who wants it. `done` gets a
+ * row if it will be. */
+void callback_again(struct flow *f, struct uuid merchant, struct uuid subject,
+                    struct str dedupe_key, struct str actor, store_rows_fn *done, void *ctx);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "core/base/times.h"
 #include "core/flow/account.h"
+#include "core/flow/deliver.h"
 #include "test/sim/heap.h"
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
@@ -421,8 +422,10 @@ static void check_rest(void)
         sim_violation("a job is left: %.*s", STR_ARG(mem.jobs[i].kind));
     for (int i = 0; i < N_REPLICAS; i++) {
         struct process *p = w.replicas[i];
-        if (p != NULL)
+        if (p != NULL) {
+            deliver_gate_free(&p->flow);
             accounts_free(&p->flow);
+        }
         if (p == NULL)
             sim_violation("replica %d is down", i);
         else if (p->flow.busy != 0)

@@ -202,6 +202,10 @@ const struct mem_column mem_stage_columns[MEM_STAGE_COLUMNS] = {
     {COL_I32, false, offsetof(struct unit_answer, stage)},
     {COL_BOOL, false, offsetof(struct unit_answer, fanout)},
 };
+static const struct mem_column disabled_columns[] = {
+    {COL_I32, false, offsetof(struct unit_answer, ord)},
+    {COL_BOOL, false, offsetof(struct unit_answer, fanout)},
+};
 static const struct mem_column id_columns[] = {
     {COL_I32, false, offsetof(struct unit_answer, ord)},
     {COL_UUID, false, offsetof(struct unit_answer, id)},
@@ -300,22 +304,27 @@ static struct err fanout_commit(struct unit *unit)
     return ERR_OK;
 }
 
-static void endpoint_learn(const struct delivery_update_row *row)
+/* Whether it disables the endpoint. */
+static bool endpoint_learn(const struct delivery_update_row *row)
 {
+    bool disabled = false;
     for (size_t i = 0; i < mem.n_endpoints; i++) {
         struct mem_endpoint *e = &mem.endpoints[i];
-        if (!uuid_eq(e->id, row->endpoint_id) || row->endpoint_state.p == NULL)
+        if (!uuid_eq(e->id, row->endpoint_id) || row->endpoint_state.p == NULL ||
+            !str_eq(e->status, STR("enabled")))
             continue;
         bool failing = str_eq(row->endpoint_state, STR("failing"));
         bool long_ago =
             e->failing_since != 0 && e->failing_since < row->at - 5 * US_PER_DAY && failing;
-        if (str_eq(row->endpoint_state, STR("gone")) || long_ago)
+        disabled = str_eq(row->endpoint_state, STR("gone")) || long_ago;
+        if (disabled)
             e->status = STR("disabled");
         if (str_eq(row->endpoint_state, STR("ok")))
             e->failing_since = 0;
         else if (e->failing_since == 0)
             e->failing_since = row->at;
     }
+    return disabled;
 }
 
 static struct err delivery_commit(struct unit *unit)
@@ -331,7 +340,7 @@ static struct err delivery_commit(struct unit *unit)
     d->last_http = row->last_http;
     d->last_error = row->last_error;
     d->revision++;
-    endpoint_learn(row);
+    a.fanout = endpoint_learn(row);
     if (mem_is_timed(row->next_at)) {
         struct mem_job *j = mem_job(STR("delivery"), row->id, 0);
         int16_t tries = j != NULL ? j->tries : 0; /* this statement leaves them */
@@ -341,7 +350,7 @@ static struct err delivery_commit(struct unit *unit)
     } else {
         mem_job_delete(mem_job(STR("delivery"), row->id, 0));
     }
-    mem_answer(unit, mem_stage_columns, 1, &a);
+    mem_answer(unit, disabled_columns, COUNT_OF(disabled_columns), &a);
     return ERR_OK;
 }
 
@@ -487,6 +496,7 @@ struct err mem_exec(enum query query, const struct value *params)
     case Q_replica_beat:
     case Q_people_upkeep: /* nobody logs in here */
     case Q_retention:
+    case Q_endpoint_disabled: /* for people */
         return ERR_OK;
     default:
         return mem_refuse("a statement that is not simulated");

@@ -204,7 +204,7 @@ struct mem_column {
     size_t offset;
 };
 
-enum { ROWS_PARTS = 5, ROWS_BYTES = 12288 };
+enum { ROWS_PARTS = 6, ROWS_BYTES = 12288 };
 
 /* Rows side by side of several tables, each a copy. */
 struct rows {

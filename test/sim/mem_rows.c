@@ -128,6 +128,10 @@ static const struct mem_column delivery_get_endpoint[] = {
     C(TEXT, mem_endpoint, status),
     C(BYTES, mem_endpoint, secrets),
 };
+/* Filter, earlier events, when to look again: no endpoint here wants order, nobody counts gaps. */
+static const struct mem_column delivery_get_rest[] = {C(TEXT, mem_endpoint, events),
+                                                      C(TEXT, mem_endpoint, events),
+                                                      C(TIME, mem_endpoint, failing_since)};
 static const struct mem_column merchant_secret[] = {C(BYTES, mem, webhook_secret)};
 
 static const struct mem_column job_due[] = {
@@ -274,6 +278,7 @@ static void read_delivery(const struct value *v, struct rows *r)
               offsetof(struct mem_payment, attempts), 1);
     PART(r, delivery_get_endpoint, e, 1);
     rows_part(r, merchant_secret, 1, &mem, offsetof(struct mem, n_payments), 1);
+    rows_part(r, delivery_get_rest, COUNT_OF(delivery_get_rest), NULL, 0, 1);
 }
 
 static void read_schedule(struct rows *r)
@@ -291,7 +296,8 @@ static void read_jobs(const struct value *v, struct rows *r)
     struct mem_job due[64];
     size_t n = 0;
     for (size_t i = 0; i < mem.n_jobs && n < COUNT_OF(due); i++)
-        if (mem.jobs[i].run_at <= v[0].u.i64 && mem.jobs[i].lease_until <= v[0].u.i64)
+        if (mem.jobs[i].run_at <= v[0].u.i64 && mem.jobs[i].lease_until <= v[0].u.i64 &&
+            (v[2].u.boolean || !str_eq(mem.jobs[i].kind, STR("delivery"))))
             due[n++] = mem.jobs[i];
     r->n = n;
     rows_part(r, job_due, COUNT_OF(job_due), due, sizeof due[0], n);
@@ -353,6 +359,7 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
                   sizeof(struct counted), 1);
         break;
     case Q_callback_close:
+    case Q_endpoint_disabled:
     case Q_job_later:
     case Q_idempotency_refuse:
     case Q_idempotency_release:

@@ -7,6 +7,7 @@
 #include "core/base/log.h"
 #include "core/base/times.h"
 #include "core/crypto/random.h"
+#include "core/flow/deliver.h"
 #include "test/sim/heap.h"
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
@@ -254,6 +255,8 @@ static void process_make(void *ctx)
     }
     struct jobs_options o = {.version = "sim"};
     struct err err = jobs_new(f, &o, &p->jobs);
+    ASSERT(!err_is(err));
+    err = deliver_gate_new(f);
     ASSERT(!err_is(err));
 }
 

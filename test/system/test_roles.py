@@ -44,6 +44,8 @@ oa    | webhooks:write  |       | DELETE webhook-endpoints/{id}
 oapv  | payments:read   |       | GET limits
 oa    | *               |       | PUT limits
 oa    | *               | oa    | GET security-events
+oaps  | *               |       | GET provider-events, provider-events/{id}
+oap   | *               |       | POST provider-events/{id}/replay
 oapvs |                 | oapvs | GET auth/me, /api/auth/me
 oapvs |                 | oapvs | POST auth/logout, /api/auth/logout, auth/password, auth/totp/enrol, auth/totp/confirm,
                                   auth/totp/disable

@@ -12,8 +12,8 @@ from test_openapi import OPERATIONS, Setting, is_for_people, is_for_staff, is_so
 
 # What an {id} is of, by the word in front of it; None: for staff, who may look at every merchant.
 KINDS = {"payments": "payment", "status": "payment", "transaction": "payment", "refunds": "refund",
-         "webhook-endpoints": "endpoint", "webhook-deliveries": "delivery", "exceptions": "exception",
-         "api-keys": "key", "customers": "customer", "members": "member", "merchants": None}
+         "webhook-endpoints": "endpoint", "webhook-deliveries": "delivery", "provider-events": "inbound",
+         "exceptions": "exception", "api-keys": "key", "customers": "customer", "members": "member", "merchants": None}
 
 # Names of something in the query, and what the victim's is; the others are no names.
 NAMES = {"after": "payment", "before": "payment", "payment_id": "payment", "endpoint_id": "endpoint",
@@ -40,7 +40,7 @@ OF_BOTH_MODES = {"getDefaultWebhookSecret", "getOwnMerchant"}
 # What is compared before and after: everything of the victim's that a request could change.
 TABLES = ("merchant", "payment", "attempt", "refund", "event", "audit_log", "ledger_transfer", "reference_owner",
           "webhook_endpoint", "webhook_delivery", "exception_item", "provider_account", "route_set", "customer",
-          "membership", "api_key", "fee_schedule", "idempotency", "ticket_use")
+          "provider_event", "membership", "api_key", "fee_schedule", "idempotency", "ticket_use")
 
 
 def before_id(op):
@@ -56,12 +56,13 @@ class World:
         self.number, self.email = phone("123"), f"{word('mail')}@shop.example"
         self.external, self.reference = word("cust"), word("ORDER")
         exception = victim.exception()["id"]  # before others, of refunds
+        inbound = victim.inbound()["id"]  # before there are endpoints that nobody answers at
         paid = shop.pay(cash(reference=self.reference, customer={
             "id": self.external, "phone": self.number, "email": self.email, "name": word("Name")}))
         self.things = {"payment": paid["id"], "reference": self.reference, "reference_no": paid["reference_no"],
                        "channel": f"transaction/{paid['id']}", "external": self.external, "phone": self.number,
                        "email": self.email, "refund": victim.refund()["id"], "delivery": victim.delivery()["id"],
-                       "endpoint": victim.endpoint()["id"], "exception": exception}
+                       "endpoint": victim.endpoint()["id"], "exception": exception, "inbound": inbound}
         self.things["key"] = shop.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json["id"]
         self.things["customer"] = shop.get(f"{V1}/customers?external_id={self.external}").json["data"][0]["id"]
         self.things["member"] = Person(stack, replica, shop.merchant, login=False).id
