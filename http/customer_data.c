@@ -13,7 +13,7 @@
 enum {
     PAGE_DEFAULT = 10,
     PAGE_MAX = 20,
-    MESSAGES_MAX = 1000,
+    MESSAGES_MAX = 200, /* of 16 KiB at most: sql/query/customer_messages.sql */
     PAYERS_MAX = 100,
     PART_MAX = 4 << 20,
     ANSWER_MAX = 16 << 20
@@ -230,7 +230,7 @@ static void put_message(struct buf *out, const struct rows *r, size_t i, struct 
 {
     struct jsonw w = jw_into(out);
     struct json *j = NULL;
-    bool is_json = !err_is(json_parse(body, &j, NULL));
+    bool is_json = body.p != NULL && !err_is(json_parse(body, &j, NULL));
     json_free(j);
     jw_open(&w);
     jw_c(&w, "direction", rows_bool(r, i, M_INBOUND) ? "in" : "out");
@@ -238,7 +238,7 @@ static void put_message(struct buf *out, const struct rows *r, size_t i, struct 
     jw_time(&w, "at", rows_time(r, i, M_AT));
     if (is_json)
         jw_raw(&w, "body", body);
-    else if (utf8_valid(body))
+    else if (body.p != NULL && utf8_valid(body))
         jw_str(&w, "body", body);
     else
         jw_null(&w, "body");
@@ -253,11 +253,13 @@ static void messages_read(void *ctx, struct err err, const struct rows *r)
     arena_init(&a, 32 << 20);
     e->truncated = n == MESSAGES_MAX;
     for (size_t i = 0; i < n && !err_is(err); i++) {
-        struct str body;
-        err = vault_open(flow_of(e)->vault,
-                         rows_bool(r, i, M_INBOUND) ? "provider_event.raw" : "provider_call.body",
-                         rows_uuid(r, i, M_MERCHANT), rows_uuid(r, i, M_ID), rows_str(r, i, M_BODY),
-                         &a, &body);
+        struct str body = STR_NULL;
+        if (!rows_null(r, i, M_BODY))
+            err =
+                vault_open(flow_of(e)->vault,
+                           rows_bool(r, i, M_INBOUND) ? "provider_event.raw" : "provider_call.body",
+                           rows_uuid(r, i, M_MERCHANT), rows_uuid(r, i, M_ID),
+                           rows_str(r, i, M_BODY), &a, &body);
         struct buf *out = err_is(err) ? NULL : item(e, rows_uuid(r, i, M_PAYMENT), L_MESSAGES);
         if (out != NULL)
             put_message(out, r, i, body);

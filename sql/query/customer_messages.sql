@@ -2,7 +2,7 @@
 -- (customer_payments.sql). $1 uuid merchant, $2 uuid customer, $3 uuid cursor or null, $4 int8
 -- limit, $5 int8 most messages.
 -- Columns: payment, merchant of the row, id, bool whether it came in, what, created_at, the body,
--- sealed.
+-- sealed; null where it is too large to be shown.
 with keys as (
     select c.key from reli.customer c where c.merchant_id = $1 and c.id = $2 and c.key is not null
     union
@@ -24,7 +24,8 @@ subjects as (
     select page.id, o.refund_id from page
     join reli.refund_owner o on o.merchant_id = $1 and o.payment_id = page.id
 )
-select m.payment_id, m.merchant_id, m.id, m.inbound, m.what, m.created_at, m.body
+select m.payment_id, m.merchant_id, m.id, m.inbound, m.what, m.created_at,
+    case when length(m.body) <= 16384 then m.body end
 from (
     select c.payment_id, c.merchant_id, c.id, false as inbound, c.op as what, c.created_at, c.body
     from page

@@ -219,9 +219,13 @@ def test_all_that_is_stored(reli, db):
     assert [p["id"] for p in page["payments"]] == [second["id"]] and page["has_more"]
     page = data(reli, jane["id"], limit=1, after=page["next"])
     assert [p["id"] for p in page["payments"]] == [first["id"]] and not page["has_more"]
+    db.rows("update reli.provider_event set raw = raw || decode(repeat('00', 20000), 'hex') where merchant_id = %s",
+            reli.merchant)
+    large = data(reli, jane["id"], limit=1)["payments"][0]["provider_messages"]
+    assert {m["body"] is None for m in large if m["direction"] == "in"} == {True}
     noted = db.rows("select actor, detail from reli.audit_log where merchant_id = %s and action = 'customer.exported'",
                     reli.merchant)
-    assert len(noted) == 3 and all(a["actor"].startswith("api_key:") and a["detail"] is None for a in noted)
+    assert len(noted) == 4 and all(a["actor"].startswith("api_key:") and a["detail"] is None for a in noted)
 
 
 # ---- forgotten ----
