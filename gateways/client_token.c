@@ -41,6 +41,7 @@ struct slot {
 
     int64_t step_us;          /* 1 s / rate; 0 no limit */
     int64_t full_us;          /* monotonic: when the bucket is full again */
+    int64_t asked_us;         /* monotonic: when the last query had its turn; 0 never */
     struct list want_turn[2]; /* ORDERS, QUERIES */
     struct timer turn;
 
@@ -352,20 +353,36 @@ static void fetch_end(struct fetch *f, struct err err)
 
 /* ---- turns ---- */
 
+/* A provider that is not well is asked four times a second: what is asked decides about money and
+ * is never held back altogether, but a thousand payments must not keep him down. */
+#define UNWELL_STEP_US (US_PER_S / 4)
+
+static bool is_unwell(const struct slot *s, int64_t now_us)
+{
+    struct health_view v = health_look(&s->health.health, &s->client->health, now_us);
+    return v.state == HEALTH_OPEN && strcmp(v.reason, "unwell") == 0;
+}
+
 /* A bucket that holds one second's requests; queries leave half of it to orders. 0: go; else the
  * time to wait. */
 static int64_t turn_wait_us(const struct slot *s, int kind, int64_t now_us)
 {
-    int64_t spare_us = US_PER_S - s->step_us;
+    int64_t spare_us = US_PER_S - s->step_us, slow_us = 0;
     if (kind == QUERIES)
         spare_us /= 2;
-    int64_t wait_us = s->full_us - spare_us - now_us;
+    if (kind == QUERIES && s->asked_us != 0 && is_unwell(s, now_us))
+        slow_us = s->asked_us + UNWELL_STEP_US - now_us;
+    int64_t wait_us = s->step_us > 0 ? s->full_us - spare_us - now_us : 0;
+    wait_us = wait_us > slow_us ? wait_us : slow_us;
     return wait_us > 0 ? wait_us : 0;
 }
 
-static void turn_take(struct slot *s, int64_t now_us)
+static void turn_take(struct slot *s, int kind, int64_t now_us)
 {
-    s->full_us = (s->full_us > now_us ? s->full_us : now_us) + s->step_us;
+    if (s->step_us > 0)
+        s->full_us = (s->full_us > now_us ? s->full_us : now_us) + s->step_us;
+    if (kind == QUERIES)
+        s->asked_us = now_us > 0 ? now_us : 1;
 }
 
 static void turns_arm(struct slot *s, int64_t now_us)
@@ -382,9 +399,8 @@ void slot_want_turn(struct slot *s, struct op *op)
     int64_t now_us = loop_mono_us(s->client->loop);
     bool first = list_is_empty(&s->want_turn[ORDERS]) &&
                  (kind == ORDERS || list_is_empty(&s->want_turn[QUERIES]));
-    if (s->step_us == 0 || (first && turn_wait_us(s, kind, now_us) == 0)) {
-        if (s->step_us > 0)
-            turn_take(s, now_us);
+    if (first && turn_wait_us(s, kind, now_us) == 0) {
+        turn_take(s, kind, now_us);
         op_has_turn(op);
         return;
     }
@@ -400,7 +416,7 @@ static void turn_comes(void *ctx)
         while (!list_is_empty(&s->want_turn[kind]) && turn_wait_us(s, kind, now_us) == 0) {
             struct op *op = CONTAINER_OF(list_first(&s->want_turn[kind]), struct op, waiting);
             slot_leave(op);
-            turn_take(s, now_us);
+            turn_take(s, kind, now_us);
             op_has_turn(op);
         }
         if (!list_is_empty(&s->want_turn[kind]))

@@ -13,7 +13,8 @@
  *
  * There is one of all calls, for a provider that is away or overloaded, and one per kind of order,
  * for keys that are not taken: trying those again and again gets an operator locked. Only orders
- * are refused; what asks for an outcome always passes, and counts. */
+ * are refused; what asks for an outcome always passes, slowly while a breaker is open (client.h),
+ * and counts. */
 
 enum health_kind { HEALTH_CHARGE, HEALTH_REFUND, HEALTH_N_KINDS, HEALTH_ASKS = HEALTH_N_KINDS };
 

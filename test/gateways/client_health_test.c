@@ -103,6 +103,28 @@ static void open_sends_no_order_and_every_question(void **state)
     teardown(&f);
 }
 
+/* One after the other, a quarter of a second apart; of one that is well, all at once. */
+static void open_slows_questions(void **state)
+{
+    (void)state;
+    for (int broken = 0; broken < 2; broken++) {
+        struct fixture f;
+        struct seen q[4];
+        start(&f, US_PER_HOUR);
+        if (broken)
+            break_it(&f);
+        int64_t began_us = loop_mono_us(f.loop);
+        for (size_t i = 0; i < COUNT_OF(q); i++)
+            ask(&f, &q[i]);
+        run(&f);
+        for (size_t i = 0; i < COUNT_OF(q); i++)
+            assert_int_equal(q[i].verdict, GW_SUCCEEDED);
+        if (broken)
+            assert_true(loop_mono_us(f.loop) - began_us >= 3 * US_PER_S / 4);
+        teardown(&f);
+    }
+}
+
 /* The wait is over at once: every push is a probe, one at a time. */
 static void probes(void **state)
 {
@@ -201,9 +223,13 @@ static void gauges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_unwell),  cmocka_unit_test(open_sends_no_order_and_every_question),
-        cmocka_unit_test(probes),          cmocka_unit_test(refused_keys),
-        cmocka_unit_test(told_by_results), cmocka_unit_test(gauges),
+        cmocka_unit_test(what_is_unwell),
+        cmocka_unit_test(open_sends_no_order_and_every_question),
+        cmocka_unit_test(open_slows_questions),
+        cmocka_unit_test(probes),
+        cmocka_unit_test(refused_keys),
+        cmocka_unit_test(told_by_results),
+        cmocka_unit_test(gauges),
     };
     log_open(2, LOG_OFF);
     if (err_is(crypto_open()))
