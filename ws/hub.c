@@ -9,6 +9,7 @@
 #include "core/base/metric.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "ws/warden.h"
 
 enum { READ_LIMIT = 200, NET_CHUNK = 200, FRAME_MAX = 2 * 1024 * 1024 };
 #define NET_US (10 * US_PER_S)
@@ -35,6 +36,7 @@ struct channel {
 
 struct hub {
     struct flow *flow;
+    struct warden *warden;
     struct channel *channels;
     struct timer net;
     struct net *net_read; /* under way */
@@ -86,15 +88,17 @@ static void gone(void *ctx, struct socket *s)
     struct hub *h = ctx;
     struct channel *c = socket_seat(s)->channel;
     list_remove(&c->sockets, &socket_seat(s)->link);
+    warden_remove(h->warden, socket_seat(s));
     drop_if_unused(c);
     metric_set(&open_sockets, --h->n_sockets);
     if (h->n_sockets == 0 && h->drained != NULL)
         loop_later(h->flow->loop, &h->later, all_gone, h);
 }
 
-struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid merchant,
+struct socket *hub_join(struct hub *h, struct stream *stream, const struct authority *by,
                         struct uuid payment, int32_t seq)
 {
+    struct uuid merchant = by->merchant;
     struct socket_owner owner = {gone, h};
     struct socket *s = socket_new(h->flow->loop, stream, &owner);
     struct channel *c = s != NULL ? find(h, merchant, payment) : NULL;
@@ -115,6 +119,9 @@ struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid mercha
     }
     socket_seat(s)->channel = c;
     socket_seat(s)->seq = seq;
+    socket_seat(s)->authority = *by;
+    if (!uuid_is_nil(by->session) || !uuid_is_nil(by->key))
+        warden_add(h->warden, socket_seat(s));
     list_push(&c->sockets, &socket_seat(s)->link);
     if (seq < c->seq)
         c->seq = seq;
@@ -339,6 +346,11 @@ struct err hub_new(struct flow *f, int max, struct hub **out)
         return ERR(NO_MEMORY, "hub");
     h->flow = f;
     h->max_sockets = max;
+    struct err err = warden_new(f, &h->warden);
+    if (err_is(err)) {
+        free(h);
+        return err;
+    }
     if (f->redis != NULL) {
         struct redis_subscriber subscriber = {message, gap, h};
         redis_subscribe(f->redis, STR("reli:events"), &subscriber);
@@ -352,6 +364,7 @@ void hub_drain(struct hub *h, loop_fn *done, void *ctx)
 {
     h->drained = done;
     h->drained_ctx = ctx;
+    warden_stop(h->warden);
     timer_off(h->flow->loop, &h->net);
     for (struct channel *c = h->channels; c != NULL; c = c->hh.next)
         for (struct link *k = list_first(&c->sockets); k != NULL; k = list_next(&c->sockets, k))
@@ -374,6 +387,7 @@ void hub_free(struct hub *h)
         c->hub = NULL;
         drop_if_unused(c); /* or by its read, which the store ends */
     }
+    warden_free(h->warden);
     if (h->net_read != NULL)
         h->net_read->hub = NULL;
     timer_off(h->flow->loop, &h->net);

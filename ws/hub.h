@@ -22,9 +22,9 @@ int hub_n_sockets(const struct hub *h);
 void hub_hint(struct hub *h, struct uuid merchant, struct uuid payment, int32_t seq);
 
 /* Puts a connection that has seen the events up to `seq` among the watchers; what came since is
- * sent. The hub owns the socket from here on. NULL if there is no memory (the stream is closed
- * then). */
-struct socket *hub_join(struct hub *h, struct stream *stream, struct uuid merchant,
+ * sent. The hub owns the socket from here on, and ends it with its authority. NULL if there is no
+ * memory (the stream is closed then). */
+struct socket *hub_join(struct hub *h, struct stream *stream, const struct authority *by,
                         struct uuid payment, int32_t seq);
 
 /* The frame of an event row of event_list. NULL without memory. */

@@ -3,6 +3,7 @@
 
 #include "core/base/blob.h"
 #include "core/base/list.h"
+#include "core/base/uuid.h"
 #include "core/loop/stream.h"
 
 /* One WebSocket connection (RFC 6455), server side, after the handshake: frames out, pings,
@@ -32,11 +33,20 @@ struct blob *socket_frame(struct str text);
 /* The value of Sec-WebSocket-Accept for a key, or false if the key is not 16 bytes in base64. */
 bool socket_accept_key(struct str key, char out[29]);
 
+/* By whose leave a socket is open: a session or an API key; neither for a client token. */
+struct authority {
+    struct uuid merchant, session, key;
+};
+
 /* The hub's own, per connection. */
 struct socket_seat {
     struct link link;
     void *channel;
     int32_t seq; /* the last event that was sent */
+    struct authority authority;
+    struct link guarded; /* warden.h */
+    uint32_t round;
+    bool is_guarded;
 };
 struct socket_seat *socket_seat(struct socket *s);
 struct socket *socket_of_seat(struct socket_seat *seat);

@@ -12,11 +12,17 @@ enum { REPLAY_MAX = 1000 };
 
 struct opening {
     struct http_exchange *x;
-    struct uuid merchant, payment;
+    struct authority by;
+    struct uuid payment;
     bool live;
     int32_t after;
     struct payment_record rec;
 };
+
+static struct authority authority_of(const struct principal *who)
+{
+    return (struct authority){who->merchant, who->session, who->key};
+}
 
 /* ---- the socket ---- */
 
@@ -47,7 +53,8 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
         http_problem(x, err, "");
         return;
     }
-    struct uuid merchant = o->merchant, payment = o->payment;
+    struct uuid payment = o->payment;
+    struct authority by = o->by;
     int32_t seq = o->after;
     if (!socket_accept_key(http_header(x, STR("sec-websocket-key")), accept)) {
         http_problem(x, ERR(BAD_REQUEST, NULL), "Sec-WebSocket-Key is missing or wrong.");
@@ -63,7 +70,7 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
     if (n > 0)
         seq = last;
     struct stream *stream = http_upgrade(x); /* x is gone */
-    struct socket *s = stream != NULL ? hub_join(api->hub, stream, merchant, payment, seq) : NULL;
+    struct socket *s = stream != NULL ? hub_join(api->hub, stream, &by, payment, seq) : NULL;
     if (s != NULL)
         hello(s, payment, last);
     for (size_t i = 0; i < n; i++) {
@@ -85,16 +92,16 @@ static void payment_read(void *ctx, struct err err, const struct rows *r)
         http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
         return;
     }
-    struct value params[] = {V_UUID(o->merchant), V_UUID(o->payment), V_I32(o->after),
+    struct value params[] = {V_UUID(o->by.merchant), V_UUID(o->payment), V_I32(o->after),
                              V_I64(REPLAY_MAX)};
     store_read(api_of(x)->flow->store, Q_event_list, params, COUNT_OF(params), events_read, o);
 }
 
-static void open_for(struct opening *o, struct uuid merchant, bool live)
+static void open_for(struct opening *o, struct authority by, bool live)
 {
-    o->merchant = merchant;
+    o->by = by;
     o->live = live;
-    struct value params[] = {V_UUID(merchant), V_UUID(o->payment)};
+    struct value params[] = {V_UUID(by.merchant), V_UUID(o->payment)};
     store_read(api_of(o->x)->flow->store, Q_payment_get, params, COUNT_OF(params), payment_read, o);
 }
 
@@ -108,7 +115,7 @@ static void ticket_used(void *ctx, struct err err, const struct rows *r)
     else if (rows_n(r) == 0)
         api_unauthenticated(o->x, "ticket: used");
     else
-        open_for(o, o->merchant, o->live);
+        open_for(o, o->by, o->live);
 }
 
 static void use_ticket(struct opening *o, struct str text)
@@ -120,7 +127,7 @@ static void use_ticket(struct opening *o, struct str text)
         api_unauthenticated(o->x, "ticket");
         return;
     }
-    o->merchant = t.merchant;
+    o->by = (struct authority){t.merchant, t.session, t.key};
     o->live = t.live;
     struct value params[] = {V_UUID(t.merchant), V_UUID(t.id),
                              V_UUID(uuid_v7_floor((now - US_PER_HOUR) / US_PER_MS))};
@@ -132,8 +139,10 @@ static void give_ticket(struct opening *o)
     struct http_exchange *x = o->x;
     struct flow *f = api_of(x)->flow;
     int64_t now = loop_wall_us(f->loop);
-    struct signed_ticket t = {.merchant = o->merchant,
+    struct signed_ticket t = {.merchant = o->by.merchant,
                               .payment = o->payment,
+                              .session = o->by.session,
+                              .key = o->by.key,
                               .live = o->live,
                               .id = random_uuid(now),
                               .expires_us = now + US_PER_MIN};
@@ -178,7 +187,7 @@ void socket_ticket(struct http_exchange *x)
     struct field_errors errors = {.arena = x->arena};
     struct fields fl = {body, "", &errors};
     struct str channel;
-    *o = (struct opening){.x = x, .merchant = who->merchant, .live = who->live};
+    *o = (struct opening){.x = x, .by = authority_of(who), .live = who->live};
     fields_only(&fl, names);
     if (fields_text(&fl, "channel", REQUIRED, 1, 128, &channel) &&
         (!str_starts(channel, STR("transaction/")) ||
@@ -189,7 +198,7 @@ void socket_ticket(struct http_exchange *x)
         http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
         return;
     }
-    struct value params[] = {V_UUID(o->merchant), V_UUID(o->payment)};
+    struct value params[] = {V_UUID(o->by.merchant), V_UUID(o->payment)};
     store_read(api_of(x)->flow->store, Q_payment_get, params, COUNT_OF(params), ticket_payment_read,
                o);
 }
@@ -204,7 +213,7 @@ static void key_known(void *ctx, struct err err, const struct principal *who)
     else if (!principal_may(who, PERM_PAYMENTS_READ))
         http_problem(o->x, ERR(FORBIDDEN, NULL), "The key or role may not do this.");
     else
-        open_for(o, who->merchant, who->live);
+        open_for(o, authority_of(who), who->live);
 }
 
 static struct str host_of(struct str origin)
@@ -239,7 +248,7 @@ static void authenticate(struct opening *o)
     } else if (ticket.p != NULL) {
         if (client_token_read(f->vault, ticket, loop_wall_us(f->loop), &t) &&
             uuid_eq(t.payment, o->payment))
-            open_for(o, t.merchant, t.live);
+            open_for(o, (struct authority){.merchant = t.merchant}, t.live);
         else
             api_unauthenticated(x, "client token");
     } else if (session_looks_like(token)) {

@@ -355,7 +355,7 @@ bool client_token_read(struct vault *v, struct str token, int64_t now_us, struct
     return now_us < out->expires_us;
 }
 
-enum { TICKET_BODY = 16 + 16 + 16 + 1 + 8 };
+enum { TICKET_BODY = 5 * 16 + 1 + 8 };
 _Static_assert(4 + 2 * (TICKET_BODY + MAC_IN_TOKEN) == SIGNED_TICKET_LEN, "ticket");
 
 void signed_ticket_make(struct vault *v, const struct signed_ticket *t,
@@ -365,8 +365,10 @@ void signed_ticket_make(struct vault *v, const struct signed_ticket *t,
     memcpy(b, t->id.b, 16);
     memcpy(b + 16, t->payment.b, 16);
     memcpy(b + 32, t->merchant.b, 16);
-    b[48] = t->live ? 1 : 0;
-    put_seconds(b + 49, t->expires_us);
+    memcpy(b + 48, t->session.b, 16);
+    memcpy(b + 64, t->key.b, 16);
+    b[80] = t->live ? 1 : 0;
+    put_seconds(b + 81, t->expires_us);
     add_mac(v, "ticket", "", b, TICKET_BODY);
     memcpy(out, "wst_", 4);
     put_hex(out + 4, b, sizeof b);
@@ -383,7 +385,9 @@ bool signed_ticket_read(struct vault *v, struct str token, int64_t now_us,
     memcpy(out->id.b, b, 16);
     memcpy(out->payment.b, b + 16, 16);
     memcpy(out->merchant.b, b + 32, 16);
-    out->live = b[48] == 1;
-    out->expires_us = get_seconds(b + 49);
+    memcpy(out->session.b, b + 48, 16);
+    memcpy(out->key.b, b + 64, 16);
+    out->live = b[80] == 1;
+    out->expires_us = get_seconds(b + 81);
     return now_us < out->expires_us;
 }

@@ -77,11 +77,12 @@ void client_token_make(struct vault *v, const struct client_token *t,
 bool client_token_read(struct vault *v, struct str token, int64_t now_us,
                        struct client_token *out) MUST_USE;
 
-/* "wst_" and lower hex of id ‖ payment ‖ merchant ‖ mode ‖ expiry ‖ HMAC: opens one WebSocket. That
- * it is used once is the database's matter. */
-enum { SIGNED_TICKET_LEN = 4 + 146 };
+/* "wst_" and lower hex of id ‖ payment ‖ merchant ‖ session ‖ key ‖ mode ‖ expiry ‖ HMAC: opens one
+ * WebSocket, by leave of the session or API key that it was given to. That it is used once is the
+ * database's matter. */
+enum { SIGNED_TICKET_LEN = 4 + 210 };
 struct signed_ticket {
-    struct uuid id, payment, merchant;
+    struct uuid id, payment, merchant, session, key;
     bool live;
     int64_t expires_us; /* wall; kept in whole seconds */
 };

@@ -267,7 +267,7 @@ static void hmac_key_rotation(void **state)
 
 /* ---- tokens ---- */
 
-enum { TOKEN_ROOM = 200 };
+enum { TOKEN_ROOM = 256 };
 
 typedef bool read_fn(struct vault *v, struct str token);
 
@@ -382,6 +382,8 @@ static void tickets(void **state)
     struct signed_ticket out, in = {.id = {{5}},
                                     .payment = subject,
                                     .merchant = merchant,
+                                    .session = {{6}},
+                                    .key = {{7}},
                                     .live = true,
                                     .expires_us = EXPIRES};
     char token[SIGNED_TICKET_LEN + 1];
@@ -390,6 +392,7 @@ static void tickets(void **state)
     assert_true(signed_ticket_read(v, str_c(token), EXPIRES - 1, &out));
     assert_true(uuid_eq(out.id, in.id) && uuid_eq(out.payment, subject));
     assert_true(uuid_eq(out.merchant, merchant) && out.live);
+    assert_true(uuid_eq(out.session, in.session) && uuid_eq(out.key, in.key));
     assert_int_equal(out.expires_us, EXPIRES);
     assert_false(signed_ticket_read(v, str_c(token), EXPIRES, &out));
     only_this_text(v, token, read_ticket);

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import websocket
-from helpers import V1, Clock, cash, new_key, wait_until
+from helpers import SLOW, V1, Clock, cash, new_key, wait_until
 from people import PASSWORD, Person, admin_create, new_email, totp
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
@@ -198,6 +198,41 @@ def test_a_websocket_takes_an_access_token(ann, shop):
     ws.close()
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
         websocket.create_connection(url, timeout=10, header=["Authorization: Bearer a.b.c"])
+
+
+def closes(ws):
+    """What the socket is closed with; what comes before is let pass."""
+    while True:
+        opcode, data = ws.recv_data(control_frame=True)
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            return int.from_bytes(data[:2], "big")
+
+
+def test_an_open_websocket_ends_with_its_session_or_key(ann, world, shop):
+    payment = shop.pay()
+    channel = f"transaction/{payment['id']}"
+    url = f"ws://{world.b.host}:{world.b.port}/ws/{channel}"
+    ticket = ann.post(V1 + "/ws/tickets", {"channel": channel}).json["ticket"]
+    key = shop.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json
+
+    def opened(query="", bearer=None):
+        header = [f"Authorization: Bearer {bearer}"] if bearer else []
+        ws = websocket.create_connection(url + query, timeout=20 * SLOW, header=header)
+        assert json.loads(ws.recv())["type"] == "hello"
+        return ws
+
+    stays = [opened(bearer=shop.key), opened("?ticket=" + payment["client_token"])]
+    go = [opened(bearer=ann.tokens["access"]), opened("?ticket=" + ticket)]
+    assert ann.post(V1 + "/auth/logout").status == 204
+    assert [closes(ws) for ws in go] == [1008, 1008]
+    by_key = opened(bearer=key["key"])
+    assert shop.delete(f"{V1}/api-keys/{key['id']}").status in (200, 204)
+    assert closes(by_key) == 1008
+    assert shop.post(f"{V1}/payments/{payment['id']}/confirm").status == 200
+    for ws in stays:
+        while json.loads(ws.recv())["type"] != "payment.completed":
+            pass
+        ws.close()
 
 
 # ---- too many tries ----
