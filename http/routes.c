@@ -123,7 +123,7 @@ const struct route api_routes[] = {
 
     /* what can be used */
     {HTTP_GET_, V1 "/providers", provider_index, PERM_PROVIDERS_READ},
-    {HTTP_GET_, V1 "/providers/{name}/balance", provider_balance, PERM_PROVIDERS_READ},
+    {HTTP_GET_, V1 "/providers/{name}/balance", provider_balance, PERM_BOOKS_READ},
     {HTTP_GET_, V1 "/routes", route_index, PERM_PROVIDERS_READ},
     {HTTP_PUT_, V1 "/routes", route_put, PERM_PROVIDERS_WRITE},
     {HTTP_POST_, V1 "/providers/{name}/register-callbacks", receipt_register, PERM_PROVIDERS_WRITE},

@@ -26,7 +26,7 @@ oapvs | payments:read   |       | GET payments, payments/{id}, payments/transact
 oapvs | payments:read   |       | POST payments/status, ws/tickets
 oap   | refunds:write   |       | POST payments/{id}/refund, payments/refund, refunds/{id}/approve, refunds/{id}/reject,
                                   refunds/{id}/cancel, refunds/{id}/confirm, exceptions/{id}/resolve
-oapv  | payments:read   |       | GET events, balances, ledger/transfers
+oapv  | payments:read   |       | GET events, balances, ledger/transfers, providers/{name}/balance
 oapvs | payments:read   |       | GET exceptions, providers, routes, merchant
 oaps  | payments:read   |       | GET customers, customers/{id}
 oa    | *               |       | GET customers/{id}/data, providers/{name}/config, api-keys, api-keys/{id}
