@@ -73,8 +73,6 @@ struct stream {
     size_t waiting;    /* bytes in the queue behind those with libuv */
     size_t seen_queue; /* libuv's queue when it was last looked at */
     int64_t progress_us;
-    uv_write_t write;
-    uv_shutdown_t fin;
 };
 
 static void read_update(struct stream *s);
@@ -560,6 +558,7 @@ static void chunk_free(struct chunk *c)
 static void on_written(uv_write_t *req, int status)
 {
     struct stream *s = req->data;
+    free(req);
     loop_enter(s->l);
     for (; s->n_sending > 0; s->n_sending--)
         chunk_free(CONTAINER_OF(list_pop(&s->queue), struct chunk, link));
@@ -592,9 +591,14 @@ static void queue_send(struct stream *s)
         bufs[count++] = uv_buf_init((char *)c->p, (unsigned)c->n);
         bytes += c->n;
     }
-    s->write.data = s;
-    int rc = uv_write(&s->write, &s->uv.stream, bufs, count, on_written);
+    uv_write_t *req = malloc(sizeof *req); /* most streams are idle and need none */
+    int rc = UV_ENOMEM;
+    if (req != NULL) {
+        req->data = s;
+        rc = uv_write(req, &s->uv.stream, bufs, count, on_written);
+    }
     if (rc != 0) {
+        free(req);
         break_off(s, ERR_D(IO, rc, "write"));
         return;
     }
@@ -608,6 +612,7 @@ static void queue_send(struct stream *s)
 static void on_fin_sent(uv_shutdown_t *req, int status)
 {
     struct stream *s = req->data;
+    free(req);
     loop_enter(s->l);
     if (s->life == STREAM_CLOSED)
         return;
@@ -618,9 +623,14 @@ static void on_fin_sent(uv_shutdown_t *req, int status)
 
 static void send_fin(struct stream *s)
 {
-    s->fin.data = s;
-    if (uv_shutdown(&s->fin, &s->uv.stream, on_fin_sent) != 0)
-        stream_close(s);
+    uv_shutdown_t *req = malloc(sizeof *req);
+    if (req != NULL) {
+        req->data = s;
+        if (uv_shutdown(req, &s->uv.stream, on_fin_sent) == 0)
+            return;
+    }
+    free(req);
+    stream_close(s);
 }
 
 static void linger_over(void *ctx)

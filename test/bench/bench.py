@@ -393,7 +393,8 @@ class Bench:
     def sockets(self):
         reli = self.w.serve()
         per_payment = 1000
-        n = min(self.z.sockets, self.w.max_files - 100) // per_payment * per_payment
+        places = (self.w.max_files - 64 - min(self.w.max_files // 8, 4096)) * 3 // 4  # core/files.c
+        n = min(self.z.sockets, places) // per_payment * per_payment
         made = [self.create(reli)[0] for _ in range(n // per_payment)]
         paths = [f"/ws/transaction/{p['id']}?after=2&ticket={p['client_token']}" for p in made]
         file = self.file("watchers", "\n".join(p for p in paths for _ in range(per_payment)))
