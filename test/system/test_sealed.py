@@ -125,9 +125,13 @@ def test_data_keys_change_while_two_serve(stack, replicas, clock, sandbox, recei
     payment, who = everything(stack, one, shop, sandbox, receiver)
     database = one.database
     assert words_of(stack.cli(database, "keys", "rotate-data"))["data_key"] == "2"
-    early = shop.at(two).pay(stk(customer=who))["id"]
     early_key = "select pii from reli.payment where id = %s"
-    assert sealed.number(database.value(early_key, early)) == 1, "not before everybody has it"
+    clock.advance(20)  # their hearts have beaten, with which they have read it
+    wait_until(lambda: database.value("select count(*) from reli.replica where seen_at > to_timestamp(%s)",
+                                      clock.now() - 10) == 2, 15, "both have read the key")
+    for replica in (one, two):
+        early = shop.at(replica).pay(stk(customer=who))["id"]
+        assert sealed.number(database.value(early_key, early)) == 1, "not before everybody has it"
     refused = stack.cli(database, "keys", "retire-data", "--number", "1")
     assert refused.returncode == 1 and "keys list" in refused.stderr
 
