@@ -1,5 +1,5 @@
-/* reli admin create: a person with a password and a role, without anybody's leave: the first
- * operator, and whoever has lost his password. */
+/* reli admin: a person with a password and a role, without anybody's leave: the first operator, and
+ * whoever has lost his password; and accounts that are shut. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,9 @@
 static const char usage[] =
     "admin create --email E [--name NAME] [--merchant ID] [--role "
     "owner|admin|operator|viewer|support]\n"
-    "                        [--reset-totp]   (the password by standard input)";
+    "                        [--reset-totp]   (the password by standard input)\n"
+    "       reli admin disable --email E\n"
+    "       reli admin enable --email E";
 
 struct admin {
     char email[USER_EMAIL_MAX + 1];
@@ -75,7 +77,32 @@ static bool has_flag(int argc, char **argv, const char *name)
     return false;
 }
 
-int command_admin(int argc, char **argv)
+static struct err write_status(struct tool *t, const char *email, const char *status)
+{
+    uint8_t index[USER_HASH];
+    user_hash(t->vault, USER_EMAIL, str_c(email), index);
+    struct value params[] = {V_BYTES(str_n((char *)index, USER_HASH)), V_TEXT(str_c(status)),
+                             V_TIME(t->now_us), V_UUID(random_uuid(t->now_us))};
+    TRY(tool_run(t, Q_admin_status, params, COUNT_OF(params), tool_first_id));
+    return t->found ? ERR_OK : ERR(NOT_FOUND, "no such account, or it was never opened");
+}
+
+static int change_status(int argc, char **argv, const char *status)
+{
+    struct tool t;
+    char email[USER_EMAIL_MAX + 1], id[UUID_TEXT];
+    const char *given = tool_option(argc, argv, "--email");
+    if (given == NULL || !user_email(str_c(given), email))
+        return tool_usage(usage);
+    struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
+    if (!err_is(err))
+        err = write_status(&t, email, status);
+    if (!err_is(err))
+        printf("user_id=%s\nstatus=%s\n", uuid_text(t.id, id), status);
+    return tool_close(&t, err);
+}
+
+static int create(int argc, char **argv)
 {
     struct tool t;
     struct admin a = {.role = ROLE_OWNER, .reset_totp = has_flag(argc, argv, "--reset-totp")};
@@ -83,8 +110,7 @@ int command_admin(int argc, char **argv)
                *merchant = tool_option(argc, argv, "--merchant"),
                *role = tool_option(argc, argv, "--role");
     a.name = str_c(tool_option(argc, argv, "--name"));
-    if (argc < 1 || strcmp(argv[0], "create") != 0 || email == NULL ||
-        !user_email(str_c(email), a.email) || !utf8_valid(a.name) ||
+    if (email == NULL || !user_email(str_c(email), a.email) || !utf8_valid(a.name) ||
         utf8_count(a.name) > USER_NAME_MAX ||
         (merchant != NULL && !uuid_parse(str_c(merchant), &a.merchant)) ||
         (role != NULL && !role_parse(str_c(role), &a.role)))
@@ -96,4 +122,15 @@ int command_admin(int argc, char **argv)
         err = write_admin(&t, &a);
     explicit_bzero(a.password, sizeof a.password);
     return tool_close(&t, err);
+}
+
+int command_admin(int argc, char **argv)
+{
+    if (argc >= 1 && strcmp(argv[0], "create") == 0)
+        return create(argc, argv);
+    if (argc >= 1 && strcmp(argv[0], "disable") == 0)
+        return change_status(argc, argv, "disabled");
+    if (argc >= 1 && strcmp(argv[0], "enable") == 0)
+        return change_status(argc, argv, "active");
+    return tool_usage(usage);
 }

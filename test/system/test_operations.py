@@ -256,7 +256,8 @@ FAULTS = {
     "RELI_PUBLIC_URL": "shop.example", "MPESA_PASSKEY": None, "RELI_RATE_LIMIT": "fast",
     "RELI_RATE_LIMIT_WEBHOOKS": "0/s", "RELI_RATE_LIMIT_LOGIN": "10/m burst", "RELI_FIREBASE_LOGIN": "maybe",
     "RELI_ACCESS_TTL": "2d", "RELI_REFRESH_TTL": "0d", "RELI_SESSION_IDLE": "never", "RELI_SESSION_MAX": "12",
-    "JWT_SECRET_KEY_PREVIOUS": "another-canary", "FIREBASE_PROJECT_ID": "no project", "FIREBASE_CERTS_URL": "certs.example", "FIREBASE_CLOCK_SKEW": "6m",
+    "JWT_SECRET_KEY_PREVIOUS": "another-canary", "FIREBASE_PROJECT_ID": "no project",
+    "FIREBASE_CERTS_URL": "certs.example", "FIREBASE_CLOCK_SKEW": "6m",
 }
 
 
@@ -328,7 +329,8 @@ def test_help():
     ("keys", "create", "--merchant", "x", "--mode", "test"),
     ("keys", "create", "--merchant", "01900000-0000-7000-8000-000000000000", "--mode", "both"),
     ("keys", "create", "--merchant", "01900000-0000-7000-8000-000000000000", "--mode", "test", "--scopes", "all"),
-    ("admin",), ("admin", "create"), ("admin", "create", "--email", "nobody"),
+    ("admin",), ("admin", "create"), ("admin", "disable"), ("admin", "enable", "--email", "x"),
+    ("admin", "create", "--email", "nobody"),
     ("admin", "create", "--email", "a@b", "--role", "king"), ("admin", "create", "--email", "a@b", "--merchant", "x"),
     ("ledger",), ("ledger", "balance"), ("audit",), ("audit", "verify", "--head", "x"), ("doctor", "please"),
     ("health", "now"), ("version", "--now"),

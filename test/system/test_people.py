@@ -98,12 +98,16 @@ def test_a_login_and_who_it_was(world, shop, ann):
 
 def test_whatever_is_wrong_is_one_answer(world, ann):
     disabled = world.person(ann.merchant)
-    world.database.rows("update reli.account_user set status = 'disabled', version = version + 1 where id = %s",
-                        disabled.id)
+    assert world.stack.cli(world.database, "admin", "disable", "--email", disabled.email).returncode == 0
     answers = [without_id(try_login(world.a, email, password)) for email, password in
                [(ann.email, "wrong password"), (new_email(), PASSWORD), (disabled.email, PASSWORD), ("nobody", "x")]]
     assert answers == [answers[0]] * 4 and answers[0][0] == 401
-    wait_until(lambda: may(disabled) == 401, what="his sessions are over as well")
+    world.believes_no_more()
+    assert may(disabled) == 401, "his sessions are over as well"
+    assert {m["email"]: m["status"] for m in ann.get(V1 + "/members").json["data"]}[disabled.email] == "disabled"
+    assert world.stack.cli(world.database, "admin", "enable", "--email", disabled.email.upper()).returncode == 0
+    assert try_login(world.a, disabled.email, PASSWORD).status == 200
+    assert world.stack.cli(world.database, "admin", "disable", "--email", new_email()).returncode == 1
 
 
 def test_no_password_hash_or_address_is_in_the_clear(world, ann):
