@@ -12,6 +12,7 @@ int command_data_key_list(void);
 int command_data_key_rotate(void);
 int command_data_key_retire(const char *number);
 int command_fees(int argc, char **argv);
+int command_limits(int argc, char **argv);
 int command_routes(int argc, char **argv);
 int command_maintenance(int argc, char **argv);
 int command_doctor(int argc, char **argv);

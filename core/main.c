@@ -66,6 +66,8 @@ static const struct {
      "prints an API key, once; wraps the installation's keys with a new master key"},
     {"fees", command_fees, "fees set --merchant ID --currency KES --schedule … | fees list",
      "what is taken of payments that are made from now on"},
+    {"limits", command_limits, "limits set --merchant ID --mode test|live --limits … | limits list",
+     "how much a merchant may be paid"},
     {"routes", command_routes, "routes set --merchant ID --mode test|live --routes … | routes list",
      "who takes payments that name a method only"},
     {"maintenance", command_maintenance, "maintenance on [--message TEXT] | off | status",

@@ -125,6 +125,7 @@ http_handler_fn api_key_create, api_key_index, api_key_show, api_key_change, api
     api_key_revoke;                                /* api_keys.c */
 http_handler_fn security_index;                    /* security.c */
 http_handler_fn maintenance_show, maintenance_put; /* maintenance.c */
+http_handler_fn limit_index, limit_put;            /* limits.c */
 http_handler_fn route_index, route_put;            /* route_rules.c */
 http_handler_fn socket_transaction, socket_ticket; /* ws/upgrade.c */
 

@@ -124,6 +124,8 @@ const struct route api_routes[] = {
     /* what can be used */
     {HTTP_GET_, V1 "/providers", provider_index, PERM_PROVIDERS_READ},
     {HTTP_GET_, V1 "/providers/{name}/balance", provider_balance, PERM_BOOKS_READ},
+    {HTTP_GET_, V1 "/limits", limit_index, PERM_LIMITS_READ},
+    {HTTP_PUT_, V1 "/limits", limit_put, PERM_LIMITS_WRITE},
     {HTTP_GET_, V1 "/routes", route_index, PERM_PROVIDERS_READ},
     {HTTP_PUT_, V1 "/routes", route_put, PERM_PROVIDERS_WRITE},
     {HTTP_POST_, V1 "/providers/{name}/register-callbacks", receipt_register, PERM_PROVIDERS_WRITE},

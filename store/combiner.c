@@ -215,32 +215,77 @@ static size_t kind_end(const struct writer *w, size_t from, size_t hi)
     return i;
 }
 
-/* The rows of all units from … to - 1, column by column. `ord` counts within the span. */
-static bool kind_encode(struct writer *w, size_t from, size_t to)
+/* Which of a unit's tables is encoded; SIZE_MAX: it has none such. */
+static size_t nth_table(const struct unit *u, const struct unit_lock *lock, size_t t)
+{
+    if (lock == NULL)
+        return t;
+    return u->kind->lock == lock ? u->kind->lock_table : SIZE_MAX;
+}
+
+/* The rows of all units from … to - 1, column by column: of their table `t`, or of the one with a
+ * lock's rows. `ord` counts within the span. */
+static void table_encode(struct writer *w, size_t from, size_t to, const struct unit_table *table,
+                         const struct unit_lock *lock, size_t t)
 {
     struct params *p = &w->s->params;
-    const struct unit_kind *kind = w->units[from]->kind;
     size_t lo = w->spans[w->n_spans - 1].lo;
-    params_reset(p);
-    for (size_t t = 0; t < kind->n_tables; t++) {
-        const struct unit_table *table = &kind->tables[t];
-        params_array_open(p, COL_I32);
+    params_array_open(p, COL_I32);
+    for (size_t i = from; i < to; i++) {
+        size_t k = nth_table(w->units[i], lock, t);
+        int32_t ord = (int32_t)(i - lo);
+        if (k != SIZE_MAX)
+            params_array_add(p, &ord, 0, w->units[i]->n_rows[k]);
+    }
+    params_array_close(p);
+    for (size_t c = 0; c < table->n_columns; c++) {
+        params_array_open(p, table->columns[c].type);
         for (size_t i = from; i < to; i++) {
-            int32_t ord = (int32_t)(i - lo);
-            params_array_add(p, &ord, 0, w->units[i]->n_rows[t]);
+            size_t k = nth_table(w->units[i], lock, t);
+            if (k != SIZE_MAX && w->units[i]->n_rows[k] > 0)
+                params_array_add(p, (const char *)w->units[i]->rows[k] + table->columns[c].offset,
+                                 table->row_size, w->units[i]->n_rows[k]);
         }
         params_array_close(p);
-        for (size_t c = 0; c < table->n_columns; c++) {
-            params_array_open(p, table->columns[c].type);
-            for (size_t i = from; i < to; i++)
-                if (w->units[i]->n_rows[t] > 0)
-                    params_array_add(p,
-                                     (const char *)w->units[i]->rows[t] + table->columns[c].offset,
-                                     table->row_size, w->units[i]->n_rows[t]);
-            params_array_close(p);
-        }
     }
-    return params_ready(p);
+}
+
+static bool kind_encode(struct writer *w, size_t from, size_t to)
+{
+    const struct unit_kind *kind = w->units[from]->kind;
+    params_reset(&w->s->params);
+    for (size_t t = 0; t < kind->n_tables; t++)
+        table_encode(w, from, to, &kind->tables[t], NULL, t);
+    return params_ready(&w->s->params);
+}
+
+/* The lock that the units of a span want; NULL if none has rows for it. */
+static const struct unit_lock *lock_of(const struct writer *w, const struct span *span)
+{
+    for (size_t i = span->lo; i < span->hi; i++) {
+        const struct unit *u = w->units[i];
+        if (u->kind->lock != NULL && u->n_rows[u->kind->lock_table] > 0)
+            return u->kind->lock;
+    }
+    return NULL;
+}
+
+/* False: the connection broke. */
+static bool send_lock(struct writer *w, const struct span *span)
+{
+    const struct unit_lock *lock = lock_of(w, span);
+    w->lock = -1;
+    if (lock == NULL)
+        return true;
+    params_reset(&w->s->params);
+    table_encode(w, span->lo, span->hi, lock->table, lock, 0);
+    if (!params_ready(&w->s->params)) {
+        w->too_large = true;
+        return true;
+    }
+    w->lock = (int)lock->query;
+    store_count_statements(1);
+    return pg_conn_send(w->conn, w->lock, &w->s->params);
 }
 
 static bool send_hurry(struct writer *w)
@@ -269,7 +314,8 @@ static void span_run(struct writer *w)
     bool good = pg_conn_send(w->conn, STMT_BEGIN, NULL);
     if (span->hurried)
         good = good && send_hurry(w);
-    for (size_t from = span->lo, to; good && from < span->hi; from = to) {
+    good = good && send_lock(w, span);
+    for (size_t from = span->lo, to; good && !w->too_large && from < span->hi; from = to) {
         to = kind_end(w, from, span->hi);
         if (!kind_encode(w, from, to)) {
             w->too_large = true;
@@ -316,6 +362,8 @@ static void writer_answer(void *ctx, int stmt, PGresult *result)
     }
     if (stmt == STMT_COMMIT) /* a failed transaction answers ROLLBACK here, and no error */
         w->committed = strcmp(PQcmdStatus(result), "COMMIT") == 0;
+    else if (stmt == w->lock)
+        w->lock = -1;
     else if (stmt < N_QUERIES)
         take_rows(w, result);
     PQclear(result);

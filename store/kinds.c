@@ -56,6 +56,7 @@ static void create_row(struct unit *unit, const struct rows *r, size_t row)
     struct create_unit *u = CONTAINER_OF(unit, struct create_unit, unit);
     u->stage = (enum create_stage)rows_i64(r, row, 1);
     u->fanout = rows_bool(r, row, 2);
+    u->crossed = (int)rows_i64(r, row, 3);
 }
 
 static void create_reset(struct unit *unit)
@@ -63,15 +64,27 @@ static void create_reset(struct unit *unit)
     CONTAINER_OF(unit, struct create_unit, unit)->stage = CREATE_KEY_KNOWN;
 }
 
+static const struct unit_table limit_table = {limit_columns, LIMIT_COLUMNS,
+                                              sizeof(struct limit_row)};
+const struct unit_lock limit_lock = {Q_limit_lock, &limit_table};
+
 static const struct unit_table create_tables[] = {
     {payment_insert_columns, PAYMENT_INSERT_COLUMNS, sizeof(struct payment_insert_row)},
     {attempt_columns, ATTEMPT_COLUMNS, sizeof(struct attempt_row)},
     {event_columns, EVENT_COLUMNS, sizeof(struct event_row)},
     {audit_columns, AUDIT_COLUMNS, sizeof(struct audit_row)},
+    {limit_columns, LIMIT_COLUMNS, sizeof(struct limit_row)},
 };
 
 static const struct unit_kind create_kind = {
-    Q_payment_create, 1, create_tables, COUNT_OF(create_tables), create_row, create_reset,
+    .query = Q_payment_create,
+    .rank = 1,
+    .tables = create_tables,
+    .n_tables = COUNT_OF(create_tables),
+    .on_row = create_row,
+    .reset = create_reset,
+    .lock = &limit_lock,
+    .lock_table = 4,
 };
 
 void create_unit_ready(struct create_unit *u, loop_fn *done, void *ctx)
@@ -86,6 +99,7 @@ void create_unit_ready(struct create_unit *u, loop_fn *done, void *ctx)
     set_table(&u->unit, 1, u->attempts, u->n_attempts);
     set_table(&u->unit, 2, u->events, u->n_events);
     set_table(&u->unit, 3, u->audits, u->n_audits);
+    set_table(&u->unit, 4, u->limits, u->n_limits);
     create_reset(&u->unit);
 }
 
@@ -115,10 +129,18 @@ static const struct unit_table move_tables[] = {
     {refund_columns, REFUND_COLUMNS, sizeof(struct refund_row)},
     {refund_attempt_columns, REFUND_ATTEMPT_COLUMNS, sizeof(struct refund_attempt_row)},
     {resolution_columns, RESOLUTION_COLUMNS, sizeof(struct resolution_row)},
+    {limit_columns, LIMIT_COLUMNS, sizeof(struct limit_row)},
 };
 
 static const struct unit_kind move_kind = {
-    Q_payment_move, 2, move_tables, COUNT_OF(move_tables), move_row, move_reset,
+    .query = Q_payment_move,
+    .rank = 2,
+    .tables = move_tables,
+    .n_tables = COUNT_OF(move_tables),
+    .on_row = move_row,
+    .reset = move_reset,
+    .lock = &limit_lock,
+    .lock_table = 11,
 };
 
 void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
@@ -144,6 +166,7 @@ void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
     set_table(&u->unit, 8, u->refunds, u->n_refunds);
     set_table(&u->unit, 9, u->refund_attempts, u->n_refund_attempts);
     set_table(&u->unit, 10, u->resolutions, u->n_resolutions);
+    set_table(&u->unit, 11, u->limits, u->n_limits);
     move_reset(&u->unit);
 }
 
@@ -165,7 +188,12 @@ static const struct unit_table inbound_tables[] = {
 };
 
 static const struct unit_kind inbound_kind = {
-    Q_callback_store, 3, inbound_tables, COUNT_OF(inbound_tables), inbound_row, inbound_reset,
+    .query = Q_callback_store,
+    .rank = 3,
+    .tables = inbound_tables,
+    .n_tables = COUNT_OF(inbound_tables),
+    .on_row = inbound_row,
+    .reset = inbound_reset,
 };
 
 void inbound_unit_ready(struct inbound_unit *u, loop_fn *done, void *ctx)
@@ -199,7 +227,12 @@ static const struct unit_table fanout_tables[] = {
 };
 
 static const struct unit_kind fanout_kind = {
-    Q_delivery_create, 4, fanout_tables, COUNT_OF(fanout_tables), fanout_row, fanout_reset,
+    .query = Q_delivery_create,
+    .rank = 4,
+    .tables = fanout_tables,
+    .n_tables = COUNT_OF(fanout_tables),
+    .on_row = fanout_row,
+    .reset = fanout_reset,
 };
 
 void fanout_unit_ready(struct fanout_unit *u, loop_fn *done, void *ctx)
@@ -229,7 +262,12 @@ static const struct unit_table delivery_tables[] = {
 };
 
 static const struct unit_kind delivery_kind = {
-    Q_delivery_move, 5, delivery_tables, COUNT_OF(delivery_tables), delivery_row_, delivery_reset,
+    .query = Q_delivery_move,
+    .rank = 5,
+    .tables = delivery_tables,
+    .n_tables = COUNT_OF(delivery_tables),
+    .on_row = delivery_row_,
+    .reset = delivery_reset,
 };
 
 void delivery_unit_ready(struct delivery_unit *u, loop_fn *done, void *ctx)
@@ -259,7 +297,12 @@ static const struct unit_table lease_tables[] = {
 };
 
 static const struct unit_kind lease_kind = {
-    Q_job_lease, 6, lease_tables, COUNT_OF(lease_tables), lease_row_, lease_reset,
+    .query = Q_job_lease,
+    .rank = 6,
+    .tables = lease_tables,
+    .n_tables = COUNT_OF(lease_tables),
+    .on_row = lease_row_,
+    .reset = lease_reset,
 };
 
 void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)

@@ -11,14 +11,22 @@
 
 /* ---- a payment comes into being ---- */
 
-enum create_stage { CREATE_DONE, CREATE_KEY_KNOWN, CREATE_WORD_TAKEN, CREATE_REFERENCE_TAKEN };
+enum create_stage {
+    CREATE_DONE,
+    CREATE_KEY_KNOWN,
+    CREATE_WORD_TAKEN,
+    CREATE_REFERENCE_TAKEN,
+    CREATE_LIMITED
+};
 
 struct create_unit {
     struct unit unit;
     enum create_stage stage; /* after `done` without error */
     bool fanout;             /* fan-out jobs were made for the events, held by the row's owner */
     struct payment_insert_row row;
-    size_t n_attempts, n_events, n_audits;
+    int crossed; /* CREATE_LIMITED: pos of the first limit that was crossed */
+    size_t n_attempts, n_events, n_audits, n_limits;
+    const struct limit_row *limits; /* the owner's */
     struct attempt_row attempts[1];
     struct event_row events[2];
     struct audit_row audits[2];
@@ -38,7 +46,8 @@ struct move_unit {
     bool fanout;
     struct payment_update_row row;
     size_t n_attempts, n_events, n_audits, n_accounts, n_transfers, n_exceptions, n_calls;
-    size_t n_refunds, n_refund_attempts, n_resolutions;
+    size_t n_refunds, n_refund_attempts, n_resolutions, n_limits;
+    const struct limit_row *limits; /* the owner's */
     struct attempt_row attempts[PAYMENT_MAX_ATTEMPTS];
     struct event_row events[1];
     struct audit_row audits[2]; /* a refusal, and the next attempt */
@@ -96,6 +105,9 @@ struct lease_unit {
 };
 
 void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx);
+
+/* The counters of limits on money, locked before creates and moves. */
+extern const struct unit_lock limit_lock;
 
 /* All kinds, NULL at the end; for the tests. */
 extern const struct unit_kind *const unit_kinds[];

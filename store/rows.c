@@ -57,6 +57,7 @@ const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS] = {
     COLUMN(BYTES, payment_insert_row, customer_key),
     COLUMN(BYTES, payment_insert_row, handle_a),
     COLUMN(BYTES, payment_insert_row, handle_b),
+    COLUMN(BYTES, payment_insert_row, counted),
 };
 
 const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
@@ -289,6 +290,18 @@ const struct column delivery_update_columns[DELIVERY_UPDATE_COLUMNS] = {
     COLUMN(BYTES, delivery_update_row, answer),
 };
 
+const struct column limit_columns[LIMIT_COLUMNS] = {
+    COLUMN(UUID, limit_row, merchant_id),
+    COLUMN(UUID, limit_row, payment_id),
+    COLUMN(I16, limit_row, pos),
+    COLUMN(UUID_OPT, limit_row, id),
+    COLUMN(TEXT, limit_row, about),
+    COLUMN(I64, limit_row, amount),
+    COLUMN(I64, limit_row, n),
+    COLUMN(I64, limit_row, max_amount),
+    COLUMN(I64, limit_row, max_count),
+};
+
 const struct column lease_columns[LEASE_COLUMNS] = {
     COLUMN(UUID, lease_row, merchant_id), COLUMN(TEXT, lease_row, kind),
     COLUMN(UUID, lease_row, subject),     COLUMN(I32, lease_row, n),
@@ -472,6 +485,12 @@ struct err payment_record_read(const struct rows *r, struct arena *a, struct pay
             return ERR(LIMIT, "arena");
         out->places[out->p.n_attempts] = (struct attempt_place){s.provider, s.account_id, s.route};
         TRY(attempt_of(&s, &out->p.attempts[out->p.n_attempts++]));
+    }
+    int last = AT + (int)COUNT_OF(stored_attempt_columns);
+    if (!rows_null(r, 0, last)) {
+        out->counted = arena_dup(a, rows_str(r, 0, last));
+        if (out->counted.p == NULL)
+            return ERR(LIMIT, "arena");
     }
     return ERR_OK;
 }

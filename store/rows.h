@@ -61,6 +61,7 @@ struct payment_insert_row {
     struct str customer_key;  /* null: nobody is named */
     struct str handle_a;
     struct str handle_b;
+    struct str counted; /* as in payment_record */
 };
 
 /* What a move changes of a payment, its job, its idempotency record and the callback that caused
@@ -352,6 +353,20 @@ struct delivery_update_row {
     struct str answer; /* sealed */
 };
 
+/* A counter of a limit on money, locked for the batch and then moved: what a payment takes of it
+ * when it is created, or gives back when it ends without money. */
+struct limit_row {
+    struct uuid merchant_id;
+    struct uuid payment_id;
+    int16_t pos;      /* among the payment's, from 1 */
+    struct uuid id;   /* of the counter; nil: the payment is beyond a limit by itself */
+    struct str about; /* for people */
+    int64_t amount;   /* and n: less than 0 to give back */
+    int64_t n;
+    int64_t max_amount; /* and max_count: what a new payment is compared with */
+    int64_t max_count;
+};
+
 struct lease_row {
     struct uuid merchant_id;
     struct str kind;
@@ -364,7 +379,7 @@ struct lease_row {
 
 /* How many columns each has. */
 enum {
-    PAYMENT_INSERT_COLUMNS = 51,
+    PAYMENT_INSERT_COLUMNS = 52,
     PAYMENT_UPDATE_COLUMNS = 54,
     ATTEMPT_COLUMNS = 21,
     EVENT_COLUMNS = 11,
@@ -379,6 +394,7 @@ enum {
     REFUND_COLUMNS = 24,
     REFUND_ATTEMPT_COLUMNS = 16,
     FANOUT_COLUMNS = 3,
+    LIMIT_COLUMNS = 9,
     DELIVERY_UPDATE_COLUMNS = 16,
     LEASE_COLUMNS = 7,
 };
@@ -391,7 +407,7 @@ extern const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS],
     inbound_columns[INBOUND_COLUMNS], delivery_columns[DELIVERY_COLUMNS],
     refund_columns[REFUND_COLUMNS], refund_attempt_columns[REFUND_ATTEMPT_COLUMNS],
     fanout_columns[FANOUT_COLUMNS], delivery_update_columns[DELIVERY_UPDATE_COLUMNS],
-    lease_columns[LEASE_COLUMNS];
+    lease_columns[LEASE_COLUMNS], limit_columns[LIMIT_COLUMNS];
 
 /* Where an attempt went. */
 struct attempt_place {
@@ -409,7 +425,9 @@ struct payment_record {
     int32_t revision;
     struct str reference, reference_no, pay_code, provider, method;
     struct str customer_id;
-    struct str pii; /* sealed */
+    struct str pii;     /* sealed */
+    struct str counted; /* ids of the limits' counters that it counts in, side by side; a payment
+                           that was read from a list does not know */
     struct str description, return_url, callback_url, metadata, next_action;
     int64_t reserved_minor; /* refund_reserved: asked back, not yet gone */
     struct payment p;

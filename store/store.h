@@ -71,6 +71,15 @@ enum { UNIT_MAX_TABLES = 12, UNIT_MAX_KEYS = 4 };
 
 struct unit;
 
+/* What is locked before any statement of a batch: one statement over the rows of one table, of all
+ * units whose kinds name this lock; not run when there are none. Kinds that move the same rows
+ * otherwise lock them in the order of their ranks, and batches would wait for each other. One lock
+ * at most among the kinds of a store. */
+struct unit_lock {
+    enum query query;
+    const struct unit_table *table;
+};
+
 /* A kind of unit: one statement over arrays. Its parameters are, for each table in order: an int4
  * array with each row's unit (index in the batch, from 0), then one array per column. It returns
  * rows whose first column is that index (int4); on_row gets each of them. A unit without rows keeps
@@ -85,6 +94,8 @@ struct unit_kind {
     /* Before a unit is run again (rolled back batch, lost connection): puts back what on_row
      * changed. */
     void (*reset)(struct unit *u);
+    const struct unit_lock *lock; /* NULL: none */
+    size_t lock_table;            /* which of the tables has its rows */
 };
 
 /* A unit of work, embedded in the operation that owns it; untouched by the owner from store_write

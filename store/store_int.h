@@ -65,6 +65,7 @@ struct writer {
     bool committing; /* COMMIT was handed to libpq */
     bool committed;  /* COMMIT was answered with COMMIT */
     bool too_large;
+    int lock; /* the statement that locks rows for the batch, until its answer; -1 none */
     struct timer pause;
     struct ask *ask;
 };

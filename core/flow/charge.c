@@ -5,7 +5,8 @@
  * that follows it, and then that one is sent.
  *
  * Ways to fail: the key is known (LOOKUP: replay, wait, recover or refuse); the reference is taken
- * (OWNER: its owner ended without money and hands it over, or 409, cached); a random word is taken
+ * (OWNER: its owner ended without money and hands it over, or 409, cached); the payment is beyond a
+ * limit on money (422, cached); a random word is taken
  * (new one, once more); the provider does not take the amount with its fee (422, unless the key has
  * an answer already: LOOKUP); maintenance (503, unless the key has an answer); the database is away
  * before the reservation (nothing has happened) or after the provider was asked (the client is told
@@ -37,8 +38,8 @@ static const uint32_t state_next[] = {
     [CHARGE_RELEASE] = TO(RESERVE) | TO(DONE),
     [CHARGE_PRICE] = TO(RESERVE) | TO(DONE),
     [CHARGE_ACCOUNT] = TO(RESERVE) | TO(DONE),
-    [CHARGE_RESERVE] =
-        TO(LOOKUP) | TO(PRICE) | TO(ACCOUNT) | TO(RESERVE) | TO(OWNER) | TO(SEND) | TO(DONE),
+    [CHARGE_RESERVE] = TO(LOOKUP) | TO(PRICE) | TO(ACCOUNT) | TO(RESERVE) | TO(OWNER) | TO(REFUSE) |
+                       TO(SEND) | TO(DONE),
     [CHARGE_OWNER] = TO(RESERVE) | TO(REFUSE) | TO(DONE),
     [CHARGE_REFUSE] = TO(DONE),
     [CHARGE_SEND] = TO(RECORD),

@@ -5,6 +5,7 @@
 #include "core/flow/attempt.h"
 #include "core/flow/charge.h"
 #include "core/flow/fee_terms.h"
+#include "core/flow/limit_count.h"
 #include "core/flow/move.h"
 #include "core/flow/route.h"
 #include "store/kinds.h"
@@ -34,6 +35,11 @@ enum charge_state {
 #undef X
 };
 
+struct charge_refusal {
+    struct err err;
+    struct str detail;
+};
+
 struct charge {
     struct flow *flow;
     struct charge_input in;
@@ -45,12 +51,15 @@ struct charge {
     struct idempotency_place place;
     struct payment_record rec;
     struct str person;
-    struct str snapshot; /* of the last event made at the reservation */
+    struct str snapshot;                /* of the last event made at the reservation */
     const struct flow_account *account; /* held; NULL: nobody takes it */
     bool placed;                        /* the account is known */
     bool priced;
     struct fee_terms fee;
-    bool looked; /* whether the key is known */
+    const struct limit_rules *limits; /* in the arena; NULL: none are set */
+    struct limit_counts counts;
+    struct charge_refusal refusal; /* what is stored as the answer of its key */
+    bool looked;                   /* whether the key is known */
     struct create_unit unit;
     struct uuid previous_owner;
     bool held; /* the idempotency record is ours already */
@@ -59,7 +68,7 @@ struct charge {
     struct attempt_answer said;
     struct move_answer answer;
     struct route_next next; /* who takes it instead; gateway NULL: nobody */
-    bool recorded; /* it is, and the key has the answer */
+    bool recorded;          /* it is, and the key has the answer */
     bool replied;
     charge_fn *done;
     void *ctx;
@@ -86,6 +95,8 @@ void charge_send(struct charge *c);
 void charge_lookup(struct charge *c);
 /* Of the reference: takes it over from a payment that ended without money, or refuses. */
 void charge_owner(struct charge *c);
+/* It is beyond what the merchant allows himself: refuses, as the key's answer for ever. */
+void charge_limited(struct charge *c);
 
 /* ---- charge_reserve.c ---- */
 

@@ -187,7 +187,7 @@ void charge_lookup(struct charge *c)
     store_read(c->flow->store, Q_idempotency_get, params, COUNT_OF(params), looked, c);
 }
 
-/* ---- a reference that is taken ---- */
+/* ---- what no payment comes of: the answer of the key, if there is one ---- */
 
 static void refused(void *ctx, struct err err, const struct rows *rows)
 {
@@ -198,30 +198,26 @@ static void refused(void *ctx, struct err err, const struct rows *rows)
         return;
     }
     struct charge_result result = {
-        .http_status = 409,
+        .http_status = err_http(c->refusal.err.code),
         .is_problem = true,
-        .body = c->in.problem(c->in.problem_ctx, ERR(DUPLICATE_REFERENCE, NULL),
-                              "Another payment has this reference."),
+        .body = c->in.problem(c->in.problem_ctx, c->refusal.err, c->refusal.detail.p),
     };
     charge_reply(c, ERR_OK, &result);
     charge_end(c);
 }
 
-static void refuse(struct charge *c)
+static void refuse(struct charge *c, struct err why, struct str detail)
 {
     charge_enter(c, CHARGE_REFUSE);
+    c->refusal = (struct charge_refusal){why, detail};
     if (c->in.idem_key.p == NULL) {
         refused(c, ERR_OK, NULL);
         return;
     }
-    struct str body = c->in.problem(c->in.problem_ctx, ERR(DUPLICATE_REFERENCE, NULL),
-                                    "Another payment has this reference.");
-    struct value params[] = {V_UUID(c->in.merchant),
-                             V_TEXT(mode_word(c->in.live)),
-                             V_TEXT(c->in.idem_key),
-                             V_UUID(c->rec.id),
-                             V_I16(409),
-                             V_TEXT(body)};
+    struct str body = c->in.problem(c->in.problem_ctx, why, detail.p);
+    struct value params[] = {V_UUID(c->in.merchant),    V_TEXT(mode_word(c->in.live)),
+                             V_TEXT(c->in.idem_key),    V_UUID(c->rec.id),
+                             V_I16(err_http(why.code)), V_TEXT(body)};
     store_exec(c->flow->store, Q_idempotency_refuse, params, COUNT_OF(params), refused, c);
 }
 
@@ -240,7 +236,7 @@ static void owner_known(void *ctx, struct err err, const struct rows *r)
           (status == PAYMENT_FAILED || status == PAYMENT_EXPIRED || status == PAYMENT_CANCELLED)));
     bool gone = rows_n(r) == 0; /* taken and given up meanwhile: try again */
     if ((!ended && !gone) || ++c->tries > RESERVE_TRIES) {
-        refuse(c);
+        refuse(c, ERR(DUPLICATE_REFERENCE, NULL), STR("Another payment has this reference."));
         return;
     }
     c->previous_owner = ended ? rows_uuid(r, 0, 0) : UUID_NIL;
@@ -254,4 +250,17 @@ void charge_owner(struct charge *c)
                              V_TEXT(c->rec.reference)};
     charge_enter(c, CHARGE_OWNER);
     store_read(c->flow->store, Q_reference_get, params, COUNT_OF(params), owner_known, c);
+}
+
+void charge_limited(struct charge *c)
+{
+    char words[96];
+    size_t i = (size_t)c->unit.crossed - 1;
+    struct str detail = STR("The payment is beyond a limit that the merchant has set.");
+    if (i < c->counts.n) {
+        struct str one = arena_fmt(&c->arena, "The payment is beyond the %s.",
+                                   limit_words(c->counts.rules[i], words));
+        detail = one.p != NULL ? one : detail;
+    }
+    refuse(c, ERR(LIMIT_EXCEEDED, NULL), detail);
 }

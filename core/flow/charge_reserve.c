@@ -16,15 +16,33 @@
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 
+/* Those who set no limits pay nothing for them. */
+static struct err keep_limits(struct charge *c, const struct fee_terms *terms)
+{
+    const struct limit_rules *set = terms->limits;
+    c->fee.limits = NULL;
+    if (set == NULL || set->n == 0)
+        return ERR_OK;
+    struct limit_rules *kept = ARENA_NEW(&c->arena, struct limit_rules);
+    if (kept == NULL)
+        return ERR(NO_MEMORY, "limits");
+    *kept = *set;
+    c->limits = kept;
+    return ERR_OK;
+}
+
 static void priced(void *ctx, struct err err, const struct fee_terms *terms)
 {
     struct charge *c = ctx;
+    if (!err_is(err)) {
+        c->fee = *terms;
+        c->priced = true;
+        err = keep_limits(c, terms);
+    }
     if (err_is(err)) {
         charge_end_with(c, err, STR_NULL);
         return;
     }
-    c->fee = *terms;
-    c->priced = true;
     charge_enter(c, CHARGE_RESERVE);
     charge_reserve(c);
 }
@@ -33,8 +51,8 @@ static void priced(void *ctx, struct err err, const struct fee_terms *terms)
 static bool price(struct charge *c)
 {
     struct fee_question q = {c->in.merchant, c->in.live, c->in.gateway, c->in.amount};
-    if (!c->priced)
-        c->priced = fee_terms_known(c->flow, &q, &c->fee);
+    if (!c->priced && fee_terms_known(c->flow, &q, &c->fee))
+        c->priced = !err_is(keep_limits(c, &c->fee));
     if (c->priced)
         return true;
     charge_enter(c, CHARGE_PRICE);
@@ -264,6 +282,12 @@ static struct err fill(struct charge *c)
     payment_insert_fill(&c->rec, &c->unit.row);
     TRY(customer_fill(f->vault, &c->arena, &c->rec, c->in.phone, c->in.email, random_uuid(now),
                       &c->unit.row));
+    if (c->limits != NULL && c->rec.p.status != PAYMENT_FAILED) {
+        TRY(limit_count(&c->arena, &c->rec, c->limits, c->unit.row.customer_key, &c->counts));
+        c->unit.limits = c->counts.rows;
+        c->unit.n_limits = c->counts.n;
+        c->rec.counted = c->unit.row.counted = c->counts.counted;
+    }
     c->unit.row.previous_owner = c->previous_owner;
     c->unit.row.fee_version = c->fee.version;
     c->unit.row.audit_a = c->unit.audits[0].id;
@@ -306,6 +330,8 @@ static void own_rows(void *ctx, struct err err, const struct rows *r)
         charge_end_with(c, err, STR_NULL);
     else if (rows_n(r) > 0)
         created(c);
+    else if (c->unit.stage == CREATE_LIMITED)
+        charge_limited(c);
     else
         charge_owner(c);
 }
@@ -328,12 +354,15 @@ static void reserved(void *ctx)
         return;
     case CREATE_WORD_TAKEN:
     case CREATE_REFERENCE_TAKEN:
+    case CREATE_LIMITED:
         c->held = c->in.idem_key.p != NULL;
         break;
     }
     if (c->unit.unit.doubt) {
         struct value params[] = {V_UUID(c->in.merchant), V_UUID(c->rec.id)};
         store_read(c->flow->store, Q_payment_get, params, COUNT_OF(params), own_rows, c);
+    } else if (c->unit.stage == CREATE_LIMITED) {
+        charge_limited(c);
     } else if (c->unit.stage == CREATE_REFERENCE_TAKEN) {
         charge_owner(c);
     } else if (++c->tries > RESERVE_TRIES) {

@@ -1,5 +1,5 @@
-/* Fee schedules, parsed once and believed for a second. When that is over, who asks first goes to
- * the database, and the others go on with what was known until he is back. */
+/* Fee schedules and limits, parsed once and believed for a second. When that is over, who asks
+ * first goes to the database, and the others go on with what was known until he is back. */
 #include "core/flow/fee_terms.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@ struct cached {
     bool live;
     int32_t version;
     struct fee_schedule schedule; /* its currency even without a version */
-    int64_t asked_us;             /* monotonic; 0: empty */
+    struct limit_rules limits;
+    int64_t asked_us; /* monotonic; 0: empty */
     int64_t until_us;
 };
 static struct cached cache[CACHE];
@@ -39,12 +40,12 @@ static bool is_about(const struct cached *c, const struct fee_question *q)
            uuid_eq(c->merchant, q->merchant);
 }
 
-static struct fee_terms terms_of(const struct fee_question *q, int32_t version,
-                                 const struct fee_schedule *schedule)
+static struct fee_terms terms_of(const struct fee_question *q, const struct cached *c)
 {
-    struct fee_terms terms = {.version = version};
+    struct fee_terms terms = {.version = c->version, .limits = &c->limits};
+    const struct fee_schedule *schedule = &c->schedule;
     struct fee fee;
-    if (version == 0)
+    if (c->version == 0)
         return terms;
     struct err err = fee_compute(schedule, q->amount, &fee);
     terms.on_top = schedule->payer == FEE_PAYER_CUSTOMER;
@@ -67,11 +68,13 @@ bool fee_terms_known(struct flow *f, const struct fee_question *q, struct fee_te
         c->until_us = now + ASKING_US;
         return false;
     }
-    *out = terms_of(q, c->version, &c->schedule);
+    *out = terms_of(q, c);
     return true;
 }
 
-static struct err read_schedule(const struct asking *a, const struct rows *r, struct cached *out)
+enum { T_VERSION, T_SCHEDULE, T_LIMITS };
+
+static struct err read_terms(const struct asking *a, const struct rows *r, struct cached *out)
 {
     int64_t now = loop_mono_us(a->flow->loop);
     *out = (struct cached){
@@ -83,8 +86,11 @@ static struct err read_schedule(const struct asking *a, const struct rows *r, st
     };
     if (rows_n(r) == 0)
         return ERR_OK;
-    out->version = (int32_t)rows_i64(r, 0, 0);
-    struct err err = fee_parse(rows_str(r, 0, 1), a->q.amount.currency, &out->schedule);
+    TRY(limit_rules_parse(rows_str(r, 0, T_LIMITS), a->q.amount.currency, &out->limits));
+    out->version = (int32_t)rows_i64(r, 0, T_VERSION);
+    if (out->version == 0)
+        return ERR_OK;
+    struct err err = fee_parse(rows_str(r, 0, T_SCHEDULE), a->q.amount.currency, &out->schedule);
     return err_is(err) ? ERR_D(INTERNAL, err.detail, "stored fee schedule not understood") : ERR_OK;
 }
 
@@ -94,10 +100,10 @@ static void found(void *ctx, struct err err, const struct rows *r)
     struct cached now = {0};
     struct fee_terms terms = {0};
     if (!err_is(err))
-        err = read_schedule(a, r, &now);
+        err = read_terms(a, r, &now);
     if (!err_is(err)) {
         *slot(&a->q) = now;
-        terms = terms_of(&a->q, now.version, &now.schedule);
+        terms = terms_of(&a->q, slot(&a->q));
     }
     a->flow->busy--;
     a->done(a->ctx, err, err_is(err) ? NULL : &terms);
@@ -112,5 +118,5 @@ void fee_terms_start(struct flow *f, const struct fee_question *q, fee_terms_fn 
     f->busy++;
     struct value params[] = {V_UUID(q->merchant), V_TEXT(mode_word(q->live)),
                              V_TEXT(currency_str(q->amount.currency))};
-    store_read(f->store, Q_fee_schedule_get, params, COUNT_OF(params), found, a);
+    store_read(f->store, Q_terms_get, params, COUNT_OF(params), found, a);
 }

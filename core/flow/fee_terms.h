@@ -2,10 +2,11 @@
 #define RELI_FLOW_FEE_TERMS_H
 
 #include "core/domain/fee.h"
+#include "core/domain/limit.h"
 #include "core/flow/flow.h"
 
-/* What is taken of a payment, by the merchant's schedule as it is when the payment is created. The
- * payment keeps these terms: whatever is set later is for others. */
+/* What is taken of a payment, and which limits on money it meets, by what the merchant has set when
+ * the payment is created. The payment keeps these terms: whatever is set later is for others. */
 
 struct fee_question {
     struct uuid merchant;
@@ -15,10 +16,11 @@ struct fee_question {
 };
 
 struct fee_terms {
-    int32_t version;   /* of the schedule; 0: there is none, and nothing is taken */
-    int64_t fee_minor; /* in the amount's currency */
-    bool on_top;       /* the customer bears it */
-    bool too_much;     /* with the fee on top it is more than the provider takes */
+    int32_t version;                  /* of the schedule; 0: there is none, and nothing is taken */
+    int64_t fee_minor;                /* in the amount's currency */
+    bool on_top;                      /* the customer bears it */
+    bool too_much;                    /* with the fee on top it is more than the provider takes */
+    const struct limit_rules *limits; /* in the currency; until the loop's next turn */
 };
 
 /* By what is known of the schedule from the last second, without I/O: a new one counts within two

@@ -11,6 +11,7 @@
 #include "core/base/fsm.h"
 #include "core/base/times.h"
 #include "core/crypto/random.h"
+#include "core/flow/limit_count.h"
 #include "core/flow/record.h"
 #include "core/flow/route.h"
 
@@ -215,6 +216,7 @@ static struct err fill(struct move *m, const struct payment *before)
                                     : attempt_detail(m));
     struct uuid item = m->rq.resolution != NULL ? m->rq.resolution->item : UUID_NIL;
     TRY(record_posting(&m->arena, rec, &m->fx, item, &m->unit));
+    TRY(limit_recount(&m->arena, rec, before->status, &m->unit.limits, &m->unit.n_limits));
     add_exception(m);
     add_resolution(m, before);
     if (m->rq.answer != NULL && m->dispatched == 0)

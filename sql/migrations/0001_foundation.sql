@@ -124,6 +124,71 @@ create table reli.fee_schedule (
     primary key (merchant_id, mode, currency, version)
 );
 
+-- What a merchant lets himself be paid in a currency (core/domain/limit.h). Set as a whole per
+-- mode.
+create table reli.limit_rule (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    currency text not null,
+    scope text not null check (scope in ('merchant', 'customer', 'method')),
+    method text not null, -- of scope method: which one; '' each for itself
+    span text not null check (span in ('single', 'daily', 'monthly')),
+    max_amount int8 check (max_amount > 0),
+    max_count int8 check (max_count > 0),
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    primary key (merchant_id, mode, currency, scope, method, span),
+    check (max_amount is not null or max_count is not null)
+);
+
+-- What has been counted to a limit. The id is the time at which its day or month began, as in a
+-- UUIDv7, and a hash of what is counted. Payments that end without money are taken back; a limit
+-- never keeps a payment from ending as it did, so nothing is checked here.
+create table reli.limit_counter (
+    merchant_id uuid not null,
+    id uuid not null,
+    about text, -- for people
+    amount int8 not null,
+    n int8 not null,
+    touched int8 not null, -- grows with every batch that has locked the row
+    primary key (merchant_id, id)
+) partition by range (id);
+
+-- Which of the payments of a batch fit into what their counters have room for: in the order of
+-- p_ord, each is granted if there is room for it in all of its counters beside those granted before
+-- it. Arrays with an item per payment and counter, those of a payment side by side. For each
+-- payment: 16 times its ord; plus p_pos of the first counter without room, 0 when granted.
+create function reli.limit_grant(p_ord int4[], p_pos int2[], p_place int4[], p_amount int8[],
+    p_n int8[], p_room int8[], p_room_n int8[]) returns setof int4
+language plpgsql immutable strict set search_path = pg_catalog as $$
+declare
+    n int := cardinality(p_ord);
+    used int8[] := array_fill(0::int8, array[n]);
+    used_n int8[] := array_fill(0::int8, array[n]);
+    i int := 1;
+    j int;
+    crossed int;
+begin
+    while i <= n loop
+        crossed := 0;
+        j := i;
+        while j <= n and p_ord[j] = p_ord[i] loop
+            if crossed = 0 and (used[p_place[j]] + p_amount[j] > p_room[j]
+                                or used_n[p_place[j]] + p_n[j] > p_room_n[j]) then
+                crossed := p_pos[j];
+            end if;
+            j := j + 1;
+        end loop;
+        return next 16 * p_ord[i] + crossed;
+        for k in i..(j - 1) loop
+            exit when crossed > 0;
+            used[p_place[k]] := used[p_place[k]] + p_amount[k];
+            used_n[p_place[k]] := used_n[p_place[k]] + p_n[k];
+        end loop;
+        i := j;
+    end loop;
+end $$;
+
 -- Merchants' own accounts with providers; those of the installation are in its environment.
 create table reli.provider_account (
     merchant_id uuid not null,
@@ -272,6 +337,7 @@ create table reli.payment (
     fee_version int4 not null default 0,     -- of reli.fee_schedule; 0 none
     customer_id text,       -- the merchant's own
     customer_key bytea,     -- of reli.customer
+    counted bytea,          -- 16 bytes for each reli.limit_counter that it counts in; null none
     pii bytea,              -- sealed phone, e-mail, name: the only place on this side
     description text,
     return_url text,
@@ -762,9 +828,9 @@ declare
     part text;
 begin
     foreach t in array array['payment', 'attempt', 'event', 'audit_log', 'ledger_transfer',
-            'provider_event', 'provider_call', 'webhook_delivery', 'delivery_attempt',
-            'delivery_owner', 'refund',
-            'refund_attempt', 'refund_owner', 'security_event'] loop
+            'limit_counter', 'provider_event', 'provider_call', 'webhook_delivery',
+            'delivery_attempt', 'delivery_owner', 'refund', 'refund_attempt', 'refund_owner',
+            'security_event'] loop
         if to_regclass(format('reli.%I', t || '_default')) is null then
             execute format('create table reli.%I partition of reli.%I default', t || '_default', t);
             made := made + 1;
@@ -842,7 +908,8 @@ begin
         end if;
     end loop;
     execute format('grant execute on function reli.partitions_ensure(timestamptz),
-                    reli.idempotency_turn(int4), reli.security_events_drop(timestamptz, int8)
+                    reli.idempotency_turn(int4), reli.security_events_drop(timestamptz, int8),
+                    reli.limit_grant(int4[], int2[], int4[], int8[], int8[], int8[], int8[])
                     to %I', p_role);
 end $$;
 revoke execute on all functions in schema reli from public;

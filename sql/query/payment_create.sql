@@ -1,8 +1,11 @@
 -- Creates payments: one row of u per unit, with its attempts, events and audit rows.
--- Gates, in this order: the idempotency key is new, reference_no and pay_code are free, the
--- reference is free (or passes on from previous_owner). What fails a gate writes nothing behind it.
+-- Gates, in this order: the idempotency key is new, there is room in every limit on money that the
+-- payment meets (rows of q), reference_no and pay_code are free, the reference is free (or passes
+-- on from previous_owner). What fails a gate writes nothing behind it. Room is granted in the order
+-- of ord; who is refused takes none from those behind him.
 -- Rows: ord int4, stage int4 (0 created, 1 key known, 2 reference_no or pay_code taken, 3 reference
--- taken), fanout bool (jobs were made to notify somebody).
+-- taken, 4 beyond a limit), fanout bool (jobs were made to notify somebody), crossed int4 (of 4:
+-- pos of the first limit that was crossed).
 -- Membership is asked as coalesce(x in (select …), false): a hashed subplan, where a join of CTEs
 -- would compare each row with each.
 with u as materialized (
@@ -14,35 +17,41 @@ with u as materialized (
         $33::int2[], $34::int4[], $35::bool[], $36::bytea[], $37::timestamptz[], $38::int2[],
         $39::int4[], $40::timestamptz[], $41::int2[], $42::uuid[], $43::timestamptz[], $44::uuid[],
         $45::uuid[], $46::int8[], $47::int4[], $48::bool[], $49::uuid[], $50::bytea[], $51::bytea[],
-        $52::bytea[])
+        $52::bytea[], $53::bytea[])
     as u(ord, merchant_id, id, mode, status, version, op_id, reference, reference_no, pay_code,
         provider, payment_method, account_id, amount, currency, customer_id, pii, description,
         return_url, callback_url, metadata, next_action, failure_code, failure_message,
         status_source, created_at, expires_at, previous_owner, idem_key, idem_slot, idem_slot_b,
         idem_look_a, idem_look_b, idem_period, idem_held, idem_fingerprint, idem_lease, idem_http,
         idem_seq, job_run_at, job_bucket, job_owner, job_lease, audit_a, audit_b, fee_due,
-        fee_version, fee_on_top, customer_row, customer_key, handle_a, handle_b)
+        fee_version, fee_on_top, customer_row, customer_key, handle_a, handle_b,
+        counted)
 ),
 a as materialized (
-    select * from unnest($53::int4[], $54::uuid[], $55::uuid[], $56::int2[], $57::text[],
-        $58::text[],
-        $59::text[], $60::uuid[], $61::int8[], $62::text[], $63::text[], $64::text[], $65::text[],
-        $66::text[], $67::timestamptz[], $68::timestamptz[], $69::int2[], $70::timestamptz[],
-        $71::timestamptz[], $72::json[], $73::int2[], $74::bool[])
+    select * from unnest($54::int4[], $55::uuid[], $56::uuid[], $57::int2[], $58::text[],
+        $59::text[],
+        $60::text[], $61::uuid[], $62::int8[], $63::text[], $64::text[], $65::text[], $66::text[],
+        $67::text[], $68::timestamptz[], $69::timestamptz[], $70::int2[], $71::timestamptz[],
+        $72::timestamptz[], $73::json[], $74::int2[], $75::bool[])
     as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
         provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at,
         route, codes_n, cancel_asked)
 ),
 e as materialized (
-    select * from unnest($75::int4[], $76::uuid[], $77::uuid[], $78::int4[], $79::uuid[],
-        $80::text[], $81::text[], $82::text[], $83::timestamptz[], $84::int2[], $85::uuid[],
-        $86::timestamptz[])
+    select * from unnest($76::int4[], $77::uuid[], $78::uuid[], $79::int4[], $80::uuid[],
+        $81::text[], $82::text[], $83::text[], $84::timestamptz[], $85::int2[], $86::uuid[],
+        $87::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($87::int4[], $88::uuid[], $89::uuid[], $90::uuid[], $91::text[],
-        $92::text[], $93::text[], $94::text[], $95::text[], $96::text[], $97::timestamptz[])
+    select * from unnest($88::int4[], $89::uuid[], $90::uuid[], $91::uuid[], $92::text[],
+        $93::text[], $94::text[], $95::text[], $96::text[], $97::text[], $98::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
+),
+q as materialized (
+    select * from unnest($99::int4[], $100::uuid[], $101::uuid[], $102::int2[], $103::uuid[],
+        $104::text[], $105::int8[], $106::int8[], $107::int8[], $108::int8[])
+    as q(ord, merchant_id, payment_id, pos, id, about, amount, n, max_amount, max_count)
 ),
 idem as (
     insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
@@ -75,16 +84,39 @@ keyed as (
                                       having count(*) = 2), false)
           end
 ),
+room as ( -- limit_lock.sql has made these counters and keeps others from them
+    select q.ord, q.pos, q.amount, q.n,
+        dense_rank() over (order by q.merchant_id, q.id)::int4 as place,
+        coalesce(q.max_amount - c.amount, -1) as room, coalesce(q.max_count - c.n, -1) as room_n
+    from q
+    left join reli.limit_counter c on c.merchant_id = q.merchant_id and c.id = q.id
+    where coalesce(q.payment_id in (select id from keyed), false)
+),
+verdict as materialized (
+    select v / 16 as ord, v % 16 as crossed
+    from (
+        select reli.limit_grant(array_agg(r.ord order by r.ord, r.pos),
+            array_agg(r.pos order by r.ord, r.pos), array_agg(r.place order by r.ord, r.pos),
+            array_agg(r.amount order by r.ord, r.pos), array_agg(r.n order by r.ord, r.pos),
+            array_agg(r.room order by r.ord, r.pos),
+            array_agg(r.room_n order by r.ord, r.pos)) as v
+        from room r
+    ) g
+),
+allowed as (
+    select k.* from keyed k
+    where not coalesce(k.ord in (select ord from verdict where crossed > 0), false)
+),
 shown as (
     insert into reli.reference_owner (merchant_id, mode, reference, payment_id)
     select k.merchant_id, k.mode, w.word, k.id
-    from keyed k cross join lateral (values (k.reference_no), (k.pay_code)) as w(word)
+    from allowed k cross join lateral (values (k.reference_no), (k.pay_code)) as w(word)
     order by k.merchant_id, k.mode, w.word
     on conflict do nothing
     returning payment_id
 ),
 named as (
-    select k.* from keyed k
+    select k.* from allowed k
     where coalesce(k.id in (select payment_id from shown group by payment_id having count(*) = 2),
                    false)
 ),
@@ -106,12 +138,12 @@ passed_on as (
 pay as (
     insert into reli.payment (merchant_id, id, mode, status, version, revision, op_id, reference,
         reference_no, pay_code, provider, payment_method, account_id, amount, currency,
-        customer_id, customer_key, pii, description, return_url, callback_url, metadata,
+        customer_id, customer_key, counted, pii, description, return_url, callback_url, metadata,
         next_action, failure_code, failure_message, status_source, created_at, updated_at,
         expires_at, fee_due, fee_version, fee_on_top)
     select k.merchant_id, k.id, k.mode, k.status, k.version, 1, k.op_id, k.reference,
         k.reference_no, k.pay_code, k.provider, k.payment_method, k.account_id, k.amount,
-        k.currency, k.customer_id, k.customer_key, k.pii, k.description, k.return_url,
+        k.currency, k.customer_id, k.customer_key, k.counted, k.pii, k.description, k.return_url,
         k.callback_url, k.metadata, k.next_action, k.failure_code, k.failure_message,
         k.status_source, k.created_at, k.created_at, k.expires_at, k.fee_due, k.fee_version,
         k.fee_on_top
@@ -138,6 +170,15 @@ handles as (
     where h.handle is not null and coalesce(u.id in (select id from pay), false)
     order by u.merchant_id, u.mode, h.handle, u.customer_key
     on conflict do nothing
+),
+counts as (
+    update reli.limit_counter c set amount = c.amount + d.amount, n = c.n + d.n
+    from (
+        select q.merchant_id, q.id, sum(q.amount)::int8 as amount, sum(q.n)::int8 as n
+        from q where coalesce(q.payment_id in (select id from pay), false)
+        group by q.merchant_id, q.id
+    ) d
+    where c.merchant_id = d.merchant_id and c.id = d.id
 ),
 attempts as (
     insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id,
@@ -188,8 +229,10 @@ jobs as (
 select u.ord,
     case when coalesce(u.id in (select id from pay), false) then 0
          when coalesce(u.id in (select id from named), false) then 3
-         when coalesce(u.id in (select id from keyed), false) then 2
+         when coalesce(u.id in (select id from allowed), false) then 2
+         when coalesce(u.id in (select id from keyed), false) then 4
          else 1
     end as stage,
-    coalesce(u.id in (select id from heard), false) as fanout
+    coalesce(u.id in (select id from heard), false) as fanout, coalesce(v.crossed, 0) as crossed
 from u
+left join verdict v on v.ord = u.ord

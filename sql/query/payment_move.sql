@@ -97,6 +97,11 @@ y as materialized (
     as y(ord, merchant_id, payment_id, subject_id, item_id, resolution, evidence,
         resolved_by, at)
 ),
+q as materialized (
+    select * from unnest($197::int4[], $198::uuid[], $199::uuid[], $200::int2[], $201::uuid[],
+        $202::text[], $203::int8[], $204::int8[], $205::int8[], $206::int8[])
+    as q(ord, merchant_id, payment_id, pos, id, about, amount, n, max_amount, max_count)
+),
 idem as (
     insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
         http_status, seq, lease_until, created_at)
@@ -149,6 +154,15 @@ moved as (
                             where i.merchant_id = y.merchant_id and i.id = y.item_id
                               and i.status = 'assigned'))
     returning p.merchant_id, p.id, p.mode, p.callback_url
+),
+counts as ( -- back from its limits if it ends without money; late money counts again
+    update reli.limit_counter c set amount = c.amount + d.amount, n = c.n + d.n
+    from (
+        select q.merchant_id, q.id, sum(q.amount)::int8 as amount, sum(q.n)::int8 as n
+        from q where coalesce(q.payment_id in (select id from moved), false)
+        group by q.merchant_id, q.id
+    ) d
+    where c.merchant_id = d.merchant_id and c.id = d.id
 ),
 attempts as (
     insert into reli.attempt (merchant_id, payment_id, n, mode, status, provider, account_id,

@@ -37,7 +37,8 @@ static void schedules_make(void)
     int64_t at = 0;
     for (uint32_t n = sim_below(2) * (1 + sim_below(MEM_SCHEDULES)); n > 0; n--) {
         struct mem_schedule *s = &mem.schedules[mem.n_schedules];
-        *s = (struct mem_schedule){(int32_t)++mem.n_schedules, str_c(texts[sim_below(5)]), at};
+        *s = (struct mem_schedule){(int32_t)++mem.n_schedules, str_c(texts[sim_below(5)]), STR_NULL,
+                                   at};
         at = w.epoch_us + sim_between(0, 5 * US_PER_MIN);
     }
 }
@@ -201,6 +202,7 @@ const struct mem_column mem_stage_columns[MEM_STAGE_COLUMNS] = {
     {COL_I32, false, offsetof(struct unit_answer, ord)},
     {COL_I32, false, offsetof(struct unit_answer, stage)},
     {COL_BOOL, false, offsetof(struct unit_answer, fanout)},
+    {COL_I32, false, offsetof(struct unit_answer, crossed)},
 };
 static const struct mem_column disabled_columns[] = {
     {COL_I32, false, offsetof(struct unit_answer, ord)},

@@ -139,7 +139,8 @@ struct mem_exception {
 struct mem_schedule {
     int32_t version;
     struct str text;
-    int64_t from; /* not there before */
+    struct str limits; /* none */
+    int64_t from;      /* not there before */
 };
 
 struct mem_endpoint {

@@ -34,9 +34,10 @@ bool mem_heard(struct str mode, struct str callback_url);
 struct unit_answer {
     int32_t ord, stage;
     bool fanout;
+    int32_t crossed;
     struct uuid id;
 };
-enum { MEM_STAGE_COLUMNS = 3 };
+enum { MEM_STAGE_COLUMNS = 4 };
 extern const struct mem_column mem_stage_columns[MEM_STAGE_COLUMNS];
 void mem_answer(struct unit *u, const struct mem_column *columns, size_t n,
                 const struct unit_answer *a);

@@ -139,9 +139,10 @@ static const struct mem_column job_due[] = {
     C(I32, mem_job, n),         C(TIME, mem_job, run_at), C(I16, mem_job, tries),
 };
 
-static const struct mem_column fee_schedule_get[] = {
+static const struct mem_column terms_get[] = {
     C(I32, mem_schedule, version),
     C(TEXT, mem_schedule, text),
+    C(TEXT, mem_schedule, limits),
 };
 
 struct counted {
@@ -180,6 +181,12 @@ void rows_part(struct rows *r, const struct mem_column *columns, size_t n_column
 
 #define PART(r, columns, base, n) rows_part(r, columns, COUNT_OF(columns), base, sizeof *(base), n)
 
+/* Nobody here has limits on money. */
+static const struct counted_in {
+    struct str counted;
+} counted_in;
+static const struct mem_column payment_get_counted[] = {C(BYTES, counted_in, counted)};
+
 static void read_payment(const struct value *v, struct rows *r)
 {
     const struct mem_payment *p = mem_payment(v[1].u.uuid);
@@ -188,6 +195,7 @@ static void read_payment(const struct value *v, struct rows *r)
     r->n = p->n_attempts > 0 ? p->n_attempts : 1;
     rows_part(r, payment_get, COUNT_OF(payment_get), p, offsetof(struct mem_payment, attempts), 1);
     PART(r, payment_get_attempt, p->n_attempts > 0 ? p->attempts : NULL, p->n_attempts);
+    PART(r, payment_get_counted, &counted_in, 1);
 }
 
 static void read_idempotency(const struct value *v, struct rows *r)
@@ -286,7 +294,7 @@ static void read_schedule(struct rows *r)
     for (size_t i = mem.n_schedules; i-- > 0;)
         if (mem.schedules[i].from <= w.epoch_us + w.now_us) {
             r->n = 1;
-            PART(r, fee_schedule_get, &mem.schedules[i], 1);
+            PART(r, terms_get, &mem.schedules[i], 1);
             return;
         }
 }
@@ -334,7 +342,7 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_provider_account_open: /* merchants have none of their own */
     case Q_installation_key_list: /* nobody makes a new one */
         break;
-    case Q_fee_schedule_get:
+    case Q_terms_get:
         read_schedule(out);
         break;
     case Q_exception_get:
