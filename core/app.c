@@ -287,7 +287,7 @@ static struct err open_http(struct app *a)
         .version = reli_version,
     };
     struct http_server_options o = {
-        .routes = api_routes,
+        .routes = api_routes(),
         .app = &a->api,
         .guard = {.tls = c->tls_cert != NULL ? &a->certificate.site : NULL,
                   .proxies = &c->trusted_proxies},

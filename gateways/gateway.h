@@ -194,6 +194,13 @@ struct gw_receipt {
 /* What is said to a provider who asks whether a customer may send it. */
 enum gw_check { GW_CHECK_ACCEPT, GW_CHECK_REFERENCE, GW_CHECK_AMOUNT, GW_CHECK_OTHER, GW_CHECK_N };
 
+/* Older paths of the public API that name a provider. */
+enum gw_alias_of { GW_ALIAS_CREATE, GW_ALIAS_CALLBACK, GW_ALIAS_PAID, GW_ALIAS_CHECK };
+struct gw_alias {
+    const char *path; /* NULL at the end */
+    enum gw_alias_of of;
+};
+
 struct gateway {
     const char *name;       /* "cash" */
     const char *title;      /* "Cash on delivery" */
@@ -217,6 +224,7 @@ struct gateway {
     int64_t prompt_window_us; /* the customer's time; before it ends only sure failures count */
     int64_t expiry_us;        /* default life of a payment */
 
+    const struct gw_alias *aliases; /* NULL without */
     const struct gw_setting *settings;
     size_t n_settings;
     /* Whether the values can be right, before anything is asked for with them; NULL without.

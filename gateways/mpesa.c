@@ -19,6 +19,14 @@ enum {
 
 #define EAT_OFFSET_US (3 * US_PER_HOUR)
 
+static const struct gw_alias aliases[] = {
+    {"/api/payments/mpesa", GW_ALIAS_CREATE},
+    {"/api/v1/payments/mpesa/callback/{token}", GW_ALIAS_CALLBACK},
+    {"/api/v1/payments/mpesa/confirmation/{token}", GW_ALIAS_PAID},
+    {"/api/v1/payments/mpesa/validation/{token}", GW_ALIAS_CHECK},
+    {NULL, GW_ALIAS_CREATE},
+};
+
 static const struct gw_setting settings[] = {
     {"consumer_key", true, true, GW_ROLE_API_KEY, false},
     {"consumer_secret", true, true, GW_ROLE_API_SECRET, false},
@@ -351,6 +359,7 @@ const struct gateway gateway_mpesa = {
     .action = "approve_on_phone",
     .prompt_window_us = 90 * US_PER_S,
     .expiry_us = 15 * US_PER_MIN,
+    .aliases = aliases,
     .settings = settings,
     .n_settings = COUNT_OF(settings),
     .account_check = account_check,

@@ -34,7 +34,8 @@ enum api_access {
 };
 
 /* The route table, http/routes.c. */
-extern const struct route api_routes[];
+/* With the older paths of each gateway. */
+const struct route *api_routes(void);
 /* What the listener of RELI_METRICS_LISTEN serves. */
 extern const struct route api_metrics_routes[];
 

@@ -2,6 +2,10 @@
  * answers. Aliases are entries of their own on the same handlers. */
 #include "http/api.h"
 
+#include <string.h>
+
+enum { ALIASES_MAX = 32 };
+
 #define CLIENT (PERM_PAYMENTS_READ | API_CLIENT_TOKEN)
 #define PUBLIC API_PUBLIC
 #define LOGIN (API_PUBLIC | API_LOGIN)
@@ -10,7 +14,7 @@
 #define CALLBACK (API_PUBLIC | API_NO_PAGE)
 #define V1 "/api/v1"
 
-const struct route api_routes[] = {
+static const struct route own_routes[] = {
     /* payments */
     {HTTP_POST_, V1 "/payments/initialize", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, V1 "/payments", payment_index, PERM_PAYMENTS_READ},
@@ -35,7 +39,6 @@ const struct route api_routes[] = {
     {HTTP_POST_, V1 "/payments/initiate", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, V1 "/payments/transactions", payment_index, PERM_PAYMENTS_READ},
     {HTTP_POST_, "/api/payments/create", payment_create, PERM_PAYMENTS_WRITE},
-    {HTTP_POST_, "/api/payments/mpesa", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, "/api/payments/status/{id}", payment_show, CLIENT},
     {HTTP_POST_, "/api/auth/login", auth_login, LOGIN},
     {HTTP_POST_, "/api/auth/firebase", auth_firebase, LOGIN},
@@ -61,9 +64,6 @@ const struct route api_routes[] = {
     {HTTP_PUT_, V1 "/cb/{token}", callback_token_post, CALLBACK},
     {HTTP_POST_, V1 "/webhooks/{provider}/{token}", callback_token_post, CALLBACK},
     {HTTP_PUT_, V1 "/webhooks/{provider}/{token}", callback_token_post, CALLBACK},
-    {HTTP_POST_, V1 "/payments/mpesa/callback/{token}", callback_token_post, CALLBACK},
-    {HTTP_POST_, V1 "/payments/mpesa/confirmation/{token}", receipt_confirmation_post, CALLBACK},
-    {HTTP_POST_, V1 "/payments/mpesa/validation/{token}", receipt_validation_post, CALLBACK},
 
     /* webhooks from providers: the signature is the authentication */
     {HTTP_POST_, V1 "/webhooks/{provider}", callback_webhook_post, CALLBACK},
@@ -159,6 +159,30 @@ const struct route api_routes[] = {
     {HTTP_GET_, "/docs/{file}", page_docs_file, ALWAYS},
     {0},
 };
+
+/* What is behind older paths that name a provider; the paths are its gateway's. */
+static const struct route alias_routes[] = {
+    [GW_ALIAS_CREATE] = {HTTP_POST_, NULL, payment_create, PERM_PAYMENTS_WRITE},
+    [GW_ALIAS_CALLBACK] = {HTTP_POST_, NULL, callback_token_post, CALLBACK},
+    [GW_ALIAS_PAID] = {HTTP_POST_, NULL, receipt_confirmation_post, CALLBACK},
+    [GW_ALIAS_CHECK] = {HTTP_POST_, NULL, receipt_validation_post, CALLBACK},
+};
+
+const struct route *api_routes(void)
+{
+    static struct route all[COUNT_OF(own_routes) + ALIASES_MAX];
+    size_t n = COUNT_OF(own_routes) - 1; /* without its end */
+    memcpy(all, own_routes, sizeof own_routes);
+    for (size_t g = 0; gateways[g] != NULL; g++) {
+        for (const struct gw_alias *a = gateways[g]->aliases; a != NULL && a->path != NULL; a++) {
+            ASSERT(n < COUNT_OF(all) - 1);
+            all[n] = alias_routes[a->of];
+            all[n++].pattern = a->path;
+        }
+    }
+    all[n] = (struct route){0};
+    return all;
+}
 
 const struct route api_metrics_routes[] = {
     {HTTP_GET_, "/metrics", page_metrics, PLAIN},

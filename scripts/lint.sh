@@ -124,7 +124,6 @@ check_providers() {
     for file in "${ours[@]}"; do
         case $file in
         gateways/*) ;;
-        http/routes.c) ;; # the contract's aliases have one in their paths
         core/app*.[ch] | core/main.c | core/config*.[ch]) ;; # wiring and the environment name them
         *) files+=("$file") ;;
         esac

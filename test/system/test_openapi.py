@@ -71,13 +71,24 @@ def macro_words(path, macro):
 
 
 def routes():
-    """(method, pattern) → tag, of http/routes.c."""
+    """(method, pattern) → tag, of http/routes.c, and of what gateways add."""
     text = source("http/routes.c")
     words = dict(re.findall(r"#define (\w+) (.+)", text))
     found = re.findall(r'\{HTTP_(\w+)_,\s+(V1\s+)?"([^"]+)",\s+\w+,\s+([^}]+)\}', text)
-    assert len(found) == text.count("{HTTP_"), "a route that is written in another way"
-    return {(method, (words["V1"].strip('"') if v1 else "") + pattern):
-            set(re.findall(r"\w+", words.get(tag, tag))) for method, v1, pattern, tag in found}
+    behind = {of: (method, tag) for of, method, tag in
+              re.findall(r"\[GW_ALIAS_(\w+)\] = \{HTTP_(\w+)_, NULL, \w+, ([^}]+)\}", text)}
+    assert len(found) + len(behind) == text.count("{HTTP_"), "a route that is written in another way"
+    found = [(method, (words["V1"].strip('"') if v1 else "") + pattern, tag) for method, v1, pattern, tag in found]
+    found += [(behind[of][0], path, behind[of][1]) for path, of in aliases()]
+    return {(method, pattern): set(re.findall(r"\w+", words.get(tag, tag))) for method, pattern, tag in found}
+
+
+def aliases():
+    """Older paths that name a provider: data of its gateway."""
+    found = [a for file in sorted((ROOT / "gateways").glob("*.c"))
+             for a in re.findall(r'\{"(/[^"]+)", GW_ALIAS_(\w+)\}', file.read_text())]
+    assert found
+    return found
 
 
 def test_every_route_is_documented_and_nothing_else():
@@ -117,10 +128,9 @@ def test_every_alias_is_deprecated():
     text = (ROOT / "http/routes.c").read_text()
     older = text[text.index("/* older names"):].split("/*")[1]
     paths = {(V1 if v1 else "") + p for v1, p in re.findall(r'(V1\s+)?"(/[^"]+)"', older)}
-    assert len(paths) == 10
+    assert len(paths) == 9
     marked = {o.path for o in OPERATIONS if o.node.get("deprecated")}
-    assert marked == paths | {V1 + "/payments/mpesa/%s/{token}" % w for w in
-                              ("callback", "confirmation", "validation")} | {"/callbacks/{provider}"}
+    assert marked == paths | {path for path, _ in aliases()} | {"/callbacks/{provider}"}
 
 
 def test_every_problem_code_is_in_the_enum_and_nothing_else():
