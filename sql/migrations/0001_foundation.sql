@@ -156,8 +156,8 @@ create table reli.limit_counter (
 
 -- Which of the payments of a batch fit into what their counters have room for: in the order of
 -- p_ord, each is granted if there is room for it in all of its counters beside those granted before
--- it. Arrays with an item per payment and counter, those of a payment side by side. For each
--- payment: 16 times its ord; plus p_pos of the first counter without room, 0 when granted.
+-- it. Arrays with an item per payment and counter, those of a payment side by side; p_place numbers
+-- the counters from 1. For each payment: 16 times its ord; plus p_pos of the first counter without room, 0 when granted.
 create function reli.limit_grant(p_ord int4[], p_pos int2[], p_place int4[], p_amount int8[],
     p_n int8[], p_room int8[], p_room_n int8[]) returns setof int4
 language plpgsql immutable strict set search_path = pg_catalog as $$
@@ -173,8 +173,9 @@ begin
         crossed := 0;
         j := i;
         while j <= n and p_ord[j] = p_ord[i] loop
-            if crossed = 0 and (used[p_place[j]] + p_amount[j] > p_room[j]
-                                or used_n[p_place[j]] + p_n[j] > p_room_n[j]) then
+            if crossed = 0 and not coalesce(used[p_place[j]] + p_amount[j] <= p_room[j]
+                                            and used_n[p_place[j]] + p_n[j] <= p_room_n[j], false)
+            then
                 crossed := p_pos[j];
             end if;
             j := j + 1;

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+from random import Random
 
 import pytest
 from helpers import V1, cash, new_key, phone, scaled, stk, wait_until
@@ -194,6 +195,37 @@ def test_customers_and_methods(reli, db):
     assert reli.initialize(stk(amount="50.00"), key=new_key()).status == 201
     assert "ann" not in json.dumps([dict(r, id=str(r["id"])) for r in db.rows(
         "select id, about from reli.limit_counter where merchant_id = %s", reli.merchant)])
+
+
+def grant_by_hand(rows):
+    """In order of ord: whoever fits beside those before him; else the place where he first does not."""
+    used, out = {}, []
+    for ord_ in sorted({r[0] for r in rows}):
+        mine = sorted(r for r in rows if r[0] == ord_)
+        spent = {r[2]: used.get(r[2], (0, 0)) for r in mine}
+        crossed = next((pos for _, pos, place, amount, room, room_n in mine
+                        if spent[place][0] + amount > room or spent[place][1] + 1 > room_n), 0)
+        if not crossed:
+            used |= {r[2]: (spent[r[2]][0] + r[3], spent[r[2]][1] + 1) for r in mine}
+        out.append(16 * ord_ + crossed)
+    return out
+
+
+def test_the_grant_of_a_batch(db):
+    random = Random(7)
+    for case in range(scaled(300)):
+        rows = []
+        for ord_ in sorted(random.sample(range(128), random.randint(1, 12))):
+            amount, places = random.randint(1, 9), random.sample(range(1, 5), random.randint(1, 3))
+            rows += [(ord_, i + 1, place, amount, random.choice((3, 12, 20, -1, 10**18)),
+                      random.choice((1, 3, 10**18))) for i, place in enumerate(places)]
+        dense = sorted({r[2] for r in rows})
+        rows = [(*r[:2], 1 + dense.index(r[2]), *r[3:]) for r in rows]
+        got = db.rows("select reli.limit_grant(%s::int4[], %s::int2[], %s::int4[], %s::int8[], %s::int8[], "
+                      "%s::int8[], %s::int8[]) as v",
+                      *[[r[i] for r in rows] for i in (0, 1, 2, 3)], [1] * len(rows),
+                      *[[r[i] for r in rows] for i in (4, 5)])
+        assert [r["v"] for r in got] == grant_by_hand(rows), (case, rows)
 
 
 def test_days_and_months_begin_anew(replicas):
