@@ -138,6 +138,47 @@ static void test_kinds_and_merchants(void **state)
     }
 }
 
+/* Units of two kinds that name one lock: it runs once per batch, over the rows of both, and before
+ * either; not at all for a batch without them. */
+static void test_a_lock_goes_before_all(void **state)
+{
+    (void)state;
+    enum { N = 12 };
+    sql("truncate put_row");
+    start((struct store_options){.writers = 1});
+    run_ready();
+    struct item *puts = items_new(N, &locked_put_kind), *others = items_new(N, &locked_kind),
+                *plain = items_new(N, &chain_kind);
+    write_all(plain, N);
+    run_idle();
+    assert_int_equal(ask("select count(*) from lock_log"), 0);
+    puts[3].row.v = 7;
+    others[5].row.v = 11;
+    write_all(others, N);
+    write_all(puts, N);
+    run_idle();
+    count_items(puts, N, ERR_NONE, N);
+    count_items(others, N, ERR_NONE, N);
+    assert_int_equal(ask("select count(*) from lock_log"), 1);
+    assert_int_equal(ask("select n from lock_log"), 2 * N);
+    assert_int_equal(ask("select sum from lock_log"), 18);
+    assert_int_equal(ask("select tx from lock_log"), puts[0].tx);
+    for (int i = 0; i < N; i++)
+        assert_true(puts[i].ours && puts[i].tx == others[i].tx);
+    sql("truncate lock_log");
+    struct item *none = items_new(1, &locked_kind); /* it has no rows to lock */
+    none->unit.n_rows[0] = 0;
+    write_all(none, 1);
+    run_idle();
+    assert_int_equal(none->unit.err.code, ERR_NONE);
+    assert_int_equal(ask("select count(*) from lock_log"), 0);
+    free(puts);
+    free(others);
+    free(plain);
+    free(none);
+    finish();
+}
+
 static void test_too_many_wait(void **state)
 {
     (void)state;
@@ -296,6 +337,7 @@ int main(void)
         PG_TEST(test_poison_fails_alone),
         PG_TEST(test_one_key_keeps_order),
         PG_TEST(test_kinds_and_merchants),
+        PG_TEST(test_a_lock_goes_before_all),
         PG_TEST(test_too_many_wait),
         PG_TEST(test_serialization_failure_runs_again),
         PG_TEST(test_endless_contention_ends),

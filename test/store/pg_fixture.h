@@ -30,7 +30,7 @@
 
 /* ---- statements ---- */
 
-enum { Q_PUT, Q_CHAIN, Q_GRIEF, Q_BOTH, Q_DIVIDE, Q_SLOW, Q_BAD, Q_TOUCH, N_OWN };
+enum { Q_PUT, Q_CHAIN, Q_GRIEF, Q_BOTH, Q_DIVIDE, Q_SLOW, Q_BAD, Q_TOUCH, Q_LOCK, N_OWN };
 _Static_assert((int)N_OWN <= (int)N_QUERIES, "the enum has room for them");
 
 static const struct {
@@ -63,6 +63,11 @@ static const struct {
     [Q_TOUCH] = {"touch",
                  "insert into put_row (id, op_id, v, tx) values ($1, $1, $2, txid_current())"
                  " returning v"},
+    /* What is locked before a batch: its answer is nobody's. */
+    [Q_LOCK] = {"lock", "with u as (select * from unnest($1::int4[], $2::uuid[], $3::uuid[],"
+                        "                               $4::int8[]) as u(ord, id, op_id, v))"
+                        " insert into lock_log select count(*), txid_current(), sum(v) from u"
+                        " returning 0, false, 0::int8"},
 };
 
 const char *query_text(enum query query)
@@ -80,10 +85,11 @@ const struct embed_file embed_migrations[] = {
     {"0001_first", nothing, nothing}, {"0002_second", nothing, nothing}, {0}};
 
 static const char schema[] =
-    "drop table if exists put_row, chain, lock_row; drop sequence if exists grief_left;"
+    "drop table if exists put_row, chain, lock_row, lock_log; drop sequence if exists grief_left;"
     "create table put_row (id uuid primary key, op_id uuid not null, v int8 not null, tx int8,"
     "                      constraint put_row_v_check_102 check (v >= 0));"
     "create table chain (id uuid primary key, v int8 not null);"
+    "create table lock_log (n int8 not null, tx int8 not null, sum int8 not null);"
     "create table lock_row (id int4 primary key, v int4 not null);"
     "insert into lock_row values (1, 0), (2, 0);"
     "create sequence grief_left minvalue 0 start 0;"
@@ -155,14 +161,18 @@ static const struct column item_columns[] = {
     COLUMN(UUID, item_row, id), COLUMN(UUID, item_row, op_id), COLUMN(I64, item_row, v)};
 static const struct unit_table item_table[] = {
     {item_columns, COUNT_OF(item_columns), sizeof(struct item_row)}};
-static const struct unit_kind put_kind = {(enum query)Q_PUT, 1,         item_table, 1,
-                                          item_row,          item_reset};
-static const struct unit_kind chain_kind = {(enum query)Q_CHAIN, 2, item_table, 1, item_row,
-                                            item_reset};
-static const struct unit_kind grief_kind = {(enum query)Q_GRIEF, 3, item_table, 1, item_row,
-                                            item_reset};
-static const struct unit_kind both_kind = {(enum query)Q_BOTH, 4,         item_table, 1,
-                                           item_row,           item_reset};
+#define ITEM_KIND(query_, rank_, lock_)                                                      \
+    {                                                                                        \
+        .query = (enum query)(query_), .rank = (rank_), .tables = item_table, .n_tables = 1, \
+        .on_row = item_row, .reset = item_reset, .lock = (lock_)                             \
+    }
+static const struct unit_lock item_lock = {(enum query)Q_LOCK, item_table};
+static const struct unit_kind put_kind = ITEM_KIND(Q_PUT, 1, NULL);
+static const struct unit_kind chain_kind = ITEM_KIND(Q_CHAIN, 2, NULL);
+static const struct unit_kind grief_kind = ITEM_KIND(Q_GRIEF, 3, NULL);
+static const struct unit_kind both_kind = ITEM_KIND(Q_BOTH, 4, NULL);
+static const struct unit_kind locked_kind = ITEM_KIND(Q_GRIEF, 5, &item_lock);
+static const struct unit_kind locked_put_kind = ITEM_KIND(Q_PUT, 6, &item_lock);
 
 static inline struct item *items_new(size_t n, const struct unit_kind *kind)
 {
