@@ -409,7 +409,7 @@ def test_without_a_schema_it_is_not_ready(stack, own):
     database.close()
 
 
-@pytest.mark.parametrize("table", ["audit_log", "event", "ledger_transfer", "provider_call"])
+@pytest.mark.parametrize("table", ["audit_log", "event", "ledger_transfer"])
 @pytest.mark.parametrize("statement", [
     "update reli.{0} set created_at = now()", "delete from reli.{0}", "truncate reli.{0}",
     "drop table reli.{0}", "alter table reli.{0} disable trigger all",
