@@ -30,6 +30,7 @@ enum {
     HEAD_MAX = 64 * 1024,
     HEADER_MAX = 8 * 1024,
     ARENA_EXTRA = 32 * 1024,
+    LOOKS_MAX = 4,
     DEFAULT_PER_HOST = 64,
     DEFAULT_IN_FLIGHT = 1024,
     DEFAULT_RESPONSE = 256 * 1024,
@@ -37,6 +38,7 @@ enum {
 #define DEFAULT_CONNECT_US (5 * US_PER_S)
 #define DEFAULT_TIMEOUT_US (30 * US_PER_S)
 #define LOOK_US (2 * US_PER_S)
+#define LOOK_PAUSE_US (10 * US_PER_S)
 #define RETRY_AFTER_MAX_S (366 * INT64_C(86400))
 
 enum call_state { CALL_RESOLVE, CALL_TRANSFER, CALL_ENDED };
@@ -48,8 +50,9 @@ struct outbound {
     struct outbound_options opt;
     struct list calls; /* resolving or in transfer */
     struct list looks;
-    struct list ended; /* to be reported */
-    struct list spare; /* with their easy handles, for the next ones */
+    int64_t no_looks_until_us; /* monotonic */
+    struct list ended;         /* to be reported */
+    struct list spare;         /* with their easy handles, for the next ones */
     struct later report;
     bool closing;
 };
@@ -288,8 +291,11 @@ static void look_soon(void *ctx)
     look_end(k, k->err);
 }
 
+/* The thread that asks is still at it, and payments need the others: no more looks for a while. */
 static void look_late(void *ctx)
 {
+    struct outbound *o = ((struct outbound_look *)ctx)->o;
+    o->no_looks_until_us = loop_mono_us(o->loop) + LOOK_PAUSE_US;
     look_end(ctx, ERR(TIMEOUT, "the name was not resolved in time"));
 }
 
@@ -306,7 +312,7 @@ struct err outbound_look(struct outbound *o, struct str url, outbound_look_fn *d
     struct arena mem;
     if (o->closing)
         return ERR(CANCELED, "shutting down");
-    if (o->looks.n >= (size_t)o->opt.max_in_flight)
+    if (o->looks.n >= LOOKS_MAX || loop_mono_us(o->loop) < o->no_looks_until_us)
         return ERR(OVERLOADED, "too many looks");
     struct outbound_look *k = calloc(1, sizeof *k);
     if (k == NULL)

@@ -81,7 +81,7 @@ void outbound_cancel(struct outbound_call *call);
  * sent. `done` fires once, on a later turn: ERR_NONE, ERR_INVALID (it would not), or ERR_IO,
  * ERR_TIMEOUT if that is not known: the name has no address, or none within two seconds.
  * ERR_CANCELED within outbound_free. Errors at once are ERR_INVALID for the URL and those of
- * outbound_start. */
+ * outbound_start; ERR_OVERLOADED also for some seconds after a name that took too long. */
 typedef void outbound_look_fn(void *ctx, struct err err);
 struct err outbound_look(struct outbound *o, struct str url, outbound_look_fn *done,
                          void *ctx) MUST_USE;

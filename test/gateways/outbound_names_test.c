@@ -65,6 +65,7 @@ struct resolve {
 
 /* The addresses of the next questions, by commas; the last one repeats. */
 static const char *const *script;
+static bool silent; /* nobody answers */
 
 static void tell(void *ctx)
 {
@@ -94,13 +95,15 @@ struct err resolve_start(struct loop *l, const char *host, const char *port, res
     }
     if (r->found.n == 0)
         r->err = ERR(IO, "no address");
-    loop_later(l, &r->soon, tell, r);
+    if (!silent)
+        loop_later(l, &r->soon, tell, r);
     *out = r;
     return ERR_OK;
 }
 
 void resolve_cancel(struct resolve *r)
 {
+    loop_later(r->l, &r->soon, tell, r);
     r->err = ERR(CANCELED, "resolve");
     r->found.n = 0;
 }
@@ -445,6 +448,19 @@ static void test_a_name_without_an_address(void **state)
 static struct err seen;
 static int n_seen;
 
+static void stop_loop(void *ctx)
+{
+    loop_stop(ctx);
+}
+
+static void turn(struct house *h)
+{
+    struct timer t = {0};
+    timer_set(h->loop, &t, US_PER_MS, stop_loop, h->loop);
+    loop_run(h->loop);
+    timer_off(h->loop, &t);
+}
+
 static void looked(void *ctx, struct err err)
 {
     struct house *h = ctx;
@@ -509,6 +525,32 @@ static void test_a_look_that_is_cut_off(void **state)
     house_free(&h);
 }
 
+static void test_a_name_that_takes_too_long(void **state)
+{
+    static const char *const answers[] = {PUBLIC, NULL};
+    struct house h = house_new();
+    (void)state;
+    script = answers;
+    silent = true;
+    int before = n_seen;
+    for (int i = 0; i < 4; i++)
+        assert_false(err_is(outbound_look(h.out, STR("https://slow.example/"), looked, &h)));
+    struct err full = outbound_look(h.out, STR("https://slow.example/"), looked, &h);
+    assert_int_equal(full.code, ERR_OVERLOADED);
+    set_clock(&h, 3);
+    while (n_seen < before + 4)
+        loop_run(h.loop);
+    assert_int_equal(seen.code, ERR_TIMEOUT);
+    silent = false;
+    assert_int_equal(look(&h, "https://quick.example/"), ERR_OVERLOADED); /* threads are busy */
+    set_clock(&h, 20);
+    int64_t from = loop_mono_us(h.loop);
+    while (loop_mono_us(h.loop) - from < 10 * US_PER_S)
+        turn(&h);
+    assert_int_equal(look(&h, "https://quick.example/"), ERR_NONE);
+    house_free(&h);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -533,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_a_name_without_an_address),
         cmocka_unit_test(test_a_look),
         cmocka_unit_test(test_a_look_that_is_cut_off),
+        cmocka_unit_test(test_a_name_that_takes_too_long),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
