@@ -146,8 +146,8 @@ def trials(e):
     yield "a request was sent again", "charges", [], push_again(e)
     yield "a completed payment was never paid", "truth", [], charge_never_paid(e)
     yield "a paid payment has failed", "truth", [
-        f"update reli.payment set status = 'failed', received = 0, fee = 0, failure_code = 'declined' "
-        f"where id = '{pid}'"], None
+        f"update reli.payment set status = 'failed', received = 0, refund_reserved = 0, fee = 0, "
+        f"failure_code = 'declined' where id = '{pid}'"], None
     yield "a refund was acknowledged with another amount", "refunds", [], refund_altered(e)
     yield "more is refunded than was received", "refunds", [
         "update reli.refund set amount = amount * 1000 where status = 'completed'"], None

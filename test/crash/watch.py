@@ -42,7 +42,7 @@ class Watcher(threading.Thread):
         self.connections += 1
         return websocket.create_connection(
             f"ws://127.0.0.1:{port}/ws/transaction/{self.payment}?after={after}", timeout=10,
-            header={"Authorization": "Bearer " + self.key})
+            suppress_origin=True, header={"Authorization": "Bearer " + self.key})  # a program, no page
 
     def frame(self, ws, number, after):
         frame = json.loads(ws.recv())
