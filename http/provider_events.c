@@ -209,7 +209,8 @@ static void queued(void *ctx, struct err err, const struct rows *r)
     if (err_is(err)) {
         fail(op->x, err);
     } else if (rows_n(r) == 0) {
-        http_problem(op->x, ERR(INVALID_STATE, NULL), "It has been processed, or is about to be.");
+        http_problem(op->x, ERR(INVALID_STATE, NULL),
+                     "It has been processed, is about to be, or has been erased.");
     } else {
         op->again = true;
         find(op, op->id, shown);

@@ -1,11 +1,12 @@
 -- A stored callback that moved nothing is processed once more. $1 uuid merchant, $2 uuid subject,
 -- $3 bytea dedupe key, $4 int2 bucket of the job, $5 timestamptz now, $6 uuid audit row, $7 text
--- actor. Row: the id, unless it has been processed or is being.
+-- actor. Row: the id, unless it has been processed or is being, or the person was erased and it
+-- with him.
 with again as (
     update reli.provider_event set state = 'received', reason = null, updated_at = $5,
         version = version + 1
     where merchant_id = $1 and subject_id = $2 and dedupe_key = $3
-      and state in ('ignored', 'retry', 'dead')
+      and state in ('ignored', 'retry', 'dead') and raw <> ''
     returning id, merchant_id, subject_id, dedupe_key, mode, payment_id
 ),
 jobs as (

@@ -351,6 +351,19 @@ def test_an_erasure_outlives_its_replica(replicas):
     assert database.value("select count(*) from reli.payment where pii is not null or customer_key is not null") == 0
 
 
+def test_what_providers_said_of_him_is_not_processed_again(reli, db):
+    jane = person("Jane", id=word("cust"))
+    p = paid(reli, jane)
+    wiped(reli, erase(reli, jane["id"]))
+    db.rows("update reli.provider_event set state = 'ignored' where payment_id = %s", p["id"])
+    (stored,) = reli.get(f"{V1}/provider-events?payment_id={p['id']}").json["data"]
+    shown = reli.get(f"{V1}/provider-events/{stored['id']}")
+    assert shown.status == 200 and not holds(shown.body, spellings(jane))
+    r = reli.post(f"{V1}/provider-events/{stored['id']}/replay")
+    assert r.status == 409 and r.code == "invalid_state", r
+    assert db.rows("select n from reli.job where kind = 'inbound' and merchant_id = %s", reli.merchant) == []
+
+
 def test_a_replayed_answer_has_forgotten_him(reli):
     jane = person("Jane", id=word("cust"))
     key = new_key()
