@@ -285,7 +285,7 @@ class Setting:
     def delivery(self):
         self.shop.endpoint(self.receiver.url())
         self.payment()
-        return wait_until(lambda: self.shop.get(V1 + "/webhook-deliveries").json["data"],
+        return wait_until(lambda: self.shop.get(V1 + "/webhook-deliveries").json["data"], 60,
                           what="a delivery")[0]
 
     def inbound(self):
@@ -310,7 +310,7 @@ class Setting:
     def exception(self):
         """Another amount than was asked for."""
         other = self.shop.pay(stk("026"))
-        self.shop.wait_status(other["id"], "in_reconciliation")
+        self.shop.wait_status(other["id"], "in_reconciliation", 60)
         (item,) = self.shop.get(V1 + "/exceptions").json["data"]
         return item
 
@@ -321,7 +321,7 @@ class Setting:
         return self.shop.get(V1 + "/customers?external_id=cust-42").json["data"][0]
 
     def wait_refund(self, refund, status):
-        wait_until(lambda: self.shop.get(f"{V1}/refunds/{refund}").json["status"] == status,
+        wait_until(lambda: self.shop.get(f"{V1}/refunds/{refund}").json["status"] == status, 60,
                    what=f"refund {refund} {status}")
 
     def id_for(self, op):
