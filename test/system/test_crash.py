@@ -36,7 +36,9 @@ try:
     POINTS = points()
 except OSError:
     POINTS = {}  # test_the_binary_has_points fails
-CASES = [f"{name}:{n}" for name in POINTS for n in range(1, VISITS.get(name, 1) + 1)]
+# test_failover.py has a payment that passes it.
+ELSEWHERE = ("failover.",)
+CASES = [f"{name}:{n}" for name in POINTS if not name.startswith(ELSEWHERE) for n in range(1, VISITS.get(name, 1) + 1)]
 
 
 class Life:

@@ -1,6 +1,8 @@
 """A payment that names its method only goes on with another provider when one refuses it for a reason of its
 own, and never when it is not known whether money has moved, or when the customer has refused."""
 
+import http.client
+
 import pytest
 from helpers import V1, Clock, new_key, phone, wait_until
 from stack import Launcher
@@ -144,3 +146,31 @@ def test_the_first_is_paid_after_all(world, shop):
     assert trail(q) == [("mpesa", "succeeded", None), ("cpay", "submitted", None)]
     assert (q["provider"], q["route"]["chosen"]) == ("mpesa", "mpesa")
     assert q["provider_receipt"] == q["attempts"][0]["provider_receipt"] is not None
+
+
+def test_dies_between_the_refusal_and_the_next_provider(stack, tmp_path):
+    """The next attempt is durable, and as far as anybody knows it was sent: the provider is asked, not charged."""
+    launcher = Launcher(stack, Clock(tmp_path / "clock"), stack.new_sandbox())
+    try:
+        one = launcher.one(RELI_CRASH_AT="failover.committed:1", RELI_BREAKER_CALLS="0")
+        shop = launcher.shop()
+        key, body = new_key(), mobile("049")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            shop.initialize(body, key=key)
+        wait_until(lambda: not one.running(), 10, "the crash")
+        one.killed = True
+        two = launcher.again(one, RELI_CRASH_AT=None)
+        shop = shop.at(two)
+        launcher.clock.advance(61)  # the dead one's lease
+        again = wait_until(lambda: (r := shop.initialize(body, key=key)).status != 409 and r, 20, "an answer")
+        assert again.status in (201, 202), again
+        for step in (30, 61, 120, 300, 600):
+            launcher.clock.advance(step)
+            launcher.settle()
+        p = shop.payment(again.json["id"])
+        assert [a["provider"] for a in p["attempts"]] == ["mpesa", "cpay"]
+        assert p["attempts"][0]["status"] == "rejected" and p["status"] != "completed", p
+        assert len(launcher.sandbox.pushes(body["customer"]["phone"])) == 1
+        assert [c["provider"] for c in launcher.sandbox.charges()] == []
+    finally:
+        launcher.close()
