@@ -157,7 +157,8 @@ create table reli.limit_counter (
 -- Which of the payments of a batch fit into what their counters have room for: in the order of
 -- p_ord, each is granted if there is room for it in all of its counters beside those granted before
 -- it. Arrays with an item per payment and counter, those of a payment side by side; p_place numbers
--- the counters from 1. For each payment: 16 times its ord; plus p_pos of the first counter without room, 0 when granted.
+-- the counters from 1. For each payment: 16 times its ord; plus p_pos of the first counter without
+-- room, 0 when granted.
 create function reli.limit_grant(p_ord int4[], p_pos int2[], p_place int4[], p_amount int8[],
     p_n int8[], p_room int8[], p_room_n int8[]) returns setof int4
 language plpgsql immutable strict set search_path = pg_catalog as $$

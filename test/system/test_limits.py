@@ -143,6 +143,12 @@ def test_genuine_callbacks_over_the_limit_may_come_again(replicas, own_redis):  
                "the one that was taken")
     assert replicas.database.value("select count(*) from reli.provider_event") == 1
 
+    def said():
+        return sorted(line["status"] for line in one.logs()
+                      if line.get("event") == "http.request" and "/cb/" in line["route"])
+
+    wait_until(lambda: said() == [200, 401, 401, 401, 503], 10, "what each callback was told")
+
 
 @pytest.mark.parametrize("value", ["100", "100/d", "60000/s", "100/s burst 0", "100/s burst", "-1", "off"])
 @pytest.mark.parametrize("name", ["RELI_RATE_LIMIT"])
