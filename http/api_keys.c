@@ -9,6 +9,7 @@
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "core/flow/api_key.h"
+#include "http/list.h"
 
 enum {
     SCOPES_MAX = 16,
@@ -82,22 +83,13 @@ static void listed(void *ctx, struct err err, const struct rows *r)
         n = (size_t)op->limit;
     buf_init(&b, ANSWER_MAX);
     struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n && !err_is(err); i++) {
         err = api_key_read(r, i, op->x->arena, &op->key);
         if (!err_is(err))
             api_key_put(&w, &op->key, STR(""), now_us(op));
     }
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    if (more)
-        jw_uuid(&w, "next", op->key.id);
-    else
-        jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, more, more ? op->key.id : UUID_NIL);
     if (err_is(err)) {
         buf_free(&b);
         fail(op, err);

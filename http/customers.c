@@ -8,6 +8,7 @@
 #include "core/flow/erasure.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "http/list.h"
 
 enum { BODY_MAX = 1 << 20, LIMIT_DEFAULT = 20, LIMIT_MAX = 100, WORD_MAX = 254 };
 
@@ -198,22 +199,13 @@ static void listed(void *ctx, struct err err, const struct rows *r)
     size_t n = more ? (size_t)l->limit : rows_n(r);
     buf_init(&b, BODY_MAX);
     struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n && !err_is(err); i++) {
         jw_open(&w);
         err = customer_put(l->x, &w, r, i);
         jw_close(&w);
     }
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    if (more)
-        jw_uuid(&w, "next", rows_uuid(r, n - 1, C_ID));
-    else
-        jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, more, more ? rows_uuid(r, n - 1, C_ID) : UUID_NIL);
     if (err_is(err)) {
         buf_free(&b);
         http_problem(l->x, err, "");

@@ -2,6 +2,7 @@
 #include "http/api.h"
 
 #include "core/flow/resolve.h"
+#include "http/list.h"
 
 enum { EXCEPTIONS_BODY = 1 << 20, EXCEPTIONS_LIMIT = 20, EXCEPTIONS_LIMIT_MAX = 100 };
 
@@ -25,23 +26,14 @@ static void listed(void *ctx, struct err err, const struct rows *r)
         n = (size_t)l->limit;
     buf_init(&b, EXCEPTIONS_BODY);
     struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n; i++) {
         exception_read(r, i, &rec);
         jw_open(&w);
         render_exception(api_of(l->x)->flow, l->x->arena, api_who(l->x)->merchant, &w, &rec);
         jw_close(&w);
     }
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    if (more)
-        jw_uuid(&w, "next", rec.id);
-    else
-        jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, more, more ? rec.id : UUID_NIL);
     api_reply_buf(l->x, 200, &b);
 }
 

@@ -8,6 +8,7 @@
 #include "core/crypto/random.h"
 #include "core/crypto/text.h"
 #include "core/flow/password_work.h"
+#include "http/list.h"
 
 enum { MEMBER_BODY = 1 << 20, LIST_LIMIT = 20, LIST_MAX = 100, TOKEN_LEN = 4 + 2 * (16 + 16 + 24) };
 #define INVITATION_US (7 * US_PER_DAY)
@@ -146,19 +147,10 @@ static void listed(void *ctx, struct err err, const struct rows *r)
     bool more = n > (size_t)op->limit;
     if (more)
         n = (size_t)op->limit;
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n && !err_is(err); i++)
         err = put_member(&w, op, r, i);
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    if (more)
-        jw_uuid(&w, "next", rows_uuid(r, n - 1, M_USER));
-    else
-        jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, more, more ? rows_uuid(r, n - 1, M_USER) : UUID_NIL);
     op->status = 200;
     reply(op, err, &b);
 }

@@ -5,6 +5,7 @@
 #include "core/codec/jsonw.h"
 #include "core/crypto/random.h"
 #include "core/flow/webhook_sign.h"
+#include "http/list.h"
 
 enum { MERCHANT_BODY = 1 << 20, LIST_LIMIT = 20, LIST_MAX = 100, NAME_LONGEST = 128, KYC_MAX = 3 };
 
@@ -136,19 +137,10 @@ static void listed(void *ctx, struct err err, const struct rows *r)
     bool more = n > (size_t)op->limit;
     if (more)
         n = (size_t)op->limit;
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n; i++)
         put_merchant(&w, r, i, STR_NULL);
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    if (more)
-        jw_uuid(&w, "next", rows_uuid(r, n - 1, M_ID));
-    else
-        jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, more, more ? rows_uuid(r, n - 1, M_ID) : UUID_NIL);
     api_reply_buf(op->x, 200, &b);
 }
 

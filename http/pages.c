@@ -7,6 +7,7 @@
 #include "core/codec/jsonw.h"
 #include "core/flow/account.h"
 #include "core/flow/maintenance.h"
+#include "http/list.h"
 
 enum { METRICS_MAX = 1 << 20, PAGE_MAX = 1 << 20 };
 
@@ -285,10 +286,7 @@ static void put_providers(struct http_exchange *x)
     struct buf b;
     buf_init(&b, PAGE_MAX);
     struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; gateways[i] != NULL; i++) {
         const struct gateway *g = gateways[i];
         const struct flow *f = api_of(x)->flow;
@@ -306,10 +304,7 @@ static void put_providers(struct http_exchange *x)
         put_health_of(&w, f, account);
         jw_close(&w);
     }
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", false);
-    jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, false, UUID_NIL);
     api_reply_buf(x, 200, &b);
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/times.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "http/list.h"
 
 enum {
     LIMIT_DEFAULT = 20,
@@ -133,10 +134,7 @@ static void answer(struct listing *l)
     struct buf b;
     buf_init(&b, LIST_MAX);
     struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < l->n && !err_is(l->err); i++) {
         /* nearest first was asked for; newest first is always shown */
         const struct payment_record *rec = &l->found[l->newer ? l->n - 1 - i : i];

@@ -9,6 +9,7 @@
 #include "core/codec/jsonw.h"
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
+#include "http/list.h"
 
 enum { VALUE_MAX = 8192, SHOWN_FROM = 12, PRIORITY_MAX = 1000, LIST_BODY = 1 << 20 };
 
@@ -263,16 +264,10 @@ static void listed(void *ctx, struct err err, const struct rows *r)
     struct buf b;
     buf_init(&b, LIST_BODY);
     struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < rows_n(r); i++)
         put_account(&w, op->x, op->gateway, r, i);
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", false);
-    jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, false, UUID_NIL);
     api_reply_buf(op->x, 200, &b);
 }
 

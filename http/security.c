@@ -4,6 +4,7 @@
 
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
+#include "http/list.h"
 
 enum { EVENTS_BODY = 256 * 1024, EVENTS_LIMIT = 20, EVENTS_MOST = 100 };
 
@@ -48,19 +49,10 @@ static void listed(void *ctx, struct err err, const struct rows *r)
         n = (size_t)l->limit;
     buf_init(&b, EVENTS_BODY);
     struct jsonw w = jw_into(&b);
-    jw_open(&w);
-    jw_c(&w, "object", "list");
-    jw_key(&w, "data");
-    jw_open_list(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n; i++)
         put(&w, r, i);
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    if (more)
-        jw_uuid(&w, "next", rows_uuid(r, n - 1, E_ID));
-    else
-        jw_null(&w, "next");
-    jw_close(&w);
+    list_put_end(&w, more, more ? rows_uuid(r, n - 1, E_ID) : UUID_NIL);
     api_reply_buf(l->x, 200, &b);
 }
 
