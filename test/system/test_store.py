@@ -198,7 +198,7 @@ def test_pushes_while_backends_are_terminated(own, shop, sandbox):
             done = [pool.submit(create_until_there, shop, k, b, results) for k, b in work.items()]
             for w in done:
                 w.result()
-    assert len(cut) >= 5, cut
+    assert len(cut) >= 2 and sum(cut) >= 8, cut
     pushes = sandbox.calls(op="push")
     assert len({c["phone"] for c in pushes}) == len(pushes), "somebody was asked twice"
     assert len(set(results.values())) == 40
