@@ -80,11 +80,13 @@ static bool joins(char c)
 static size_t mask_number(char *s, size_t at)
 {
     size_t n = 0, end = at;
-    for (size_t i = at; ascii_is_digit(s[i]) || (joins(s[i]) && i < end + GAP_MAX); i++) {
-        if (!ascii_is_digit(s[i]))
-            continue;
-        n++;
-        end = i + 1;
+    for (size_t i = at;; i++) {
+        if (ascii_is_digit(s[i])) {
+            n++;
+            end = i + 1;
+        } else if (i >= end + GAP_MAX || !joins(s[i])) {
+            break;
+        }
     }
     for (size_t i = at; i < end && n >= NUMBER_DIGITS; i++)
         if (ascii_is_digit(s[i]))
