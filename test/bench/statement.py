@@ -80,6 +80,7 @@ def create_values(db, payment):
     return {
         "u": u,
         "a": None,
+        "q": None,
         "e": rows(events, subject_id=[identity["id"]] * 2, id=[identity["id"], identity["id_b"]],
                   at=["now()"] * 2, bucket=[":bucket::int2"] * 2, owner=[owner] * 2, lease=["now()"] * 2),
         "l": rows(audits, subject_id=[identity["id"]] * 2, id=[identity["id_b"], identity["id_c"]],
