@@ -249,9 +249,10 @@ bool api_path_id(struct http_exchange *x, int param, struct uuid *id)
 
 void api_reply_buf(struct http_exchange *x, int status, struct buf *b)
 {
-    if (b->failed)
+    struct buf body = *b; /* `b` may lie in the exchange's arena, which goes with the answer */
+    if (body.failed)
         http_problem(x, ERR(NO_MEMORY, "answer"), "");
     else
-        http_reply_json(x, status, buf_view(b));
-    buf_free(b);
+        http_reply_json(x, status, buf_view(&body));
+    buf_free(&body);
 }
