@@ -8,6 +8,7 @@
 #include "core/domain/ledger.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "http/list.h"
 
 enum {
     BOOKS_MAX = 8 << 20,
@@ -56,14 +57,6 @@ static struct uuid id_query(struct books *b, const char *name)
     return id;
 }
 
-static void list_open(struct jsonw *w)
-{
-    jw_open(w);
-    jw_c(w, "object", "list");
-    jw_key(w, "data");
-    jw_open_list(w);
-}
-
 static void list_close(struct jsonw *w, bool more)
 {
     jw_close_list(w);
@@ -110,7 +103,7 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
     bool more = n > (size_t)l->limit;
     if (more)
         n = (size_t)l->limit;
-    list_open(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n && !err_is(err); i++) {
         if (i > 0)
             buf_char(&b, ',');
@@ -165,7 +158,7 @@ static void balances_read(void *ctx, struct err err, const struct rows *r)
     struct buf b;
     buf_init(&b, BOOKS_MAX);
     struct jsonw w = jw_into(&b);
-    list_open(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < rows_n(r); i++) {
         struct str currency = rows_str(r, i, B_CURRENCY);
         struct str type = rows_str(r, i, B_TYPE);
@@ -227,7 +220,7 @@ static void transfers_read(void *ctx, struct err err, const struct rows *r)
     bool more = n > (size_t)l->limit;
     if (more)
         n = (size_t)l->limit;
-    list_open(&w);
+    list_put_start(&w);
     for (size_t i = 0; i < n; i++) {
         struct str currency = rows_str(r, i, T_CURRENCY);
         jw_open(&w);
