@@ -54,11 +54,16 @@ static bool is_paid(const struct mem_payment *p)
 
 /* ---- one payment and its provider ---- */
 
-/* The request before had ended for certain when the next one came. */
-static bool was_over(const struct prompt *q, int64_t at_us)
+/* The provider had refused the request before, or never had it, when the next one came. It may have
+ * changed its mind since (paid late) and the news of the refusal may have come last; but of the
+ * money reli knew nothing yet. */
+static bool was_over(const struct prompt *q, const struct prompt *next)
 {
-    const struct decision *d = prompt_decided(q, at_us);
-    return d != NULL ? !d->paid : q->vanished && at_us > q->vanishes_us;
+    if (prompt_decided(q, next->arrived_us) == NULL)
+        return q->vanished && next->arrived_us > q->vanishes_us;
+    bool known = q->told_paid && q->told_paid_us < next->sent_us &&
+                 check_kept_by(q->told_paid_to, q->told_paid_us);
+    return !q->decisions[0].paid && !known;
 }
 
 /* One request for each attempt, and no two from which money may come at once. */
@@ -72,7 +77,7 @@ static void check_prompts(const struct mem_payment *p)
                 continue;
             if (q->attempt == r->attempt)
                 SAY(p, "%s", "was charged twice");
-            else if (!was_over(r, q->arrived_us)) /* the newest is the first */
+            else if (!was_over(r, q)) /* the newest is the first */
                 SAY(p, "was charged as %s while %s was open", q->ref, r->ref);
             if (q->provider == r->provider)
                 SAY(p, "%s", "went to the same provider again");

@@ -53,6 +53,7 @@ struct prompt {
     char ref[20];
     char phone[16];
     struct money asked;
+    int64_t sent_us;
     int64_t arrived_us;
     int n_decisions;
     struct decision decisions[2];

@@ -341,6 +341,7 @@ static struct prompt *prompt_new(int at, const struct gw_charge *in)
     p->payment = attempt_payment(token_attempt(in->callback_url, p->token), &p->attempt);
     p->provider = at;
     p->asked = in->amount;
+    p->sent_us = w.now_us;
     str_copy_c(p->phone, sizeof p->phone, in->phone);
     return p;
 }
