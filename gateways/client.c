@@ -1,7 +1,7 @@
 /* Carries requests to providers. The way of an operation:
  *
  *   TOKEN  wait for the account's access token (kept, shared, or fetched once for all who wait)
- *   TURN   wait until the account's rate allows it; charges and refunds go before queries
+ *   TURN   wait until the account's rate allows it; charges, refunds and payouts go before queries
  *   SEND   build with the token, send, read the answer
  *          token rejected, the first time: drop it, back to TOKEN
  *   DONE
@@ -130,6 +130,35 @@ struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a
     return op_start(op, refund_copy(op, in) && whole);
 }
 
+static bool payout_copy(struct op *op, const struct gw_payout *in)
+{
+    struct gw_payout *p = &op->payout;
+    *p = *in;
+    struct str *texts[] = {&p->phone,   &p->name,    &p->our_id,
+                           &p->purpose, &p->remarks, &p->callback_url};
+    return texts_copy(&op->mem, texts, COUNT_OF(texts));
+}
+
+struct err gw_payout_start(struct gw_client *c, const struct gw_account *a,
+                           const struct gw_payout *in, gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_PAYOUT, done, ctx, &op));
+    return op_start(op, payout_copy(op, in));
+}
+
+struct err gw_payout_query_start(struct gw_client *c, const struct gw_account *a,
+                                 const struct gw_payout *in, struct str provider_ref,
+                                 gw_done_fn *done, void *ctx)
+{
+    struct op *op;
+    TRY(op_new(c, a, GW_OP_PAYOUT_QUERY, done, ctx, &op));
+    op->provider_ref = provider_ref;
+    struct str *texts[] = {&op->provider_ref};
+    bool whole = texts_copy(&op->mem, texts, COUNT_OF(texts));
+    return op_start(op, payout_copy(op, in) && whole);
+}
+
 struct err gw_register_start(struct gw_client *c, const struct gw_account *a,
                              const struct gw_register *in, gw_done_fn *done, void *ctx)
 {
@@ -208,9 +237,8 @@ static bool offers(const struct gateway *g, enum gw_op kind)
     case GW_OP_QUERY:
         return g->query_build != NULL;
     case GW_OP_REFUND:
-        return g->refund_build != NULL;
     case GW_OP_REFUND_QUERY:
-        return g->refund_query_build != NULL;
+        return g->n_refund_rails > 0;
     case GW_OP_REGISTER:
         return g->register_build != NULL;
     case GW_OP_QR:
@@ -221,6 +249,10 @@ static bool offers(const struct gateway *g, enum gw_op kind)
         return g->cancel_build != NULL;
     case GW_OP_BALANCE:
         return g->balance_build != NULL;
+    case GW_OP_PAYOUT:
+        return g->payout_build != NULL;
+    case GW_OP_PAYOUT_QUERY:
+        return g->payout_query_build != NULL;
     }
     return false;
 }
@@ -291,9 +323,9 @@ static struct err op_build(struct op *op, struct str token, struct outbound_requ
         return g->query_build(a, op->provider_ref, loop_wall_us(op->client->loop), token, &op->mem,
                               out);
     case GW_OP_REFUND:
-        return g->refund_build(a, &op->refund, token, &op->mem, out);
+        return gw_refund_build(a, &op->refund, token, &op->mem, out);
     case GW_OP_REFUND_QUERY:
-        return g->refund_query_build(a, &op->refund, op->provider_ref, token, &op->mem, out);
+        return gw_refund_query_build(a, &op->refund, op->provider_ref, token, &op->mem, out);
     case GW_OP_REGISTER:
         return g->register_build(a, &op->places, token, &op->mem, out);
     case GW_OP_QR:
@@ -304,6 +336,10 @@ static struct err op_build(struct op *op, struct str token, struct outbound_requ
         return g->cancel_build(a, &op->act, token, &op->mem, out);
     case GW_OP_BALANCE:
         return g->balance_build(a, &op->balance, token, &op->mem, out);
+    case GW_OP_PAYOUT:
+        return g->payout_build(a, &op->payout, token, &op->mem, out);
+    case GW_OP_PAYOUT_QUERY:
+        return g->payout_query_build(a, &op->payout, op->provider_ref, token, &op->mem, out);
     }
     return ERR(INVALID, "no such operation");
 }
@@ -320,10 +356,10 @@ static void op_parse(struct op *op, const struct outbound_response *in)
         g->query_parse(a, in, &op->mem, &op->result);
         break;
     case GW_OP_REFUND:
-        g->refund_parse(a, &op->refund, in, &op->mem, &op->result);
+        gw_refund_parse(a, &op->refund, in, &op->mem, &op->result);
         break;
     case GW_OP_REFUND_QUERY:
-        g->refund_query_parse(a, in, &op->mem, &op->result);
+        gw_refund_query_parse(a, &op->refund, in, &op->mem, &op->result);
         break;
     case GW_OP_REGISTER:
         g->register_parse(a, in, &op->mem, &op->result);
@@ -339,6 +375,12 @@ static void op_parse(struct op *op, const struct outbound_response *in)
         break;
     case GW_OP_BALANCE:
         g->balance_parse(a, in, &op->mem, &op->result);
+        break;
+    case GW_OP_PAYOUT:
+        g->payout_parse(a, &op->payout, in, &op->mem, &op->result);
+        break;
+    case GW_OP_PAYOUT_QUERY:
+        g->payout_query_parse(a, in, &op->mem, &op->result);
         break;
     }
 }
@@ -446,8 +488,8 @@ static struct str redacted(struct op *op, struct str body)
     return copy;
 }
 
-/* An answer about another attempt is no answer. What was asked of a refund its gateway has seen
- * itself. */
+/* An answer about another attempt is no answer. Of what a refund or a payout was asked its gateway
+ * has seen itself. */
 static bool is_about(const struct op *op)
 {
     const struct gw_result *r = &op->result;
@@ -455,12 +497,14 @@ static bool is_about(const struct op *op)
     case GW_OP_CHARGE:
         return r->our_id.n == 0 || str_eq(r->our_id, op->charge.our_id);
     case GW_OP_REFUND:
+    case GW_OP_PAYOUT:
     case GW_OP_REGISTER:
     case GW_OP_QR:
     case GW_OP_BALANCE:
         return true;
     case GW_OP_QUERY:
     case GW_OP_REFUND_QUERY:
+    case GW_OP_PAYOUT_QUERY:
     case GW_OP_CONFIRM:
     case GW_OP_CANCEL:
         break;

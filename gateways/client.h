@@ -44,7 +44,9 @@ enum gw_op {
     GW_OP_QR,
     GW_OP_CONFIRM,
     GW_OP_CANCEL,
-    GW_OP_BALANCE
+    GW_OP_BALANCE,
+    GW_OP_PAYOUT,
+    GW_OP_PAYOUT_QUERY
 };
 
 /* What was exchanged, for the record; strings live during `done`. */
@@ -66,10 +68,10 @@ typedef void gw_done_fn(void *ctx, const struct gw_result *result,
  * FAILURE_CONFIGURATION when the provider does not take the account's keys; a charge whose fate is
  * open, and every query that failed, is GW_UNKNOWN. The account, the charge's strings and
  * `provider_ref` are copied. ERR_INVALID (what = words) if no request can be built: nothing was or
- * will be sent. While the account's breaker is open (health.h), charges and refunds are refused
- * before anything is sent, as when there is no connection, or, for keys that were not taken, with
- * FAILURE_CONFIGURATION; queries go on. An operation takes at most twice the account's timeout: one
- * for all waiting, one for the last call. */
+ * will be sent. While the account's breaker is open (health.h), charges, refunds and payouts are
+ * refused before anything is sent, as when there is no connection, or, for keys that were not
+ * taken, with FAILURE_CONFIGURATION; queries go on. An operation takes at most twice the account's
+ * timeout: one for all waiting, one for the last call. */
 struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
                            const struct gw_charge *in, gw_done_fn *done, void *ctx) MUST_USE;
 struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
@@ -80,6 +82,13 @@ struct err gw_refund_start(struct gw_client *c, const struct gw_account *a,
                            const struct gw_refund *in, gw_done_fn *done, void *ctx) MUST_USE;
 struct err gw_refund_query_start(struct gw_client *c, const struct gw_account *a,
                                  const struct gw_refund *in, struct str provider_ref,
+                                 gw_done_fn *done, void *ctx) MUST_USE;
+
+/* The same for payouts; their keys are those of refunds (HEALTH_REFUND). */
+struct err gw_payout_start(struct gw_client *c, const struct gw_account *a,
+                           const struct gw_payout *in, gw_done_fn *done, void *ctx) MUST_USE;
+struct err gw_payout_query_start(struct gw_client *c, const struct gw_account *a,
+                                 const struct gw_payout *in, struct str provider_ref,
                                  gw_done_fn *done, void *ctx) MUST_USE;
 
 /* Hands on a customer's code; takes a payment back (gateway.h, confirm_build and cancel_build). One

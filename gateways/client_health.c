@@ -28,6 +28,7 @@ static enum health_kind kind_of(const struct op *op)
     case GW_OP_CHARGE:
         return HEALTH_CHARGE;
     case GW_OP_REFUND:
+    case GW_OP_PAYOUT: /* with the same keys */
         return HEALTH_REFUND;
     case GW_OP_BALANCE: /* with the keys of refunds, where it is told like theirs */
         return op->account.gateway->balance_callback_parse != NULL ? HEALTH_REFUND : HEALTH_ASKS;

@@ -39,6 +39,7 @@ struct op {
     struct gw_account account;
     struct gw_charge charge;
     struct gw_refund refund;
+    struct gw_payout payout;
     struct gw_register places;
     struct gw_qr qr;
     struct gw_act act;
@@ -63,16 +64,16 @@ struct op {
 /* Whether it changes something, and does not only ask. */
 static inline bool op_is_order(const struct op *op)
 {
-    return op->kind == GW_OP_CHARGE || op->kind == GW_OP_REFUND || op->kind == GW_OP_REGISTER ||
-           op->kind == GW_OP_CONFIRM || op->kind == GW_OP_CANCEL;
+    return op->kind == GW_OP_CHARGE || op->kind == GW_OP_REFUND || op->kind == GW_OP_PAYOUT ||
+           op->kind == GW_OP_REGISTER || op->kind == GW_OP_CONFIRM || op->kind == GW_OP_CANCEL;
 }
 
 /* The steps that a slot calls. */
 void op_begin(struct op *op);
 void op_has_token(struct op *op);
 void op_has_turn(struct op *op);
-/* Ends it without an answer: a charge or refund is refused, or unknown if it was sent; a query is
- * unknown. */
+/* Ends it without an answer: a charge, refund or payout is refused, or unknown if it was sent; a
+ * query is unknown. */
 void op_fail(struct op *op, bool sent, enum failure_code code, const char *why);
 struct err account_copy(struct arena *mem, const struct gw_account *in,
                         struct gw_account *out) MUST_USE;

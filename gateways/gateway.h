@@ -73,8 +73,8 @@ enum gw_verdict {
     GW_PENDING,   /* query or callback: not decided yet */
     GW_SUCCEEDED, /* money has moved */
     GW_FAILED,    /* it ended without money */
-    GW_REVERSED,  /* webhook: a payment that had succeeded was taken back, unasked (a dispute lost)
-                   */
+    GW_REVERSED,  /* a payment that had succeeded was taken back, unasked (a dispute lost); a payout
+                     that had succeeded came back */
     GW_NOT_FOUND, /* query: the provider knows no such attempt */
     GW_TOKEN_REJECTED, /* the access token was refused before anything was done: client.c fetches
                           anew, once */
@@ -138,6 +138,23 @@ struct gw_refund {
     struct str callback_url; /* carries the attempt's token; see gw_callback.kind */
     int64_t now_us;
 };
+
+/* Money that goes to somebody's mobile money or wallet. */
+struct gw_payout {
+    struct money amount;
+    struct str phone;  /* E.164 */
+    struct str name;   /* of who gets it, "" if not told */
+    struct str our_id; /* of this attempt, unique for ever */
+    /* GW_PURPOSE_…, "" business; a provider that has no words for them ignores it */
+    struct str purpose;
+    struct str remarks;
+    struct str callback_url; /* carries the attempt's token; see gw_callback.kind */
+    int64_t now_us;
+};
+#define GW_PURPOSE_BUSINESS "business"
+#define GW_PURPOSE_SALARY "salary"
+#define GW_PURPOSE_PROMOTION "promotion"
+#define GW_PURPOSE_REFUND "refund" /* what gw_refund_build says: nobody else asks for it */
 
 /* Something to be done about a payment that the provider has. */
 struct gw_act {
@@ -270,9 +287,12 @@ struct gateway {
     int n_refund_rails;
     enum refund_rail refund_rails[4];
     /* Set of 1u << rail: gw_refund.our_id is the provider's reference of such a refund, so that it
-     * can be asked for although its answer was lost. */
+     * can be asked for although its answer was lost. Of REFUND_RAIL_PAYOUT payout_our_id_is_ref
+     * says it: see gw_refund_our_id_is_ref. */
     unsigned our_id_rails;
-    /* As charge_build and charge_parse, per rail. */
+    /* As charge_build and charge_parse, for the rails but REFUND_RAIL_PAYOUT: a refund over that
+     * one is a payout (gw_refund_build and the others below choose). NULL if there are no others.
+     */
     struct err (*refund_build)(const struct gw_account *a, const struct gw_refund *in,
                                struct str token, struct arena *mem, struct outbound_request *out);
     void (*refund_parse)(const struct gw_account *a, const struct gw_refund *in,
@@ -284,8 +304,30 @@ struct gateway {
                                      struct outbound_request *out);
     void (*refund_query_parse)(const struct gw_account *a, const struct outbound_response *in,
                                struct arena *mem, struct gw_result *out);
-    /* Reads a callback about a refund; ERR_PARSE if it is not one. */
+    /* Reads a callback about a refund, over any rail; ERR_PARSE if it is not one. */
     struct err (*refund_callback_parse)(const struct gw_callback *in, struct arena *mem,
+                                        struct gw_result *out);
+
+    /* Money out, NULL without. Limits are of its currency, 0 none. payout_may_resend: the provider
+     * de-duplicates by our_id; payout_our_id_is_ref: our_id is its reference, so that a payout can
+     * be asked for although its answer was lost. */
+    int64_t payout_min_minor, payout_max_minor;
+    bool payout_may_resend, payout_our_id_is_ref;
+    /* As charge_build and charge_parse: GW_ACCEPTED, GW_REFUSED or GW_UNKNOWN, and GW_SUCCEEDED or
+     * GW_FAILED of one that ended at once. */
+    struct err (*payout_build)(const struct gw_account *a, const struct gw_payout *in,
+                               struct str token, struct arena *mem, struct outbound_request *out);
+    void (*payout_parse)(const struct gw_account *a, const struct gw_payout *in,
+                         const struct outbound_response *answer, struct arena *mem,
+                         struct gw_result *out);
+    /* Asks what became of it. GW_PENDING, too, if the provider will tell by callback. */
+    struct err (*payout_query_build)(const struct gw_account *a, const struct gw_payout *in,
+                                     struct str provider_ref, struct str token, struct arena *mem,
+                                     struct outbound_request *out);
+    void (*payout_query_parse)(const struct gw_account *a, const struct outbound_response *in,
+                               struct arena *mem, struct gw_result *out);
+    /* Reads a callback about a payout; ERR_PARSE if it is not one. */
+    struct err (*payout_callback_parse)(const struct gw_callback *in, struct arena *mem,
                                         struct gw_result *out);
 
     /* Reads a callback; ERR_PARSE if it is not one of this provider's. */
@@ -293,9 +335,10 @@ struct gateway {
                                  struct gw_result *out);
     /* Webhooks to the account's URL, NULL without. verify: ERR_UNAUTHENTICATED if it was not made
      * with the account's secret, or too long ago; nothing of the body is believed before. subject:
-     * the gw_charge.our_id or gw_refund.our_id that it is about, ERR_PARSE if it is about none.
-     * callback_parse and refund_callback_parse then read it. about, NULL without: of a webhook that
-     * does not say our_id, a provider_ref by which a query learns it; ERR_PARSE if it has none. */
+     * the our_id of the gw_charge, gw_refund or gw_payout that it is about, ERR_PARSE if it is
+     * about none. callback_parse, refund_callback_parse or payout_callback_parse then read it.
+     * about, NULL without: of a webhook that does not say our_id, a provider_ref by which a query
+     * learns it; ERR_PARSE if it has none. */
     const char *signature_header, *timestamp_header; /* lower case; NULL: none */
     struct err (*webhook_verify)(const struct gw_account *a, const struct gw_webhook *in);
     struct err (*webhook_subject)(struct str body, struct arena *mem, struct str *our_id);
@@ -340,6 +383,26 @@ struct gateway {
 /* Whether the customer has to act elsewhere before anything goes on: the payment waits for him. A
  * prompt on his phone is under way by itself. */
 bool gw_asks(const struct gw_result *r);
+
+/* What a refund's rail does: that of a payout is the gateway's own payout, for the others it has
+ * refund_build and its like. ERR_INVALID if it has no such rail. */
+struct err gw_refund_build(const struct gw_account *a, const struct gw_refund *in, struct str token,
+                           struct arena *mem, struct outbound_request *out) MUST_USE;
+void gw_refund_parse(const struct gw_account *a, const struct gw_refund *in,
+                     const struct outbound_response *answer, struct arena *mem,
+                     struct gw_result *out);
+struct err gw_refund_query_build(const struct gw_account *a, const struct gw_refund *in,
+                                 struct str provider_ref, struct str token, struct arena *mem,
+                                 struct outbound_request *out) MUST_USE;
+void gw_refund_query_parse(const struct gw_account *a, const struct gw_refund *in,
+                           const struct outbound_response *answer, struct arena *mem,
+                           struct gw_result *out);
+/* Whether such a refund can be asked for by our_id while the provider's reference is unknown. */
+static inline bool gw_refund_our_id_is_ref(const struct gateway *g, enum refund_rail rail)
+{
+    return rail == REFUND_RAIL_PAYOUT ? g->payout_our_id_is_ref
+                                      : (g->our_id_rails >> rail & 1) != 0;
+}
 
 /* All gateways, NULL at the end. */
 extern const struct gateway *const gateways[];

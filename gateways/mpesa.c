@@ -1,6 +1,6 @@
 /* M-Pesa Kenya (Safaricom Daraja): what it can do, and the requests of the STK push. Refunds are
- * asked for in mpesa_refund.c, what comes back is read in mpesa_answer.c and mpesa_result.c;
- * mpesa.md tells it all in words. */
+ * asked for in mpesa_refund.c, payouts in mpesa_payout.c, what comes back is read in mpesa_answer.c
+ * and mpesa_result.c; mpesa.md tells it all in words. */
 #include "gateways/mpesa.h"
 
 #include "core/base/times.h"
@@ -35,7 +35,7 @@ static const struct gw_setting settings[] = {
     {.name = "type"},                  /* "paybill" (default) or "till" */
     {.name = "till"},                  /* PartyB of a till */
     {.name = "account_reference_max"}, /* default 12 */
-    /* for refunds only */
+    /* for refunds, payouts and balances only */
     {.name = "initiator_name"},
     {.name = "initiator_password", .secret = true},
     {.name = "certificate", .file = true}, /* an X.509 certificate's text, or its file's path */
@@ -371,12 +371,19 @@ const struct gateway gateway_mpesa = {
     .query_parse = mpesa_query_parse,
     .n_refund_rails = 2,
     .refund_rails = {REFUND_RAIL_REVERSAL, REFUND_RAIL_PAYOUT},
-    .our_id_rails = 1u << REFUND_RAIL_PAYOUT,
     .refund_build = mpesa_refund_build,
     .refund_parse = mpesa_refund_parse,
     .refund_query_build = mpesa_refund_query_build,
-    .refund_query_parse = mpesa_refund_query_parse,
-    .refund_callback_parse = mpesa_refund_callback_parse,
+    .refund_query_parse = mpesa_status_parse,
+    .refund_callback_parse = mpesa_result_parse,
+    .payout_min_minor = MPESA_PAYOUT_MIN_MINOR,
+    .payout_max_minor = MPESA_MAX_MINOR,
+    .payout_our_id_is_ref = true,
+    .payout_build = mpesa_payout_build,
+    .payout_parse = mpesa_payout_parse,
+    .payout_query_build = mpesa_payout_query_build,
+    .payout_query_parse = mpesa_status_parse,
+    .payout_callback_parse = mpesa_result_parse,
     .callback_parse = mpesa_callback_parse,
     .register_build = mpesa_register_build,
     .register_parse = mpesa_register_parse,

@@ -5,8 +5,8 @@
 #include "core/codec/jsonw.h"
 #include "gateways/gateway.h"
 
-/* The parts of the M-Pesa gateway: mpesa.c and mpesa_refund.c say what we ask, mpesa_answer.c and
- * mpesa_result.c what Daraja's words mean. */
+/* The parts of the M-Pesa gateway: mpesa.c, mpesa_refund.c and mpesa_payout.c say what we ask,
+ * mpesa_answer.c and mpesa_result.c what Daraja's words mean. */
 
 /* ---- mpesa.c: what requests share ---- */
 
@@ -32,10 +32,10 @@ struct err mpesa_request(const struct gw_account *a, const char *path, struct st
                          struct buf *body, struct arena *mem,
                          struct outbound_request *out) MUST_USE;
 
-/* ---- mpesa_refund.c ---- */
+/* ---- mpesa_operator.c: what an operator's requests share ---- */
 
 /* gw_callback.kind of what comes to the QueueTimeOutURL, and of the results of status queries; that
- * of the refund's own result is "". */
+ * of a reversal's or payout's own result is "". */
 #define MPESA_KIND_TIMEOUT "timeout"
 #define MPESA_KIND_STATUS "status"
 
@@ -45,10 +45,37 @@ struct mpesa_operator {
 };
 struct err mpesa_operator_read(const struct gw_account *a, struct arena *mem,
                                struct mpesa_operator *o) MUST_USE;
+
+/* The end of a request: where its result is to come, and words for people. */
+struct mpesa_tail {
+    struct str callback_url, remarks;
+    const char *no_remarks; /* in their place */
+};
+/* Closes the object; `query`: the result is of a status query. */
+void mpesa_put_tail(struct jsonw *w, const struct mpesa_tail *in, bool query, struct arena *mem);
+/* An id or a receipt, without blanks. */
+bool mpesa_is_word(struct str s);
+/* Asks what became of the request that is known by `provider_ref`. */
+struct err mpesa_status_build(const struct gw_account *a, struct str shortcode,
+                              struct str provider_ref, const struct mpesa_tail *tail,
+                              struct str token, struct arena *mem,
+                              struct outbound_request *out) MUST_USE;
+
+/* ---- mpesa_refund.c, mpesa_payout.c ---- */
+
+/* A payout's least: 10 shillings. Source: mpesa.md 1.4 (one source). Seen: sandbox no, live no. */
+#define MPESA_PAYOUT_MIN_MINOR INT64_C(1000)
+
 struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund *in,
                               struct str token, struct arena *mem,
                               struct outbound_request *out) MUST_USE;
 struct err mpesa_refund_query_build(const struct gw_account *a, const struct gw_refund *in,
+                                    struct str provider_ref, struct str token, struct arena *mem,
+                                    struct outbound_request *out) MUST_USE;
+struct err mpesa_payout_build(const struct gw_account *a, const struct gw_payout *in,
+                              struct str token, struct arena *mem,
+                              struct outbound_request *out) MUST_USE;
+struct err mpesa_payout_query_build(const struct gw_account *a, const struct gw_payout *in,
                                     struct str provider_ref, struct str token, struct arena *mem,
                                     struct outbound_request *out) MUST_USE;
 
@@ -104,7 +131,7 @@ void mpesa_balance_parse(const struct gw_account *a, const struct outbound_respo
 struct err mpesa_balance_callback_parse(const struct gw_callback *in, struct arena *mem,
                                         struct gw_result *out) MUST_USE;
 
-/* ---- mpesa_result.c: refunds, and what all results share ---- */
+/* ---- mpesa_result.c: reversals, payouts, and what all results share ---- */
 
 /* An acknowledgement: GW_ACCEPTED with the id of the request. */
 void mpesa_acknowledged(const struct json *root, struct arena *mem, struct gw_result *out);
@@ -117,9 +144,14 @@ enum failure_code mpesa_result_failure(struct str code);
 void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                         const struct outbound_response *answer, struct arena *mem,
                         struct gw_result *out);
-void mpesa_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
-                              struct arena *mem, struct gw_result *out);
-struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
-                                       struct gw_result *out) MUST_USE;
+void mpesa_payout_parse(const struct gw_account *a, const struct gw_payout *in,
+                        const struct outbound_response *answer, struct arena *mem,
+                        struct gw_result *out);
+/* The acknowledgement of a question about either. */
+void mpesa_status_parse(const struct gw_account *a, const struct outbound_response *in,
+                        struct arena *mem, struct gw_result *out);
+/* What is told later of either. */
+struct err mpesa_result_parse(const struct gw_callback *in, struct arena *mem,
+                              struct gw_result *out) MUST_USE;
 
 #endif

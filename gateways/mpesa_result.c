@@ -1,8 +1,8 @@
-/* What Daraja says about a refund: the acknowledgement of a reversal, a payout or a status query,
- * and the "Result" that comes later. All of them name the request by its OriginatorConversationID,
- * ours or Daraja's, which is also what a status query asks by. Whatever does not clearly say that
- * money moved, or clearly that it did not, is unknown, since a second rail opens after a failure.
- */
+/* What Daraja says about money that goes out: the acknowledgement of a reversal, a payout or a
+ * status query, and the "Result" that comes later. All of them name the request by its
+ * OriginatorConversationID, ours or Daraja's, which is also what a status query asks by. Whatever
+ * does not clearly say that money moved, or clearly that it did not, is unknown, since after a
+ * failure a second rail opens, or the money is asked for again. */
 #include "gateways/answer.h"
 #include "gateways/mpesa.h"
 
@@ -11,10 +11,10 @@
  * says nothing. Source: mpesa.md 5.1, 5.6, 5.7 (official portal pages, one SDK; the nine-digit ones
  * have one source). Seen: sandbox no, live no. Final: yes, but where FAILURE_NONE. Retryable: 1, 4,
  * 26 and the throttled ones, later. */
-static const struct refund_rule {
+static const struct result_rule {
     const char *code;
     enum failure_code failure;
-} refund_rules[] = {
+} result_rules[] = {
     {"1", FAILURE_INSUFFICIENT_FUNDS}, /* ours, not the customer's */
     {"2", FAILURE_LIMIT_EXCEEDED},
     {"3", FAILURE_LIMIT_EXCEEDED},
@@ -51,17 +51,17 @@ static const struct refund_rule {
     {"100000011", FAILURE_PROVIDER_BUSY},
 };
 
-static const struct refund_rule *refund_rule(struct str code)
+static const struct result_rule *result_rule(struct str code)
 {
-    for (size_t i = 0; i < COUNT_OF(refund_rules); i++)
-        if (str_eq(code, str_c(refund_rules[i].code)))
-            return &refund_rules[i];
+    for (size_t i = 0; i < COUNT_OF(result_rules); i++)
+        if (str_eq(code, str_c(result_rules[i].code)))
+            return &result_rules[i];
     return NULL;
 }
 
 enum failure_code mpesa_result_failure(struct str code)
 {
-    const struct refund_rule *rule = refund_rule(code);
+    const struct result_rule *rule = result_rule(code);
     return rule != NULL ? rule->failure : FAILURE_NONE;
 }
 
@@ -78,7 +78,7 @@ void mpesa_acknowledged(const struct json *root, struct arena *mem, struct gw_re
 {
     struct str code = mpesa_code(mem, json_get(root, "ResponseCode"));
     struct str ref = request_id(mem, root);
-    const struct refund_rule *rule = refund_rule(code);
+    const struct result_rule *rule = result_rule(code);
     out->provider_code = code;
     out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
     if (code.n == 0) {
@@ -107,12 +107,9 @@ static bool says_duplicate(const struct outbound_response *in, const struct json
            str_icontains(json_str(json_get(root, "errorMessage")), STR("duplicate"));
 }
 
-void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
-                        const struct outbound_response *answer, struct arena *mem,
+static void order_parse(const struct outbound_response *answer, struct arena *mem,
                         struct gw_result *out)
 {
-    (void)a;
-    (void)in;
     struct json *root = gw_order_json(answer, out);
     if (root == NULL)
         return;
@@ -129,10 +126,28 @@ void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
     json_free(root);
 }
 
+void mpesa_refund_parse(const struct gw_account *a, const struct gw_refund *in,
+                        const struct outbound_response *answer, struct arena *mem,
+                        struct gw_result *out)
+{
+    (void)a;
+    (void)in;
+    order_parse(answer, mem, out);
+}
+
+void mpesa_payout_parse(const struct gw_account *a, const struct gw_payout *in,
+                        const struct outbound_response *answer, struct arena *mem,
+                        struct gw_result *out)
+{
+    (void)a;
+    (void)in;
+    order_parse(answer, mem, out);
+}
+
 /* The answer itself is only an acknowledgement, with ids of its own: the result comes to the
  * callback URL. Source: mpesa.md 5.5. Seen: sandbox no, live no. */
-void mpesa_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
-                              struct arena *mem, struct gw_result *out)
+void mpesa_status_parse(const struct gw_account *a, const struct outbound_response *in,
+                        struct arena *mem, struct gw_result *out)
 {
     (void)a;
     struct json *root = mpesa_question_json(in, out);
@@ -223,11 +238,11 @@ static bool says_timeout(struct str words)
     return false;
 }
 
-/* Of the refund itself: TransactionID is the receipt of the reversal or payout. Source: mpesa.md
+/* Of the order itself: TransactionID is the receipt of the reversal or payout. Source: mpesa.md
  * 5.1, 5.6. Seen: sandbox no, live no. Final: yes. */
 static void result_direct(const struct json *result, struct arena *mem, struct gw_result *out)
 {
-    const struct refund_rule *rule = refund_rule(out->provider_code);
+    const struct result_rule *rule = result_rule(out->provider_code);
     bool twice = false;
     if (out->provider_ref.n == 0) {
         mpesa_unknown(out, "a result that names no request");
@@ -241,7 +256,7 @@ static void result_direct(const struct json *result, struct arena *mem, struct g
         mpesa_unknown(out, "a result code that nobody has documented");
     } else if (rule->failure == FAILURE_NONE ||
                says_timeout(json_str(json_get(result, "ResultDesc")))) {
-        mpesa_unknown(out, "a result that leaves the refund open");
+        mpesa_unknown(out, "a result that leaves it open");
     } else {
         out->verdict = GW_FAILED;
         out->sure = true;
@@ -249,7 +264,7 @@ static void result_direct(const struct json *result, struct arena *mem, struct g
     }
 }
 
-/* Of a status query: the outer ids and code are the question's, the refund's are among the
+/* Of a status query: the outer ids and code are the question's, the order's are among the
  * parameters. "Completed" is the one status whose meaning is documented. Source: mpesa.md 5.5.
  * Seen: sandbox no, live no. Final: yes. */
 static void result_status(const struct json *result, struct arena *mem, struct gw_result *out)
@@ -283,8 +298,8 @@ static void result_of_kind(struct str kind, const struct json *result, struct ar
         mpesa_unknown(out, "not processed in time");
 }
 
-struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
-                                       struct gw_result *out)
+struct err mpesa_result_parse(const struct gw_callback *in, struct arena *mem,
+                              struct gw_result *out)
 {
     struct json *root;
     *out = (struct gw_result){.verdict = GW_UNKNOWN};
@@ -295,7 +310,7 @@ struct err mpesa_refund_callback_parse(const struct gw_callback *in, struct aren
         mpesa_word(mem, json_str(json_get(result, "ConversationID")), GW_REF_MAX);
     if (conversation.n == 0 && json_str(json_get(result, "OriginatorConversationID")).n == 0) {
         json_free(root);
-        return ERR(PARSE, "no result of a refund");
+        return ERR(PARSE, "no result of a refund or payout");
     }
     out->provider_ref = request_id(mem, result);
     out->provider_code = mpesa_code(mem, json_get(result, "ResultCode"));

@@ -268,7 +268,7 @@ static void name_request(struct step *s, const struct refund_rules *rules)
 {
     const struct gateway *g = gateway_find(s->payment.provider);
     enum refund_rail rail = refund_next_rail(&s->refund.r, rules);
-    if (g == NULL || rail == REFUND_RAIL_NONE || (g->our_id_rails >> rail & 1u) == 0)
+    if (g == NULL || rail == REFUND_RAIL_NONE || !gw_refund_our_id_is_ref(g, rail))
         return;
     struct uuid id = attempt_id(s->refund.id, s->refund.r.n_attempts + 1);
     s->rq.event.provider_ref = str_c(our_id_make(g, id, s->refund.merchant, s->our_id));

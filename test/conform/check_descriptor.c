@@ -178,6 +178,7 @@ static void descriptor_agrees_with_fixture(struct run *r)
     run_case(r, same_text(g->token_methods, can->token_methods), "token_methods");
     run_case(r, same_text(g->token_ref, can->token_ref), "token_ref");
     run_case(r, g->our_id_rails == can->our_id_rails, "our_id_rails");
+    run_case(r, g->payout_our_id_is_ref == can->payout_our_id_is_ref, "payout_our_id_is_ref");
     run_case(r, g->n_refund_rails == can->n_refund_rails, "the number of rails");
     for (int i = 0; i < g->n_refund_rails; i++)
         run_case(r, g->refund_rails[i] == can->refund_rails[i], "rail %d", i);

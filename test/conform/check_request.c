@@ -429,7 +429,7 @@ static void our_id_is_sent(struct run *r)
         struct arena mem;
         struct outbound_request got;
         bool charge = w->op == WIRE_CHARGE && (g->may_resend || g->our_id_is_ref);
-        bool refund = w->op == WIRE_REFUND && (g->our_id_rails & 1u << b.refund.rail) != 0;
+        bool refund = w->op == WIRE_REFUND && gw_refund_our_id_is_ref(g, b.refund.rail);
         if (!charge && !refund)
             continue;
         bool ok = !err_is(build_request(r, w, &b, &mem, &got)) &&

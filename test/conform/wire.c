@@ -213,7 +213,7 @@ void hear(struct run *r, const struct wire_shape *s, const struct ask *ask, stru
         r->gw->query_parse(&r->account, &in, &out->mem, &out->r);
         break;
     case WIRE_REFUND:
-        r->gw->refund_parse(&r->account, &r->fx->refunds[s->refund], &in, &out->mem, &out->r);
+        gw_refund_parse(&r->account, &r->fx->refunds[s->refund], &in, &out->mem, &out->r);
         break;
     case WIRE_REFUND_QUERY:
         r->gw->refund_query_parse(&r->account, &in, &out->mem, &out->r);
@@ -353,11 +353,11 @@ struct err build_request(struct run *r, const struct wire_request *w, const stru
         break;
     case WIRE_REFUND:
         if (g->refund_build != NULL)
-            return g->refund_build(&b->account, &b->refund, b->token, mem, out);
+            return gw_refund_build(&b->account, &b->refund, b->token, mem, out);
         break;
     case WIRE_REFUND_QUERY:
         if (g->refund_query_build != NULL)
-            return g->refund_query_build(&b->account, &b->refund, b->provider_ref, b->token, mem,
+            return gw_refund_query_build(&b->account, &b->refund, b->provider_ref, b->token, mem,
                                          out);
         break;
     case WIRE_CONFIRM:

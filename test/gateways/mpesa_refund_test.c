@@ -78,7 +78,7 @@ static void reversal(void **state)
     struct gw_refund in = refund(REFUND_RAIL_REVERSAL);
     struct outbound_request r;
     in.phone = STR("");
-    assert_false(err_is(gw->refund_build(&a, &in, STR("tok.en"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("tok.en"), &mem, &r)));
     assert_sent(&r, "https://sandbox.safaricom.co.ke/mpesa/reversal/v1/request",
                 "{\"Initiator\":\"testapi\",\"SecurityCredential\":\"@\","
                 "\"CommandID\":\"TransactionReversal\",\"TransactionID\":\"TCE9K41XQ7\","
@@ -96,7 +96,7 @@ static void payout(void **state)
     struct outbound_request r;
     in.payment_receipt = STR("");
     in.remarks = STR("?");
-    assert_false(err_is(gw->refund_build(&a, &in, STR("tok.en"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("tok.en"), &mem, &r)));
     assert_sent(&r, "https://sandbox.safaricom.co.ke/mpesa/b2c/v3/paymentrequest",
                 "{\"OriginatorConversationID\":\"" OUR_ID "\",\"InitiatorName\":\"testapi\","
                 "\"SecurityCredential\":\"@\",\"CommandID\":\"BusinessPayment\",\"Amount\":1250,"
@@ -105,7 +105,7 @@ static void payout(void **state)
     assert_true(r.no_reuse);
     /* its own short code, whose leading zero survives */
     set(&a, "b2c_shortcode", "012345");
-    assert_false(err_is(gw->refund_build(&a, &in, STR("t"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
     assert_true(str_find_str(r.body, STR("\"PartyA\":\"012345\",")) != SIZE_MAX);
 }
 
@@ -116,7 +116,7 @@ static void query(void **state)
     struct gw_refund in = refund(REFUND_RAIL_PAYOUT);
     struct outbound_request r;
     set(&a, "b2c_shortcode", "600999");
-    assert_false(err_is(gw->refund_query_build(&a, &in, STR(OUR_ID), STR("tok.en"), &mem, &r)));
+    assert_false(err_is(gw_refund_query_build(&a, &in, STR(OUR_ID), STR("tok.en"), &mem, &r)));
     assert_sent(&r, "https://sandbox.safaricom.co.ke/mpesa/transactionstatus/v1/query",
                 "{\"Initiator\":\"testapi\",\"SecurityCredential\":\"@\","
                 "\"CommandID\":\"TransactionStatusQuery\","
@@ -125,7 +125,7 @@ static void query(void **state)
                 "\"QueueTimeOutURL\":\"" URL ".timeout\",\"ResultURL\":\"" URL ".status\"}");
     assert_false(r.no_reuse);
     in.rail = REFUND_RAIL_REVERSAL;
-    assert_false(err_is(gw->refund_query_build(&a, &in, STR(ID), STR("tok.en"), &mem, &r)));
+    assert_false(err_is(gw_refund_query_build(&a, &in, STR(ID), STR("tok.en"), &mem, &r)));
     assert_sent(&r, "https://sandbox.safaricom.co.ke/mpesa/transactionstatus/v1/query",
                 "{\"Initiator\":\"testapi\",\"SecurityCredential\":\"@\","
                 "\"CommandID\":\"TransactionStatusQuery\","
@@ -166,7 +166,7 @@ static void query_refused(void **state)
         in.callback_url = str_c(cases[i].url);
         if (cases[i].setting != NULL)
             set(&a, cases[i].setting, "");
-        struct err err = gw->refund_query_build(&a, &in, str_c(cases[i].ref), STR("t"), &mem, &r);
+        struct err err = gw_refund_query_build(&a, &in, str_c(cases[i].ref), STR("t"), &mem, &r);
         if (err.code != (cases[i].ok ? ERR_NONE : ERR_INVALID))
             fail_msg("case %zu: %s", i, err.what != NULL ? err.what : "taken");
     }
@@ -191,7 +191,7 @@ static void remarks(void **state)
         struct gw_refund in = refund(REFUND_RAIL_REVERSAL);
         struct outbound_request r;
         in.remarks = str_c(cases[i].in);
-        assert_false(err_is(gw->refund_build(&a, &in, STR("t"), &mem, &r)));
+        assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
         struct str part = arena_fmt(&mem, ",\"Remarks\":\"%s\",", cases[i].out);
         if (str_find_str(r.body, part) == SIZE_MAX)
             fail_msg("'%s' gave %.*s", cases[i].in, STR_ARG(r.body));
@@ -263,7 +263,7 @@ static void refused(void **state)
             if (cases[i].setting != NULL)
                 set(&a, cases[i].setting, cases[i].value);
             bool ok = k == 0 ? cases[i].reversal : cases[i].payout;
-            struct err err = gw->refund_build(&a, &in, STR("t"), &mem, &r);
+            struct err err = gw_refund_build(&a, &in, STR("t"), &mem, &r);
             if (err.code != (ok ? ERR_NONE : ERR_INVALID))
                 fail_msg("case %zu, rail %zu: %s", i, k, err.what != NULL ? err.what : "taken");
         }
@@ -271,7 +271,7 @@ static void refused(void **state)
     struct gw_account a = operator_account();
     struct outbound_request r;
     struct gw_refund manual = refund(REFUND_RAIL_MANUAL);
-    assert_int_equal(gw->refund_build(&a, &manual, STR("t"), &mem, &r).code, ERR_INVALID);
+    assert_int_equal(gw_refund_build(&a, &manual, STR("t"), &mem, &r).code, ERR_INVALID);
 }
 
 /* Payments go on without an operator; the rails are listed and each says why it cannot be used. */
@@ -288,15 +288,14 @@ static void without_operator(void **state)
     assert_false(err_is(gw->charge_build(&a, &c, STR("t"), &mem, &r)));
     for (int i = 0; i < gw->n_refund_rails; i++) {
         in.rail = gw->refund_rails[i];
-        struct err err = gw->refund_build(&a, &in, STR("t"), &mem, &r);
+        struct err err = gw_refund_build(&a, &in, STR("t"), &mem, &r);
         assert_int_equal(err.code, ERR_INVALID);
         assert_string_equal(err.what, "the operator's credentials are not configured");
     }
     in.payment_receipt = STR("");
     a = operator_account();
     in.rail = REFUND_RAIL_REVERSAL;
-    assert_string_equal(gw->refund_build(&a, &in, STR("t"), &mem, &r).what,
-                        "no receipt to reverse");
+    assert_string_equal(gw_refund_build(&a, &in, STR("t"), &mem, &r).what, "no receipt to reverse");
 }
 
 static void write_file(const char *path, const void *bytes, size_t n)
@@ -317,24 +316,24 @@ static void certificate_file(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/certificate", dir);
     set(&a, "certificate", path);
-    assert_int_equal(gw->refund_build(&a, &in, STR("t"), &mem, &r).code, ERR_INVALID);
+    assert_int_equal(gw_refund_build(&a, &in, STR("t"), &mem, &r).code, ERR_INVALID);
     write_file(path, cert.pem, strlen(cert.pem));
-    assert_false(err_is(gw->refund_build(&a, &in, STR("t"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
     (void)opened(r.body);
     write_file(path, cert.der, cert.der_n);
-    assert_false(err_is(gw->refund_build(&a, &in, STR("t"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
     (void)opened(r.body);
     write_file(path, "", 0);
-    assert_int_equal(gw->refund_build(&a, &in, STR("t"), &mem, &r).code, ERR_INVALID);
+    assert_int_equal(gw_refund_build(&a, &in, STR("t"), &mem, &r).code, ERR_INVALID);
     remove(path);
     /* a pipe without a writer would hold up the loop */
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(gw->refund_build(&a, &in, STR("t"), &mem, &r).code, ERR_INVALID);
+    assert_int_equal(gw_refund_build(&a, &in, STR("t"), &mem, &r).code, ERR_INVALID);
     remove(path);
     rmdir(dir);
     /* base64 of DER as the setting itself */
     set(&a, "certificate", base64_text(&mem, str_n((const char *)cert.der, cert.der_n)).p);
-    assert_false(err_is(gw->refund_build(&a, &in, STR("t"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
     (void)opened(r.body);
 }
 
@@ -421,7 +420,7 @@ static void acknowledgements(void **state)
         struct gw_result r;
         for (size_t i = 0; i < COUNT_OF(acks); i++) {
             struct outbound_response answered = answer(acks[i].status, acks[i].body);
-            gw->refund_parse(&a, &in, &answered, &mem, &r);
+            gw_refund_parse(&a, &in, &answered, &mem, &r);
             if (r.verdict != acks[i].verdict || r.code != acks[i].code ||
                 r.retry_later != acks[i].retry_later)
                 fail_msg("%d %s: verdict %d, code %d", acks[i].status, acks[i].body, r.verdict,
@@ -431,11 +430,11 @@ static void acknowledgements(void **state)
             assert_int_equal(r.receipt.n, 0);
         }
         struct outbound_response taken = answer(200, ACK("\"0\"", ID));
-        gw->refund_parse(&a, &in, &taken, &mem, &r);
+        gw_refund_parse(&a, &in, &taken, &mem, &r);
         assert_text(r.provider_ref, ID);
         assert_text(r.message, "Accept the service request successfully.");
         struct outbound_response unsent = {.outcome = OUTBOUND_NOT_SENT, .error = "refused"};
-        gw->refund_parse(&a, &in, &unsent, &mem, &r);
+        gw_refund_parse(&a, &in, &unsent, &mem, &r);
         assert_int_equal(r.verdict, GW_REFUSED);
         assert_int_equal(r.code, FAILURE_PROVIDER_UNAVAILABLE);
         assert_true(r.retry_later);
@@ -444,7 +443,7 @@ static void acknowledgements(void **state)
                                          .status = 200,
                                          .body = STR(ACK("\"0\"", ID)),
                                          .error = "timeout"};
-        gw->refund_parse(&a, &in, &lost, &mem, &r);
+        gw_refund_parse(&a, &in, &lost, &mem, &r);
         assert_int_equal(r.verdict, GW_UNKNOWN);
         assert_string_equal(r.why, "timeout");
         assert_int_equal(r.provider_ref.n, 0);
@@ -880,7 +879,7 @@ static void masks(void **state)
     struct gw_account a = operator_account();
     struct gw_refund in = refund(REFUND_RAIL_PAYOUT);
     struct outbound_request r;
-    assert_false(err_is(gw->refund_build(&a, &in, STR("t"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
     assert_masked(r.body, "{\"OriginatorConversationID\":\"" OUR_ID "\",\"InitiatorName\":\"***\","
                           "\"SecurityCredential\":\"***\",\"CommandID\":\"BusinessPayment\","
                           "\"Amount\":1250,\"PartyA\":522533,\"PartyB\":\"25471*****44\","
@@ -888,7 +887,7 @@ static void masks(void **state)
                           "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/***\","
                           "\"ResultURL\":\"https://pay.example.co.ke/cb/***\"}");
     in.rail = REFUND_RAIL_REVERSAL;
-    assert_false(err_is(gw->refund_build(&a, &in, STR("t"), &mem, &r)));
+    assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
     assert_masked(r.body,
                   "{\"Initiator\":\"***\",\"SecurityCredential\":\"***\","
                   "\"CommandID\":\"TransactionReversal\",\"TransactionID\":\"TCE9K41XQ7\","
