@@ -206,11 +206,12 @@ static struct err step_twice(struct charge *c, struct err built)
     return add_event(c, PAYMENT_PENDING, &fx);
 }
 
-static void fill_idempotency(struct charge *c, bool answered)
+static struct err fill_idempotency(struct charge *c, bool answered)
 {
     struct payment_insert_row *row = &c->unit.row;
     if (c->in.idem_key.p == NULL)
-        return;
+        return ERR_OK;
+    TRY(idempotency_place_fresh(&c->place, c->rec.p.created_at_us));
     row->idem_key = c->in.idem_key;
     row->idem_slot = c->place.slot;
     row->idem_slot_b = c->place.slot_b;
@@ -224,6 +225,7 @@ static void fill_idempotency(struct charge *c, bool answered)
         row->idem_http = 201;
         row->idem_seq = c->rec.p.version;
     }
+    return ERR_OK;
 }
 
 #define PAGE_US (30 * US_PER_MIN)
@@ -300,8 +302,7 @@ static struct err fill(struct charge *c)
     c->unit.row.job_run_at = payment_deadline_us(&c->rec.p, &rules);
     c->unit.row.job_owner = f->replica;
     c->unit.row.job_lease = sending ? now + FLOW_LEASE_US : now;
-    fill_idempotency(c, !sending);
-    return ERR_OK;
+    return fill_idempotency(c, !sending);
 }
 
 static void created(struct charge *c)

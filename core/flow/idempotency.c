@@ -5,6 +5,7 @@
 #include "core/crypto/mac.h"
 
 enum { KEY_MIN = 16, KEY_MAX = 255, SLOTS = 4 };
+#define PLACE_LIFE_US (5 * US_PER_MIN)
 
 bool idempotency_key_ok(struct str key)
 {
@@ -13,7 +14,7 @@ bool idempotency_key_ok(struct str key)
 
 struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us)
 {
-    int64_t margin = 10 * US_PER_MIN;
+    int64_t margin = 2 * PLACE_LIFE_US;
     int64_t period = wall_us / retention_us, into = wall_us % retention_us;
     struct idempotency_place p = {
         .period = (int32_t)period,
@@ -21,12 +22,18 @@ struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us
         .slot_b = -1,
         .look_a = (int16_t)(period % SLOTS),
         .look_b = (int16_t)((period + SLOTS - 1) % SLOTS),
+        .until_us = wall_us + PLACE_LIFE_US,
     };
     if (into < margin)
         p.slot_b = p.look_b;
     else if (into >= retention_us - margin)
         p.slot_b = (int16_t)((period + 1) % SLOTS);
     return p;
+}
+
+struct err idempotency_place_fresh(const struct idempotency_place *p, int64_t wall_us)
+{
+    return wall_us <= p->until_us ? ERR_OK : ERR(UNAVAILABLE, "stood still too long");
 }
 
 static uint16_t tag(uint64_t key, struct str value)

@@ -20,8 +20,12 @@ struct idempotency_place {
     int16_t slot;           /* of the present period */
     int16_t slot_b;         /* second one to write near a boundary; -1 none */
     int16_t look_a, look_b; /* where to look */
+    int64_t until_us;       /* wall; after that another request may not meet it: see below */
 };
 struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us);
+/* Half of the ten minutes is for requests that stand still on their way (the rest for clocks). A
+ * record written later than that could lie where the next request with its key does not look. */
+struct err idempotency_place_fresh(const struct idempotency_place *p, int64_t wall_us);
 
 /* What a request is compared by: an HMAC over all of it, and 16 bits per top-level field so that a
  * mismatch can name the fields without anything being stored from which their values could be

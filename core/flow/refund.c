@@ -260,11 +260,12 @@ static void wrote(void *ctx)
     }
 }
 
-static void fill_idempotency(struct request *q)
+static struct err fill_idempotency(struct request *q)
 {
     struct payment_update_row *row = &q->unit.row;
     if (q->in.idem_key.p == NULL)
-        return;
+        return ERR_OK;
+    TRY(idempotency_place_fresh(&q->place, loop_wall_us(q->flow->loop)));
     row->idem_key = q->in.idem_key;
     row->idem_subject = q->id;
     row->idem_slot = q->place.slot;
@@ -274,6 +275,7 @@ static void fill_idempotency(struct request *q)
     row->idem_period = q->place.period;
     row->idem_fingerprint = str_n((char *)q->fingerprint, FINGERPRINT_LEN);
     row->idem_lease = loop_wall_us(q->flow->loop) + FLOW_LEASE_US;
+    return ERR_OK;
 }
 
 static struct err fill(struct request *q, struct money amount)
@@ -327,8 +329,7 @@ static struct err fill(struct request *q, struct money amount)
     q->unit.row.job_run_at = send ? now + FLOW_LEASE_US : 0;
     q->unit.row.job_owner = f->replica;
     q->unit.row.job_lease = now + FLOW_LEASE_US;
-    fill_idempotency(q);
-    return ERR_OK;
+    return fill_idempotency(q);
 }
 
 static void payment_loaded(void *ctx, struct err err, const struct rows *rows)

@@ -124,6 +124,15 @@ kept as ( -- by an earlier run, which lost its race
       and i.payment_id = u.idem_subject
     returning i.payment_id
 ),
+keyed as ( -- in every slot that it goes into
+    select u.idem_subject from u
+    where coalesce(u.idem_subject in (select payment_id from kept), false)
+       or case when u.idem_slot_b < 0
+               then coalesce(u.idem_subject in (select payment_id from idem), false)
+               else coalesce(u.idem_subject in (select payment_id from idem group by payment_id
+                                                having count(*) = 2), false)
+          end
+),
 claimed as (
     insert into reli.receipt as r (merchant_id, mode, provider, receipt, payment_id, created_at)
     select u.merchant_id, u.mode, u.claim_provider, u.receipt_claim, u.id, u.updated_at
@@ -146,8 +155,7 @@ moved as (
     where p.merchant_id = u.merchant_id and p.id = u.id and p.revision = u.revision
       and (u.receipt_claim is null or coalesce(u.id in (select payment_id from claimed), false))
       and (u.idem_fingerprint is null
-           or coalesce(u.idem_subject in (select payment_id from idem), false)
-           or coalesce(u.idem_subject in (select payment_id from kept), false))
+           or coalesce(u.idem_subject in (select idem_subject from keyed), false))
       and u.ord not in (select y.ord from y
                         where y.item_id is not null and not exists (
                             select from reli.exception_item i
@@ -338,8 +346,7 @@ jobs as (
 select u.ord,
     case when coalesce(u.id in (select id from moved), false) then 0
          when u.idem_fingerprint is not null
-              and not coalesce(u.idem_subject in (select payment_id from idem), false)
-              and not coalesce(u.idem_subject in (select payment_id from kept), false) then 3
+              and not coalesce(u.idem_subject in (select idem_subject from keyed), false) then 3
          when u.receipt_claim is not null
               and not coalesce(u.id in (select payment_id from claimed), false) then 1
          else 2

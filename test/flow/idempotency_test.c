@@ -137,6 +137,18 @@ static void nothing_is_lost(void **state)
     }
 }
 
+/* A request that stood still on its way, across the boundary and more than ten minutes: where it
+ * would write is not where the next one with its key looks. */
+static void a_place_is_good_for_five_minutes(void **state)
+{
+    (void)state;
+    int64_t t = 8 * US_PER_DAY - 30 * US_PER_MIN;
+    struct idempotency_place p = idempotency_place(t, US_PER_DAY);
+    assert_int_equal(idempotency_place_fresh(&p, t - US_PER_HOUR).code, ERR_NONE);
+    assert_int_equal(idempotency_place_fresh(&p, t + 5 * US_PER_MIN).code, ERR_NONE);
+    assert_int_equal(idempotency_place_fresh(&p, t + 5 * US_PER_MIN + 1).code, ERR_UNAVAILABLE);
+}
+
 /* ---- fingerprints ---- */
 
 enum { FIELDS = 4 };
@@ -244,6 +256,7 @@ int main(void)
         cmocka_unit_test(keys),
         cmocka_unit_test(places),
         cmocka_unit_test(nothing_is_lost),
+        cmocka_unit_test(a_place_is_good_for_five_minutes),
         cmocka_unit_test(differences),
         cmocka_unit_test(fields_have_borders),
         cmocka_unit_test(most_fields),

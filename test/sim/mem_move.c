@@ -243,7 +243,7 @@ static bool move_keyed(const struct payment_update_row *row)
         .lease_until = row->idem_lease,
         .created_at = row->updated_at,
     };
-    return mem_kept(&k) || mem_keyed(&k) > 0;
+    return mem_kept(&k) || mem_keyed(&k) == (row->idem_slot_b < 0 ? 1 : 2);
 }
 
 /* False if the receipt is another payment's. */

@@ -1,8 +1,9 @@
-"""A payment that is over has no job left, even if a replica took the job's lease at that moment."""
+"""payment_move.sql by itself: what it does when somebody else is at the same rows."""
 
 import pathlib
 import re
 import threading
+import uuid
 
 import psycopg2
 from helpers import cash, wait_until
@@ -16,8 +17,8 @@ def columns_of_units(statement):
     return dict(zip(re.findall(r"\w+", names), map(int, re.findall(r"\$(\d+)", numbers))))
 
 
-def moves(db, statement, payments):
-    """The statement's arguments: each payment is cancelled, as it is otherwise, and nothing else is written."""
+def moves(db, statement, payments, **more):
+    """The statement's arguments: each payment is cancelled, as it is otherwise; `more` are columns alike for all."""
     row = """select merchant_id, id, mode, revision, id as op_id, 'cancelled' as status, version, received,
                  status_source, late, provider, refunded, refund_reserved as reserved, fee, updated_at,
                  0 as log_seq, 0 as journal_steps, account_id, 'payment' as job_kind, id as job_subject
@@ -28,6 +29,8 @@ def moves(db, statement, payments):
     arguments[numbers["ord"]] = "'{" + ",".join(str(i) for i in range(len(rows))) + "}'"
     for name in rows[0]:
         arguments[numbers[name]] = "'{" + ",".join(f'"{r[name]}"' for r in rows) + "}'"
+    for name, value in more.items():
+        arguments[numbers[name]] = "'{" + ",".join([f'"{value}"'] * len(rows)) + "}'"
     return ", ".join(arguments[n] for n in sorted(arguments))
 
 
@@ -60,3 +63,26 @@ def test_a_lease_taken_meanwhile_keeps_no_job_alive(reli, db):
         leaser.close()
     assert [reli.payment(p)["status"] for p in payments] == ["cancelled"] * 3
     assert db.value(jobs, payments) == 0
+
+
+def test_a_key_is_new_in_both_slots_or_not_at_all(reli, db):
+    """Near a period's boundary a key goes into two slots. One that another request had taken did not stop the other:
+    a refund's key that had stood still over the boundary was used twice."""
+    first, second = (reli.pay(cash())["id"] for _ in range(2))
+    key, statement = str(uuid.uuid4()), MOVE.read_text()
+    db.rows("""insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
+                   lease_until, created_at)
+               select merchant_id, mode, %s, 1, 1, '\\x00', id, created_at, created_at
+               from reli.payment where id = %s""", key, first)
+    place = {"idem_key": key, "idem_fingerprint": r"\\\\x00", "idem_subject": second, "idem_slot": 0, "idem_slot_b": 1,
+             "idem_look_a": 0, "idem_look_b": 3, "idem_period": 0, "idem_lease": "2030-01-01"}
+    connection = psycopg2.connect(db.owner_url)
+    try:
+        with connection.cursor() as c:
+            c.execute("prepare move as " + statement)
+            c.execute(f"execute move({moves(db, statement, [second], **place)})")
+            assert c.fetchall() == [(0, 3, False)]
+        connection.commit()
+    finally:
+        connection.close()
+    assert db.value("select status from reli.payment where id = %s", second) == "requires_action"
