@@ -102,7 +102,7 @@ $(BUILD)/vendor/stamp: http/ui/package-lock.json scripts/vendor.sh
 run: ## packages, build, database, sandbox, service and demo data; stays in the foreground
 	@scripts/run.sh
 
-test: ## everything: unit, fuzz smoke and system tests, with services of its own
+test: ## everything: unit, store and system tests, simulation, crashes; with services of its own
 	@scripts/test.sh
 
 unit: $(UNIT_BIN) ## the tests that need no services

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Every layer of tests, with a PostgreSQL and a Redis of its own that end with it.
 #   scripts/test.sh [debug | asan]
-# Layers: unit; conformance of providers; store against real services; fuzz (debug only, FUZZ_SECONDS each,
-# default 2); system; one run of the crash suite (debug only). The last line sums them all; a layer that does
-# not build counts as one failure.
+# Layers: unit; conformance of providers; store against real services; system; debug only: a short simulation, a
+# few mutants, one run of the crash suite. The last line sums them all; a layer that does not build counts as one
+# failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -73,8 +73,6 @@ layer "conformance of providers" scripts/conform.sh "$variant"
 layer "private PostgreSQL and Redis" scripts/services.sh start "$dir"
 layer "store, against them" service_tests
 if [ "$variant" = debug ]; then
-    layer "release build" built V=release all
-    FUZZ_SECONDS=${FUZZ_SECONDS:-2} layer "fuzz" make_here -s fuzz
     SIM_LIFECYCLES=${SIM_LIFECYCLES:-20000} layer "simulation" scripts/sim.sh
     layer "mutants" scripts/mutants.sh "${MUTANTS:-8}"
 fi
