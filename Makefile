@@ -148,6 +148,11 @@ mutants: ## breaks reli in many small ways, one at a time; each must be noticed
 crash: ## RUNS of two replicas under load while everything dies, judged by a checker of its own
 	@scripts/crash.sh
 
+replicas: ## four replicas behind HAProxy, replaced one after the other under load
+	@scripts/install.sh test && $(MAKE) --no-print-directory V=debug all
+	@RELI_TEST_REPLICAS=4 RELI_BIN=$(abspath $(BUILD)/debug/reli) $(PYTHON) -m pytest -q -p no:cacheprovider \
+	  test/system/test_replicas.py
+
 check: lint ## lint, both compilers, then the tests under sanitizers
 	@scripts/check.sh
 
@@ -185,7 +190,7 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run test unit check bench conform sim search mutants crash fuzz lint format install clean help always \
+.PHONY: all run test unit check bench conform sim search mutants crash replicas fuzz lint format install clean help always \
   unit-programs service-tests list-service-tests
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -138,6 +138,7 @@ static void stop_asked(void *ctx)
         log_info("app.stopping", F_I64("connections", http_server_n_connections(a->http)));
         a->phase = APP_UNREADY;
         a->api.draining = true;
+        http_server_lead_away(a->http);
         plan_step(a, READY_GRACE_US);
     } else if (a->phase == APP_UNREADY) {
         plan_step(a, 0);
@@ -243,8 +244,10 @@ static struct err open_parts(struct app *a)
 {
     const struct conf *c = a->conf;
     struct flow *f = &a->flow;
-    struct store_options store = {
-        .conninfo = c->database_url, .writers = c->pg_writers, .readers = c->pg_readers};
+    struct store_options store = {.conninfo = c->database_url,
+                                  .writers = c->pg_writers,
+                                  .readers = c->pg_readers,
+                                  .by_merchant = c->batch_by_merchant};
     struct outbound_options outbound = {.user_agent = "reli/1", .max_in_flight = 2048};
     struct gw_token_share share = token_share(f);
     struct throttle_rules limits = {.of = {

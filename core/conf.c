@@ -273,6 +273,10 @@ static void read_service(struct conf *c)
     c->redis_url = env("REDIS_URL");
     c->pg_writers = read_int(c, "RELI_PG_WRITERS", 2, 1, 16);
     c->pg_readers = read_int(c, "RELI_PG_READERS", 4, 1, 32);
+    const char *batch = env_or("RELI_BATCH", "all");
+    c->batch_by_merchant = strcmp(batch, "merchant") == 0;
+    if (!c->batch_by_merchant && strcmp(batch, "all") != 0)
+        fault(c, "RELI_BATCH is neither all nor merchant");
     c->trusted_proxies_text = str_c(env_or("RELI_TRUSTED_PROXIES", ""));
     read_cidrs(c, "RELI_TRUSTED_PROXIES", "", &c->trusted_proxies);
     read_certificate(c);

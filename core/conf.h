@@ -33,6 +33,7 @@ struct conf {
     struct str https_base; /* public_url if an address of `listen` has TLS, else empty */
     const char *database_url, *migrate_url, *redis_url;
     int pg_writers, pg_readers;
+    bool batch_by_merchant; /* a commit is one merchant's */
     struct str master_key;
     struct cidr_list trusted_proxies, metrics_cidrs, admin_cidrs;
     struct str trusted_proxies_text, cors_origins;

@@ -68,7 +68,7 @@ void exchange_make_id(struct exchange *ex)
 
 bool exchange_keeps_alive(const struct exchange *ex)
 {
-    return ex->keep_alive && !ex->upgrade && !ex->s->draining;
+    return ex->keep_alive && !ex->upgrade && !ex->s->leading_away;
 }
 
 void exchange_dispatch(struct exchange *ex)

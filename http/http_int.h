@@ -88,7 +88,7 @@ struct http_server {
     struct buf json; /* a problem under construction */
     int64_t date_s;
     char date[64];
-    bool draining, drained, freed;
+    bool leading_away, draining, drained, freed;
     struct timer drain_timer;
     struct later drain_later;
     loop_fn *drain_done;

@@ -100,10 +100,15 @@ static void drain_timeout(void *ctx)
     }
 }
 
+void http_server_lead_away(struct http_server *s)
+{
+    s->leading_away = true;
+}
+
 void http_server_drain(struct http_server *s, int64_t timeout_us, loop_fn *done, void *ctx)
 {
     ASSERT(!s->draining);
-    s->draining = true;
+    s->leading_away = s->draining = true;
     s->drain_done = done;
     s->drain_ctx = ctx;
     close_listeners(s);
@@ -128,7 +133,7 @@ void http_server_free(struct http_server *s)
 {
     if (s == NULL)
         return;
-    s->draining = s->drained = true;
+    s->leading_away = s->draining = s->drained = true;
     close_listeners(s);
     timer_off(s->loop, &s->drain_timer);
     loop_later_off(s->loop, &s->drain_later);

@@ -125,6 +125,9 @@ struct err http_server_new(struct loop *l, const struct http_server_options *o,
 /* Addresses as in listener_open_guarded, by commas. */
 struct err http_server_listen(struct http_server *s, struct str addresses) MUST_USE;
 int http_server_port(const struct http_server *s);
+/* Answers end their connections from now on, while new ones are still accepted: who keeps
+ * connections open is led away before they are closed under his hands. */
+void http_server_lead_away(struct http_server *s);
 /* Stops accepting; idle connections close, busy ones after their answer ("Connection: close").
  * `done` fires when none is left, or after `timeout_us`, when the rest is cut off. */
 void http_server_drain(struct http_server *s, int64_t timeout_us, loop_fn *done, void *ctx);

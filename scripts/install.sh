@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and does nothing (needs no network) if none is.
-#   scripts/install.sh [build | run | test]
-# build: to compile; run: also PostgreSQL and Redis for `make run`; test (default): everything.
+#   scripts/install.sh [build | run | replicas | test]
+# build: to compile; run: also PostgreSQL and Redis for `make run`; replicas: also HAProxy; test (default):
+# everything.
 # No system service is started or enabled by it: reli runs private ones of its own.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -12,16 +13,18 @@ build=(build-essential pkg-config libuv1-dev 'node-llhttp|libllhttp-dev' libpq-d
     libcurl4-openssl-dev libssl-dev libwslay-dev libjansson-dev libsodium-dev libcjose-dev
     uthash-dev ca-certificates nodejs+node npm+npm)
 run=(postgresql redis-server curl openssl procps util-linux)
+replicas=(haproxy)
 test=(gcc clang 'libclang-rt-14-dev|libclang-rt-dev' cppcheck clang-tidy clang-format shellcheck
     libcmocka-dev python3 python3-pytest python3-psycopg2 python3-redis python3-websocket
-    python3-cryptography wrk
+    python3-cryptography python3-pglast wrk
     nginx-light universal-ctags jq)
 
 case ${1:-test} in
 build) wanted=("${build[@]}") ;;
 run) wanted=("${build[@]}" "${run[@]}") ;;
-test) wanted=("${build[@]}" "${run[@]}" "${test[@]}") ;;
-*) die "usage: scripts/install.sh [build | run | test]" ;;
+replicas) wanted=("${build[@]}" "${run[@]}" "${replicas[@]}") ;;
+test) wanted=("${build[@]}" "${run[@]}" "${replicas[@]}" "${test[@]}") ;;
+*) die "usage: scripts/install.sh [build | run | replicas | test]" ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -100,6 +103,7 @@ if [ -d /run/systemd/system ]; then
         case $name in
         redis-server) root systemctl disable redis-server >/dev/null 2>&1 || true ;;
         nginx-light) root systemctl disable nginx >/dev/null 2>&1 || true ;;
+        haproxy) root systemctl disable haproxy >/dev/null 2>&1 || true ;;
         esac
     done
 fi

@@ -574,6 +574,30 @@ static void test_drain_idle(void **state)
     client_close(&d);
 }
 
+/* Between /readyz 503 and the drain: who comes is served, and shall come somewhere else next. */
+static void test_lead_away(void **state)
+{
+    (void)state;
+    serve_default();
+    struct client c = client();
+    say_c(&c, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    expect(&c, 200);
+    http_server_lead_away(t.server);
+    struct client d = client();
+    for (struct client *one = &c;; one = &d) {
+        say_c(one, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+        expect(one, 200);
+        assert_string_equal(header("Connection"), "close");
+        expect_closed(one);
+        if (one == &d)
+            break;
+    }
+    client_close(&c);
+    client_close(&d);
+    http_server_drain(t.server, DRAIN_US, on_drained, NULL);
+    UNTIL(t.drained);
+}
+
 static void test_drain_busy(void **state)
 {
     (void)state;
@@ -667,6 +691,7 @@ int main(void)
         TEST(test_upgrade_refused),
         TEST(test_abort),
         TEST(test_drain_idle),
+        TEST(test_lead_away),
         TEST(test_drain_busy),
         TEST(test_drain_waits_for_orphans),
         TEST(test_drain_timeout),

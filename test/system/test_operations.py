@@ -249,7 +249,8 @@ def test_a_unix_socket(replicas, tmp_path):
 
 FAULTS = {
     "DATABASE_URL": None, "RELI_MASTER_KEY": None, "JWT_SECRET_KEY": "too-short-canary", "RELI_PG_WRITERS": "0",
-    "RELI_PG_READERS": "many", "RELI_TRUSTED_PROXIES": "10.0.0.0/99", "RELI_WEBHOOK_SCHEDULE": "1m,,5m",
+    "RELI_PG_READERS": "many", "RELI_BATCH": "one",
+    "RELI_TRUSTED_PROXIES": "10.0.0.0/99", "RELI_WEBHOOK_SCHEDULE": "1m,,5m",
     "RELI_POLL_SCHEDULE": "soon", "RELI_WEBHOOK_ALLOW_PRIVATE": "maybe", "RELI_PAYMENT_EXPIRY": "15",
     "RELI_PROVIDER_TIMEOUT": "-1s", "RELI_IDEMPOTENCY_RETENTION": "1h", "RELI_DRAIN_TIMEOUT": "0s",
     "RELI_MAINTENANCE": "yes please", "RELI_PROVIDER_MODE": "both", "RELI_LOG_LEVEL": "loud",
