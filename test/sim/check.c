@@ -56,12 +56,13 @@ static bool is_paid(const struct mem_payment *p)
 
 /* The provider had refused the request before, or never had it, when the next one came. It may have
  * changed its mind since (paid late) and the news of the refusal may have come last; but of the
- * money reli knew nothing yet. */
+ * money reli had nothing in its books yet. */
 static bool was_over(const struct prompt *q, const struct prompt *next)
 {
     if (prompt_decided(q, next->arrived_us) == NULL)
         return q->vanished && next->arrived_us > q->vanishes_us;
-    bool known = q->told_paid && q->told_paid_us < next->sent_us &&
+    bool known = q->told_paid &&
+                 q->told_paid_us + q->told_paid_to->frozen_us + KEEP_US < next->sent_us &&
                  check_kept_by(q->told_paid_to, q->told_paid_us);
     return !q->decisions[0].paid && !known;
 }
