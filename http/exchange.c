@@ -211,6 +211,16 @@ struct str http_header(const struct http_exchange *x, struct str lower_name)
     return found;
 }
 
+bool http_asks_for(const struct http_exchange *x, struct str protocol)
+{
+    const struct exchange *ex = CONTAINER_OF(x, struct exchange, pub);
+    struct str list = http_header(x, STR("upgrade")), word;
+    while (ex->upgrade && str_split(&list, ',', &word))
+        if (str_ieq(str_trim(word), protocol))
+            return true;
+    return false;
+}
+
 bool http_query_next(struct http_exchange *x, size_t *at, struct str *name, struct str *value)
 {
     while (*at < x->query.n) {

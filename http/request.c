@@ -49,7 +49,7 @@ static int on_headers_complete(llhttp_t *p)
 {
     struct exchange *ex = p->data;
     ex->keep_alive = llhttp_should_keep_alive(p) != 0;
-    ex->upgrade = llhttp_get_upgrade(p) != 0;
+    ex->upgrade = llhttp_get_upgrade(p) != 0 && ex->head.minor == 1;
     return 0;
 }
 

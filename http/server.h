@@ -66,6 +66,8 @@ struct str http_header(const struct http_exchange *x, struct str lower_name);
 struct str http_query(struct http_exchange *x, struct str name);
 /* Iterates all parameters: false at the end. Start with *at = 0. */
 bool http_query_next(struct http_exchange *x, size_t *at, struct str *name, struct str *value);
+/* Whether the client offers to go on in that protocol: by HTTP/1.1, in Upgrade and Connection. */
+bool http_asks_for(const struct http_exchange *x, struct str protocol);
 bool http_client_gone(const struct http_exchange *x);
 
 /* A header of the answer; name and value are copied. A value with CR, LF or NUL is dropped and

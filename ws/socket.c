@@ -1,17 +1,14 @@
-/* A WebSocket. wslay reads what clients send, and exists only while there is something to read: an
- * idle socket costs a few hundred bytes. Frames out are made by hand (a server's are not masked),
- * once for all who get them, and go through the stream's queue together with wslay's control
- * frames, so that frames never interleave. */
+/* A WebSocket: an idle one costs a few hundred bytes. Frames out are made by hand (a server's are
+ * not masked), once for all who get them, and go through the stream's queue one behind the other,
+ * control frames too. */
 #include "ws/socket.h"
 
 #include <stdlib.h>
 #include <wslay/wslay.h>
 
-#include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/times.h"
-#include "core/crypto/mac.h"
-#include "core/crypto/text.h"
+#include "ws/frames.h"
 
 enum { MESSAGE_MAX = 64 * 1024, QUEUE_MAX = 256 * 1024 };
 #define PING_US (30 * US_PER_S)
@@ -24,13 +21,7 @@ struct socket {
     struct socket_seat seat;
     struct timer timer;
     struct later later;
-    wslay_event_context_ptr ws; /* NULL while nothing is being read */
-    struct str input;           /* what wslay has still to take of the bytes at hand */
-    uint64_t fed, parsed;       /* bytes given to wslay, and bytes of whole frames */
-    uint64_t frame_len;
-    bool too_big;
-    bool bad_close; /* of one byte: wslay would answer as if it were an empty one */
-    bool in_message;
+    struct frames frames;
     bool awaits_pong, closing, ended;
 };
 
@@ -58,32 +49,20 @@ struct blob *socket_frame(struct str text)
     return frame;
 }
 
-bool socket_accept_key(struct str key, char out[29])
+static void send_control(struct socket *s, uint8_t opcode, struct str payload)
 {
-    uint8_t digest[SHA1_LEN];
-    struct arena a;
-    struct buf b;
-    arena_init(&a, 4096);
-    bool ok = base64_decode(&a, key).n == 16;
-    buf_init(&b, 256);
-    buf_str(&b, key);
-    buf_c(&b, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"); /* RFC 6455, section 1.3 */
-    sha1_one(buf_view(&b), digest);
-    buf_reset(&b);
-    if (ok)
-        base64_add(&b, str_n((char *)digest, sizeof digest));
-    str_copy_c(out, 29, buf_view(&b));
-    buf_free(&b);
-    arena_free(&a);
-    return ok;
+    uint8_t head[2] = {(uint8_t)(0x80 | opcode), (uint8_t)payload.n};
+    struct str parts[] = {str_n((char *)head, sizeof head), payload};
+    ASSERT(payload.n <= CONTROL_MAX);
+    stream_write(s->stream, parts, payload.n > 0 ? 2 : 1);
 }
 
-static void send_control(struct socket *s, uint8_t opcode, int code)
+static void send_close(struct socket *s, int code)
 {
-    uint8_t frame[4] = {(uint8_t)(0x80 | opcode), 0, (uint8_t)(code >> 8), (uint8_t)code};
-    frame[1] = code != 0 ? 2 : 0;
-    struct str bytes = str_n((char *)frame, code != 0 ? 4 : 2);
-    stream_write(s->stream, &bytes, 1);
+    char bytes[2] = {(char)(code >> 8), (char)code};
+    s->closing = true; /* nothing may follow */
+    send_control(s, WSLAY_CONNECTION_CLOSE,
+                 str_n(bytes, code != CLOSE_NONE_GIVEN ? sizeof bytes : 0));
 }
 
 /* ---- the end ---- */
@@ -92,8 +71,7 @@ void socket_free(struct socket *s)
 {
     timer_off(s->loop, &s->timer);
     loop_later_off(s->loop, &s->later);
-    if (s->ws != NULL)
-        wslay_event_context_free(s->ws);
+    frames_end(&s->frames);
     if (s->stream != NULL)
         stream_close_gently(s->stream, US_PER_S);
     free(s);
@@ -126,8 +104,7 @@ void socket_close(struct socket *s, int code)
 {
     if (s->closing || s->ended)
         return;
-    s->closing = true;
-    send_control(s, WSLAY_CONNECTION_CLOSE, code);
+    send_close(s, code);
     timer_set(s->loop, &s->timer, CLOSE_US, end_now, s);
 }
 
@@ -139,127 +116,63 @@ static void ping(void *ctx)
         return;
     }
     s->awaits_pong = true;
-    send_control(s, WSLAY_PING, 0);
+    send_control(s, WSLAY_PING, STR(""));
     timer_set(s->loop, &s->timer, PING_US, ping, s);
+}
+
+/* Whether one more frame may go out; who reads too slowly is sent away. */
+static bool may_send(struct socket *s)
+{
+    if (s->closing || s->ended)
+        return false;
+    if (stream_queued(s->stream) <= QUEUE_MAX)
+        return true;
+    socket_close(s, CLOSE_TRY_LATER);
+    return false;
 }
 
 void socket_send(struct socket *s, struct blob *frame)
 {
-    if (s->closing || s->ended)
-        return;
-    if (stream_queued(s->stream) > QUEUE_MAX) {
-        socket_close(s, 1013);
-        return;
-    }
-    stream_write_blob(s->stream, frame);
+    if (may_send(s))
+        stream_write_blob(s->stream, frame);
 }
 
 /* ---- reading ---- */
 
-static ssize_t on_recv(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags, void *user)
+static void on_ping(void *ctx, struct str payload)
 {
-    struct socket *s = user;
-    (void)flags;
-    if (s->input.n == 0) {
-        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
-        return -1;
-    }
-    size_t n = len < s->input.n ? len : s->input.n;
-    memcpy(buf, s->input.p, n);
-    s->input = str_from(s->input, n);
-    s->fed += n;
-    return (ssize_t)n;
+    struct socket *s = ctx;
+    if (may_send(s))
+        send_control(s, WSLAY_PONG, payload);
 }
 
-static ssize_t on_send(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags,
-                       void *user)
+static void on_pong(void *ctx)
 {
-    struct socket *s = user;
-    struct str bytes = str_n((const char *)data, len);
-    (void)ctx, (void)flags;
-    if (!s->closing) /* a goodbye of ours was the last frame */
-        stream_write(s->stream, &bytes, 1);
-    return (ssize_t)len;
+    struct socket *s = ctx;
+    s->awaits_pong = false;
 }
 
-static void on_frame_start(wslay_event_context_ptr ctx,
-                           const struct wslay_event_on_frame_recv_start_arg *arg, void *user)
+/* Their goodbye, or their answer to ours: it is for the server to end the connection. */
+static void on_closed(void *ctx, int code)
 {
-    struct socket *s = user;
-    (void)ctx;
-    uint64_t n = arg->payload_length;
-    s->frame_len = 2 +
-                   (n < 126     ? 0u
-                    : n < 65536 ? 2u
-                                : 8u) +
-                   4 + n; /* a client's frames are masked */
-    s->too_big |= n > MESSAGE_MAX;
-    if (!wslay_is_ctrl_frame(arg->opcode))
-        s->in_message = arg->fin == 0;
-}
-
-static void on_frame_end(wslay_event_context_ptr ctx, void *user)
-{
-    struct socket *s = user;
-    (void)ctx;
-    s->parsed += s->frame_len;
-}
-
-static void on_message(wslay_event_context_ptr ctx, const struct wslay_event_on_msg_recv_arg *arg,
-                       void *user)
-{
-    struct socket *s = user;
-    (void)ctx;
-    if (arg->opcode == WSLAY_PONG)
-        s->awaits_pong = false;
-    s->bad_close |= arg->opcode == WSLAY_CONNECTION_CLOSE && arg->msg_length == 1;
-}
-
-static bool start_reading(struct socket *s)
-{
-    static const struct wslay_event_callbacks callbacks = {
-        .recv_callback = on_recv,
-        .send_callback = on_send,
-        .on_frame_recv_start_callback = on_frame_start,
-        .on_frame_recv_end_callback = on_frame_end,
-        .on_msg_recv_callback = on_message,
-    };
-    if (s->ws == NULL && wslay_event_context_server_init(&s->ws, &callbacks, s) == 0)
-        wslay_event_config_set_max_recv_msg_length(s->ws, MESSAGE_MAX);
-    return s->ws != NULL;
-}
-
-static void stop_reading(struct socket *s)
-{
-    bool idle = s->fed == s->parsed && !s->in_message && !s->closing;
-    if (!idle || wslay_event_want_write(s->ws))
-        return;
-    wslay_event_context_free(s->ws);
-    s->ws = NULL;
-    s->fed = s->parsed = 0;
+    struct socket *s = ctx;
+    if (!s->closing)
+        send_close(s, code);
+    end(s);
 }
 
 static void data(void *ctx, struct str bytes)
 {
+    static const struct frames_side side = {
+        .message_max = MESSAGE_MAX, .ping = on_ping, .pong = on_pong, .closed = on_closed};
     struct socket *s = ctx;
     if (s->ended)
         return;
-    if (!start_reading(s)) {
+    int code = frames_take(&s->frames, &side, s, bytes);
+    if (code != 0) {
+        socket_close(s, code);
         end(s);
-        return;
     }
-    s->input = bytes;
-    int bad = wslay_event_recv(s->ws);
-    if (bad != 0 || s->too_big || s->bad_close) {
-        socket_close(s, s->too_big ? 1009 : 1002);
-        end(s);
-        return;
-    }
-    (void)wslay_event_send(s->ws); /* pongs, and the answer to a goodbye */
-    if (wslay_event_get_close_received(s->ws))
-        end(s);
-    else
-        stop_reading(s);
 }
 
 static void ended(void *ctx, struct err err)

@@ -30,8 +30,6 @@ void socket_free(struct socket *s);
 
 /* A text frame around `text`, to be shared by all who get it. NULL without memory. */
 struct blob *socket_frame(struct str text);
-/* The value of Sec-WebSocket-Accept for a key, or false if the key is not 16 bytes in base64. */
-bool socket_accept_key(struct str key, char out[29]);
 
 /* By whose leave a socket is open: a session or an API key; neither for a client token. */
 struct authority {

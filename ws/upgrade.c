@@ -6,6 +6,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/record.h"
 #include "http/origin.h"
+#include "ws/handshake.h"
 #include "ws/hub.h"
 
 enum { REPLAY_MAX = 1000 };
@@ -46,7 +47,6 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
     struct http_exchange *x = o->x;
     struct api *api = api_of(x);
     struct str person = STR("");
-    char accept[29];
     if (!err_is(err))
         err = record_person(api->flow, &o->rec, x->arena, &person);
     if (err_is(err)) {
@@ -56,12 +56,6 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
     struct uuid payment = o->payment;
     struct authority by = o->by;
     int32_t seq = o->after;
-    if (!socket_accept_key(http_header(x, STR("sec-websocket-key")), accept)) {
-        http_problem(x, ERR(BAD_REQUEST, NULL), "Sec-WebSocket-Key is missing or wrong.");
-        return;
-    }
-    http_set_header(x, STR("Upgrade"), STR("websocket"));
-    http_set_header(x, STR("Sec-WebSocket-Accept"), str_c(accept));
     size_t n = rows_n(r);
     int32_t last = n > 0 ? (int32_t)rows_i64(r, n - 1, 0) : o->rec.p.version;
     struct blob *kept[REPLAY_MAX];
@@ -69,7 +63,7 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
         kept[i] = hub_event_frame(payment, r, i, person);
     if (n > 0)
         seq = last;
-    struct stream *stream = http_upgrade(x); /* x is gone */
+    struct stream *stream = handshake_finish(x); /* x is gone */
     struct socket *s = stream != NULL ? hub_join(api->hub, stream, &by, payment, seq) : NULL;
     if (s != NULL)
         hello(s, payment, last);
@@ -273,12 +267,9 @@ void socket_transaction(struct http_exchange *x)
     o->x = x;
     if (!api_path_id(x, 0, &o->payment))
         return;
-    if (!str_ieq(http_header(x, STR("upgrade")), STR("websocket")) ||
-        !str_eq(http_header(x, STR("sec-websocket-version")), STR("13"))) {
-        http_set_header(x, STR("Sec-WebSocket-Version"), STR("13"));
-        http_problem(x, ERR(BAD_REQUEST, NULL),
-                     "This is a WebSocket of version 13; ask for an upgrade.");
-    } else if (!origin_may_watch(x)) {
+    if (!handshake_asked(x))
+        return;
+    if (!origin_may_watch(x)) {
         http_problem(x, ERR(FORBIDDEN, NULL), "The origin is not allowed.");
     } else if (!hub_has_room(api_of(x)->hub)) {
         http_problem(x, ERR(OVERLOADED, NULL), "Too many WebSockets are open here.");

@@ -33,6 +33,7 @@
     X(LIMIT_EXCEEDED, 422, "limit_exceeded", "Beyond a limit of the merchant", 0)                  \
     X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused",                                       \
       "The key was used with another request", 0)                                                  \
+    X(UPGRADE_REQUIRED, 426, "upgrade_required", "Ask for a WebSocket", 0)                         \
     X(TOO_MANY_ATTEMPTS, 429, "too_many_attempts", "Too many failed attempts", 1)                  \
     X(RATE_LIMITED, 429, "rate_limited", "Too many requests", 1)                                   \
     X(HEADERS_TOO_LARGE, 431, "headers_too_large", "The header fields are too large", 0)           \

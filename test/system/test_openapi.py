@@ -776,7 +776,7 @@ def test_frames_are_as_documented(op, setting):
 @which(is_socket)
 def test_a_socket_is_refused_as_documented(op, setting):
     path = setting.path(op)
-    op.check(setting.shop.get(path), [400])
+    op.check(setting.shop.get(path), [426])
     op.check(setting.call(op, path + "?after=x"), [400])
     op.check(setting.call(op, path, Authorization=None), [401])
     op.check(setting.call(op, path + "?ticket=rct_00"), [401])
