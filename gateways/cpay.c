@@ -17,6 +17,7 @@ enum {
     NONCE_LEN = 16,
     KEY_MIN = 8,
     DESCRIPTION_MAX = 140,
+    NAME_MAX_LEN = 128,
     CODE_MAX = 10,
     URL_TEXT_MAX = 2000,
     EXPIRES_MIN_S = 60,
@@ -371,6 +372,54 @@ static struct err refund_query_build(const struct gw_account *a, const struct gw
         in->now_us, mem, out);
 }
 
+/* ---- payouts ---- */
+
+static struct err payout_check(const struct gw_payout *in)
+{
+    bool known = in->amount.currency != 0 && currency_known(in->amount.currency);
+    if (!known || in->amount.minor <= 0 || in->amount.minor > MONEY_MAX)
+        return ERR(INVALID, "the amount or currency is outside the protocol's limits");
+    if (!cpay_is_id(in->our_id) || in->our_id.n < KEY_MIN)
+        return ERR(INVALID, "no id of ours for the payout");
+    return is_phone(in->phone) ? ERR_OK : ERR(INVALID, "not a phone number");
+}
+
+/* What it is for the protocol has no word for. */
+static struct err payout_build(const struct gw_account *a, const struct gw_payout *in,
+                               struct str token, struct arena *mem, struct outbound_request *out)
+{
+    char currency[CURRENCY_TEXT];
+    struct buf body;
+    (void)token;
+    TRY(payout_check(in));
+    buf_init(&body, BODY_MAX);
+    struct jsonw w = jw_into(&body);
+    jw_open(&w);
+    jw_str(&w, "reference", in->our_id);
+    jw_i64(&w, "amount", in->amount.minor);
+    jw_c(&w, "currency", currency_text(in->amount.currency, currency));
+    jw_key(&w, "destination");
+    jw_open(&w);
+    jw_c(&w, "type", "wallet");
+    jw_str(&w, "msisdn", in->phone);
+    put_words(&w, "name", in->name, NAME_MAX_LEN);
+    jw_close(&w);
+    put_words(&w, "reason", in->remarks, DESCRIPTION_MAX);
+    jw_close(&w);
+    return post(a, STR("/payouts"), &body, in->our_id, in->now_us, mem, out);
+}
+
+static struct err payout_query_build(const struct gw_account *a, const struct gw_payout *in,
+                                     struct str provider_ref, struct str token, struct arena *mem,
+                                     struct outbound_request *out)
+{
+    (void)token;
+    if (!cpay_is_id(provider_ref))
+        return ERR(INVALID, "no id to ask for");
+    return get(a, arena_fmt(mem, "/payouts?reference=%.*s", STR_ARG(provider_ref)), in->now_us, mem,
+               out);
+}
+
 /* ---- the balance ---- */
 
 static struct err balance_build(const struct gw_account *a, const struct gw_balance_ask *in,
@@ -429,6 +478,14 @@ const struct gateway gateway_cpay = {
     .refund_query_build = refund_query_build,
     .refund_query_parse = cpay_refund_query_parse,
     .refund_callback_parse = cpay_refund_callback_parse,
+    .payout_min_minor = 1,
+    .payout_may_resend = true,
+    .payout_our_id_is_ref = true,
+    .payout_build = payout_build,
+    .payout_parse = cpay_payout_parse,
+    .payout_query_build = payout_query_build,
+    .payout_query_parse = cpay_payout_query_parse,
+    .payout_callback_parse = cpay_payout_callback_parse,
     .callback_parse = cpay_callback_parse,
     .signature_header = "cpay-signature",
     .webhook_verify = cpay_webhook_verify,

@@ -1,7 +1,7 @@
-/* What CPay's words mean: answers to creating and asking, and the payment and refund objects that
- * stand in them and in webhooks. Three tables decide: errors, statuses, failure codes. Whatever is
- * in none of them is never taken for an end. Source of all of it: cpay.md, 3 to 6. Seen: sandbox
- * yes, live no. */
+/* What CPay's words mean: answers to creating and asking, and the payments, refunds and payouts
+ * that stand in them and in webhooks. Three tables decide: errors, statuses, failure codes.
+ * Whatever is in none of them is never taken for an end. Source of all of it: cpay.md, 3 to 6.
+ * Seen: sandbox yes, live no. */
 #include "gateways/answer.h"
 #include "gateways/cpay.h"
 
@@ -46,23 +46,26 @@ static const struct error_rule {
     {"rate_limited", ERROR_BUSY, FAILURE_PROVIDER_BUSY},
 };
 
-/* Statuses of payments and refunds. What has been paid stays paid: a dispute or refund is another
- * story. FAILED, CANCELLED and EXPIRED never change back. */
+enum { OF_PAYMENT = CPAY_PAYMENT, OF_PAYOUT = CPAY_PAYOUT, OF_ALL = 7 };
+
+/* Statuses. What has been paid stays paid: a dispute or refund is another story. FAILED, CANCELLED
+ * and EXPIRED never change back; a payout that is COMPLETED may yet come back. */
 static const struct status_rule {
     const char *status;
     enum gw_verdict verdict;
     enum failure_code failure; /* FAILURE_NONE: `failure.code` says */
-    bool of_refund;            /* a refund may have it, too */
+    unsigned of;               /* set of enum cpay_object: what may have it */
 } status_rules[] = {
-    {"pending", GW_PENDING, FAILURE_NONE, true},
-    {"processing", GW_PENDING, FAILURE_NONE, false},
-    {"completed", GW_SUCCEEDED, FAILURE_NONE, true},
-    {"partially_refunded", GW_SUCCEEDED, FAILURE_NONE, false},
-    {"refunded", GW_SUCCEEDED, FAILURE_NONE, false},
-    {"disputed", GW_SUCCEEDED, FAILURE_NONE, false},
-    {"failed", GW_FAILED, FAILURE_NONE, true},
-    {"cancelled", GW_FAILED, FAILURE_CANCELLED_BY_CUSTOMER, false},
-    {"expired", GW_FAILED, FAILURE_CUSTOMER_TIMEOUT, false},
+    {"pending", GW_PENDING, FAILURE_NONE, OF_ALL},
+    {"processing", GW_PENDING, FAILURE_NONE, OF_PAYMENT},
+    {"completed", GW_SUCCEEDED, FAILURE_NONE, OF_ALL},
+    {"partially_refunded", GW_SUCCEEDED, FAILURE_NONE, OF_PAYMENT},
+    {"refunded", GW_SUCCEEDED, FAILURE_NONE, OF_PAYMENT},
+    {"disputed", GW_SUCCEEDED, FAILURE_NONE, OF_PAYMENT},
+    {"returned", GW_REVERSED, FAILURE_NONE, OF_PAYOUT},
+    {"failed", GW_FAILED, FAILURE_NONE, OF_ALL},
+    {"cancelled", GW_FAILED, FAILURE_CANCELLED_BY_CUSTOMER, OF_PAYMENT},
+    {"expired", GW_FAILED, FAILURE_CUSTOMER_TIMEOUT, OF_PAYMENT},
 };
 
 static const struct failure_rule {
@@ -201,20 +204,20 @@ static void failure_read(const struct json *obj, const struct status_rule *rule,
         rule->failure != FAILURE_NONE || (json_bool(json_get(failure, "final"), &final) && final);
 }
 
-/* What payments and refunds share. */
-static void object_read(const struct json *obj, bool refund, struct arena *mem,
+/* What all objects share. */
+static void status_read(enum cpay_object kind, const struct json *obj, struct arena *mem,
                         struct gw_result *out)
 {
     const struct status_rule *rule = status_rule(json_str(json_get(obj, "status")));
     struct money amount;
-    if (rule == NULL || (refund && !rule->of_refund)) {
+    if (rule == NULL || (rule->of & kind) == 0) {
         gw_unknown(out, "a status that nobody has documented");
         return;
     }
     out->verdict = rule->verdict;
     if (rule->verdict == GW_FAILED) {
         failure_read(obj, rule, mem, out);
-    } else if (rule->verdict == GW_SUCCEEDED) {
+    } else if (rule->verdict == GW_SUCCEEDED || rule->verdict == GW_REVERSED) {
         if (amount_read(obj, &amount))
             out->amount = amount;
         else
@@ -222,7 +225,7 @@ static void object_read(const struct json *obj, bool refund, struct arena *mem,
     }
 }
 
-void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_result *out)
+static void payment_read(const struct json *payment, struct arena *mem, struct gw_result *out)
 {
     out->provider_ref = id_read(mem, json_get(payment, "id"), CPAY_PAYMENT_PREFIX);
     out->our_id = id_read(mem, json_get(payment, "reference"), "");
@@ -231,7 +234,7 @@ void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_
         gw_unknown(out, "no payment in the answer");
         return;
     }
-    object_read(payment, false, mem, out);
+    status_read(CPAY_PAYMENT, payment, mem, out);
     if (out->verdict == GW_SUCCEEDED)
         out->receipt = out->provider_ref;
     if (out->verdict == GW_PENDING)
@@ -240,20 +243,32 @@ void cpay_payment_read(const struct json *payment, struct arena *mem, struct gw_
                  str_eq(json_str(json_get(payment, "status")), STR("processing"));
 }
 
-/* A refund is known by our reference: we have it before the provider has answered. */
-void cpay_refund_read(const struct json *refund, struct arena *mem, struct gw_result *out)
+/* Refunds and payouts are known by our reference: we have it before the provider has answered. */
+static void money_read(enum cpay_object kind, const struct json *obj, struct arena *mem,
+                       struct gw_result *out)
 {
-    struct str id = id_read(mem, json_get(refund, "id"), CPAY_REFUND_PREFIX);
-    out->our_id = id_read(mem, json_get(refund, "reference"), "");
+    bool refund = kind == CPAY_REFUND;
+    struct str id =
+        id_read(mem, json_get(obj, "id"), refund ? CPAY_REFUND_PREFIX : CPAY_PAYOUT_PREFIX);
+    out->our_id = id_read(mem, json_get(obj, "reference"), "");
     out->provider_ref = out->our_id;
-    if (!object_is(refund, "refund") || id.n == 0 || out->our_id.n == 0) {
+    if (!object_is(obj, refund ? "refund" : "payout") || id.n == 0 || out->our_id.n == 0) {
         *out = (struct gw_result){0};
-        gw_unknown(out, "no refund in the answer");
+        gw_unknown(out, refund ? "no refund in the answer" : "no payout in the answer");
         return;
     }
-    object_read(refund, true, mem, out);
-    if (out->verdict == GW_SUCCEEDED)
+    status_read(kind, obj, mem, out);
+    if (out->verdict == GW_SUCCEEDED || out->verdict == GW_REVERSED)
         out->receipt = id;
+}
+
+void cpay_object_read(enum cpay_object kind, const struct json *obj, struct arena *mem,
+                      struct gw_result *out)
+{
+    if (kind == CPAY_PAYMENT)
+        payment_read(obj, mem, out);
+    else
+        money_read(kind, obj, mem, out);
 }
 
 /* ---- answers ---- */
@@ -303,7 +318,7 @@ void cpay_charge_parse(const struct gw_account *a, const struct outbound_respons
         json_free(root);
         return;
     }
-    cpay_payment_read(root, mem, out);
+    payment_read(root, mem, out);
     json_free(root);
     switch (out->verdict) {
     case GW_FAILED:
@@ -323,29 +338,58 @@ void cpay_charge_parse(const struct gw_account *a, const struct outbound_respons
     }
 }
 
+/* The answer to a refund or payout; NULL if it is about none, or not about ours. */
+static struct json *order_parse(enum cpay_object kind, const struct outbound_response *answer,
+                                struct str our_id, struct arena *mem, struct gw_result *out)
+{
+    struct json *root = gw_order_json(answer, out);
+    if (root != NULL && is_done(answer)) {
+        money_read(kind, root, mem, out);
+        if (out->verdict == GW_PENDING)
+            out->verdict = GW_ACCEPTED;
+        if (out->our_id.n > 0 && str_eq(out->our_id, our_id))
+            return root;
+        if (out->our_id.n > 0) {
+            *out = (struct gw_result){0};
+            gw_unknown(out, "an answer about another order");
+        }
+    } else if (root != NULL) {
+        order_error(answer, root, mem, out);
+    }
+    json_free(root);
+    return NULL;
+}
+
 void cpay_refund_parse(const struct gw_account *a, const struct gw_refund *in,
                        const struct outbound_response *answer, struct arena *mem,
                        struct gw_result *out)
 {
-    struct json *root = gw_order_json(answer, out);
+    struct json *root = order_parse(CPAY_REFUND, answer, in->our_id, mem, out);
     (void)a;
     if (root == NULL)
         return;
-    if (!is_done(answer)) {
-        order_error(answer, root, mem, out);
-        json_free(root);
-        return;
-    }
-    cpay_refund_read(root, mem, out);
     struct str payment = json_str(json_get(root, "payment"));
     bool other = !str_eq(payment, in->payment_ref) && !str_eq(payment, in->payment_receipt);
     json_free(root);
-    if (out->verdict == GW_PENDING)
-        out->verdict = GW_ACCEPTED;
-    if (out->our_id.n > 0 && (other || !str_eq(out->our_id, in->our_id))) {
+    if (other) {
         *out = (struct gw_result){0};
-        gw_unknown(out, "an answer about another refund");
+        gw_unknown(out, "a refund of another payment");
     }
+}
+
+/* One that has come back already was carried out before: what became of it has to be asked. */
+void cpay_payout_parse(const struct gw_account *a, const struct gw_payout *in,
+                       const struct outbound_response *answer, struct arena *mem,
+                       struct gw_result *out)
+{
+    struct json *root = order_parse(CPAY_PAYOUT, answer, in->our_id, mem, out);
+    bool back = root != NULL && out->verdict == GW_REVERSED;
+    (void)a;
+    json_free(root);
+    if (!back)
+        return;
+    *out = (struct gw_result){.provider_ref = out->provider_ref, .our_id = out->our_id};
+    gw_unknown(out, "a payout that was there before");
 }
 
 /* ---- questions ---- */
@@ -374,18 +418,16 @@ static const struct json *found(const struct outbound_response *in, const struct
     return json_at(data, 0);
 }
 
-static void question_parse(const struct outbound_response *in, bool refund, struct arena *mem,
-                           struct gw_result *out)
+static void question_parse(const struct outbound_response *in, enum cpay_object kind,
+                           struct arena *mem, struct gw_result *out)
 {
     struct json *root = gw_answer_json(in, out);
     out->retry_later = in->outcome == OUTBOUND_NOT_SENT;
     if (root == NULL)
         return;
     const struct json *obj = found(in, root, out);
-    if (obj != NULL && refund)
-        cpay_refund_read(obj, mem, out);
-    else if (obj != NULL)
-        cpay_payment_read(obj, mem, out);
+    if (obj != NULL)
+        cpay_object_read(kind, obj, mem, out);
     json_free(root);
 }
 
@@ -393,14 +435,21 @@ void cpay_query_parse(const struct gw_account *a, const struct outbound_response
                       struct arena *mem, struct gw_result *out)
 {
     (void)a;
-    question_parse(in, false, mem, out);
+    question_parse(in, CPAY_PAYMENT, mem, out);
 }
 
 void cpay_refund_query_parse(const struct gw_account *a, const struct outbound_response *in,
                              struct arena *mem, struct gw_result *out)
 {
     (void)a;
-    question_parse(in, true, mem, out);
+    question_parse(in, CPAY_REFUND, mem, out);
+}
+
+void cpay_payout_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                             struct arena *mem, struct gw_result *out)
+{
+    (void)a;
+    question_parse(in, CPAY_PAYOUT, mem, out);
 }
 
 /* ---- what was done about a payment ---- */
@@ -419,7 +468,7 @@ static struct json *act_json(const struct outbound_response *in, struct arena *m
 {
     struct json *root = gw_order_json(in, out);
     if (root != NULL && in->status == 200)
-        cpay_payment_read(root, mem, out);
+        payment_read(root, mem, out);
     else if (root != NULL)
         act_error(in, root, mem, out);
     return root;

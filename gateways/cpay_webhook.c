@@ -25,19 +25,22 @@ struct err cpay_webhook_verify(const struct gw_account *a, const struct gw_webho
  * nothing: the provider is asked. */
 static const struct event_rule {
     const char *type;
-    bool refund;
+    enum cpay_object of;
     enum gw_verdict verdict;
     bool disputed, closed; /* closed: the payer has his money back if the payment is `refunded` */
 } event_rules[] = {
-    {"payment.processing", false, GW_PENDING, false, false},
-    {"payment.completed", false, GW_SUCCEEDED, false, false},
-    {"payment.failed", false, GW_FAILED, false, false},
-    {"payment.cancelled", false, GW_FAILED, false, false},
-    {"payment.expired", false, GW_FAILED, false, false},
-    {"payment.disputed", false, GW_SUCCEEDED, true, false},
-    {"payment.dispute_closed", false, GW_SUCCEEDED, true, true},
-    {"refund.completed", true, GW_SUCCEEDED, false, false},
-    {"refund.failed", true, GW_FAILED, false, false},
+    {"payment.processing", CPAY_PAYMENT, GW_PENDING, false, false},
+    {"payment.completed", CPAY_PAYMENT, GW_SUCCEEDED, false, false},
+    {"payment.failed", CPAY_PAYMENT, GW_FAILED, false, false},
+    {"payment.cancelled", CPAY_PAYMENT, GW_FAILED, false, false},
+    {"payment.expired", CPAY_PAYMENT, GW_FAILED, false, false},
+    {"payment.disputed", CPAY_PAYMENT, GW_SUCCEEDED, true, false},
+    {"payment.dispute_closed", CPAY_PAYMENT, GW_SUCCEEDED, true, true},
+    {"refund.completed", CPAY_REFUND, GW_SUCCEEDED, false, false},
+    {"refund.failed", CPAY_REFUND, GW_FAILED, false, false},
+    {"payout.completed", CPAY_PAYOUT, GW_SUCCEEDED, false, false},
+    {"payout.failed", CPAY_PAYOUT, GW_FAILED, false, false},
+    {"payout.returned", CPAY_PAYOUT, GW_REVERSED, false, false},
 };
 
 static const struct event_rule *event_rule(struct str type)
@@ -56,7 +59,8 @@ struct err cpay_webhook_subject(struct str body, struct arena *mem, struct str *
     const struct json *obj = json_path(root, "data", "object", NULL);
     struct str name = json_str(json_get(obj, "object"));
     struct str reference = json_str(json_get(obj, "reference"));
-    bool known = str_eq(name, STR("payment")) || str_eq(name, STR("refund"));
+    bool known =
+        str_eq(name, STR("payment")) || str_eq(name, STR("refund")) || str_eq(name, STR("payout"));
     *our_id = known && cpay_is_id(reference) ? arena_dup(mem, reference) : STR_NULL;
     json_free(root);
     return our_id->n > 0 ? ERR_OK : ERR(PARSE, "a webhook that is about nothing of ours");
@@ -78,7 +82,7 @@ static void disputed(const struct event_rule *rule, bool gave_back, struct gw_re
         out->verdict = GW_REVERSED;
 }
 
-static struct err event_parse(struct str body, bool refund, struct arena *mem,
+static struct err event_parse(struct str body, enum cpay_object kind, struct arena *mem,
                               struct gw_result *out)
 {
     struct json *root;
@@ -88,17 +92,13 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
     const struct json *obj = json_path(root, "data", "object", NULL);
     const struct event_rule *rule = event_rule(json_str(json_get(root, "type")));
     bool gave_back = str_eq(json_str(json_get(obj, "status")), STR("refunded"));
-    if (refund)
-        cpay_refund_read(obj, mem, out);
-    else
-        cpay_payment_read(obj, mem, out);
+    cpay_object_read(kind, obj, mem, out);
     json_free(root);
     if (out->our_id.n == 0)
-        return ERR(PARSE, refund ? "no event of a refund" : "no event of a payment");
+        return ERR(PARSE, "no event of that kind");
     if (rule == NULL)
         gw_unknown(out, "an event that nobody has documented");
-    else if (rule->refund != refund ||
-             (out->verdict != GW_UNKNOWN && out->verdict != rule->verdict))
+    else if (rule->of != kind || (out->verdict != GW_UNKNOWN && out->verdict != rule->verdict))
         gw_unknown(out, "an event and an object that disagree");
     else if (rule->disputed && out->verdict == GW_SUCCEEDED)
         disputed(rule, gave_back, out);
@@ -108,11 +108,17 @@ static struct err event_parse(struct str body, bool refund, struct arena *mem,
 struct err cpay_callback_parse(const struct gw_callback *in, struct arena *mem,
                                struct gw_result *out)
 {
-    return event_parse(in->body, false, mem, out);
+    return event_parse(in->body, CPAY_PAYMENT, mem, out);
 }
 
 struct err cpay_refund_callback_parse(const struct gw_callback *in, struct arena *mem,
                                       struct gw_result *out)
 {
-    return event_parse(in->body, true, mem, out);
+    return event_parse(in->body, CPAY_REFUND, mem, out);
+}
+
+struct err cpay_payout_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                      struct gw_result *out)
+{
+    return event_parse(in->body, CPAY_PAYOUT, mem, out);
 }

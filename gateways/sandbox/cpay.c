@@ -35,6 +35,7 @@ DOOR(refunds_post, "refund", cpay_refund_create)
 DOOR(refunds_get, "refund_list", cpay_refund_list)
 DOOR(refund_get, "refund_query", cpay_refund_get)
 DOOR(payouts_post, "payout", cpay_payout_create)
+DOOR(payouts_get, "payout_list", cpay_payout_list)
 DOOR(payout_get, "payout_query", cpay_payout_get)
 DOOR(balance_get, "balance", balance)
 
@@ -48,6 +49,7 @@ static const struct route routes[] = {
     {HTTP_GET_, "/v1/refunds", refunds_get, 0},
     {HTTP_GET_, "/v1/refunds/{id}", refund_get, 0},
     {HTTP_POST_, "/v1/payouts", payouts_post, 0},
+    {HTTP_GET_, "/v1/payouts", payouts_get, 0},
     {HTTP_GET_, "/v1/payouts/{id}", payout_get, 0},
     {HTTP_GET_, "/v1/balance", balance_get, 0},
     {HTTP_GET_, "/v1/health", health_get, 0},

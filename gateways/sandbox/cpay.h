@@ -29,7 +29,8 @@ enum {
     X(EXPIRED, "expired", 0)                       \
     X(PARTIALLY_REFUNDED, "partially_refunded", 0) \
     X(REFUNDED, "refunded", 0)                     \
-    X(DISPUTED, "disputed", 0)
+    X(DISPUTED, "disputed", 0)                     \
+    X(RETURNED, "returned", 0)
 
 enum cpay_status {
 #define X(name, word, open) CPAY_##name,
@@ -162,10 +163,11 @@ struct cpay_fault cpay_check_refund(struct cpay_request *rq, struct cpay_order *
 struct cpay_fault cpay_check_payout(struct cpay_request *rq, struct cpay_order *out);
 struct cpay_fault cpay_check_code(struct cpay_request *rq, struct str *code);
 
-/* ---- cpay_list.c: pages of payments, refunds ---- */
+/* ---- cpay_list.c: pages of payments, refunds, payouts ---- */
 
 void cpay_payment_list(struct cpay_request *rq);
 void cpay_refund_list(struct cpay_request *rq);
+void cpay_payout_list(struct cpay_request *rq);
 
 /* ---- cpay_payment.c: the doors of payments ---- */
 
@@ -176,6 +178,8 @@ void cpay_payment_cancel(struct cpay_request *rq);
 /* The page to which `next_action` sends the payer. */
 void cpay_page_get(struct http_exchange *x);
 void cpay_page_post(struct http_exchange *x);
+/* <…113>: 429 twice. True if it has been answered. */
+bool cpay_sent_away(struct cpay_request *rq, struct str reference);
 /* NULL if there is none. */
 struct cpay_payment *cpay_payment_find(struct cpay *c, struct str id);
 struct cpay_payment *cpay_payment_by_reference(struct cpay *c, struct str reference);

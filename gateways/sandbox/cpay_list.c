@@ -1,4 +1,5 @@
-/* Pages of CPay's payments and refunds, oldest first; the cursor is the number of the last one. */
+/* Pages of CPay's payments, refunds and payouts, oldest first; the cursor is the number of the last
+ * one. */
 #include <stdio.h>
 
 #include "core/base/times.h"
@@ -6,7 +7,10 @@
 
 enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100, PAGE_LIMIT = 8 * 1024 * 1024 };
 
+enum list_of { OF_PAYMENTS, OF_REFUNDS, OF_PAYOUTS };
+
 struct page {
+    enum list_of of;
     struct str reference, payment;
     enum cpay_status status; /* CPAY_N_STATUSES: any */
     int64_t from_us, to_us, limit, after;
@@ -19,11 +23,12 @@ static bool is_time(struct http_exchange *x, const char *name, int64_t *out)
 }
 
 /* False with the name of a parameter that makes no sense. */
-static bool page_read(struct http_exchange *x, struct page *p, const char **wrong)
+static bool page_read(struct http_exchange *x, enum list_of of, struct page *p, const char **wrong)
 {
     struct str limit = http_query(x, STR("limit")), status = http_query(x, STR("status"));
     struct str cursor = http_query(x, STR("cursor"));
-    *p = (struct page){.reference = http_query(x, STR("reference")),
+    *p = (struct page){.of = of,
+                       .reference = http_query(x, STR("reference")),
                        .payment = http_query(x, STR("payment")),
                        .status = CPAY_N_STATUSES,
                        .to_us = INT64_MAX,
@@ -60,18 +65,20 @@ static bool payment_fits(struct booking *b, const struct page *want)
            p->created_us >= want->from_us && p->created_us <= want->to_us;
 }
 
-static bool refund_fits(struct payback *b, const struct page *want)
+static bool money_fits(struct payback *b, const struct page *want)
 {
-    if (b->provider != cpay_provider.name || CONTAINER_OF(b, struct cpay_money, p)->of == NULL)
+    if (b->provider != cpay_provider.name ||
+        (CONTAINER_OF(b, struct cpay_money, p)->of != NULL) != (want->of == OF_REFUNDS))
         return false;
     return fits(want->reference, b->originator_id) && fits(want->payment, b->receipt);
 }
 
 /* Writes item `n` if it fits and returns whether it does; without `w` it is only looked at. */
-static bool item(struct cpay *c, const struct page *want, bool refunds, int64_t n, struct jsonw *w)
+static bool item(struct cpay *c, const struct page *want, int64_t n, struct jsonw *w)
 {
-    struct booking *b = refunds ? NULL : book_at(&c->s->book, n);
-    struct payback *p = refunds ? payback_at(&c->s->paybacks, n) : NULL;
+    bool out = want->of != OF_PAYMENTS;
+    struct booking *b = out ? NULL : book_at(&c->s->book, n);
+    struct payback *p = out ? payback_at(&c->s->paybacks, n) : NULL;
     if (b != NULL && payment_fits(b, want)) {
         if (w != NULL) {
             b->queries++;
@@ -79,7 +86,7 @@ static bool item(struct cpay *c, const struct page *want, bool refunds, int64_t 
         }
         return true;
     }
-    if (p != NULL && refund_fits(p, want)) {
+    if (p != NULL && money_fits(p, want)) {
         if (w != NULL) {
             p->queries++;
             cpay_body_money(w, CONTAINER_OF(p, struct cpay_money, p));
@@ -90,34 +97,35 @@ static bool item(struct cpay *c, const struct page *want, bool refunds, int64_t 
 }
 
 /* A reference names at most one: nothing else has to be looked at. */
-static void range(struct cpay *c, const struct page *want, bool refunds, int64_t *n, int64_t *end)
+static void range(struct cpay *c, const struct page *want, int64_t *n, int64_t *end)
 {
     char key[PAYBACK_KEY];
+    bool out = want->of != OF_PAYMENTS;
     *n = want->after + 1;
-    *end = (int64_t)(refunds ? c->s->paybacks.n : c->s->book.n);
+    *end = (int64_t)(out ? c->s->paybacks.n : c->s->book.n);
     if (want->reference.p == NULL)
         return;
-    payback_key(STR("refund"), want->reference, key);
-    const struct payback *p = refunds ? payback_find(&c->s->paybacks, key) : NULL;
-    const struct cpay_payment *q = refunds ? NULL : cpay_payment_by_reference(c, want->reference);
+    payback_key(want->of == OF_REFUNDS ? STR("refund") : STR("payout"), want->reference, key);
+    const struct payback *p = out ? payback_find(&c->s->paybacks, key) : NULL;
+    const struct cpay_payment *q = out ? NULL : cpay_payment_by_reference(c, want->reference);
     int64_t only = p != NULL ? p->n : q != NULL ? q->b.n : 0;
     *end = only;
     if (only > *n)
         *n = only;
 }
 
-static void list(struct cpay_request *rq, bool refunds)
+static void list(struct cpay_request *rq, enum list_of of)
 {
     struct cpay_fault f = {400, "invalid_request", NULL, "Not a value of this parameter"};
     struct cpay *c = rq->c;
     struct page want;
-    if (!page_read(rq->x, &want, &f.field)) {
+    if (!page_read(rq->x, of, &want, &f.field)) {
         cpay_refuse(rq, f);
         return;
     }
     call_text(rq->call.reference, sizeof rq->call.reference, want.reference);
     int64_t n, end, last = want.after;
-    range(c, &want, refunds, &n, &end);
+    range(c, &want, &n, &end);
     struct buf b;
     struct jsonw w = jw_into(&b);
     char cursor[32];
@@ -127,12 +135,12 @@ static void list(struct cpay_request *rq, bool refunds)
     jw_key(&w, "data");
     jw_open_list(&w);
     for (; n <= end && want.limit > 0; n++)
-        if (item(c, &want, refunds, n, &w)) {
+        if (item(c, &want, n, &w)) {
             want.limit--;
             last = n;
         }
     jw_close_list(&w);
-    while (n <= end && !item(c, &want, refunds, n, NULL))
+    while (n <= end && !item(c, &want, n, NULL))
         n++;
     (void)snprintf(cursor, sizeof cursor, "cur_%lld", (long long)last);
     jw_str(&w, "next_cursor", n <= end ? str_c(cursor) : STR_NULL);
@@ -143,10 +151,15 @@ static void list(struct cpay_request *rq, bool refunds)
 
 void cpay_payment_list(struct cpay_request *rq)
 {
-    list(rq, false);
+    list(rq, OF_PAYMENTS);
 }
 
 void cpay_refund_list(struct cpay_request *rq)
 {
-    list(rq, true);
+    list(rq, OF_REFUNDS);
+}
+
+void cpay_payout_list(struct cpay_request *rq)
+{
+    list(rq, OF_PAYOUTS);
 }

@@ -1,11 +1,13 @@
 /* Money that leaves CPay's merchant: refunds and payouts. Both are pending first and end after
- * cpay_delay_ms; 103 never ends. */
+ * cpay_delay_ms; 103 never ends, 108 ends late. A payout of 111 comes back a second later. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/times.h"
 #include "gateways/sandbox/cpay.h"
+
+#define RETURN_US US_PER_S
 
 static const struct cpay_fault full = {503, "unavailable", NULL, "The sandbox is full: reset it"};
 static const struct cpay_fault not_found = {404, "not_found", NULL, "No such payment"};
@@ -43,6 +45,19 @@ static void money_drop(struct payback *p)
     money_free(m);
 }
 
+static void payout_back(void *ctx)
+{
+    struct cpay_money *m = ctx;
+    struct cpay_balance *b = cpay_balance(m->c, m->amount.currency);
+    m->status = CPAY_RETURNED;
+    m->sequence++;
+    m->updated_us = loop_wall_us(m->c->s->loop);
+    m->p.result_code = "returned";
+    if (b != NULL)
+        b->available += m->amount.minor;
+    cpay_tell(m->c, "payout.returned", NULL, m, 0);
+}
+
 static void money_settle(void *ctx)
 {
     struct cpay_money *m = ctx;
@@ -69,6 +84,8 @@ static void money_settle(void *ctx)
     if (b != NULL && !paid)
         b->available += m->amount.minor; /* it was taken when the payout began */
     cpay_tell(m->c, paid ? "payout.completed" : "payout.failed", NULL, m, 0);
+    if (paid && m->script->trick == CPAY_TRICK_DISPUTE)
+        timer_set(s->loop, &m->step, RETURN_US, payout_back, m);
 }
 
 /* NULL when the book is full. */
@@ -121,8 +138,11 @@ static void begin(struct cpay_request *rq, struct cpay_money *m)
     struct sandbox *s = rq->c->s;
     (void)str_copy_c(rq->call.id, sizeof rq->call.id, str_c(m->p.id));
     memcpy(rq->call.url_hash, m->p.url_hash, sizeof rq->call.url_hash);
+    bool late = m->script->trick == CPAY_TRICK_LATE;
     if (m->script->trick != CPAY_TRICK_WAIT)
-        timer_set(s->loop, &m->step, s->chaos.cpay_delay_ms * US_PER_MS, money_settle, m);
+        timer_set(s->loop, &m->step,
+                  late ? s->chaos.late_delay_s * US_PER_S : s->chaos.cpay_delay_ms * US_PER_MS,
+                  money_settle, m);
     money_answer(rq, 201, m, m->p.outcome);
 }
 
@@ -215,6 +235,9 @@ void cpay_payout_create(struct cpay_request *rq)
         return;
     }
     if (again(rq, &in, "payout", NULL))
+        return;
+    if (cpay_script_of(in.amount.minor, in.phone)->trick == CPAY_TRICK_BUSY &&
+        cpay_sent_away(rq, in.reference))
         return;
     struct cpay_balance *b = cpay_balance(rq->c, in.amount.currency);
     if (b == NULL || b->available < in.amount.minor) {

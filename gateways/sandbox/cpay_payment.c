@@ -107,8 +107,7 @@ struct cpay_payment *cpay_payment_by_reference(struct cpay *c, struct str refere
     return p;
 }
 
-/* <…113>: 429 twice. True if it has been answered. */
-static bool sent_away(struct cpay_request *rq, struct str reference)
+bool cpay_sent_away(struct cpay_request *rq, struct str reference)
 {
     static const struct cpay_fault busy = {429, "rate_limited", NULL, "Too many requests"};
     int64_t now_us = loop_mono_us(rq->c->s->loop);
@@ -141,7 +140,7 @@ void cpay_payment_create(struct cpay_request *rq)
         return;
     }
     const struct cpay_script *script = cpay_script_of(in.amount.minor, in.phone);
-    if (script->trick == CPAY_TRICK_BUSY && sent_away(rq, in.reference))
+    if (script->trick == CPAY_TRICK_BUSY && cpay_sent_away(rq, in.reference))
         return;
     p = payment_new(rq, &in, script);
     if (p == NULL) {

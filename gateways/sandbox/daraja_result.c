@@ -100,7 +100,8 @@ void daraja_payback_begin(struct daraja *d, struct http_exchange *x, struct call
                                               "Duplicate OriginatorConversationID."};
     static const struct daraja_fault refused = {400, "400.002.02", "Bad Request - Invalid Remarks"};
     const struct refund_outcome *o =
-        refund_outcome_of(d->s->chaos.refund_outcomes ? in->amount : 0);
+        d->s->chaos.refund_outcomes ? refund_outcome_of(in->amount, payout ? in->phone : STR(""))
+                                    : refund_outcome_at(0);
     char key[PAYBACK_KEY];
     payback_key(in->organisation, in->originator, key);
     if (!str_empty(in->originator) && payback_find(&d->s->paybacks, key) != NULL) {

@@ -18,8 +18,12 @@ static const struct refund_outcome outcomes[] = {
     {99, REFUND_ACK_PLAIN, REFUND_TELL_NEVER, "0", "0", "unknown for ever"},
 };
 
-const struct refund_outcome *refund_outcome_of(int64_t amount)
+const struct refund_outcome *refund_outcome_of(int64_t amount, struct str phone)
 {
+    int64_t ending;
+    if (amount % 100 < 90 && phone.n >= 3 && str_to_i64(str_from(phone, phone.n - 3), &ending) &&
+        ending >= 590 && ending <= 599)
+        amount = ending - 500;
     for (size_t i = 0; i < COUNT_OF(outcomes); i++)
         if (outcomes[i].number == amount % 100)
             return &outcomes[i];

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/str.h"
+
 /* What happens to a reversal or a payout, chosen by its amount in major units modulo 100.
  * README.md shows the table. Pure. */
 
@@ -31,8 +33,10 @@ struct refund_outcome {
     const char *words;
 };
 
-/* Never NULL: an unlisted number is a success. */
-const struct refund_outcome *refund_outcome_of(int64_t amount);
+/* Never NULL: an unlisted number is a success. `phone`, of who gets a payout, is looked at where
+ * the amount chooses nothing: its endings 590 to 599 are the lines 90 to 99; empty of a reversal.
+ */
+const struct refund_outcome *refund_outcome_of(int64_t amount, struct str phone);
 /* The i-th line of the table, NULL at its end. */
 const struct refund_outcome *refund_outcome_at(size_t i);
 

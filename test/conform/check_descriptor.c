@@ -178,6 +178,9 @@ static void descriptor_agrees_with_fixture(struct run *r)
     run_case(r, same_text(g->token_methods, can->token_methods), "token_methods");
     run_case(r, same_text(g->token_ref, can->token_ref), "token_ref");
     run_case(r, g->our_id_rails == can->our_id_rails, "our_id_rails");
+    run_case(r, g->payout_min_minor == can->payout_min_minor, "the least payout");
+    run_case(r, g->payout_max_minor == can->payout_max_minor, "the largest payout");
+    run_case(r, g->payout_may_resend == can->payout_may_resend, "payout_may_resend");
     run_case(r, g->payout_our_id_is_ref == can->payout_our_id_is_ref, "payout_our_id_is_ref");
     run_case(r, g->n_refund_rails == can->n_refund_rails, "the number of rails");
     for (int i = 0; i < g->n_refund_rails; i++)

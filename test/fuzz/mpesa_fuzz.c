@@ -27,24 +27,33 @@ static void refunds(const struct gw_account *account, const struct outbound_resp
                     struct arena *mem)
 {
     const struct gateway *g = account->gateway;
-    static const struct gw_refund refund = {.rail = REFUND_RAIL_PAYOUT};
+    static const struct gw_refund refund = {.rail = REFUND_RAIL_REVERSAL};
+    static const struct gw_payout payout;
     static const char *const kinds[] = {"", "timeout", "status"};
     struct gw_result r;
-    g->refund_parse(account, &refund, in, mem, &r);
-    check(&r);
-    ASSERT(r.verdict == GW_ACCEPTED || r.verdict == GW_REFUSED || r.verdict == GW_UNKNOWN ||
-           r.verdict == GW_TOKEN_REJECTED);
-    g->refund_query_parse(account, in, mem, &r);
-    check(&r);
-    ASSERT(r.verdict == GW_PENDING || r.verdict == GW_UNKNOWN || r.verdict == GW_TOKEN_REJECTED);
-    ASSERT(r.provider_ref.n == 0 && r.receipt.n == 0);
-    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-        struct gw_callback callback = {.body = in->body, .kind = str_c(kinds[i])};
-        if (err_is(g->refund_callback_parse(&callback, mem, &r)))
+    for (int out = 0; out < 2; out++) {
+        if (out == 0)
+            g->refund_parse(account, &refund, in, mem, &r);
+        else
+            g->payout_parse(account, &payout, in, mem, &r);
+        check(&r);
+        ASSERT(r.verdict == GW_ACCEPTED || r.verdict == GW_REFUSED || r.verdict == GW_UNKNOWN ||
+               r.verdict == GW_TOKEN_REJECTED);
+        (out == 0 ? g->refund_query_parse : g->payout_query_parse)(account, in, mem, &r);
+        check(&r);
+        ASSERT(r.verdict == GW_PENDING || r.verdict == GW_UNKNOWN ||
+               r.verdict == GW_TOKEN_REJECTED);
+        ASSERT(r.provider_ref.n == 0 && r.receipt.n == 0);
+    }
+    for (size_t i = 0; i < 2 * COUNT_OF(kinds); i++) {
+        bool refunds_word = i < COUNT_OF(kinds);
+        struct gw_callback callback = {.body = in->body, .kind = str_c(kinds[i % 3])};
+        if (err_is((refunds_word ? g->refund_callback_parse : g->payout_callback_parse)(&callback,
+                                                                                        mem, &r)))
             return;
         check(&r);
-        ASSERT(r.verdict == GW_UNKNOWN || (r.verdict == GW_SUCCEEDED && i != 1) ||
-               (r.verdict == GW_FAILED && i == 0));
+        ASSERT(r.verdict == GW_UNKNOWN || (r.verdict == GW_SUCCEEDED && i % 3 != 1) ||
+               (r.verdict == GW_FAILED && i % 3 == 0));
         /* what is certain names its request, so that another's can be told from it */
         ASSERT(r.verdict == GW_UNKNOWN || r.provider_ref.n > 0);
         ASSERT((r.verdict == GW_SUCCEEDED) == (r.receipt.n > 0));

@@ -46,6 +46,7 @@ static inline void answers(const struct gw_account *a, struct str ref,
                                      .payment_ref = ref,
                                      .payment_receipt = ref,
                                      .our_id = STR("r")};
+    const struct gw_payout payout = {.our_id = STR("r")};
     const struct gateway *g = a->gateway;
     struct gw_result r;
     g->charge_parse(a, in, mem, &r);
@@ -68,6 +69,15 @@ static inline void answers(const struct gw_account *a, struct str ref,
     g->refund_query_parse(a, in, mem, &r);
     check(&r);
     ASSERT(in->status == 200 || r.verdict == GW_UNKNOWN);
+    if (g->payout_build == NULL)
+        return;
+    g->payout_parse(a, &payout, in, mem, &r);
+    check(&r);
+    ASSERT(r.verdict != GW_PENDING && r.verdict != GW_NOT_FOUND && r.verdict != GW_REVERSED);
+    ASSERT(r.provider_ref.n == 0 || str_eq(r.provider_ref, payout.our_id));
+    g->payout_query_parse(a, in, mem, &r);
+    check(&r);
+    ASSERT(in->status == 200 || r.verdict == GW_UNKNOWN);
 }
 
 static inline void events(const struct gw_account *a, struct str body, struct arena *mem)
@@ -83,6 +93,10 @@ static inline void events(const struct gw_account *a, struct str body, struct ar
     if (refund)
         check(&r);
     ASSERT(!payment || !refund);
+    if (g->payout_callback_parse != NULL && !err_is(g->payout_callback_parse(&in, mem, &r))) {
+        check(&r);
+        ASSERT(!payment && !refund);
+    }
     if (!err_is(g->webhook_subject(body, mem, &subject)))
         ASSERT(subject.n > 0 && subject.n <= 64 && str_is_printable_ascii(subject));
     if (g->webhook_about != NULL && !err_is(g->webhook_about(body, mem, &about)))

@@ -13,26 +13,48 @@ static const struct gw_refund asked_refund = {.rail = REFUND_RAIL_REVERSAL,
                                               .payment_receipt = {"cpm_01J8Z0DEMO", 14},
                                               .our_id = {REFUND_ID, sizeof REFUND_ID - 1}};
 
-enum reader { READ_CHARGE, READ_QUERY, READ_REFUND, READ_REFUND_QUERY, N_READERS };
+static const struct gw_payout asked_payout = {.our_id = {PAYOUT_ID, sizeof PAYOUT_ID - 1}};
+
+enum reader {
+    READ_CHARGE,
+    READ_QUERY,
+    READ_REFUND,
+    READ_REFUND_QUERY,
+    READ_PAYOUT,
+    READ_PAYOUT_QUERY,
+    N_READERS
+};
+
+static void hear(const struct gw_account *a, enum reader reader, const struct outbound_response *in,
+                 struct arena *m, struct gw_result *r)
+{
+    switch (reader) {
+    case READ_CHARGE:
+        gw->charge_parse(a, in, m, r);
+        break;
+    case READ_QUERY:
+        gw->query_parse(a, in, m, r);
+        break;
+    case READ_REFUND:
+        gw->refund_parse(a, &asked_refund, in, m, r);
+        break;
+    case READ_REFUND_QUERY:
+        gw->refund_query_parse(a, in, m, r);
+        break;
+    case READ_PAYOUT:
+        gw->payout_parse(a, &asked_payout, in, m, r);
+        break;
+    default:
+        gw->payout_query_parse(a, in, m, r);
+    }
+}
 
 static struct gw_result parse(enum reader reader, const struct outbound_response *in)
 {
     struct gw_account a = account();
     struct gw_result r;
     memset(&r, 0xa5, sizeof r);
-    switch (reader) {
-    case READ_CHARGE:
-        gw->charge_parse(&a, in, &mem, &r);
-        break;
-    case READ_QUERY:
-        gw->query_parse(&a, in, &mem, &r);
-        break;
-    case READ_REFUND:
-        gw->refund_parse(&a, &asked_refund, in, &mem, &r);
-        break;
-    default:
-        gw->refund_query_parse(&a, in, &mem, &r);
-    }
+    hear(&a, reader, in, &mem, &r);
     check_result(&r);
     return r;
 }
@@ -57,7 +79,7 @@ static void run(enum reader reader, const struct answer_case *c, size_t n)
     }
 }
 
-/* Errors mean the same for payments and refunds: was anything taken? */
+/* Errors mean the same for payments, refunds and payouts: was anything taken? */
 static const struct answer_case errors[] = {
     {400, FAULT("invalid_request"), GW_REFUSED, FAILURE_CONFIGURATION, 0, 0},
     {400, FAULT("unsupported_currency"), GW_REFUSED, FAILURE_CONFIGURATION, 0, 0},
@@ -103,6 +125,7 @@ static void order_errors(void **state)
     (void)state;
     run(READ_CHARGE, errors, COUNT_OF(errors));
     run(READ_REFUND, errors, COUNT_OF(errors));
+    run(READ_PAYOUT, errors, COUNT_OF(errors));
 }
 
 /* A question that failed says nothing about what was asked. */
@@ -113,6 +136,7 @@ static void question_errors(void **state)
         struct outbound_response in = answer(errors[i].status, errors[i].body);
         assert_int_equal(parse(READ_QUERY, &in).verdict, GW_UNKNOWN);
         assert_int_equal(parse(READ_REFUND_QUERY, &in).verdict, GW_UNKNOWN);
+        assert_int_equal(parse(READ_PAYOUT_QUERY, &in).verdict, GW_UNKNOWN);
         assert_int_equal(parse(READ_QUERY, &in).retry_later, errors[i].status == 429);
     }
 }
@@ -290,6 +314,55 @@ static void refund_answers(void **state)
     assert_int_equal(r.provider_ref.n + r.our_id.n, 0);
 }
 
+static void payout_answers(void **state)
+{
+    (void)state;
+    static const struct answer_case sent[] = {
+        {201, PAYOUT("pending", "null"), GW_ACCEPTED, FAILURE_NONE, 0, 0},
+        {200, PAYOUT("pending", "null"), GW_ACCEPTED, FAILURE_NONE, 0, 0},
+        {201, PAYOUT("completed", "null"), GW_SUCCEEDED, FAILURE_NONE, 0, 0},
+        {201, PAYOUT("failed", FAILURE_("payer_not_found", "true")), GW_FAILED,
+         FAILURE_CUSTOMER_UNREACHABLE, 1, 0},
+        /* it was there before */
+        {200, PAYOUT("returned", "null"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+        {201, PAYOUT("processing", "null"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+        {201, PAYOUT("refunded", "null"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+        {202, PAYOUT("pending", "null"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+        {201, PAYOUT_OF("another", "completed", "null"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+        {201, REFUND("completed", "null"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+        {201, PAYMENT("completed", "null"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+    };
+    static const struct answer_case told[] = {
+        {200, LIST(PAYOUT("pending", "null")), GW_PENDING, FAILURE_NONE, 0, 0},
+        {200, LIST(PAYOUT("completed", "null")), GW_SUCCEEDED, FAILURE_NONE, 0, 0},
+        {200, LIST(PAYOUT("returned", "null")), GW_REVERSED, FAILURE_NONE, 0, 0},
+        {200, LIST(PAYOUT("failed", FAILURE_("declined", "true"))), GW_FAILED, FAILURE_DECLINED, 1,
+         0},
+        {200, PAYOUT("completed", "null"), GW_SUCCEEDED, FAILURE_NONE, 0, 0},
+        {200, LIST(""), GW_NOT_FOUND, FAILURE_NONE, 0, 0},
+        {200, LIST(PAYOUT("pending", "null") "," PAYOUT("failed", "null")), GW_UNKNOWN,
+         FAILURE_NONE, 0, 0},
+        {200, LIST(REFUND("completed", "null")), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+        {404, FAULT("not_found"), GW_UNKNOWN, FAILURE_NONE, 0, 0},
+    };
+    run(READ_PAYOUT, sent, COUNT_OF(sent));
+    run(READ_PAYOUT_QUERY, told, COUNT_OF(told));
+    struct outbound_response in = answer(200, LIST(PAYOUT("completed", "null")));
+    struct gw_result r = parse(READ_PAYOUT_QUERY, &in);
+    assert_text(r.provider_ref, PAYOUT_ID);
+    assert_text(r.our_id, PAYOUT_ID);
+    assert_text(r.receipt, "cpo_01J8Z0OUT0");
+    assert_int_equal(r.amount.minor, 70000);
+    /* nothing of another's is kept; a status of payouts says nothing of others */
+    in = answer(201, PAYOUT_OF("another", "completed", "null"));
+    r = parse(READ_PAYOUT, &in);
+    assert_int_equal(r.provider_ref.n + r.our_id.n, 0);
+    in = answer(200, PAYMENT("returned", "null"));
+    assert_int_equal(parse(READ_QUERY, &in).verdict, GW_UNKNOWN);
+    in = answer(200, LIST(REFUND("returned", "null")));
+    assert_int_equal(parse(READ_REFUND_QUERY, &in).verdict, GW_UNKNOWN);
+}
+
 /* No answer at all: what was certainly not sent was not taken, everything else is open. */
 static void no_answer(void **state)
 {
@@ -298,7 +371,7 @@ static void no_answer(void **state)
     struct outbound_response lost = {.outcome = OUTBOUND_UNKNOWN, .error = "timeout"};
     struct outbound_response mute = {.outcome = OUTBOUND_UNKNOWN};
     for (int reader = 0; reader < N_READERS; reader++) {
-        bool order = reader == READ_CHARGE || reader == READ_REFUND;
+        bool order = reader == READ_CHARGE || reader == READ_REFUND || reader == READ_PAYOUT;
         struct gw_result r = parse((enum reader)reader, &never);
         assert_int_equal(r.verdict, order ? GW_REFUSED : GW_UNKNOWN);
         assert_int_equal(r.code, order ? FAILURE_PROVIDER_UNAVAILABLE : FAILURE_NONE);
@@ -318,6 +391,8 @@ static const char *const whole[N_READERS] = {
     [READ_QUERY] = PAYMENT("completed", "null"),
     [READ_REFUND] = REFUND("completed", "null"),
     [READ_REFUND_QUERY] = LIST(REFUND("completed", "null")),
+    [READ_PAYOUT] = PAYOUT("completed", "null"),
+    [READ_PAYOUT_QUERY] = LIST(PAYOUT("returned", "null")),
 };
 
 static void truncated(void **state)
@@ -476,14 +551,7 @@ static void little_memory(void **state)
             struct gw_result r;
             struct arena small;
             arena_init(&small, limit);
-            if (reader == READ_CHARGE)
-                gw->charge_parse(&a, &in, &small, &r);
-            else if (reader == READ_QUERY)
-                gw->query_parse(&a, &in, &small, &r);
-            else if (reader == READ_REFUND)
-                gw->refund_parse(&a, &asked_refund, &in, &small, &r);
-            else
-                gw->refund_query_parse(&a, &in, &small, &r);
+            hear(&a, (enum reader)reader, &in, &small, &r);
             check_result(&r);
             assert_true(r.verdict != GW_NOT_FOUND && r.verdict != GW_REFUSED);
             arena_free(&small);
@@ -501,6 +569,7 @@ int main(void)
         cmocka_unit_test_setup(query_answers, fresh),
         cmocka_unit_test_setup(lists, fresh),
         cmocka_unit_test_setup(refund_answers, fresh),
+        cmocka_unit_test_setup(payout_answers, fresh),
         cmocka_unit_test_setup(no_answer, fresh),
         cmocka_unit_test_setup(truncated, fresh),
         cmocka_unit_test_setup(one_byte, fresh),

@@ -14,6 +14,7 @@
 #define HEX16 "0123456789abcdef"
 #define OUR_ID HEX16 HEX16 HEX16 HEX16
 #define REFUND_ID "8c2b7f0e-5a1d-4c3e-9f00-1234567890ab"
+#define PAYOUT_ID "d41c7e90-33b2-4f6a-8e55-0f1e2d3c4b5a"
 #define NOW_US (INT64_C(1767960000) * US_PER_S) /* 2026-01-09 12:00:00 UTC */
 
 /* Payment and refund objects as the document shows them. */
@@ -31,6 +32,11 @@
     "\",\"amount\":50000,\"currency\":\"RWF\",\"status\":\"" status "\",\"failure\":" failure \
     ",\"created_at\":\"2026-01-10T12:00:00Z\",\"updated_at\":\"2026-01-10T12:00:00Z\"}"
 #define REFUND(status, failure) REFUND_OF("cpm_01J8Z0DEMO", REFUND_ID, status, failure)
+#define PAYOUT_OF(reference, status, failure)                                                 \
+    "{\"id\":\"cpo_01J8Z0OUT0\",\"object\":\"payout\",\"reference\":\"" reference             \
+    "\",\"amount\":70000,\"currency\":\"RWF\",\"status\":\"" status "\",\"failure\":" failure \
+    ",\"created_at\":\"2026-01-10T12:00:00Z\",\"updated_at\":\"2026-01-10T12:00:00Z\"}"
+#define PAYOUT(status, failure) PAYOUT_OF(PAYOUT_ID, status, failure)
 #define FAILURE_(code, final) "{\"code\":\"" code "\",\"message\":\"No.\",\"final\":" final "}"
 #define LIST(items) "{\"object\":\"list\",\"data\":[" items "],\"next_cursor\":null}"
 #define FAULT(code)                                                              \

@@ -387,6 +387,82 @@ static void refund_refused(void **state)
     }
 }
 
+static struct gw_payout payout(void)
+{
+    return (struct gw_payout){.amount = {70000, RWF},
+                              .phone = STR("+250781234567"),
+                              .name = STR("Aline U."),
+                              .our_id = STR(PAYOUT_ID),
+                              .purpose = STR(GW_PURPOSE_SALARY),
+                              .remarks = STR("July"),
+                              .callback_url = STR("https://pay.example.rw/cb/9f2c73"),
+                              .now_us = NOW_US};
+}
+
+static void payout_requests(void **state)
+{
+    (void)state;
+    struct gw_account a = account();
+    struct gw_payout in = payout();
+    struct outbound_request r;
+    assert_true(gw->payout_our_id_is_ref && gw->payout_may_resend);
+    assert_false(err_is(gw->payout_build(&a, &in, STR(""), &mem, &r)));
+    assert_string_equal(r.method, "POST");
+    assert_string_equal(r.url, "https://api.cpay.test/v1/payouts");
+    assert_text(r.body, "{\"reference\":\"" PAYOUT_ID "\",\"amount\":70000,\"currency\":\"RWF\","
+                        "\"destination\":{\"type\":\"wallet\",\"msisdn\":\"+250781234567\","
+                        "\"name\":\"Aline U.\"},\"reason\":\"July\"}");
+    assert_string_equal(header(&r, "Idempotency-Key"), PAYOUT_ID);
+    assert_signed(&r, "eeb8d6faeb0c3e0c7fa62b47d90f57bd4fdabf0901edb3b5550ddfd566aacc1a");
+    in.name = in.remarks = STR("");
+    assert_false(err_is(gw->payout_build(&a, &in, STR(""), &mem, &r)));
+    assert_signed(&r, "eb60b614d005cb1aef9f2d3541c339d44d6a7bbb473019d795af04de2fdea53c");
+    assert_false(err_is(gw->payout_query_build(&a, &in, STR(PAYOUT_ID), STR(""), &mem, &r)));
+    assert_string_equal(r.method, "GET");
+    assert_string_equal(r.url, "https://api.cpay.test/v1/payouts?reference=" PAYOUT_ID);
+    assert_null(header(&r, "Idempotency-Key"));
+    assert_signed(&r, "dd4099afc987205294a35222f6acd1df44eae3f5c26e3d79b5ace9a03295c844");
+}
+
+static void payout_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t minor;
+        uint16_t currency;
+        const char *our_id, *phone;
+    } cases[] = {
+        {.minor = -1},
+        {.minor = MONEY_MAX + 1},
+        {.currency = CURRENCY('X', 'Q', 'Q')},
+        {.our_id = ""},
+        {.our_id = "a/b c d e f"},
+        {.our_id = "short"},
+        {.our_id = OUR_ID "0"},
+        {.phone = ""},
+        {.phone = "250781234567"},
+        {.phone = "+0781234567"},
+        {.phone = "+25078123456x"},
+        {.phone = "+2507812345678901"},
+    };
+    struct gw_account a = account();
+    struct outbound_request r;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct gw_payout in = payout();
+        in.amount.minor = cases[i].minor != 0 ? cases[i].minor : in.amount.minor;
+        in.amount.currency = cases[i].currency != 0 ? cases[i].currency : in.amount.currency;
+        in.our_id = cases[i].our_id != NULL ? str_c(cases[i].our_id) : in.our_id;
+        in.phone = cases[i].phone != NULL ? str_c(cases[i].phone) : in.phone;
+        if (gw->payout_build(&a, &in, STR(""), &mem, &r).code != ERR_INVALID)
+            fail_msg("case %zu", i);
+    }
+    static const char *const bad[] = {"", "a/b", "a b", "a&b=c", OUR_ID "0"};
+    struct gw_payout in = payout();
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        assert_int_equal(gw->payout_query_build(&a, &in, str_c(bad[i]), STR(""), &mem, &r).code,
+                         ERR_INVALID);
+}
+
 /* An arena that ends at any point is an error, never half a request. */
 static void little_memory(void **state)
 {
@@ -394,6 +470,7 @@ static void little_memory(void **state)
     struct gw_account a = account();
     struct gw_charge c = charge();
     struct gw_refund in = refund();
+    struct gw_payout out = payout();
     bool whole = false;
     for (size_t limit = 0; !whole && limit < 8192; limit += 16) {
         struct outbound_request r = {0}, q = {0}, b = {0};
@@ -401,7 +478,8 @@ static void little_memory(void **state)
         arena_init(&small, limit);
         bool built = !err_is(gw->charge_build(&a, &c, STR(""), &small, &r));
         bool asked = !err_is(gw->query_build(&a, STR(OUR_ID), NOW_US, STR(""), &small, &q));
-        whole = built && asked && !err_is(gw->refund_build(&a, &in, STR(""), &small, &b));
+        whole = built && asked && !err_is(gw->refund_build(&a, &in, STR(""), &small, &b)) &&
+                !err_is(gw->payout_build(&a, &out, STR(""), &small, &b));
         assert_true(!built || (r.n_headers == 7 && r.body.n == sizeof WALLET - 1));
         assert_true(!asked || q.n_headers == 5);
         arena_free(&small);
@@ -440,6 +518,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(queries, fixed_nonce, free_nonce),
         cmocka_unit_test_setup_teardown(refund_requests, fixed_nonce, free_nonce),
         cmocka_unit_test_setup(refund_refused, fresh),
+        cmocka_unit_test_setup_teardown(payout_requests, fixed_nonce, free_nonce),
+        cmocka_unit_test_setup(payout_refused, fresh),
         cmocka_unit_test_setup(little_memory, fresh),
         cmocka_unit_test_setup(masked, fresh),
     };

@@ -107,8 +107,8 @@ static void shop_hook(struct http_exchange *x)
     assert_true(w.n_hooks < MAX_HOOKS);
     assert_false(err_is(g->webhook_subject(x->body, x->arena, &subject)));
     bool refund = err_is(g->callback_parse(&in, x->arena, &r));
-    if (refund)
-        assert_false(err_is(g->refund_callback_parse(&in, x->arena, &r)));
+    if (refund && err_is(g->refund_callback_parse(&in, x->arena, &r)))
+        assert_false(err_is(g->payout_callback_parse(&in, x->arena, &r)));
     (void)str_copy_c(w.subjects[w.n_hooks], REF, subject);
     w.refund_hooks[w.n_hooks] = refund;
     keep(&w.hooks[w.n_hooks++], &r);
@@ -264,6 +264,23 @@ static struct said refund(const char *payment, const char *our_id, int64_t minor
                                  .now_us = loop_wall_us(w.loop)};
     struct err err = ask ? gw_refund_query_start(w.client, &w.account, &in, in.our_id, answered, &s)
                          : gw_refund_start(w.client, &w.account, &in, answered, &s);
+    assert_int_equal(err.code, ERR_NONE);
+    return wait_for(&s);
+}
+
+static struct said payout(const char *our_id, int64_t minor, bool ask)
+{
+    struct said s = {0};
+    const struct gw_payout in = {.amount = {minor, RWF},
+                                 .phone = STR("+250781234567"),
+                                 .name = STR("Aline U."),
+                                 .our_id = str_c(our_id),
+                                 .purpose = STR(""),
+                                 .remarks = STR("July"),
+                                 .callback_url = STR("http://127.0.0.1/cb"),
+                                 .now_us = loop_wall_us(w.loop)};
+    struct err err = ask ? gw_payout_query_start(w.client, &w.account, &in, in.our_id, answered, &s)
+                         : gw_payout_start(w.client, &w.account, &in, answered, &s);
     assert_int_equal(err.code, ERR_NONE);
     return wait_for(&s);
 }
@@ -489,6 +506,60 @@ static void anothers_payment(void **state)
     assert_int_equal(str_c(s.provider_ref).n, 0);
 }
 
+/* In each outcome of the provider: what the answer says, what the webhooks say, and what a question
+ * says in the end, by our id alone. */
+static void paid_out(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t minor;
+        enum gw_verdict answer, hook, end;
+        int n_hooks;
+        enum failure_code code;
+    } cases[] = {
+        {7000, GW_ACCEPTED, GW_SUCCEEDED, GW_SUCCEEDED, 1, FAILURE_NONE},
+        {7101, GW_ACCEPTED, GW_FAILED, GW_FAILED, 1, FAILURE_INSUFFICIENT_FUNDS},
+        {7104, GW_UNKNOWN, GW_SUCCEEDED, GW_SUCCEEDED, 1, FAILURE_NONE},
+        {7105, GW_ACCEPTED, GW_SUCCEEDED, GW_SUCCEEDED, 2, FAILURE_NONE},
+        {7107, GW_ACCEPTED, 0, GW_SUCCEEDED, 0, FAILURE_NONE},
+        {7108, GW_ACCEPTED, GW_SUCCEEDED, GW_SUCCEEDED, 1, FAILURE_NONE},
+        {7111, GW_ACCEPTED, GW_SUCCEEDED, GW_REVERSED, 2, FAILURE_NONE},
+        {7113, GW_REFUSED, 0, GW_NOT_FOUND, 0, FAILURE_PROVIDER_BUSY},
+        {900000001, GW_REFUSED, 0, GW_NOT_FOUND, 0, FAILURE_INSUFFICIENT_FUNDS},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        next_id();
+        struct said s = payout(w.our_id, cases[i].minor, false);
+        assert_int_equal(s.verdict, cases[i].answer);
+        assert_true(str_find_str(str_c(s.stored), STR("Aline")) == SIZE_MAX);
+        assert_true(str_find_str(str_c(s.stored), STR("234567")) == SIZE_MAX);
+        hooks(cases[i].n_hooks);
+        if (cases[i].n_hooks > 0) {
+            assert_int_equal(w.hooks[0].verdict, cases[i].hook);
+            assert_string_equal(w.subjects[0], w.our_id);
+            assert_string_equal(w.hooks[0].our_id, w.our_id);
+        }
+        do
+            s = payout(w.our_id, cases[i].minor, true);
+        while (s.verdict == GW_PENDING);
+        assert_int_equal(s.verdict, cases[i].end);
+        if (s.verdict == GW_SUCCEEDED) {
+            assert_true(str_starts(str_c(s.receipt), STR("cpo_")));
+            assert_int_equal(s.amount.minor, cases[i].minor);
+        }
+        if (s.verdict == GW_FAILED)
+            assert_int_equal(s.code, cases[i].code);
+    }
+    /* sent again it is the one that was there: paid once */
+    next_id();
+    assert_int_equal(payout(w.our_id, 7104, false).verdict, GW_UNKNOWN);
+    hooks(1);
+    assert_int_equal(payout(w.our_id, 7104, false).verdict, GW_ACCEPTED);
+    assert_int_equal(payout(w.our_id, 7104, true).verdict, GW_SUCCEEDED);
+    /* other data under our id is never mistaken for it */
+    assert_int_equal(payout(w.our_id, 7000, false).verdict, GW_UNKNOWN);
+}
+
 static void wrong_key(void **state)
 {
     (void)state;
@@ -506,19 +577,13 @@ static void wrong_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paid),
-        cmocka_unit_test(failed),
-        cmocka_unit_test(answer_lost),
-        cmocka_unit_test(never_there),
-        cmocka_unit_test(answer_slow),
-        cmocka_unit_test(other_data),
-        cmocka_unit_test(sent_away),
-        cmocka_unit_test(other_hooks),
-        cmocka_unit_test(redirected),
-        cmocka_unit_test(refunded),
-        cmocka_unit_test(refund_fails),
-        cmocka_unit_test(wrong_key),
-        cmocka_unit_test(anothers_payment),
+        cmocka_unit_test(paid),         cmocka_unit_test(failed),
+        cmocka_unit_test(answer_lost),  cmocka_unit_test(never_there),
+        cmocka_unit_test(answer_slow),  cmocka_unit_test(other_data),
+        cmocka_unit_test(sent_away),    cmocka_unit_test(other_hooks),
+        cmocka_unit_test(redirected),   cmocka_unit_test(refunded),
+        cmocka_unit_test(refund_fails), cmocka_unit_test(paid_out),
+        cmocka_unit_test(wrong_key),    cmocka_unit_test(anothers_payment),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

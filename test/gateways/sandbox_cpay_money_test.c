@@ -79,12 +79,13 @@ static void refunds_that_fail(void **state)
     assert_string_equal(text_at(a.body, "amount_refunded", NULL), "0");
 }
 
-static void payouts(void **state)
-{
-    (void)state;
 #define PAYOUT(reference, amount)                         \
     "{\"reference\":\"" reference "\",\"amount\":" amount \
     ",\"currency\":\"RWF\",\"destination\":{\"type\":\"wallet\",\"msisdn\":\"+250781234567\"}}"
+
+static void payouts(void **state)
+{
+    (void)state;
     struct answer a;
     char path[64];
     reset();
@@ -107,12 +108,75 @@ static void payouts(void **state)
                                 "\"pending\":0}]}");
 }
 
+/* One of a list by its reference, or nothing. */
+static void payout_is(const char *reference, const char *status)
+{
+    struct answer a;
+    char path[64], want[64];
+    (void)snprintf(path, sizeof path, "/v1/payouts?reference=%s", reference);
+    (void)snprintf(want, sizeof want, "\"status\":\"%s\"", status != NULL ? status : "");
+    ask(&a, "GET", path, NULL, NULL);
+    assert_int_equal(a.status, 200);
+    bool there = str_find_str(str_c(a.body), STR("\"object\":\"payout\"")) != SIZE_MAX;
+    assert_int_equal(there, status != NULL);
+    if (there && str_find_str(str_c(a.body), str_c(want)) == SIZE_MAX)
+        fail_msg("not %s: %s", status, a.body);
+}
+
+static void payouts_are_found_by_reference(void **state)
+{
+    (void)state;
+    struct answer a;
+    reset();
+    payout_is("o1", NULL);
+    ask(&a, "POST", "/v1/payouts", "payout-key-1", PAYOUT("o1", "5104"));
+    assert_fault(&a, 500, "internal", NULL);
+    hooks(1);
+    assert_string_equal(w.hooks[0].type, "payout.completed");
+    assert_true(hook_signed(&w.hooks[0]));
+    payout_is("o1", "completed");
+    payout_is("o2", NULL);
+    /* the same again is what it was, under its key and under another */
+    ask(&a, "POST", "/v1/payouts", "payout-key-1", PAYOUT("o1", "5104"));
+    assert_int_equal(a.status, 201);
+    ask(&a, "POST", "/v1/payouts", "payout-key-2", PAYOUT("o1", "5104"));
+    assert_int_equal(a.status, 200);
+    ask(&a, "POST", "/v1/payouts", "payout-key-3", PAYOUT("o1", "5204"));
+    assert_fault(&a, 409, "duplicate_reference", "reference");
+    ask(&a, "GET", "/v1/balance", NULL, NULL);
+    assert_true(str_find_str(str_c(a.body), STR("\"available\":994896")) != SIZE_MAX);
+    /* a refund's reference is no payout's, nor the reverse */
+    ask(&a, "GET", "/v1/refunds?reference=o1", NULL, NULL);
+    assert_true(str_find_str(str_c(a.body), STR("\"data\":[]")) != SIZE_MAX);
+}
+
+static void payouts_that_come_back(void **state)
+{
+    (void)state;
+    struct answer a;
+    reset();
+    ask(&a, "POST", "/v1/payouts", "payout-key-1", PAYOUT("o1", "5111"));
+    assert_int_equal(a.status, 201);
+    hooks(2);
+    assert_string_equal(w.hooks[0].type, "payout.completed");
+    assert_string_equal(w.hooks[1].type, "payout.returned");
+    payout_is("o1", "returned");
+    ask(&a, "GET", "/v1/balance", NULL, NULL);
+    assert_true(str_find_str(str_c(a.body), STR("\"available\":1000000")) != SIZE_MAX);
+    for (int i = 0; i < 3; i++) {
+        ask(&a, "POST", "/v1/payouts", "payout-key-2", PAYOUT("o2", "5113"));
+        assert_int_equal(a.status, i < 2 ? 429 : 201);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refunds),
         cmocka_unit_test(refunds_that_fail),
         cmocka_unit_test(payouts),
+        cmocka_unit_test(payouts_are_found_by_reference),
+        cmocka_unit_test(payouts_that_come_back),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

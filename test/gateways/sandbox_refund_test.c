@@ -266,8 +266,15 @@ static void test_outcomes(void **state)
 {
     (void)state;
     for (int64_t amount = 1; amount < 400; amount++) {
-        const struct refund_outcome *o = refund_outcome_of(amount);
+        const struct refund_outcome *o = refund_outcome_of(amount, STR(""));
         assert_int_equal(o->number, amount % 100 < 90 ? 0 : amount % 100);
+    }
+    for (int ending = 0; ending < 1000; ending++) {
+        char phone[16];
+        (void)snprintf(phone, sizeof phone, "254711223%03d", ending);
+        bool chooses = ending >= 590 && ending <= 599;
+        assert_int_equal(refund_outcome_of(1250, str_c(phone))->number, chooses ? ending - 500 : 0);
+        assert_int_equal(refund_outcome_of(1291, str_c(phone))->number, 91);
     }
     int last = -1, n = 0;
     for (; refund_outcome_at((size_t)n) != NULL; n++) {

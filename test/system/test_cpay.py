@@ -206,5 +206,5 @@ def test_the_examples_work(world):
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [a.get("object", "balances" in a) for a in answers] == [
-        "payment", "list", "payment", "refund", "list", "payout", True, "payment"], answers
+        "payment", "list", "payment", "refund", "list", "payout", "list", True, "payment"], answers
     assert "error" not in done.stdout
