@@ -123,11 +123,12 @@ http_handler_fn merchant_index, merchant_create, merchant_show, merchant_change,
 http_handler_fn page_livez, page_readyz, page_health, page_health_detailed, page_metrics,
     page_openapi, page_docs, page_docs_file, page_errors, provider_index; /* pages.c */
 http_handler_fn api_key_create, api_key_index, api_key_show, api_key_change, api_key_rotate,
-    api_key_revoke;                                /* api_keys.c */
-http_handler_fn security_index;                    /* security.c */
-http_handler_fn maintenance_show, maintenance_put; /* maintenance.c */
-http_handler_fn limit_index, limit_put;            /* limits.c */
-http_handler_fn route_index, route_put;            /* route_rules.c */
-http_handler_fn socket_transaction, socket_ticket; /* ws/upgrade.c */
+    api_key_revoke;                                               /* api_keys.c */
+http_handler_fn security_index;                                   /* security.c */
+http_handler_fn maintenance_show, maintenance_put;                /* maintenance.c */
+http_handler_fn limit_index, limit_put;                           /* limits.c */
+http_handler_fn route_index, route_put;                           /* route_rules.c */
+http_handler_fn socket_transaction, socket_user, socket_merchant; /* ws/upgrade.c */
+http_handler_fn socket_ticket;                                    /* ws/ticket.c */
 
 #endif

@@ -90,6 +90,10 @@ static const struct route own_routes[] = {
     /* live events; they authenticate themselves, since browsers cannot send headers */
     {HTTP_GET_, "/ws/transaction/{id}", socket_transaction, PUBLIC},
     {HTTP_GET_, V1 "/ws/transaction/{id}", socket_transaction, PUBLIC},
+    {HTTP_GET_, "/ws/user/{id}", socket_user, PUBLIC},
+    {HTTP_GET_, V1 "/ws/user/{id}", socket_user, PUBLIC},
+    {HTTP_GET_, "/ws/merchant", socket_merchant, PUBLIC},
+    {HTTP_GET_, V1 "/ws/merchant", socket_merchant, PUBLIC},
     {HTTP_POST_, V1 "/ws/tickets", socket_ticket, PERM_PAYMENTS_READ},
 
     /* people: logging in and out, and their own accounts */

@@ -9,6 +9,7 @@
 #include "core/base/metric.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "ws/frames.h"
 #include "ws/warden.h"
 
 enum { READ_LIMIT = 200, NET_CHUNK = 200, FRAME_MAX = 2 * 1024 * 1024 };
@@ -38,6 +39,7 @@ struct hub {
     struct flow *flow;
     struct warden *warden;
     struct channel *channels;
+    struct feeds *feeds;
     struct timer net;
     struct net *net_read; /* under way */
     int64_t net_cast_us;  /* monotonic */
@@ -83,24 +85,59 @@ static void all_gone(void *ctx)
     h->drained(h->drained_ctx);
 }
 
+static void leave_channel(struct socket_seat *seat)
+{
+    struct channel *c = seat->channel;
+    list_remove(&c->sockets, &seat->link);
+    drop_if_unused(c);
+}
+
 static void gone(void *ctx, struct socket *s)
 {
     struct hub *h = ctx;
-    struct channel *c = socket_seat(s)->channel;
-    list_remove(&c->sockets, &socket_seat(s)->link);
-    warden_remove(h->warden, socket_seat(s));
-    drop_if_unused(c);
+    struct socket_seat *seat = socket_seat(s);
+    warden_remove(h->warden, seat);
+    if (seat->of_feed)
+        feed_leave(seat);
+    else
+        leave_channel(seat);
     metric_set(&open_sockets, --h->n_sockets);
     if (h->n_sockets == 0 && h->drained != NULL)
         loop_later(h->flow->loop, &h->later, all_gone, h);
+}
+
+static void socket_drained(void *ctx, struct socket *s)
+{
+    (void)ctx;
+    if (socket_seat(s)->of_feed)
+        feed_drained(socket_seat(s));
+}
+
+static struct socket *new_socket(struct hub *h, struct stream *stream, const struct authority *by,
+                                 int64_t seq)
+{
+    struct socket_owner owner = {gone, socket_drained, h};
+    struct socket *s = socket_new(h->flow->loop, stream, &owner);
+    if (s != NULL) {
+        socket_seat(s)->seq = seq;
+        socket_seat(s)->authority = *by;
+    }
+    return s;
+}
+
+/* It is among the watchers. */
+static void seated(struct hub *h, struct socket_seat *seat)
+{
+    if (!uuid_is_nil(seat->authority.session) || !uuid_is_nil(seat->authority.key))
+        warden_add(h->warden, seat);
+    metric_set(&open_sockets, ++h->n_sockets);
 }
 
 struct socket *hub_join(struct hub *h, struct stream *stream, const struct authority *by,
                         struct uuid payment, int32_t seq)
 {
     struct uuid merchant = by->merchant;
-    struct socket_owner owner = {gone, h};
-    struct socket *s = socket_new(h->flow->loop, stream, &owner);
+    struct socket *s = new_socket(h, stream, by, seq);
     struct channel *c = s != NULL ? find(h, merchant, payment) : NULL;
     if (s == NULL)
         return NULL;
@@ -118,15 +155,25 @@ struct socket *hub_join(struct hub *h, struct stream *stream, const struct autho
         HASH_ADD(hh, h->channels, key, sizeof c->key, c);
     }
     socket_seat(s)->channel = c;
-    socket_seat(s)->seq = seq;
-    socket_seat(s)->authority = *by;
-    if (!uuid_is_nil(by->session) || !uuid_is_nil(by->key))
-        warden_add(h->warden, socket_seat(s));
     list_push(&c->sockets, &socket_seat(s)->link);
+    seated(h, socket_seat(s));
     if (seq < c->seq)
         c->seq = seq;
-    metric_set(&open_sockets, ++h->n_sockets);
     refresh(c); /* what was committed since the caller looked */
+    return s;
+}
+
+struct socket *hub_join_feed(struct hub *h, struct stream *stream, const struct authority *by,
+                             const struct feed_part *part, int64_t position, int64_t end)
+{
+    struct socket *s = new_socket(h, stream, by, position);
+    if (s == NULL)
+        return NULL;
+    if (!feed_join(h->feeds, part, socket_seat(s), end)) {
+        socket_free(s);
+        return NULL;
+    }
+    seated(h, socket_seat(s));
     return s;
 }
 
@@ -234,6 +281,7 @@ void hub_hint(struct hub *h, struct uuid merchant, struct uuid payment, int32_t 
     struct channel *c = find(h, merchant, payment);
     if (c != NULL && c->seq < seq)
         refresh(c);
+    feeds_hint(h->feeds, merchant);
 }
 
 /* ---- hints from other replicas ---- */
@@ -252,6 +300,7 @@ static void message(void *ctx, struct str payload)
 static void gap(void *ctx)
 {
     struct hub *h = ctx;
+    feeds_gap(h->feeds);
     if (h->net_read == NULL)
         timer_set(h->flow->loop, &h->net, 0, cast_net, h);
 }
@@ -347,7 +396,10 @@ struct err hub_new(struct flow *f, int max, struct hub **out)
     h->flow = f;
     h->max_sockets = max;
     struct err err = warden_new(f, &h->warden);
+    if (!err_is(err))
+        err = feeds_new(f, &h->feeds);
     if (err_is(err)) {
+        warden_free(h->warden);
         free(h);
         return err;
     }
@@ -368,7 +420,8 @@ void hub_drain(struct hub *h, loop_fn *done, void *ctx)
     timer_off(h->flow->loop, &h->net);
     for (struct channel *c = h->channels; c != NULL; c = c->hh.next)
         for (struct link *k = list_first(&c->sockets); k != NULL; k = list_next(&c->sockets, k))
-            socket_close(socket_of_seat(LIST_ITEM(k, struct socket_seat, link)), 1001);
+            socket_close(socket_of_seat(LIST_ITEM(k, struct socket_seat, link)), CLOSE_GOING_AWAY);
+    feeds_close(h->feeds, CLOSE_GOING_AWAY);
     if (h->n_sockets == 0)
         loop_later(h->flow->loop, &h->later, all_gone, h);
 }
@@ -387,6 +440,7 @@ void hub_free(struct hub *h)
         c->hub = NULL;
         drop_if_unused(c); /* or by its read, which the store ends */
     }
+    feeds_free(h->feeds);
     warden_free(h->warden);
     if (h->net_read != NULL)
         h->net_read->hub = NULL;

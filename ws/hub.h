@@ -2,11 +2,12 @@
 #define RELI_WS_HUB_H
 
 #include "core/flow/flow.h"
+#include "ws/feed.h"
 #include "ws/socket.h"
 
-/* Who watches which payment. Events are read from PostgreSQL, on a hint: a commit of this process,
- * a message over Redis from another one, or the clock (every ten seconds; every second while Redis
- * is away). */
+/* Who watches which payment, and who a merchant's log (feed.h). Events are read from PostgreSQL, on
+ * a hint: a commit of this process, a message over Redis from another one, or the clock (every ten
+ * seconds; every second while Redis is away). */
 struct hub;
 
 /* For at most `max` sockets. */
@@ -26,6 +27,10 @@ void hub_hint(struct hub *h, struct uuid merchant, struct uuid payment, int32_t 
  * memory (the stream is closed then). */
 struct socket *hub_join(struct hub *h, struct stream *stream, const struct authority *by,
                         struct uuid payment, int32_t seq);
+
+/* The same for a part of a merchant's log, by positions; `end` is where it ended just now. */
+struct socket *hub_join_feed(struct hub *h, struct stream *stream, const struct authority *by,
+                             const struct feed_part *part, int64_t position, int64_t end);
 
 /* The frame of an event row of event_list. NULL without memory. */
 struct rows;

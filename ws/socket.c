@@ -137,6 +137,21 @@ void socket_send(struct socket *s, struct blob *frame)
         stream_write_blob(s->stream, frame);
 }
 
+size_t socket_queued(const struct socket *s)
+{
+    return stream_queued(s->stream);
+}
+
+int64_t socket_stalled_us(const struct socket *s)
+{
+    return stream_stalled_us(s->stream);
+}
+
+bool socket_is_open(const struct socket *s)
+{
+    return !s->closing && !s->ended;
+}
+
 /* ---- reading ---- */
 
 static void on_ping(void *ctx, struct str payload)
@@ -181,7 +196,14 @@ static void ended(void *ctx, struct err err)
     end(ctx);
 }
 
-static const struct stream_events events = {.data = data, .end = ended};
+static void drained(void *ctx)
+{
+    struct socket *s = ctx;
+    if (!s->closing && !s->ended)
+        s->owner.drained(s->owner.ctx, s);
+}
+
+static const struct stream_events events = {.data = data, .end = ended, .drained = drained};
 
 struct socket *socket_new(struct loop *l, struct stream *stream, const struct socket_owner *owner)
 {

@@ -14,6 +14,8 @@ struct socket;
 struct socket_owner {
     /* The connection has ended; the socket is gone when this returns. */
     void (*gone)(void *ctx, struct socket *s);
+    /* All that was queued has left. */
+    void (*drained)(void *ctx, struct socket *s);
     void *ctx;
 };
 
@@ -25,6 +27,11 @@ void socket_send(struct socket *s, struct blob *frame);
 /* Says goodbye with this status code and ends when the client has answered, or after five seconds.
  */
 void socket_close(struct socket *s, int code);
+/* Bytes that wait to be sent, and for how long none has left, µs. */
+size_t socket_queued(const struct socket *s);
+int64_t socket_stalled_us(const struct socket *s);
+/* False once either side has said goodbye. */
+bool socket_is_open(const struct socket *s);
 /* Cuts it; `gone` is not called. */
 void socket_free(struct socket *s);
 
@@ -40,11 +47,12 @@ struct authority {
 struct socket_seat {
     struct link link;
     void *channel;
-    int32_t seq; /* the last event that was sent */
+    int64_t seq; /* the last event that was sent; its position in feeds */
     struct authority authority;
     struct link guarded; /* warden.h */
     uint32_t round;
     bool is_guarded;
+    bool of_feed, behind; /* feed.h */
 };
 struct socket_seat *socket_seat(struct socket *s);
 struct socket *socket_of_seat(struct socket_seat *seat);

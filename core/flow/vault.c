@@ -363,11 +363,11 @@ void signed_ticket_make(struct vault *v, const struct signed_ticket *t,
 {
     uint8_t b[TICKET_BODY + MAC_IN_TOKEN];
     memcpy(b, t->id.b, 16);
-    memcpy(b + 16, t->payment.b, 16);
+    memcpy(b + 16, t->subject.b, 16);
     memcpy(b + 32, t->merchant.b, 16);
     memcpy(b + 48, t->session.b, 16);
     memcpy(b + 64, t->key.b, 16);
-    b[80] = t->live ? 1 : 0;
+    b[80] = (uint8_t)(t->channel << 1 | (t->live ? 1 : 0));
     put_seconds(b + 81, t->expires_us);
     add_mac(v, "ticket", "", b, TICKET_BODY);
     memcpy(out, "wst_", 4);
@@ -383,11 +383,12 @@ bool signed_ticket_read(struct vault *v, struct str token, int64_t now_us,
         !mac_fits(v, "ticket", "", b, TICKET_BODY))
         return false;
     memcpy(out->id.b, b, 16);
-    memcpy(out->payment.b, b + 16, 16);
+    memcpy(out->subject.b, b + 16, 16);
     memcpy(out->merchant.b, b + 32, 16);
     memcpy(out->session.b, b + 48, 16);
     memcpy(out->key.b, b + 64, 16);
-    out->live = b[80] == 1;
+    out->channel = b[80] >> 1;
+    out->live = (b[80] & 1) == 1;
     out->expires_us = get_seconds(b + 81);
     return now_us < out->expires_us;
 }

@@ -77,12 +77,16 @@ void client_token_make(struct vault *v, const struct client_token *t,
 bool client_token_read(struct vault *v, struct str token, int64_t now_us,
                        struct client_token *out) MUST_USE;
 
-/* "wst_" and lower hex of id ‖ payment ‖ merchant ‖ session ‖ key ‖ mode ‖ expiry ‖ HMAC: opens one
- * WebSocket, by leave of the session or API key that it was given to. That it is used once is the
- * database's matter. */
+/* "wst_" and lower hex of id ‖ subject ‖ merchant ‖ session ‖ key ‖ channel and mode ‖ expiry ‖
+ * HMAC: opens one WebSocket, by leave of the session or API key that it was given to. That it is
+ * used once is the database's matter. */
 enum { SIGNED_TICKET_LEN = 4 + 210 };
+enum ticket_channel { TICKET_PAYMENT, TICKET_CUSTOMER, TICKET_MERCHANT };
 struct signed_ticket {
-    struct uuid id, payment, merchant, session, key;
+    struct uuid id;
+    enum ticket_channel channel;
+    struct uuid subject; /* the payment, or the hash of a customer; nil with the merchant's */
+    struct uuid merchant, session, key;
     bool live;
     int64_t expires_us; /* wall; kept in whole seconds */
 };

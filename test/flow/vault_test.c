@@ -380,7 +380,8 @@ static void tickets(void **state)
     (void)state;
     struct vault *v = ready_vault();
     struct signed_ticket out, in = {.id = {{5}},
-                                    .payment = subject,
+                                    .channel = TICKET_CUSTOMER,
+                                    .subject = subject,
                                     .merchant = merchant,
                                     .session = {{6}},
                                     .key = {{7}},
@@ -390,12 +391,19 @@ static void tickets(void **state)
     signed_ticket_make(v, &in, token);
     assert_int_equal(strlen(token), SIGNED_TICKET_LEN);
     assert_true(signed_ticket_read(v, str_c(token), EXPIRES - 1, &out));
-    assert_true(uuid_eq(out.id, in.id) && uuid_eq(out.payment, subject));
-    assert_true(uuid_eq(out.merchant, merchant) && out.live);
+    assert_true(uuid_eq(out.id, in.id) && uuid_eq(out.subject, subject));
+    assert_true(uuid_eq(out.merchant, merchant) && out.live && out.channel == TICKET_CUSTOMER);
     assert_true(uuid_eq(out.session, in.session) && uuid_eq(out.key, in.key));
     assert_int_equal(out.expires_us, EXPIRES);
     assert_false(signed_ticket_read(v, str_c(token), EXPIRES, &out));
     only_this_text(v, token, read_ticket);
+    for (int i = 0; i < 6; i++) {
+        in.channel = (enum ticket_channel)(i / 2);
+        in.live = i % 2 == 1;
+        signed_ticket_make(v, &in, token);
+        assert_true(signed_ticket_read(v, str_c(token), 0, &out));
+        assert_true(out.channel == in.channel && out.live == in.live);
+    }
     vault_free(v);
 }
 

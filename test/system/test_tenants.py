@@ -11,7 +11,7 @@ from people import Person
 from test_openapi import OPERATIONS, Setting, is_for_people, is_for_staff, is_socket
 
 # What an {id} is of, by the word in front of it; None: for staff, who may look at every merchant.
-KINDS = {"payments": "payment", "status": "payment", "transaction": "payment", "refunds": "refund",
+KINDS = {"payments": "payment", "status": "payment", "transaction": "payment", "user": "external", "refunds": "refund",
          "webhook-endpoints": "endpoint", "webhook-deliveries": "delivery", "provider-events": "inbound",
          "exceptions": "exception", "api-keys": "key", "customers": "customer", "members": "member", "merchants": None}
 
@@ -25,7 +25,7 @@ NO_NAMES = {"limit", "page", "status", "provider", "payment_method", "currency",
 # Operations whose body names something that exists, and with what.
 BODIES = {"findPayment": [{"reference": "reference"}, {"reference_no": "reference_no"}],
           "createRefundByReference": [{"reference": "reference"}, {"reference": "reference_no"}],
-          "createTicket": [{"channel": "channel"}]}
+          "createTicket": [{"channel": "channel"}, {"channel": "user"}]}
 
 # Operations that change something, of the caller's own merchant or account, and name nothing that exists.
 OWN = {"createPayment", "initiatePayment", "createPaymentOld", "createPaymentMpesa", "createWebhookEndpoint",
@@ -61,7 +61,7 @@ class World:
         paid = shop.pay(cash(reference=self.reference, customer={
             "id": self.external, "phone": self.number, "email": self.email, "name": word("Name")}))
         self.things = {"payment": paid["id"], "reference": self.reference, "reference_no": paid["reference_no"],
-                       "channel": f"transaction/{paid['id']}", "external": self.external, "phone": self.number,
+                       "channel": f"transaction/{paid['id']}", "user": f"user/{self.external}", "external": self.external, "phone": self.number,
                        "email": self.email, "refund": victim.refund()["id"], "delivery": victim.delivery()["id"],
                        "endpoint": victim.endpoint()["id"], "exception": exception, "inbound": inbound}
         self.things["key"] = shop.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json["id"]

@@ -246,7 +246,8 @@ def test_a_ticket_lives_a_minute(replicas, clock):
 
 def test_tickets_refused(reli, stack, shared):
     p = reli.pay()
-    for body in ({}, {"channel": 1}, {"channel": "transaction/x"}, {"channel": f"user/{p['id']}"},
+    for body in ({}, {"channel": 1}, {"channel": "transaction/x"}, {"channel": "user/"},
+                 {"channel": "merchants"}, {"channel": f"users/{p['id']}"},
                  {"channel": f"transaction/{p['id']}", "more": 1}):
         r = reli.post(V1 + "/ws/tickets", body)
         assert r.status == 422 and r.code == "validation_failed", r

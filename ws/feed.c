@@ -1,0 +1,537 @@
+/* Watchers of a merchant's log.
+ *
+ * Whoever has seen all that was shown is live: one read of what is new serves all of them, and a
+ * frame is made once. Whoever has seen less (he came back with a cursor, or does not read as fast
+ * as things happen) is behind: he gets pages of his own, the next when the last has left, until he
+ * is live. One read at a time per log, turn about; so what is kept for anybody is bounded, however
+ * far behind he is. Who takes nothing for ten seconds is sent away.
+ *
+ * Hints tell that a merchant's log grows; positions are given later, so it is read some times after
+ * a hint. What is missed is found by the clock. */
+#include "ws/feed.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "core/base/log.h"
+#include "core/crypto/text.h"
+#include "core/flow/record.h"
+#include "core/flow/render.h"
+#include "ws/frames.h"
+
+enum {
+    PAGE = 200,            /* events */
+    WINDOW = 2000,         /* positions looked at for them */
+    NAMED_MAX = 200,       /* customers that a read names; beyond it reads everything */
+    QUEUE_LOW = 64 * 1024, /* with more than that in its queue nobody is live, or gets a page */
+    FRAME_MAX = 2 * 1024 * 1024
+};
+#define HOT_FOR_US (8 * US_PER_S) /* longer than it takes another replica to give positions */
+#define HOT_US (300 * US_PER_MS)
+#define RING_US US_PER_S
+#define NET_US (10 * US_PER_S)
+#define STALLED_US (10 * US_PER_S)
+
+/* The live ones among those who watch the same part. */
+struct audience {
+    UT_hash_handle hh;
+    struct customer_hash customer;
+    struct feed *feed;
+    struct list live;
+    size_t n_seats; /* with those behind */
+};
+
+struct feed_key {
+    struct uuid merchant;
+    bool live;
+};
+
+enum feed_read { READ_NONE, READ_NEW, READ_PAGE };
+
+/* A merchant's log in one mode. */
+struct feed {
+    UT_hash_handle hh;
+    struct feed_key key;
+    struct feeds *feeds;   /* NULL: they have gone while this was reading */
+    struct audience all;   /* who watches everything */
+    struct audience *some; /* by customer */
+    struct list behind;
+    size_t n_seats;
+    int64_t at; /* the live ones have seen all up to here */
+    bool due;   /* it is to be read what is new */
+    enum feed_read reading;
+    bool page_last;           /* what was read last */
+    struct socket_seat *page; /* for whom, with READ_PAGE; NULL: he has gone */
+    int64_t read_us, hot_until_us;
+    struct timer timer;
+};
+
+struct feeds {
+    struct flow *flow;
+    struct feed *feeds;
+    bool closed;
+};
+
+static void read_next(struct feed *d);
+static void ring(void *ctx);
+
+/* ---- seats ---- */
+
+static struct socket *socket_at(struct link *k)
+{
+    return socket_of_seat(LIST_ITEM(k, struct socket_seat, link));
+}
+
+static void plan(struct feed *d)
+{
+    struct loop *l = d->feeds->flow->loop;
+    if (!d->feeds->closed)
+        timer_set(l, &d->timer, loop_mono_us(l) < d->hot_until_us ? HOT_US : RING_US, ring, d);
+}
+
+static struct feed *feed_of(struct feeds *fs, struct uuid merchant, bool live)
+{
+    struct feed_key key;
+    struct feed *d;
+    memset(&key, 0, sizeof key); /* the padding counts */
+    key.merchant = merchant;
+    key.live = live;
+    HASH_FIND(hh, fs->feeds, &key, sizeof key, d);
+    return d;
+}
+
+static struct feed *feed_new(struct feeds *fs, const struct feed_part *part, int64_t end)
+{
+    struct feed *d = calloc(1, sizeof *d);
+    if (d == NULL)
+        return NULL;
+    d->key.merchant = part->merchant;
+    d->key.live = part->live;
+    d->feeds = fs;
+    d->at = end;
+    d->read_us = loop_mono_us(fs->flow->loop);
+    d->hot_until_us = d->read_us + HOT_FOR_US; /* of a hint from before it nobody knows */
+    d->all.feed = d;
+    list_init(&d->all.live);
+    list_init(&d->behind);
+    HASH_ADD(hh, fs->feeds, key, sizeof d->key, d);
+    plan(d);
+    return d;
+}
+
+static struct audience *audience_of(struct feed *d, const struct feed_part *part, bool make)
+{
+    struct audience *a;
+    if (!part->of_customer)
+        return &d->all;
+    HASH_FIND(hh, d->some, &part->customer, sizeof part->customer, a);
+    if (a != NULL || !make)
+        return a;
+    a = calloc(1, sizeof *a);
+    if (a == NULL)
+        return NULL;
+    a->customer = part->customer;
+    a->feed = d;
+    list_init(&a->live);
+    HASH_ADD(hh, d->some, customer, sizeof a->customer, a);
+    return a;
+}
+
+static void audience_drop_if_unused(struct audience *a)
+{
+    struct feed *d = a->feed;
+    if (a == &d->all || a->n_seats > 0)
+        return;
+    HASH_DELETE(hh, d->some, a);
+    free(a);
+}
+
+static void feed_drop_if_unused(struct feed *d)
+{
+    if (d->n_seats > 0 || d->reading != READ_NONE)
+        return;
+    if (d->feeds != NULL) {
+        timer_off(d->feeds->flow->loop, &d->timer);
+        HASH_DELETE(hh, d->feeds->feeds, d);
+    }
+    free(d);
+}
+
+static void set_behind(struct feed *d, struct socket_seat *seat)
+{
+    seat->behind = true;
+    list_push(&d->behind, &seat->link);
+}
+
+bool feed_join(struct feeds *fs, const struct feed_part *part, struct socket_seat *seat,
+               int64_t end)
+{
+    struct feed *d = feed_of(fs, part->merchant, part->live);
+    if (d == NULL)
+        d = feed_new(fs, part, end);
+    struct audience *a = d != NULL ? audience_of(d, part, true) : NULL;
+    if (a == NULL) {
+        if (d != NULL)
+            feed_drop_if_unused(d);
+        return false;
+    }
+    seat->channel = a;
+    seat->of_feed = true;
+    a->n_seats++;
+    d->n_seats++;
+    if (seat->seq >= d->at && d->reading == READ_NONE) {
+        seat->behind = false;
+        list_push(&a->live, &seat->link);
+    } else {
+        set_behind(d, seat); /* the read under way may not have asked for its events */
+    }
+    d->due = true; /* what came since the caller looked */
+    read_next(d);
+    return true;
+}
+
+void feed_leave(struct socket_seat *seat)
+{
+    struct audience *a = seat->channel;
+    struct feed *d = a->feed;
+    list_remove(seat->behind ? &d->behind : &a->live, &seat->link);
+    if (d->page == seat)
+        d->page = NULL;
+    a->n_seats--;
+    d->n_seats--;
+    audience_drop_if_unused(a);
+    feed_drop_if_unused(d);
+}
+
+void feed_drained(struct socket_seat *seat)
+{
+    if (seat->behind)
+        read_next(((struct audience *)seat->channel)->feed);
+}
+
+/* ---- events ---- */
+
+enum { F_UPTO, F_AT, F_SUBJECT, F_SEQ, F_ID, F_TYPE, F_DATA, F_CREATED, F_MODE, F_PII, F_CUSTOMER };
+
+/* NULL if the person cannot be opened, or without memory. */
+static struct blob *make_frame(struct feed *d, const struct rows *r, size_t i)
+{
+    struct flow *f = d->feeds->flow;
+    struct payment_record rec = {
+        .merchant = d->key.merchant,
+        .id = rows_uuid(r, i, F_SUBJECT),
+        .pii = rows_null(r, i, F_PII) ? STR_NULL : rows_str(r, i, F_PII),
+    };
+    struct event_view e = {
+        .id = rows_uuid(r, i, F_ID),
+        .payment = rec.id,
+        .type = rows_str(r, i, F_TYPE),
+        .mode = rows_str(r, i, F_MODE),
+        .snapshot = rows_str(r, i, F_DATA),
+        .seq = (int32_t)rows_i64(r, i, F_SEQ),
+        .at_us = rows_time(r, i, F_CREATED),
+    };
+    struct arena arena;
+    struct buf b;
+    struct str person;
+    struct blob *frame = NULL;
+    arena_init(&arena, 256 * 1024);
+    buf_init(&b, FRAME_MAX);
+    struct err err = record_person(f, &rec, &arena, &person);
+    if (!err_is(err)) {
+        render_event(&b, &e, person);
+        b.n -= b.n > 0; /* the closing brace */
+        buf_fmt(&b, ",\"position\":%lld}", (long long)rows_i64(r, i, F_AT));
+        frame = b.failed ? NULL : socket_frame(buf_view(&b));
+    }
+    if (frame == NULL)
+        log_error("feed.no_frame", F_ID("event", e.id), F_ERR(err));
+    buf_free(&b);
+    arena_free(&arena);
+    return frame;
+}
+
+/* Sends an event's frame, made if it is not there yet; without one he has to come again. */
+static void send_to(struct feed *d, struct socket_seat *seat, const struct rows *r, size_t i,
+                    struct blob **frame)
+{
+    struct socket *s = socket_of_seat(seat);
+    if (*frame == NULL)
+        *frame = make_frame(d, r, i);
+    if (*frame == NULL) {
+        socket_close(s, CLOSE_INTERNAL);
+        return;
+    }
+    seat->seq = rows_i64(r, i, F_AT);
+    socket_send(s, *frame);
+}
+
+/* To the live ones of an audience. Whoever has not taken what he got before is behind from here on.
+ */
+static void show(struct audience *a, const struct rows *r, size_t i, struct blob **frame)
+{
+    int64_t at = rows_i64(r, i, F_AT);
+    struct link *next;
+    for (struct link *k = a != NULL ? list_first(&a->live) : NULL; k != NULL; k = next) {
+        struct socket_seat *seat = LIST_ITEM(k, struct socket_seat, link);
+        next = list_next(&a->live, k);
+        if (seat->seq >= at)
+            continue;
+        if (socket_queued(socket_at(k)) <= QUEUE_LOW) {
+            send_to(a->feed, seat, r, i, frame);
+        } else {
+            list_remove(&a->live, k);
+            seat->seq = at - 1;
+            set_behind(a->feed, seat);
+        }
+    }
+}
+
+static struct audience *of_customer(struct feed *d, const struct rows *r, size_t i)
+{
+    struct str key = rows_null(r, i, F_CUSTOMER) ? STR("") : rows_str(r, i, F_CUSTOMER);
+    struct feed_part part = {.of_customer = true};
+    if (key.n != sizeof part.customer.b)
+        return NULL;
+    memcpy(part.customer.b, key.p, key.n);
+    return audience_of(d, &part, false);
+}
+
+/* How far an answer's events reach, and with `*full` whether there may be more of them. */
+static int64_t page_end(const struct rows *r, int64_t from, bool *full)
+{
+    size_t n = rows_n(r);
+    bool is_cut = n == PAGE;
+    int64_t end = rows_i64(r, n - 1, is_cut ? F_AT : F_UPTO);
+    *full = is_cut || end == from + WINDOW;
+    return end > from ? end : from;
+}
+
+static void take_new(struct feed *d, const struct rows *r)
+{
+    bool full;
+    int64_t end = page_end(r, d->at, &full);
+    for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT); i++) {
+        struct blob *frame = NULL;
+        show(&d->all, r, i, &frame);
+        show(of_customer(d, r, i), r, i, &frame);
+        blob_unref(frame);
+    }
+    d->at = end;
+    d->due |= full;
+}
+
+/* As much of a page as fits. */
+static void take_page(struct feed *d, struct socket_seat *seat, const struct rows *r)
+{
+    struct audience *a = seat->channel;
+    bool full, fits = true;
+    int64_t end = page_end(r, seat->seq, &full);
+    for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT) && fits; i++) {
+        struct blob *frame = NULL;
+        fits = socket_queued(socket_of_seat(seat)) <= QUEUE_LOW;
+        if (fits)
+            send_to(d, seat, r, i, &frame);
+        blob_unref(frame);
+    }
+    if (fits)
+        seat->seq = end;
+    list_remove(&d->behind, &seat->link);
+    seat->behind = seat->seq < d->at;
+    list_push(seat->behind ? &d->behind : &a->live, &seat->link);
+}
+
+/* ---- reads ---- */
+
+static void page_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct feed *d = ctx;
+    enum feed_read what = d->reading;
+    struct socket_seat *seat = d->page;
+    d->reading = READ_NONE;
+    d->page = NULL;
+    if (d->feeds == NULL || d->n_seats == 0) {
+        feed_drop_if_unused(d);
+        return;
+    }
+    if (err_is(err)) {
+        d->due = true; /* when the clock rings */
+        return;
+    }
+    if (what == READ_NEW)
+        take_new(d, r);
+    else if (seat != NULL)
+        take_page(d, seat, r);
+    read_next(d);
+}
+
+static void name_customer(struct buf *b, const struct audience *a)
+{
+    buf_c(b, b->n > 1 ? ",\"\\\\x" : "\"\\\\x");
+    hex_add(b, str_n((const char *)a->customer.b, sizeof a->customer.b));
+    buf_char(b, '"');
+}
+
+/* Whose events an answer has to have; false: everybody's. */
+static bool name_customers(struct feed *d, const struct audience *only, struct buf *b)
+{
+    if (only == &d->all || (only == NULL && d->all.n_seats > 0) ||
+        (only == NULL && HASH_COUNT(d->some) > NAMED_MAX))
+        return false;
+    buf_char(b, '{');
+    if (only != NULL)
+        name_customer(b, only);
+    for (struct audience *a = only == NULL ? d->some : NULL; a != NULL; a = a->hh.next)
+        name_customer(b, a);
+    buf_char(b, '}');
+    return true;
+}
+
+static void read_behind(struct feed *d, int64_t from, const struct audience *only)
+{
+    struct buf named;
+    buf_init(&named, 64 * 1024);
+    bool some = name_customers(d, only, &named) && !named.failed;
+    struct value params[] = {V_UUID(d->key.merchant),
+                             V_TEXT(mode_word(d->key.live)),
+                             V_I64(from),
+                             V_TEXT(some ? buf_view(&named) : STR_NULL),
+                             V_I64(WINDOW),
+                             V_I64(PAGE)};
+    store_read(d->feeds->flow->store, Q_feed_page, params, COUNT_OF(params), page_read, d);
+    buf_free(&named);
+}
+
+static struct socket_seat *next_behind(struct feed *d)
+{
+    for (struct link *k = list_first(&d->behind); k != NULL; k = list_next(&d->behind, k))
+        if (socket_is_open(socket_at(k)) && socket_queued(socket_at(k)) <= QUEUE_LOW)
+            return LIST_ITEM(k, struct socket_seat, link);
+    return NULL;
+}
+
+static void read_next(struct feed *d)
+{
+    if (d->reading != READ_NONE || d->feeds->closed)
+        return;
+    struct socket_seat *seat = !d->due || !d->page_last ? next_behind(d) : NULL;
+    if (seat != NULL) {
+        d->reading = READ_PAGE;
+        d->page = seat;
+        d->page_last = true;
+        read_behind(d, seat->seq, seat->channel);
+    } else if (d->due) {
+        d->reading = READ_NEW;
+        d->due = d->page_last = false;
+        d->read_us = loop_mono_us(d->feeds->flow->loop);
+        read_behind(d, d->at, NULL);
+    }
+}
+
+/* ---- the clock ---- */
+
+static void send_stalled_away(struct feed *d)
+{
+    for (struct link *k = list_first(&d->behind); k != NULL; k = list_next(&d->behind, k))
+        if (socket_stalled_us(socket_at(k)) >= STALLED_US)
+            socket_close(socket_at(k), CLOSE_TRY_LATER);
+}
+
+/* Every second, since Redis may go at any moment; while it is there most rings pass by. */
+static void ring(void *ctx)
+{
+    struct feed *d = ctx;
+    struct flow *f = d->feeds->flow;
+    int64_t now = loop_mono_us(f->loop);
+    bool hints = f->redis != NULL && redis_up(f->redis);
+    if (!hints || now < d->hot_until_us || now - d->read_us >= NET_US)
+        d->due = true;
+    send_stalled_away(d);
+    plan(d);
+    read_next(d);
+}
+
+void feeds_hint(struct feeds *fs, struct uuid merchant)
+{
+    int64_t now = loop_mono_us(fs->flow->loop);
+    for (int live = 0; fs->feeds != NULL && live <= 1; live++) {
+        struct feed *d = feed_of(fs, merchant, live == 1);
+        if (d == NULL)
+            continue;
+        bool was_hot = now < d->hot_until_us;
+        d->hot_until_us = now + HOT_FOR_US;
+        if (!was_hot)
+            plan(d);
+    }
+}
+
+void feeds_gap(struct feeds *fs)
+{
+    for (struct feed *d = fs->feeds; d != NULL; d = d->hh.next) {
+        d->due = true;
+        read_next(d);
+    }
+}
+
+/* ---- life ---- */
+
+struct err feeds_new(struct flow *f, struct feeds **out)
+{
+    struct feeds *fs = calloc(1, sizeof *fs);
+    if (fs == NULL)
+        return ERR(NO_MEMORY, "feeds");
+    fs->flow = f;
+    *out = fs;
+    return ERR_OK;
+}
+
+static void close_list(struct list *seats, int code)
+{
+    for (struct link *k = list_first(seats); k != NULL; k = list_next(seats, k))
+        socket_close(socket_at(k), code);
+}
+
+void feeds_close(struct feeds *fs, int code)
+{
+    fs->closed = true;
+    for (struct feed *d = fs->feeds; d != NULL; d = d->hh.next) {
+        timer_off(fs->flow->loop, &d->timer);
+        close_list(&d->behind, code);
+        close_list(&d->all.live, code);
+        for (struct audience *a = d->some; a != NULL; a = a->hh.next)
+            close_list(&a->live, code);
+    }
+}
+
+static void cut_list(struct list *seats)
+{
+    struct link *k;
+    while ((k = list_pop(seats)) != NULL)
+        socket_free(socket_at(k));
+}
+
+void feeds_free(struct feeds *fs)
+{
+    struct feed *d, *next;
+    struct audience *a, *next_a;
+    if (fs == NULL)
+        return;
+    HASH_ITER(hh, fs->feeds, d, next)
+    {
+        timer_off(fs->flow->loop, &d->timer);
+        cut_list(&d->behind);
+        cut_list(&d->all.live);
+        HASH_ITER(hh, d->some, a, next_a)
+        {
+            cut_list(&a->live);
+            HASH_DELETE(hh, d->some, a);
+            free(a);
+        }
+        HASH_DELETE(hh, fs->feeds, d);
+        d->feeds = NULL;
+        d->n_seats = 0;
+        d->page = NULL;
+        feed_drop_if_unused(d); /* or by its read, which the store ends */
+    }
+    free(fs);
+}
