@@ -305,7 +305,7 @@ static struct err charge_build(const struct gw_account *a, const struct gw_charg
         return err;
     }
     TRY(mpesa_request(a, "/mpesa/stkpush/v1/processrequest", token, &body, mem, out));
-    out->no_reuse = true; /* a push that is sent twice asks the customer twice */
+    out->once = true; /* a push that is sent twice asks the customer twice */
     return ERR_OK;
 }
 

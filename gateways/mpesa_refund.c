@@ -40,7 +40,7 @@ struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund
     jw_c(&w, "RecieverIdentifierType", "11");
     mpesa_put_tail(&w, &tail, false, mem);
     TRY(mpesa_request(a, "/mpesa/reversal/v1/request", token, &body, mem, out));
-    out->no_reuse = true; /* sent twice, it may give back twice */
+    out->once = true; /* sent twice, it may give back twice */
     return ERR_OK;
 }
 

@@ -31,6 +31,8 @@ enum {
     HEADER_MAX = 8 * 1024,
     ARENA_EXTRA = 32 * 1024,
     LOOKS_MAX = 4,
+    KEPT_S = 118, /* how long a connection may have been idle: libcurl's own default */
+    FRESH_S = 1,  /* the same for calls that are made once */
     DEFAULT_PER_HOST = 64,
     DEFAULT_IN_FLIGHT = 1024,
     DEFAULT_RESPONSE = 256 * 1024,
@@ -74,13 +76,14 @@ struct outbound_call {
     struct url_parts url;
     const char *url_text;
     struct curl_slist connect_to;
-    bool public_only, no_reuse, cut_response;
+    bool public_only, once, cut_response;
     size_t max_response;
 
     /* facts of the transfer */
-    bool sent;      /* the request was begun */
-    bool head_done; /* status line and blank line of a final response were seen */
-    bool refused;   /* by our address rules */
+    curl_socket_t fd; /* of a connection of its own; CURL_SOCKET_BAD: none yet, or a kept one */
+    bool sent;        /* the request was begun */
+    bool head_done;   /* status line and blank line of a final response were seen */
+    bool refused;     /* by our address rules */
     bool too_long;
     size_t head_bytes;
     struct buf body;
@@ -530,28 +533,31 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 /* A new connection: only to the address that was checked. */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 {
-    const struct outbound_call *c = ctx;
+    struct outbound_call *c = ctx;
     if (purpose != CURLSOCKTYPE_IPCXN || !sockaddr_eq(&a->addr, pinned(c)) ||
         (c->public_only && !sockaddr_is_public(&a->addr))) {
-        ((struct outbound_call *)ctx)->refused = true;
+        c->refused = true;
         return CURL_SOCKET_BAD;
     }
-    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    c->fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+    return c->fd;
 }
 
 /* The connection stands, new or kept, and the request is about to go. A second visit is libcurl
- * sending it again by itself, which a call with no_reuse must not do. */
+ * sending it again by itself, which a call that is made once must not do. */
 static int on_request(void *ctx, char *peer, char *local, int peer_port, int local_port)
 {
     struct outbound_call *c = ctx;
     struct sockaddr_storage a;
     (void)local, (void)local_port;
-    if (c->sent && c->no_reuse)
+    if (c->sent && c->once)
         return CURL_PREREQFUNC_ABORT;
     if (!sockaddr_parse(peer, peer_port, &a) || !sockaddr_eq((struct sockaddr *)&a, pinned(c))) {
         c->refused = !c->sent;
         return CURL_PREREQFUNC_ABORT;
     }
+    if (c->fd != CURL_SOCKET_BAD)
+        multi_connected(c->o->multi, c->fd);
     c->sent = true;
     return CURL_PREREQFUNC_OK;
 }
@@ -583,6 +589,7 @@ static void easy_init(struct outbound_call *c, const struct outbound *o)
     curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, c);
     curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
     curl_easy_setopt(e, CURLOPT_PREREQDATA, c);
+    multi_prepare(o->multi, e);
 }
 
 static struct outbound_call *call_take(struct outbound *o)
@@ -602,7 +609,8 @@ static struct outbound_call *call_take(struct outbound *o)
     }
     CURL *easy = c->easy;
     struct buf body = c->body;
-    *c = (struct outbound_call){.o = o, .easy = easy, .body = body, .state = CALL_ENDED};
+    *c = (struct outbound_call){
+        .o = o, .easy = easy, .body = body, .state = CALL_ENDED, .fd = CURL_SOCKET_BAD};
     c->response.retry_after_s = c->response.max_age_s = -1;
     c->started_us = real_us();
     return c;
@@ -692,19 +700,17 @@ static struct err call_copy(struct outbound_call *c, const struct outbound_reque
     if (body.p == NULL || method.p == NULL)
         return ERR(NO_MEMORY, "request body");
     c->public_only = in->public_only;
-    c->no_reuse = in->no_reuse;
+    c->once = in->once;
     c->cut_response = in->cut_response;
     c->max_response = in->max_response > 0 ? in->max_response : DEFAULT_RESPONSE;
     c->body.limit = c->max_response;
     c->deadline_us = c->started_us + timeout_us;
     CURL *e = c->easy;
-    long fresh = in->no_reuse ? 1L : 0L;
     if (curl_easy_setopt(e, CURLOPT_URL, in->url) != CURLE_OK)
         return ERR(NO_MEMORY, "URL");
     method_set(e, method.p, body);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, in->public_only ? "https" : "http,https");
-    curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, fresh);
-    curl_easy_setopt(e, CURLOPT_FORBID_REUSE, fresh);
+    curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, in->once ? (long)FRESH_S : (long)KEPT_S);
     return ERR_OK;
 }

@@ -39,8 +39,9 @@ struct outbound_request {
     int64_t timeout_us;  /* whole call, default 30 s */
     size_t max_response; /* body bytes kept and accepted, default 256 KiB */
     bool cut_response;   /* a longer body is cut, not an error */
-    bool no_reuse;    /* a connection of its own: on a kept one that has died meanwhile the request
-                         would be sent a second time, unasked. For calls that move money */
+    bool once; /* for calls that move money: libcurl sends a request a second time, unasked, when a
+                  kept connection has died meanwhile. Such a call ends there, as UNKNOWN; and it
+                  takes only a connection that was in use a moment ago, which servers keep */
     bool public_only; /* refuse private, loopback, link-local and reserved addresses
                          (providers/webhooks-out.md, section 6), and anything but https */
 };

@@ -18,6 +18,10 @@ struct err multi_new(struct loop *l, long max_per_host, long max_total, multi_fn
                      struct multi **out) MUST_USE;
 /* No handle may be in it any more. */
 void multi_free(struct multi *m);
+/* Once, before the handle is first added. */
+void multi_prepare(struct multi *m, CURL *easy);
+/* The connection over `fd` stands: it may be kept. */
+void multi_connected(struct multi *m, curl_socket_t fd);
 bool multi_add(struct multi *m, CURL *easy) MUST_USE;
 void multi_remove(struct multi *m, CURL *easy);
 

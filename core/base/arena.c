@@ -100,15 +100,20 @@ struct str arena_dup(struct arena *a, struct str s)
 
 struct str arena_fmt(struct arena *a, const char *fmt, ...)
 {
+    char small[512]; /* formatting is the dear part: seldom twice */
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = vsnprintf(small, sizeof small, fmt, args);
     va_end(args);
     char *p = n >= 0 ? arena_alloc(a, (size_t)n + 1) : NULL;
-    if (p != NULL)
+    if (p != NULL && (size_t)n < sizeof small)
+        memcpy(p, small, (size_t)n + 1);
+    else if (p != NULL)
         (void)vsnprintf(p, (size_t)n + 1, fmt, again);
     va_end(again);
+    if (n > 0) /* what is formatted may be a key or a token */
+        explicit_bzero(small, (size_t)n < sizeof small ? (size_t)n : sizeof small);
     return p != NULL ? str_n(p, (size_t)n) : STR_NULL;
 }
 

@@ -15,8 +15,9 @@ bool str_icontains(struct str s, struct str needle)
 {
     if (needle.n == 0)
         return true;
+    const char first = ascii_lower(needle.p[0]);
     for (size_t i = 0; i + needle.n <= s.n; i++)
-        if (str_ieq(str_n(s.p + i, needle.n), needle))
+        if (ascii_lower(s.p[i]) == first && str_ieq(str_n(s.p + i, needle.n), needle))
             return true;
     return false;
 }

@@ -3,16 +3,22 @@
 #include "core/crypto/mac.h"
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <sodium.h>
 
 #include "core/crypto/random.h"
+
+enum { KEPT_KEY = 32 };
 
 static struct {
     EVP_MD *sha256, *sha1;
     EVP_MD_CTX *md_ctx;
     EVP_MAC *hmac;
     EVP_MAC_CTX *hmac_ctx;
+    EVP_MAC_CTX *kept_ctx; /* under kept_key: what one key is used for again and again */
+    unsigned char kept_key[KEPT_KEY];
+    size_t kept_len;
     unsigned char short_key[crypto_shorthash_KEYBYTES];
 } c;
 
@@ -27,14 +33,17 @@ struct err crypto_open(void)
     c.md_ctx = EVP_MD_CTX_new();
     c.hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     c.hmac_ctx = c.hmac != NULL ? EVP_MAC_CTX_new(c.hmac) : NULL;
+    c.kept_ctx = c.hmac != NULL ? EVP_MAC_CTX_new(c.hmac) : NULL;
     random_bytes(c.short_key, sizeof c.short_key);
-    if (c.sha256 == NULL || c.sha1 == NULL || c.md_ctx == NULL || c.hmac_ctx == NULL)
+    if (c.sha256 == NULL || c.sha1 == NULL || c.md_ctx == NULL || c.hmac_ctx == NULL ||
+        c.kept_ctx == NULL)
         return ERR(CRYPTO, "OpenSSL lacks SHA-256 or SHA-1");
     return ERR_OK;
 }
 
 void crypto_close(void)
 {
+    EVP_MAC_CTX_free(c.kept_ctx);
     EVP_MAC_CTX_free(c.hmac_ctx);
     EVP_MAC_free(c.hmac);
     EVP_MD_CTX_free(c.md_ctx);
@@ -62,32 +71,50 @@ void sha1_one(struct str s, uint8_t out[SHA1_LEN])
     ASSERT(ok == 1);
 }
 
-static void hmac(char *digest, struct str key, const struct str *parts, size_t n, uint8_t *out,
-                 size_t out_n)
+static int hmac_begin(EVP_MAC_CTX *ctx, char *digest, struct str key)
 {
-    ASSERT(c.hmac_ctx != NULL);
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
                            OSSL_PARAM_construct_end()};
     static const unsigned char none[1];
     const unsigned char *k = key.n > 0 ? (const unsigned char *)key.p : none;
-    int ok = EVP_MAC_init(c.hmac_ctx, k, key.n, params);
-    for (size_t i = 0; i < n; i++)
-        ok &= EVP_MAC_update(c.hmac_ctx, (const unsigned char *)parts[i].p, parts[i].n);
+    return EVP_MAC_init(ctx, k, key.n, params);
+}
+
+static void hmac_end(EVP_MAC_CTX *ctx, int ok, const struct str *parts, size_t n, uint8_t *out,
+                     size_t out_n)
+{
     size_t len = 0;
-    ok &= EVP_MAC_final(c.hmac_ctx, out, &len, out_n);
+    for (size_t i = 0; i < n; i++)
+        ok &= EVP_MAC_update(ctx, (const unsigned char *)parts[i].p, parts[i].n);
+    ok &= EVP_MAC_final(ctx, out, &len, out_n);
     ASSERT(ok == 1 && len == out_n);
+}
+
+/* To set the key up costs more than a short text: a key that was the last one stays set. */
+static int hmac_begin_again(char *digest, struct str key)
+{
+    if (c.kept_len == key.n && CRYPTO_memcmp(c.kept_key, key.p, key.n) == 0)
+        return EVP_MAC_init(c.kept_ctx, NULL, 0, NULL);
+    memcpy(c.kept_key, key.p, key.n);
+    c.kept_len = key.n;
+    return hmac_begin(c.kept_ctx, digest, key);
 }
 
 void hmac_sha256(struct str key, const struct str *parts, size_t n, uint8_t out[SHA256_LEN])
 {
     static char digest[] = "SHA256";
-    hmac(digest, key, parts, n, out, SHA256_LEN);
+    ASSERT(c.hmac_ctx != NULL);
+    if (key.n == KEPT_KEY)
+        hmac_end(c.kept_ctx, hmac_begin_again(digest, key), parts, n, out, SHA256_LEN);
+    else
+        hmac_end(c.hmac_ctx, hmac_begin(c.hmac_ctx, digest, key), parts, n, out, SHA256_LEN);
 }
 
 void hmac_sha1(struct str key, struct str s, uint8_t out[SHA1_LEN])
 {
     static char digest[] = "SHA1";
-    hmac(digest, key, &s, 1, out, SHA1_LEN);
+    ASSERT(c.hmac_ctx != NULL);
+    hmac_end(c.hmac_ctx, hmac_begin(c.hmac_ctx, digest, key), &s, 1, out, SHA1_LEN);
 }
 
 uint64_t short_hash(struct str s)

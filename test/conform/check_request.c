@@ -44,8 +44,8 @@ static const char *differs(const struct wire_request *w, const struct outbound_r
         return "a header is missing";
     if (!matches(w->body != NULL ? w->body : "", got->body))
         return got->body.n > 0 ? got->body.p : "no body";
-    if (got->no_reuse != w->no_reuse)
-        return "no_reuse";
+    if (got->once != w->once)
+        return "once";
     return got->timeout_us > 0 ? NULL : "no time limit";
 }
 

@@ -84,7 +84,7 @@ struct wire_request {
     const struct sample *settings;  /* in the place of the fixture's, name NULL at the end */
     const char *method, *url, *body;
     const char *headers[OUTBOUND_MAX_HEADERS];
-    bool no_reuse;
+    bool once;
 };
 
 /* ---- money sent unasked ---- */

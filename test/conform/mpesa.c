@@ -66,7 +66,7 @@ static const struct wire_request requests[] = {
              "\"PhoneNumber\":254711223344,"
              "\"CallBackURL\":\"https://pay.example.co.ke/cb/9f2c71\","
              "\"AccountReference\":\"RL0K7Q2ZD913\",\"TransactionDesc\":\"Order 20931\"}",
-     .no_reuse = true},
+     .once = true},
     {.name = "push to a till",
      .op = WIRE_CHARGE,
      .settings = till,
@@ -80,7 +80,7 @@ static const struct wire_request requests[] = {
              "\"PhoneNumber\":254711223344,"
              "\"CallBackURL\":\"https://pay.example.co.ke/cb/9f2c71\","
              "\"AccountReference\":\"RL0K7Q2ZD913\",\"TransactionDesc\":\"Order 20931\"}",
-     .no_reuse = true},
+     .once = true},
     {.name = "query",
      .op = WIRE_QUERY,
      .provider_ref = CHECKOUT,
@@ -102,7 +102,7 @@ static const struct wire_request requests[] = {
              "\"Remarks\":\"Broken\","
              "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e55.timeout\","
              "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e55\"}",
-     .no_reuse = true},
+     .once = true},
     {.name = "payout",
      .op = WIRE_REFUND,
      .refund = 1,
@@ -114,7 +114,7 @@ static const struct wire_request requests[] = {
              "\"Amount\":500,\"PartyA\":522533,\"PartyB\":254711223344,\"Remarks\":\"Broken\","
              "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e55.timeout\","
              "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e55\"}",
-     .no_reuse = true},
+     .once = true},
     {.name = "what became of a payout",
      .op = WIRE_REFUND_QUERY,
      .refund = 1,

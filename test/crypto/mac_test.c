@@ -36,6 +36,38 @@ static void sha256_vectors(void **state)
     assert_digest(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+/* RFC 4868, 2.7.2.1 and 2.7.2.3: keys of 32 bytes, of which the last one stays set up. Each after
+ * itself, after the others, and after a key of another length. */
+static void hmac_keys_in_turn(void **state)
+{
+    (void)state;
+    char b0[32], aa[32], dd[50];
+    memset(b0, 0x0b, sizeof b0);
+    memset(aa, 0xaa, sizeof aa);
+    memset(dd, 0xdd, sizeof dd);
+    const struct {
+        struct str key, data;
+        const char *want; /* its first half */
+    } cases[] = {
+        {str_n(b0, 32), STR("Hi There"), "198a607eb44bfbc69903a0f1cf2bbdc5"},
+        {STR("JefeJefeJefeJefeJefeJefeJefeJefe"), STR("what do ya want for nothing?"),
+         "167f928588c5cc2eef8e3093caa0e87c"},
+        {str_n(aa, 32), str_n(dd, 50), "cdcb1220d1ecccea91e53aba3092f962"},
+    };
+    for (size_t i = 0; i < 6 * COUNT_OF(cases); i++) {
+        uint8_t out[SHA256_LEN];
+        size_t k = i / 2 % COUNT_OF(cases);
+        struct buf b;
+        if (i % 4 == 3)
+            hmac_sha256_one(STR("Jefe"), STR("between"), out);
+        hmac_sha256_one(cases[k].key, cases[k].data, out);
+        buf_init(&b, 64);
+        hex_add(&b, str_n((const char *)out, SHA256_LEN));
+        assert_true(str_starts(buf_view(&b), str_c(cases[k].want)));
+        buf_free(&b);
+    }
+}
+
 static void hmac_vectors(void **state)
 {
     (void)state;
@@ -152,8 +184,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sha256_vectors),    cmocka_unit_test(hmac_vectors),
-        cmocka_unit_test(short_hashes),      cmocka_unit_test(sha1_vectors),
-        cmocka_unit_test(hmac_sha1_vectors),
+        cmocka_unit_test(hmac_keys_in_turn), cmocka_unit_test(short_hashes),
+        cmocka_unit_test(sha1_vectors),      cmocka_unit_test(hmac_sha1_vectors),
     };
     return cmocka_run_group_tests(tests, open_crypto, close_crypto);
 }

@@ -85,7 +85,7 @@ static void reversal(void **state)
                 "\"Amount\":1250,\"ReceiverParty\":522533,\"RecieverIdentifierType\":\"11\","
                 "\"Remarks\":\"Order 20931 returned\",\"QueueTimeOutURL\":\"" URL ".timeout\","
                 "\"ResultURL\":\"" URL "\"}");
-    assert_true(r.no_reuse);
+    assert_true(r.once);
 }
 
 static void payout(void **state)
@@ -102,7 +102,7 @@ static void payout(void **state)
                 "\"SecurityCredential\":\"@\",\"CommandID\":\"BusinessPayment\",\"Amount\":1250,"
                 "\"PartyA\":522533,\"PartyB\":254711223344,\"Remarks\":\"Refund\","
                 "\"QueueTimeOutURL\":\"" URL ".timeout\",\"ResultURL\":\"" URL "\"}");
-    assert_true(r.no_reuse);
+    assert_true(r.once);
     /* its own short code, whose leading zero survives */
     set(&a, "b2c_shortcode", "012345");
     assert_false(err_is(gw_refund_build(&a, &in, STR("t"), &mem, &r)));
@@ -123,7 +123,7 @@ static void query(void **state)
                 "\"OriginalConversationID\":\"" OUR_ID "\",\"PartyA\":600999,"
                 "\"IdentifierType\":\"4\",\"Remarks\":\"Order 20931 returned\","
                 "\"QueueTimeOutURL\":\"" URL ".timeout\",\"ResultURL\":\"" URL ".status\"}");
-    assert_false(r.no_reuse);
+    assert_false(r.once);
     in.rail = REFUND_RAIL_REVERSAL;
     assert_false(err_is(gw_refund_query_build(&a, &in, STR(ID), STR("tok.en"), &mem, &r)));
     assert_sent(&r, "https://sandbox.safaricom.co.ke/mpesa/transactionstatus/v1/query",

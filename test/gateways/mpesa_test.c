@@ -38,7 +38,7 @@ static void push_paybill(void **state)
                 "\"PhoneNumber\":254711223344,"
                 "\"CallBackURL\":\"https://pay.example.co.ke/cb/9f2c71\","
                 "\"AccountReference\":\"RL0K7Q2ZD913\",\"TransactionDesc\":\"Order 20931\"}");
-    assert_true(r.no_reuse);
+    assert_true(r.once);
     assert_false(r.public_only);
     assert_int_equal(r.timeout_us, 30 * US_PER_S);
 }
@@ -197,7 +197,7 @@ static void query(void **state)
     assert_text(r.body, "{\"BusinessShortCode\":522533,"
                         "\"Password\":\"NTIyNTMzdGVzdC1wYXNza2V5MjAyNTAzMTQxMDE1MDI=\","
                         "\"Timestamp\":\"20250314101502\",\"CheckoutRequestID\":\"" REF "\"}");
-    assert_false(r.no_reuse);
+    assert_false(r.once);
     assert_int_equal(gw->query_build(&a, STR(""), 0, STR("t"), &mem, &r).code, ERR_INVALID);
     assert_int_equal(gw->query_build(&a, STR("a\"b\x01"), 0, STR("t"), &mem, &r).code, ERR_INVALID);
 }

@@ -545,23 +545,76 @@ static void by_name(void **state)
 static void reuse(void **state)
 {
     (void)state;
-    for (int no_reuse = 0; no_reuse < 2; no_reuse++) {
+    for (int once = 0; once < 2; once++) {
         struct fixture f;
         struct seen s;
         setup(&f, say_hello);
         for (int i = 0; i < 5; i++) {
-            start(&f, (struct outbound_request){.no_reuse = no_reuse == 1}, &s);
+            start(&f, (struct outbound_request){.once = once == 1}, &s);
             run(&f);
             assert_int_equal(s.r.outcome, OUTBOUND_ANSWERED);
         }
         assert_int_equal(f.peer.n_requests, 5);
-        assert_int_equal(f.peer.n_conns, no_reuse == 1 ? 5 : 1);
+        assert_int_equal(f.peer.n_conns, 1);
         teardown(&f);
     }
 }
 
+static void stop(void *ctx)
+{
+    loop_stop(ctx);
+}
+
+/* Servers hang up on connections that are idle: by then a call that is made once has a new one, and
+ * no other needs one. libcurl counts whole seconds. */
+static void idle_connection(void **state)
+{
+    (void)state;
+    for (int once = 0; once < 2; once++) {
+        struct fixture f;
+        struct seen s;
+        struct timer idle = {0};
+        setup(&f, say_hello);
+        for (int i = 0; i < 2; i++) {
+            start(&f, (struct outbound_request){.once = once == 1}, &s);
+            run(&f);
+            assert_int_equal(s.r.outcome, OUTBOUND_ANSWERED);
+            if (i == 0) {
+                timer_set(f.loop, &idle, 2100 * US_PER_MS, stop, f.loop);
+                run(&f);
+            }
+        }
+        assert_int_equal(f.peer.n_conns, once == 1 ? 2 : 1);
+        teardown(&f);
+    }
+}
+
+static void hello_and_close(struct peer_conn *c)
+{
+    say_hello(c);
+    peer_close(c);
+}
+
+/* A peer that hangs up after each answer: the kept connection is seen to be dead before the next
+ * request goes, which therefore is sent once and answered. */
+static void peer_hangs_up(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    setup(&f, hello_and_close);
+    for (int i = 0; i < 3; i++) {
+        start(&f, (struct outbound_request){.once = true}, &s);
+        run(&f);
+        assert_int_equal(s.r.outcome, OUTBOUND_ANSWERED);
+    }
+    assert_int_equal(f.peer.n_requests, 3);
+    assert_int_equal(f.peer.n_conns, 3);
+    teardown(&f);
+}
+
 /* A kept connection dies under the second request. libcurl sends it once more on a new one: fine
- * for a query, a double charge for a push, which therefore has a connection of its own. */
+ * for a query, a double charge for a push, which is never sent again (no_silent_resend). */
 static void die_on_second(struct peer_conn *c)
 {
     if (c->n_requests == 1 && c->peer->n_conns == 1)
@@ -603,7 +656,7 @@ static void no_silent_resend(void **state)
     setup(&f, die_if_alone);
     start(&f, (struct outbound_request){0}, &s);
     run(&f);
-    start(&f, (struct outbound_request){.method = "POST", .body = STR("{}"), .no_reuse = true}, &s);
+    start(&f, (struct outbound_request){.method = "POST", .body = STR("{}"), .once = true}, &s);
     run(&f);
     assert_int_equal(s.r.outcome, OUTBOUND_UNKNOWN);
     assert_int_equal(f.peer.n_requests, 2);
@@ -775,6 +828,8 @@ int main(void)
         cmocka_unit_test(invalid_requests),
         cmocka_unit_test(by_name),
         cmocka_unit_test(reuse),
+        cmocka_unit_test(idle_connection),
+        cmocka_unit_test(peer_hangs_up),
         cmocka_unit_test(dead_connection),
         cmocka_unit_test(no_silent_resend),
         cmocka_unit_test(limits),

@@ -144,7 +144,7 @@ static inline void begin(struct answer *a, const char *method, const char *path,
                                  .url = url,
                                  .body = str_c(body),
                                  .timeout_us = 5 * US_PER_S,
-                                 .no_reuse = true}; /* a cut must not be repeated unasked */
+                                 .once = true}; /* a cut must not be repeated unasked */
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%d%s", sandbox_port(w.sandbox), path);
     if (header != NULL)
         q.headers[q.n_headers++] = header;

@@ -171,7 +171,7 @@ static inline void begin(struct answer *a, const char *method, const char *path,
                                  .url = url,
                                  .body = str_c(body),
                                  .timeout_us = 5 * US_PER_S,
-                                 .no_reuse = true};
+                                 .once = true};
     (void)snprintf(full, sizeof full, "/cpay%s", path);
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%d%s", sandbox_port(w.sandbox), full);
     (void)snprintf(time, sizeof time, "%lld",

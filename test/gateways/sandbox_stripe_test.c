@@ -146,7 +146,7 @@ static int ask(const char *method, const char *path, const char *key, const char
                                  .timeout_us = 5 * US_PER_S,
                                  .n_headers = 2,
                                  .headers = {KEY, FORM},
-                                 .no_reuse = true};
+                                 .once = true};
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%d%s", sandbox_port(w.sandbox), path);
     (void)snprintf(idempotency, sizeof idempotency, "Idempotency-Key: %s", key != NULL ? key : "");
     if (key != NULL)
