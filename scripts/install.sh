@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, and does nothing (needs no network) if none is.
-#   scripts/install.sh [build | run | replicas | test]
-# build: to compile; run: also PostgreSQL and Redis for `make run`; replicas: also HAProxy; test (default):
-# everything.
+#   scripts/install.sh [build | run | replicas | test | bench]
+# build: to compile; run: also PostgreSQL and Redis for `make run`; replicas: also HAProxy; test (default): also
+# all that tests and checks need; bench: also what `make bench` compares with.
 # No system service is started or enabled by it: reli runs private ones of its own.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -18,13 +18,15 @@ test=(gcc clang 'libclang-rt-14-dev|libclang-rt-dev' cppcheck clang-tidy clang-f
     libcmocka-dev python3 python3-pytest python3-psycopg2 python3-redis python3-websocket
     python3-cryptography python3-pglast wrk
     nginx-light universal-ctags jq)
+bench=(python3-flask gunicorn strace) # what reli is compared with, and what counts
 
 case ${1:-test} in
 build) wanted=("${build[@]}") ;;
 run) wanted=("${build[@]}" "${run[@]}") ;;
 replicas) wanted=("${build[@]}" "${run[@]}" "${replicas[@]}") ;;
 test) wanted=("${build[@]}" "${run[@]}" "${replicas[@]}" "${test[@]}") ;;
-*) die "usage: scripts/install.sh [build | run | replicas | test]" ;;
+bench) wanted=("${build[@]}" "${run[@]}" "${replicas[@]}" "${test[@]}" "${bench[@]}") ;;
+*) die "usage: scripts/install.sh [build | run | replicas | test | bench]" ;;
 esac
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

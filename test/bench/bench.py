@@ -5,10 +5,10 @@ and PostgreSQL share the cores with reli, as they share them with what reli is c
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
-import platform
 import resource
 import shutil
 import statistics
@@ -18,6 +18,9 @@ import threading
 import time
 import uuid
 
+import deliveries
+import peers
+import report
 import statement
 from world import ROOT, Cpu, World, children, free_port, memory_kib, run
 
@@ -42,39 +45,8 @@ class Sizes:
         self.callbacks = 4000 if smoke else 40_000
         self.sockets = 5000 if smoke else 19_900
         self.bursts = 3 if smoke else 10
-
-
-class Report:
-    def __init__(self):
-        self.rows = []
-        self.reached = self.targets = 0
-
-    def say(self, text=""):
-        print(text, flush=True)
-
-    def head(self):
-        self.say(f"{'':2}{'what':50} {'measured':>14} {'reference':>14} {'ratio':>7} {'target':>10}")
-
-    def row(self, name, measured, reference=None, ratio=None, at_least=None, at_most=None):
-        """`ratio` is judged; without one, nothing is but printed."""
-        verdict = ""
-        if at_least is not None or at_most is not None:
-            good = ratio >= at_least if at_least is not None else ratio <= at_most
-            verdict = "PASS" if good else "miss"
-            self.targets += 1
-            self.reached += good
-        target = f">= {at_least:g}" if at_least is not None else f"<= {at_most:g}" if at_most is not None else ""
-        cells = (name, measured, reference or "", f"{ratio:.2f}" if ratio is not None else "", target, verdict)
-        self.rows.append(cells)
-        self.say(f"  {cells[0]:50} {cells[1]:>14} {cells[2]:>14} {cells[3]:>7} {cells[4]:>10} {cells[5]}")
-
-    def note(self, text):
-        self.say(f"      {text}")
-
-    def markdown(self, path):
-        lines = ["| what | measured | reference | ratio | target | |", "| --- | ---: | ---: | ---: | ---: | --- |"]
-        lines += ["| " + " | ".join(cells) + " |" for cells in self.rows]
-        path.write_text("\n".join(lines) + "\n")
+        self.delivery_batches = 1 if smoke else 4
+        self.webhook_rate, self.webhook_s = (40, 1.5) if smoke else (50, 6)
 
 
 def rate(value):
@@ -87,7 +59,9 @@ def times(found):
 
 class Bench:
     def __init__(self, world, sizes):
-        self.w, self.z, self.out = world, sizes, Report()
+        self.w, self.z = world, sizes
+        version = world.db.value("show server_version").split()[0]
+        self.out = report.Report(report.machine(version, f", load {os.getloadavg()[0]:.1f}"))
         self.merchant, self.key = world.shop()
         self.keys = self.file("key", self.key)
 
@@ -177,6 +151,8 @@ class Bench:
         self.out.row("reli's CPU per payment, 64 connections, µs", f"{us:.0f}", "30", us / 30, at_most=1)
         us = self.at_256["cpu_us"]
         self.out.row("reli's CPU per payment, 256 connections, µs", f"{us:.0f}", "30", us / 30, at_most=1)
+
+    def counts(self):
         self.loaded_memory()
         c = self.at_256["counted"]
         self.out.row("commits per payment, 256 connections", f"{c['commits']:.3f}")
@@ -270,12 +246,16 @@ class Bench:
                      rate(best["rate"]), replay["rate"] / best["rate"], 0.9)
         self.out.note(times(replay))
 
-    def health(self):
-        """Per CPU-second: both wait for the same wrk."""
+    @functools.cached_property
+    def nginx(self):
+        """It answers as much as reli does to GET /health, with equal headers."""
         status, headers, body = self.reli.call("GET", "/health")
         dropped = {"date", "content-type", "content-length", "connection", "server", "x-request-id"}
         extra = [(k, v) for k, v in headers if k.lower() not in dropped] + [("X-Request-Id", "$request_id")]
-        self.nginx = self.w.nginx(body, extra)
+        return self.w.nginx(body, extra)
+
+    def health(self):
+        """Per CPU-second: both wait for the same wrk."""
         per_s = []
         for server, pids in ((self.reli, [self.reli.pid]), (self.nginx, children(self.nginx.pid))):
             cpu = Cpu(pids)
@@ -371,12 +351,16 @@ class Bench:
 
     # ---- open loop ----
 
-    def open_loop(self):
-        request = (f"POST {V1}/payments/initialize HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {self.key}\r\n"
-                   f"Content-Type: application/json\r\nContent-Length: {len(CASH)}\r\n"
-                   f"Idempotency-Key: {TAG}################\r\n\r\n{CASH}")
+    def request(self, key, tag):
+        """A file with the request of a payment, for pace."""
         path = self.w.folder / "request"
-        path.write_bytes(request.encode())
+        path.write_text(f"POST {V1}/payments/initialize HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n"
+                        f"Content-Type: application/json\r\nContent-Length: {len(CASH)}\r\n"
+                        f"Idempotency-Key: {TAG}{tag}################\r\n\r\n{CASH}", newline="")
+        return path
+
+    def open_loop(self):
+        path = self.request(self.key, "")
         top = self.at_256["rate"]
         for per_s in (1000, 0.8 * top):
             found = self.w.pace(self.reli, 256, f"{per_s:.0f}", self.z.paced_s, path)
@@ -429,29 +413,26 @@ class Bench:
 
     # ---- all of it ----
 
-    def run(self):
+    def groups(self):
+        """What there is to measure, in this order. The first is needed by the others."""
+        return {"cash": self.cash_rows, "counts": self.counts, "peers": lambda: peers.rows(self),
+                "merchants": self.one_merchant, "replicas": self.replicas, "reads": self.reads,
+                "health": self.health, "open_loop": self.open_loop, "stk": self.stk,
+                "callbacks": self.callbacks, "deliveries": lambda: deliveries.rows(self),
+                "sockets": self.sockets}
+
+    def run(self, only):
         began = time.monotonic()
-        self.out.say(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}, "
-                     f"PostgreSQL {self.w.db.value('show server_version').split()[0]}, fsync "
-                     f"{self.w.db.value('show fsync')}, load {os.getloadavg()[0]:.1f}; {time.strftime('%F')}")
-        self.out.say("wrk, pgbench and PostgreSQL run on the same cores; the ratios count, not the figures")
         self.out.head()
         self.start_time()
         self.reli = self.w.serve()
         self.idle_memory()
         self.payments(self.reli, 64, self.z.warm_s)  # log files exist, caches are warm
         self.yardstick()
-        self.cash_rows()
-        self.one_merchant()
-        self.replicas()
-        self.reads()
-        self.health()
-        self.open_loop()
-        self.stk()
-        self.callbacks()
-        self.sockets()
-        self.out.say(f"{self.out.reached} of {self.out.targets} targets reached, in "
-                     f"{time.monotonic() - began:.0f} s")
+        for name, measure in self.groups().items():
+            if not only or name == "cash" or name in only:
+                measure()
+        self.out.say(f"{self.out.sum()}, in {time.monotonic() - began:.0f} s")
 
 
 def main():
@@ -460,15 +441,17 @@ def main():
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("tools", type=pathlib.Path)
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--table", type=pathlib.Path, help="where a Markdown table is written")
+    parser.add_argument("--readme", action="store_true", help="table and plot go into the README")
+    parser.add_argument("--only", default="", help="groups of rows, by commas; all of them if none is named")
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     world = World(args.folder, args.binary.resolve(), args.tools)
     try:
         bench = Bench(world, Sizes(args.smoke))
-        bench.run()
-        if args.table is not None:
-            bench.out.markdown(args.table)
+        bench.run(set(filter(None, args.only.split(","))))
+        bench.out.save(args.tools / "rows.json")
+        if args.readme:
+            report.publish(ROOT, [args.tools / "rows.json"])
     finally:
         world.close()
 

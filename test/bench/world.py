@@ -178,13 +178,19 @@ class World:
             "JWT_SECRET_KEY": "a-secret-of-benches-0123456789-0123456789",
             # The limits stay on, but one key asks for more than any is allowed.
             "RELI_RATE_LIMIT": "50000/s burst 1000000", "RELI_RATE_LIMIT_WEBHOOKS": "50000/s burst 1000000",
+            # Of all replicas: whichever is free takes what has to be sent again.
+            "RELI_WEBHOOK_ALLOW_PRIVATE": "1", "RELI_WEBHOOK_SCHEDULE": ",".join(["1s"] * 16),
             "MPESA_CONSUMER_KEY": "sandbox_consumer_key", "MPESA_CONSUMER_SECRET": "sandbox_consumer_secret",
             "MPESA_SHORTCODE": "174379", "MPESA_PASSKEY": PASSKEY}
         self.cli("migrate")
         self.db = Database(self.urls["DATABASE_MIGRATE_URL"])
-        admin = Database(self.urls["DATABASE_ADMIN_URL"])
+        admin = self.admin()
         self.postmaster = int(admin.value("select pg_read_file('postmaster.pid')").split()[0])
         admin.conn.close()
+
+    def admin(self):
+        """Another connection, as PostgreSQL's own superuser."""
+        return Database(self.urls["DATABASE_ADMIN_URL"])
 
     def postgres(self):
         """The processes of PostgreSQL."""
@@ -259,13 +265,14 @@ class World:
         found["cpu_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return checked(found, f"wrk {args[0]}")
 
-    def pgbench(self, script, clients, seconds, variables=()):
+    def pgbench(self, script, clients, seconds, variables=(), mode="prepared", url=None):
         """Transactions per second."""
         path = self.folder / f"script-{next(self.numbers)}.sql"
         path.write_text(script)
         env = self.env | {"PGOPTIONS": "-c plan_cache_mode=force_generic_plan -c jit=off"}
-        text = run("pgbench", "-n", "-M", "prepared", "-c", clients, "-j", min(2, clients), "-T",
-                   f"{max(1, round(seconds))}", "-f", path, *variables, self.urls["DATABASE_URL"], env=env)
+        text = run("pgbench", "-n", "-M", mode, "-c", clients, "-j", min(2, clients), "-T",
+                   f"{max(1, round(seconds))}", "-f", path, *variables,
+                   url or self.urls["DATABASE_URL"], env=env)
         if "number of failed transactions: 0 " not in text:
             raise RuntimeError(text)
         return float(re.search(r"^tps = ([\d.]+)", text, re.M)[1])
