@@ -15,6 +15,7 @@ int command_fees(int argc, char **argv);
 int command_limits(int argc, char **argv);
 int command_routes(int argc, char **argv);
 int command_maintenance(int argc, char **argv);
+int command_listen(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_health(int argc, char **argv);
 int command_version(int argc, char **argv);

@@ -78,6 +78,8 @@ static const struct {
      "recomputes the audit trail's chain; exit 1 and the first wrong row"},
     {"replay", prove_replay, "replay --verify",
      "rebuilds every payment from its events; exit 1 and the first that differ"},
+    {"listen", command_listen, "listen --forward URL [--after POSITION] [--events TYPE,…]",
+     "brings a merchant's events to a developer's machine, as webhooks"},
     {"doctor", command_doctor, "doctor", "checks configuration and database; says what to mend"},
     {"health", command_health, "health", "exit code 0 if the service on RELI_LISTEN is ready"},
     {"version", command_version, "version", "which build this is"},

@@ -23,7 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = {"test_store.py": 75, "test_crash.py": 65, "test_mpesa_outcomes.py": 45, "test_openapi.py": 45,
            "test_idempotency.py": 35, "test_operations.py": 30, "test_rubbish.py": 30, "test_refunds.py": 25,
            "test_people.py": 25, "test_deliveries.py": 20, "test_fees.py": 20, "test_limits.py": 20,
-           "test_money_limits.py": 20, "test_replicas.py": 30, "test_websocket.py": 20, "test_rfc6455.py": 6}
+           "test_money_limits.py": 20, "test_replicas.py": 30, "test_websocket.py": 20,
+           "test_rfc6455.py": 6, "test_listen.py": 8}
 LONGEST = float(os.environ.get("SYSTEM_TIMEOUT", "1500"))
 
 

@@ -6,7 +6,7 @@ import socket
 import struct
 
 import pytest
-from helpers import SLOW, V1, Clock, answers, exchange, read_all, wait_until
+from helpers import SLOW, V1, Clock, answers, cash, exchange, read_all, wait_until
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # 1.3
@@ -316,8 +316,8 @@ def test_who_pings_and_does_not_read(opened):
 
 # ---- text is UTF-8 (8.1) ----
 
-GOOD = ["κόσμε", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff", "\0", "\ufeff",
-        "a\u0300"]
+GOOD = ["κόσμε", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff", "\0",
+        "\ufeff", "a\u0300"]
 BAD = [b"\x80", b"\xbf", b"\xc0\x80", b"\xc1\xbf", b"\xc2\x41", b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xed\xa0\x80",
        b"\xed\xbf\xbf", b"\xe2\x28\xa1", b"\xe2\x82\x28", b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf", b"\xf0\x9d\x28\x9e",
        b"\xf0\x9d\x84\x28", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xfe", b"\xff",
@@ -415,6 +415,23 @@ def test_a_connection_that_ends_in_the_middle(opened, site):
         w.s.shutdown(socket.SHUT_WR)
         read_all(w.s, 10)
     wait_until(lambda: site.replica.metrics()["reli_websockets"] == 0, what="all are gone")
+
+
+def test_the_other_channels(site):
+    """The same socket behind other names."""
+    site.pay(cash(customer={"id": "cust-1"}))
+    for channel in ("/ws/merchant", "/ws/user/cust-1", V1 + "/ws/merchant"):
+        def opened(channel=channel):
+            w = Wire(site.port, upgrade(channel, Authorization=f"Bearer {site.key}"))
+            assert json.loads(w.frame()[1])["type"] == "hello"
+            return w
+        opened().send(frame(TEXT, b"a", fin=False), frame(PONG), frame(CONT, b"b")).alive()
+        opened().send(frame(TEXT, b"a", mask=None)).closed_with(1002)
+        opened().send(frame(TEXT, b"\xff")).closed_with(1007)
+        opened().send(frame(BINARY)).closed_with(1003)
+        opened().send(close(1000)).closed_with(1000)
+        assert refused(site, upgrade(channel, Sec_WebSocket_Version="8"))[0] == 426
+        assert refused(site, upgrade(channel, Sec_WebSocket_Key=None))[0] == 400
 
 
 # ---- pieces of TCP ----
