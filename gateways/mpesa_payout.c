@@ -67,8 +67,7 @@ struct err mpesa_payout_build(const struct gw_account *a, const struct gw_payout
     mpesa_put_digits(&w, "PartyB", str_from(in->phone, 1));
     mpesa_put_tail(&w, &tail, false, mem);
     TRY(mpesa_request(a, "/mpesa/b2c/v3/paymentrequest", token, &body, mem, out));
-    out->once =
-        true; /* sent twice, the second is refused, and hides what became of the first */
+    out->once = true; /* sent twice, the second is refused, and hides what became of the first */
     return ERR_OK;
 }
 

@@ -92,6 +92,9 @@ static void functions_sane(struct run *r)
 {
     const struct gateway *g = r->gw;
     bool refunds = g->refund_build != NULL, asks = g->refund_query_build != NULL;
+    bool other_rails = false;
+    for (int i = 0; i < g->n_refund_rails; i++)
+        other_rails |= g->refund_rails[i] != REFUND_RAIL_PAYOUT;
     run_case(r, (g->charge_build != NULL) == (g->charge_parse != NULL), "half a charge");
     run_case(r, (g->query_build != NULL) == (g->query_parse != NULL), "half a query");
     run_case(r, (g->confirm_build != NULL) == (g->confirm_parse != NULL), "half a confirm");
@@ -99,7 +102,7 @@ static void functions_sane(struct run *r)
     run_case(r, (g->token_build != NULL) == (g->token_parse != NULL), "half a token");
     run_case(r, refunds == (g->refund_parse != NULL), "half a refund");
     run_case(r, asks == (g->refund_query_parse != NULL), "half a refund query");
-    run_case(r, refunds == (g->n_refund_rails > 0), "rails without refunds, or the reverse");
+    run_case(r, refunds == other_rails, "rails without refunds, or the reverse");
     run_case(r, g->manual == (g->charge_build == NULL), "neither manual nor able to charge");
     run_case(r, (g->balance_build != NULL) == (g->balance_parse != NULL), "half a balance");
     run_case(r, g->balance_callback_parse == NULL || g->balance_build != NULL,
@@ -132,6 +135,32 @@ static void functions_sane(struct run *r)
     }
 }
 
+static void payouts_sane(struct run *r)
+{
+    const struct gateway *g = r->gw;
+    bool payouts = g->payout_build != NULL, asks = g->payout_query_build != NULL;
+    run_case(r, payouts == (g->payout_parse != NULL), "half a payout");
+    run_case(r, asks == (g->payout_query_parse != NULL), "half a payout query");
+    run_case(r, payouts || (!asks && g->payout_callback_parse == NULL),
+             "a word on payouts that nobody makes");
+    run_case(r, !payouts || asks || g->payout_callback_parse != NULL,
+             "payouts of which nobody ever hears");
+    run_case(r, !g->payout_our_id_is_ref || asks, "no payout to ask for by our id");
+    run_case(r, payouts || (!g->payout_may_resend && !g->payout_our_id_is_ref),
+             "something is said of payouts that are not there");
+    run_case(r, payouts || (g->payout_min_minor == 0 && g->payout_max_minor == 0),
+             "limits of payouts that are not there");
+    run_case(r, g->payout_min_minor >= 0 && g->payout_max_minor >= 0, "a payout below zero");
+    run_case(r, g->payout_max_minor == 0 || g->payout_min_minor <= g->payout_max_minor,
+             "limits of payouts the wrong way round");
+    run_case(r, g->payout_max_minor <= MONEY_MAX, "a larger payout than reli takes");
+    for (int i = 0; i < g->n_refund_rails; i++)
+        run_case(r, g->refund_rails[i] != REFUND_RAIL_PAYOUT || payouts,
+                 "refunds over payouts that are not there");
+    run_case(r, (g->our_id_rails & 1u << REFUND_RAIL_PAYOUT) == 0,
+             "our_id_rails speaks of payouts: payout_our_id_is_ref does");
+}
+
 static void limits_sane(struct run *r)
 {
     const struct gateway *g = r->gw;
@@ -152,6 +181,7 @@ static void descriptor_is_sane(struct run *r)
     names_sane(r);
     settings_sane(r);
     functions_sane(r);
+    payouts_sane(r);
     limits_sane(r);
 }
 
@@ -285,6 +315,14 @@ static void fixture_is_complete(struct run *r)
         {WIRE_BALANCE_CALLBACK, GW_FAILED},
         {WIRE_BALANCE_CALLBACK, GW_SUCCEEDED},
         {WIRE_BALANCE_CALLBACK, GW_UNKNOWN},
+        {WIRE_PAYOUT, GW_ACCEPTED},
+        {WIRE_PAYOUT, GW_REFUSED},
+        {WIRE_PAYOUT, GW_UNKNOWN},
+        {WIRE_PAYOUT_QUERY, GW_PENDING},
+        {WIRE_PAYOUT_QUERY, GW_UNKNOWN},
+        {WIRE_PAYOUT_CALLBACK, GW_SUCCEEDED},
+        {WIRE_PAYOUT_CALLBACK, GW_FAILED},
+        {WIRE_PAYOUT_CALLBACK, GW_UNKNOWN},
     };
     const struct gateway *g = r->gw;
     for (size_t i = 0; i < COUNT_OF(needed); i++)

@@ -104,11 +104,17 @@ static void refused(struct run *r, const struct wire_request *w, const struct bu
     arena_free(&mem);
 }
 
-static void amounts(struct run *r, const struct wire_request *w, bool refund)
+static void amounts(struct run *r, const struct wire_request *w)
 {
     const struct gateway *g = r->gw;
     struct build b = build_of(r, w);
-    struct money *m = refund ? &b.refund.amount : &b.charge.amount, good = *m;
+    bool refund = w->op == WIRE_REFUND, payout = w->op == WIRE_PAYOUT;
+    struct money *m = refund   ? &b.refund.amount
+                      : payout ? &b.payout.amount
+                               : &b.charge.amount,
+                 good = *m;
+    int64_t least = payout ? g->payout_min_minor : g->min_minor;
+    int64_t most = payout ? g->payout_max_minor : g->max_minor;
     static const int64_t never[] = {0, -1, -100, INT64_MIN, INT64_MAX, MONEY_MAX + 1};
     for (size_t i = 0; i < COUNT_OF(never); i++) {
         m->minor = never[i];
@@ -118,12 +124,12 @@ static void amounts(struct run *r, const struct wire_request *w, bool refund)
         m->minor = good.minor / 100 * 100 + part;
         refused(r, w, &b, "a part of a unit");
     }
-    if (g->max_minor > 0) {
-        m->minor = g->max_minor + (g->whole_units ? 100 : 1);
+    if (most > 0) {
+        m->minor = most + (g->whole_units ? 100 : 1);
         refused(r, w, &b, "more than the largest amount");
     }
-    if (!refund && g->min_minor > (g->whole_units ? 100 : 1)) {
-        m->minor = g->min_minor - (g->whole_units ? 100 : 1);
+    if (!refund && least > (g->whole_units ? 100 : 1)) {
+        m->minor = least - (g->whole_units ? 100 : 1);
         refused(r, w, &b, "less than the least amount");
     }
     static const uint16_t none[] = {0, CURRENCY('Q', 'Q', 'Q'), 1, UINT16_MAX};
@@ -142,8 +148,8 @@ static void impossible_amounts_are_refused(struct run *r)
 {
     EACH_REQUEST(w, r->fx)
     {
-        if (w->op == WIRE_CHARGE || w->op == WIRE_REFUND)
-            amounts(r, w, w->op == WIRE_REFUND);
+        if (op_is_order(w->op))
+            amounts(r, w);
     }
 }
 
@@ -153,7 +159,7 @@ static void phone_case(struct run *r, const struct wire_request *w, const char *
     struct arena mem;
     struct outbound_request got;
     b.charge.phone = str_c(phone);
-    b.refund.phone = str_c(phone);
+    b.refund.phone = b.payout.phone = str_c(phone);
     struct err err = build_request(r, w, &b, &mem, &got);
     bool ok = err_is(err) && err.code != ERR_NOT_FOUND;
     run_case(r, ok, "%s: phone \"%s\" is asked", w->name, phone);
@@ -175,18 +181,17 @@ static void impossible_phones_are_refused(struct run *r)
                                         "+0711223344",
                                         "tel:+254711223344",
                                         "\xd9\xa0\xd9\xa1\xd9\xa2\xd9\xa3\xd9\xa4\xd9\xa5"};
-    if (r->fx->phone_unused)
-        return;
     EACH_REQUEST(w, r->fx)
     {
         struct build b = build_of(r, w);
-        if (w->op != WIRE_CHARGE || b.charge.phone.n == 0)
+        bool payout = w->op == WIRE_PAYOUT;
+        if (!payout && (w->op != WIRE_CHARGE || b.charge.phone.n == 0 || r->fx->phone_unused))
             continue;
         for (size_t i = 0; i < COUNT_OF(never); i++)
             phone_case(r, w, never[i]);
         for (size_t i = 0; r->fx->bad_phones != NULL && r->fx->bad_phones[i] != NULL; i++)
             phone_case(r, w, r->fx->bad_phones[i]);
-        if (r->gw->needs_phone)
+        if (r->gw->needs_phone || payout)
             phone_case(r, w, "");
     }
 }
@@ -243,6 +248,8 @@ static void no_secret_in_url(struct run *r)
             run_case(r, !shows(got.url, b.token), "%s: the token is in the URL", w->name);
             run_case(r, !shows(got.url, str_from(b.charge.phone, 1)),
                      "%s: the phone number is in the URL", w->name);
+            run_case(r, !shows(got.url, str_from(b.payout.phone, 1)),
+                     "%s: the receiver's phone number is in the URL", w->name);
         }
         arena_free(&mem);
     }
@@ -270,6 +277,12 @@ static const struct {
     {"refund our_id", offsetof(struct build, refund.our_id)},
     {"remarks", offsetof(struct build, refund.remarks)},
     {"refund callback_url", offsetof(struct build, refund.callback_url)},
+    {"payout phone", offsetof(struct build, payout.phone)},
+    {"payout name", offsetof(struct build, payout.name)},
+    {"payout our_id", offsetof(struct build, payout.our_id)},
+    {"purpose", offsetof(struct build, payout.purpose)},
+    {"payout remarks", offsetof(struct build, payout.remarks)},
+    {"payout callback_url", offsetof(struct build, payout.callback_url)},
     {"provider_ref", offsetof(struct build, provider_ref)},
     {"balance callback_url", offsetof(struct build, balance.callback_url)},
     {"act provider_ref", offsetof(struct build, act.provider_ref)},
@@ -406,8 +419,10 @@ static void key_check(struct run *r, const struct wire_request *w)
     bool ok = !err_is(build_request(r, w, &b, &one, &first));
     b.charge.now_us += 40 * US_PER_S;
     b.refund.now_us += 40 * US_PER_S;
+    b.payout.now_us += 40 * US_PER_S;
     ok &= !err_is(build_request(r, w, &b, &two, &later));
-    b.charge.our_id = b.refund.our_id = STR("0f8fad5b-d9cb-469f-a165-70867728950e");
+    b.charge.our_id = b.refund.our_id = b.payout.our_id =
+        STR("0f8fad5b-d9cb-469f-a165-70867728950e");
     ok &= !err_is(build_request(r, w, &b, &three, &other));
     const char *key = ok ? header_of(&first, r->fx->idempotency_header) : "";
     run_case(r, key[0] != '\0', "%s: no %s", w->name, r->fx->idempotency_header);
@@ -430,16 +445,19 @@ static void our_id_is_sent(struct run *r)
         struct outbound_request got;
         bool charge = w->op == WIRE_CHARGE && (g->may_resend || g->our_id_is_ref);
         bool refund = w->op == WIRE_REFUND && gw_refund_our_id_is_ref(g, b.refund.rail);
-        if (!charge && !refund)
+        bool payout = w->op == WIRE_PAYOUT && (g->payout_may_resend || g->payout_our_id_is_ref);
+        if (!charge && !refund && !payout)
             continue;
         bool ok = !err_is(build_request(r, w, &b, &mem, &got)) &&
-                  carries(&got, charge ? b.charge.our_id : b.refund.our_id);
+                  carries(&got, charge   ? b.charge.our_id
+                                : refund ? b.refund.our_id
+                                         : b.payout.our_id);
         run_case(r, ok, "%s: our id is nowhere", w->name);
         arena_free(&mem);
         if (r->fx->idempotency_header != NULL)
             key_check(r, w);
     }
-    run_case(r, !g->may_resend || r->fx->idempotency_header != NULL,
+    run_case(r, !(g->may_resend || g->payout_may_resend) || r->fx->idempotency_header != NULL,
              "it may be sent again, but by what would the provider know?");
 }
 

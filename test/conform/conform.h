@@ -37,6 +37,9 @@ enum wire_op {
     WIRE_CANCEL,
     WIRE_BALANCE,
     WIRE_BALANCE_CALLBACK,
+    WIRE_PAYOUT,
+    WIRE_PAYOUT_QUERY,
+    WIRE_PAYOUT_CALLBACK,
     WIRE_N
 };
 
@@ -80,6 +83,7 @@ struct wire_request {
     enum wire_op op;
     int refund;                     /* index of fixture.refunds */
     const struct gw_charge *charge; /* NULL: fixture.charge */
+    const struct gw_payout *payout; /* NULL: fixture.payout */
     const char *provider_ref;       /* of a question */
     const struct sample *settings;  /* in the place of the fixture's, name NULL at the end */
     const char *method, *url, *body;
@@ -123,6 +127,7 @@ struct fixture {
     struct gw_charge charge;
     int n_refunds;
     struct gw_refund refunds[FIXTURE_RAILS];
+    struct gw_payout payout;
     const char *query_ref; /* a provider_ref to ask by */
 
     const struct wire_request *requests; /* name NULL at the end */
@@ -245,6 +250,7 @@ struct build {
     struct gw_account account;
     struct gw_charge charge;
     struct gw_refund refund;
+    struct gw_payout payout;
     struct gw_act act;
     struct gw_balance_ask balance;
     struct str provider_ref, token;

@@ -12,6 +12,7 @@
 #define HEX16 "0123456789abcdef"
 #define OUR_ID HEX16 HEX16 HEX16 HEX16
 #define OUR_REFUND "8c2b7f0e-5a1d-4c3e-9f00-1234567890ab"
+#define OUR_PAYOUT "d41c7e90-33b2-4f6a-8e55-0f1e2d3c4b5a"
 #define NONCE "000102030405060708090a0b0c0d0e0f"
 #define NOW_US (INT64_C(1767960000) * US_PER_S)
 
@@ -110,6 +111,21 @@ static const struct wire_request requests[] = {
      .method = "GET",
      .url = "https://api.cpay.test/v1/refunds?payment=cpm_01J8Z0DEMO&reference=" OUR_REFUND,
      .headers = {SIGNED("bbf745bab6401530b66c548ff1b4ab3005f6e7497338fa9509fad5938c2f75e6")}},
+    {.name = "payout",
+     .op = WIRE_PAYOUT,
+     .method = "POST",
+     .url = "https://api.cpay.test/v1/payouts",
+     .headers =
+         POSTED("eeb8d6faeb0c3e0c7fa62b47d90f57bd4fdabf0901edb3b5550ddfd566aacc1a", OUR_PAYOUT),
+     .body = "{\"reference\":\"" OUR_PAYOUT "\",\"amount\":70000,\"currency\":\"RWF\","
+             "\"destination\":{\"type\":\"wallet\",\"msisdn\":\"+250781234567\","
+             "\"name\":\"Aline U.\"},\"reason\":\"July\"}"},
+    {.name = "what became of a payout",
+     .op = WIRE_PAYOUT_QUERY,
+     .provider_ref = OUR_PAYOUT,
+     .method = "GET",
+     .url = "https://api.cpay.test/v1/payouts?reference=" OUR_PAYOUT,
+     .headers = {SIGNED("dd4099afc987205294a35222f6acd1df44eae3f5c26e3d79b5ace9a03295c844")}},
     {.name = NULL},
 };
 
@@ -129,6 +145,13 @@ static const struct wire_request requests[] = {
     "{\"id\": \"cpr_01J8Z0BACK\", \"object\": " CODE("\"refund\"")                           \
     ", \"payment\": \"cpm_01J8Z0DEMO\", \"reference\": " ID("\"" OUR_REFUND "\"")            \
     ", \"amount\": " AMOUNT("50000") ", \"currency\": \"RWF\", \"status\": "                 \
+    CODE("\"" status "\"") ", \"failure\": " failure                                         \
+    ", \"created_at\": \"2026-01-10T12:05:00Z\", \"updated_at\": \"2026-01-10T12:05:00Z\"}"
+#define PAYOUT(status, failure)                                                              \
+    "{\"id\": \"cpo_01J8Z0OUT0\", \"object\": " CODE("\"payout\"")                           \
+    ", \"reference\": " ID("\"" OUR_PAYOUT "\"")                                             \
+    ", \"amount\": " AMOUNT("70000") ", \"currency\": \"RWF\", \"destination\": "            \
+    "{\"msisdn\": \"+250781234567\", \"name\": \"Uwase\"}, \"status\": "                     \
     CODE("\"" status "\"") ", \"failure\": " failure                                         \
     ", \"created_at\": \"2026-01-10T12:05:00Z\", \"updated_at\": \"2026-01-10T12:05:00Z\"}"
 /* clang-format on */
@@ -153,6 +176,11 @@ static const struct wire_request requests[] = {
 
 #define ABOUT .provider_ref = "cpm_01J8Z0DEMO", .our_id = OUR_ID
 #define ABOUT_REFUND .provider_ref = OUR_REFUND, .our_id = OUR_REFUND
+#define ABOUT_PAYOUT .provider_ref = OUR_PAYOUT, .our_id = OUR_PAYOUT
+#define PAID_OUT(verdict_)                                                                   \
+    {                                                                                        \
+        .verdict = verdict_, ABOUT_PAYOUT, .receipt = "cpo_01J8Z0OUT0", .amount = RWF(70000) \
+    }
 #define MEANS_PAID                                                                         \
     {                                                                                      \
         .verdict = GW_SUCCEEDED, ABOUT, .receipt = "cpm_01J8Z0DEMO", .amount = RWF(150000) \
@@ -340,9 +368,66 @@ static const struct wire_shape shapes[] = {
      .body = EVENT("refund.failed", REFUND("failed", BECAUSE("payer_not_found", "true"))),
      .means =
          {.verdict = GW_FAILED, .code = FAILURE_CUSTOMER_UNREACHABLE, .sure = true, ABOUT_REFUND}},
+    {"a payout's event", WIRE_REFUND_CALLBACK,
+     .body = EVENT("payout.completed", PAYOUT("completed", "null")),
+     .means = {.not_ours = true, .our_id = OUR_PAYOUT}},
     {"a payment's event", WIRE_REFUND_CALLBACK,
      .body = EVENT("payment.completed", PAYMENT("completed", "null", "null")),
      .means = {.not_ours = true, .our_id = OUR_ID}},
+
+    {"taken", WIRE_PAYOUT, .status = 201, .body = PAYOUT("pending", "null"),
+     .means = {.verdict = GW_ACCEPTED, ABOUT_PAYOUT}},
+    {"paid out at once", WIRE_PAYOUT, .status = 201, .body = PAYOUT("completed", "null"),
+     .means = PAID_OUT(GW_SUCCEEDED)},
+    {"failed at once", WIRE_PAYOUT, .status = 201,
+     .body = PAYOUT("failed", BECAUSE("payer_not_found", "true")),
+     .means =
+         {.verdict = GW_FAILED, .code = FAILURE_CUSTOMER_UNREACHABLE, .sure = true, ABOUT_PAYOUT}},
+    {"there before, and came back", WIRE_PAYOUT, .status = 200, .body = PAYOUT("returned", "null"),
+     .means = UNSURE},
+    {"a status of payments", WIRE_PAYOUT, .status = 201, .body = PAYOUT("processing", "null"),
+     .means = UNSURE},
+    {"our balance", WIRE_PAYOUT, .status = 402, .body = FAULT("insufficient_funds"),
+     .means = REFUSED_BY(INSUFFICIENT_FUNDS)},
+    {"number", WIRE_PAYOUT, .status = 400, .body = FAULT("invalid_msisdn"),
+     .means = REFUSED_BY(DECLINED)},
+    {"too many", WIRE_PAYOUT, .status = 429, .body = FAULT("rate_limited"),
+     .means = {.verdict = GW_REFUSED, .code = FAILURE_PROVIDER_BUSY, .retry_later = true}},
+    {"reference taken", WIRE_PAYOUT, .status = 409, .body = FAULT("duplicate_reference"),
+     .means = UNSURE},
+    {"internal", WIRE_PAYOUT, .status = 500, .body = FAULT("internal"), .otherwise = GW_REFUSED,
+     .means = UNSURE},
+
+    {"pending", WIRE_PAYOUT_QUERY, .status = 200, .body = LIST(PAYOUT("pending", "null")),
+     .means = {.verdict = GW_PENDING, ABOUT_PAYOUT}},
+    {"paid out", WIRE_PAYOUT_QUERY, .status = 200, .body = LIST(PAYOUT("completed", "null")),
+     .means = PAID_OUT(GW_SUCCEEDED)},
+    {"came back", WIRE_PAYOUT_QUERY, .status = 200, .body = LIST(PAYOUT("returned", "null")),
+     .means = PAID_OUT(GW_REVERSED)},
+    {"not paid out", WIRE_PAYOUT_QUERY, .status = 200,
+     .body = LIST(PAYOUT("failed", BECAUSE("declined", "true"))),
+     .means = {.verdict = GW_FAILED, .code = FAILURE_DECLINED, .sure = true, ABOUT_PAYOUT}},
+    {"no such reference", WIRE_PAYOUT_QUERY, .status = 200, .body = LIST(""),
+     .means = {.verdict = GW_NOT_FOUND}},
+    {"a refund", WIRE_PAYOUT_QUERY, .status = 200, .body = LIST(REFUND("completed", "null")),
+     .means = UNSURE},
+    {"unavailable", WIRE_PAYOUT_QUERY, .status = 503, .body = FAULT("unavailable"),
+     .otherwise = GW_REFUSED, .means = UNSURE},
+
+    {"paid out", WIRE_PAYOUT_CALLBACK,
+     .body = EVENT("payout.completed", PAYOUT("completed", "null")),
+     .means = PAID_OUT(GW_SUCCEEDED)},
+    {"came back", WIRE_PAYOUT_CALLBACK,
+     .body = EVENT("payout.returned", PAYOUT("returned", "null")), .means = PAID_OUT(GW_REVERSED)},
+    {"not paid out", WIRE_PAYOUT_CALLBACK,
+     .body = EVENT("payout.failed", PAYOUT("failed", BECAUSE("declined", "true"))),
+     .means = {.verdict = GW_FAILED, .code = FAILURE_DECLINED, .sure = true, ABOUT_PAYOUT}},
+    {"event and object disagree", WIRE_PAYOUT_CALLBACK,
+     .body = EVENT("payout.failed", PAYOUT("completed", "null")),
+     .means = {.verdict = GW_UNKNOWN, .our_id = OUR_PAYOUT}},
+    {"a refund's event", WIRE_PAYOUT_CALLBACK,
+     .body = EVENT("refund.completed", REFUND("completed", "null")),
+     .means = {.not_ours = true, .our_id = OUR_REFUND}},
     {.name = NULL},
 };
 
@@ -369,7 +454,8 @@ static void sign(const struct str *secrets, size_t n, struct str body, int64_t n
 
 static const char *const bad_phones[] = {"+25078123456789012", "+2507812", NULL};
 
-static const char *const personal[] = {"250781234567", "Uwase", "a@b.rw", "tok_5Hd82", NULL};
+static const char *const personal[] = {"250781234567", "Uwase",     "Aline",
+                                       "a@b.rw",       "tok_5Hd82", NULL};
 
 const struct fixture fixture_cpay = {
     .name = "cpay",
@@ -407,6 +493,14 @@ const struct fixture fixture_cpay = {
                  .remarks = {"Broken", 6},
                  .callback_url = {"https://pay.example.rw/cb/9f2c72", 32},
                  .now_us = NOW_US}},
+    .payout = {.amount = RWF(70000),
+               .phone = {"+250781234567", 13},
+               .name = {"Aline U.", 8},
+               .our_id = {OUR_PAYOUT, 36},
+               .purpose = {"salary", 6},
+               .remarks = {"July", 4},
+               .callback_url = {"https://pay.example.rw/cb/9f2c73", 32},
+               .now_us = NOW_US},
     .query_ref = "cpm_01J8Z0DEMO",
     .requests = requests,
     .shapes = shapes,

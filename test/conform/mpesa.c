@@ -11,6 +11,7 @@
 #define ENVELOPE(code, message)                                               \
     "{ \"requestId\": \"7f3a-41c2-9b0e-5d2c8812ab19\", \"errorCode\": " CODE( \
         "\"" code "\"") ", \"errorMessage\": \"" message "\" }"
+#define OUR_PAYOUT "d41c7e90-33b2-4f6a-8e55-0f1e2d3c4b5a"
 #define OUR_REFUND "8c2b7f0e-5a1d-4c3e-9f00-1234567890ab"
 
 /* Of a key pair made for this file; its private half was thrown away. */
@@ -46,6 +47,17 @@ static const struct sample till[] = {
         "Authorization: Bearer k3VtQ0aBzY7xLr9sWn2pHd5fJgTe", "Content-Type: application/json", \
             "Accept: application/json"                                                          \
     }
+
+#define PAYOUT_FOR(purpose_, remarks_)                                                             \
+    {                                                                                              \
+        .amount = KES(70000), .phone = {"+254711223344", 13}, .name = {"Wanjiku", 7},              \
+        .our_id = {OUR_PAYOUT, sizeof OUR_PAYOUT - 1}, .purpose = {purpose_, sizeof purpose_ - 1}, \
+        .remarks = {remarks_, sizeof remarks_ - 1},                                                \
+        .callback_url = {"https://pay.example.co.ke/cb/7b1e56", 35},                               \
+        .now_us = INT64_C(1741936502) * US_PER_S                                                   \
+    }
+static const struct gw_payout salary = PAYOUT_FOR("salary", ""),
+                              promotion = PAYOUT_FOR("promotion", "?");
 
 static const struct wire_request requests[] = {
     {.name = "token",
@@ -103,7 +115,7 @@ static const struct wire_request requests[] = {
              "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e55.timeout\","
              "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e55\"}",
      .once = true},
-    {.name = "payout",
+    {.name = "refund by payout",
      .op = WIRE_REFUND,
      .refund = 1,
      .method = "POST",
@@ -115,7 +127,54 @@ static const struct wire_request requests[] = {
              "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e55.timeout\","
              "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e55\"}",
      .once = true},
+    {.name = "payout",
+     .op = WIRE_PAYOUT,
+     .method = "POST",
+     .url = "https://sandbox.safaricom.co.ke/mpesa/b2c/v3/paymentrequest",
+     .headers = JSON_HEADERS,
+     .body = "{\"OriginatorConversationID\":\"" OUR_PAYOUT "\",\"InitiatorName\":\"conformapi\","
+             "\"SecurityCredential\":\"" ANY "\",\"CommandID\":\"BusinessPayment\","
+             "\"Amount\":700,\"PartyA\":522533,\"PartyB\":254711223344,\"Remarks\":\"July\","
+             "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e56.timeout\","
+             "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e56\"}",
+     .once = true},
+    {.name = "salary",
+     .op = WIRE_PAYOUT,
+     .payout = &salary,
+     .method = "POST",
+     .url = "https://sandbox.safaricom.co.ke/mpesa/b2c/v3/paymentrequest",
+     .headers = JSON_HEADERS,
+     .body = "{\"OriginatorConversationID\":\"" OUR_PAYOUT "\",\"InitiatorName\":\"conformapi\","
+             "\"SecurityCredential\":\"" ANY "\",\"CommandID\":\"SalaryPayment\","
+             "\"Amount\":700,\"PartyA\":522533,\"PartyB\":254711223344,\"Remarks\":\"Salary\","
+             "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e56.timeout\","
+             "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e56\"}",
+     .once = true},
+    {.name = "promotion",
+     .op = WIRE_PAYOUT,
+     .payout = &promotion,
+     .method = "POST",
+     .url = "https://sandbox.safaricom.co.ke/mpesa/b2c/v3/paymentrequest",
+     .headers = JSON_HEADERS,
+     .body = "{\"OriginatorConversationID\":\"" OUR_PAYOUT "\",\"InitiatorName\":\"conformapi\","
+             "\"SecurityCredential\":\"" ANY "\",\"CommandID\":\"PromotionPayment\","
+             "\"Amount\":700,\"PartyA\":522533,\"PartyB\":254711223344,\"Remarks\":\"Promotion\","
+             "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e56.timeout\","
+             "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e56\"}",
+     .once = true},
     {.name = "what became of a payout",
+     .op = WIRE_PAYOUT_QUERY,
+     .provider_ref = OUR_PAYOUT,
+     .method = "POST",
+     .url = "https://sandbox.safaricom.co.ke/mpesa/transactionstatus/v1/query",
+     .headers = JSON_HEADERS,
+     .body = "{\"Initiator\":\"conformapi\",\"SecurityCredential\":\"" ANY "\","
+             "\"CommandID\":\"TransactionStatusQuery\","
+             "\"OriginalConversationID\":\"" OUR_PAYOUT "\",\"PartyA\":522533,"
+             "\"IdentifierType\":\"4\",\"Remarks\":\"July\","
+             "\"QueueTimeOutURL\":\"https://pay.example.co.ke/cb/7b1e56.timeout\","
+             "\"ResultURL\":\"https://pay.example.co.ke/cb/7b1e56.status\"}"},
+    {.name = "what became of a refund by payout",
      .op = WIRE_REFUND_QUERY,
      .refund = 1,
      .provider_ref = OUR_REFUND,
@@ -353,11 +412,6 @@ static const struct wire_shape shapes[] = {
      .means = {.verdict = GW_ACCEPTED, .provider_ref = "8821-7710432-1"}},
     {"payout queued", WIRE_REFUND, 1, .status = 200, .body = ACK("\"0\""),
      .means = {.verdict = GW_ACCEPTED, .provider_ref = "8821-7710432-1"}},
-    {"operator locked", WIRE_REFUND, 1, .status = 200, .body = ACK("\"8006\""),
-     .means = REFUSED_BY(CONFIGURATION)},
-    {"payout sent before", WIRE_REFUND, 1, .status = 500,
-     .body = ENVELOPE("500.002.1001", "Duplicate OriginatorConversationID."),
-     .means = {.verdict = GW_UNKNOWN}},
     {"reversal refused", WIRE_REFUND, 0, .status = 400,
      .body = ENVELOPE("400.002.02", "Bad Request - Invalid TransactionID"),
      .means = REFUSED_BY(CONFIGURATION)},
@@ -365,6 +419,31 @@ static const struct wire_shape shapes[] = {
      .body = ENVELOPE("500.001.1001", "Internal Server Error"), .means = {.verdict = GW_UNKNOWN}},
     {"a code nobody knows", WIRE_REFUND, 0, .status = 200, .body = ACK("\"4711\""),
      .means = {.verdict = GW_UNKNOWN}},
+
+    {"payout queued", WIRE_PAYOUT, .status = 200, .body = ACK("\"0\""),
+     .means = {.verdict = GW_ACCEPTED, .provider_ref = "8821-7710432-1"}},
+    {"operator locked", WIRE_PAYOUT, .status = 200, .body = ACK("\"8006\""),
+     .means = REFUSED_BY(CONFIGURATION)},
+    {"our balance", WIRE_PAYOUT, .status = 200, .body = ACK("\"1\""),
+     .means = REFUSED_BY(INSUFFICIENT_FUNDS)},
+    {"busy", WIRE_PAYOUT, .status = 200, .body = ACK("\"26\""),
+     .means = {.verdict = GW_REFUSED, .code = FAILURE_PROVIDER_BUSY, .retry_later = true}},
+    {"sent before", WIRE_PAYOUT, .status = 500,
+     .body = ENVELOPE("500.002.1001", "Duplicate OriginatorConversationID."),
+     .means = {.verdict = GW_UNKNOWN}},
+    {"sent before, as a code", WIRE_PAYOUT, .status = 200, .body = ACK("\"15\""),
+     .means = {.verdict = GW_UNKNOWN}},
+    {"refused at the door", WIRE_PAYOUT, .status = 400,
+     .body = ENVELOPE("400.002.02", "Bad Request - Invalid Remarks"),
+     .means = REFUSED_BY(CONFIGURATION)},
+    {"internal error", WIRE_PAYOUT, .status = 500,
+     .body = ENVELOPE("500.001.1001", "Internal Server Error"), .means = {.verdict = GW_UNKNOWN}},
+    {"a code nobody knows", WIRE_PAYOUT, .status = 200, .body = ACK("\"4711\""),
+     .means = {.verdict = GW_UNKNOWN}},
+    {"question queued", WIRE_PAYOUT_QUERY, .status = 200, .body = ACK("\"0\""),
+     .means = {.verdict = GW_PENDING}},
+    {"question refused", WIRE_PAYOUT_QUERY, .status = 500,
+     .body = ENVELOPE("500.003.1001", "Internal Server Error"), .means = {.verdict = GW_UNKNOWN}},
 
     {"question queued", WIRE_REFUND_QUERY, 1, .status = 200, .body = ACK("\"0\""),
      .means = {.verdict = GW_PENDING}},
@@ -405,38 +484,55 @@ static const struct wire_shape shapes[] = {
     {"no balance in time", WIRE_BALANCE_CALLBACK, .kind = "balancelate",
      .body = RESULT("1", "\"SKE0000000\"", ""), .means = {.verdict = GW_UNKNOWN}},
 
+    {"paid out", WIRE_PAYOUT_CALLBACK, .body = RESULT("0", "\"TCE5P90LMN\"", PAID_OUT),
+     .amount_optional = true, .means = GIVEN_BACK},
     {"paid out", WIRE_REFUND_CALLBACK, 1, .body = RESULT("0", "\"TCE5P90LMN\"", PAID_OUT),
      .amount_optional = true, .means = GIVEN_BACK},
     {"reversed", WIRE_REFUND_CALLBACK, 0, .body = RESULT("\"0\"", "\"TCE5P90LMN\"", REVERSED),
      .amount_optional = true, .means = GIVEN_BACK},
-    {"paid out, no receipt", WIRE_REFUND_CALLBACK, 1,
-     .body = RESULT("0", "\"SKE0000000\"", PAID_OUT), .means = {.verdict = GW_UNKNOWN}},
+    {"paid out, no receipt", WIRE_PAYOUT_CALLBACK, .body = RESULT("0", "\"SKE0000000\"", PAID_OUT),
+     .means = {.verdict = GW_UNKNOWN}},
+    {"not registered", WIRE_PAYOUT_CALLBACK,
+     .body = RESULT("2040", "\"SKE0000000\"",
+                    PARAMETERS("{ \"Key\": \"BOCompletedTime\", \"Value\": 20250314164825 }")),
+     .means = NOT_GIVEN(DECLINED)},
     {"not registered", WIRE_REFUND_CALLBACK, 1,
      .body = RESULT("2040", "\"SKE0000000\"",
                     PARAMETERS("{ \"Key\": \"BOCompletedTime\", \"Value\": 20250314164825 }")),
      .means = NOT_GIVEN(DECLINED)},
-    {"our balance too low", WIRE_REFUND_CALLBACK, 1, .body = RESULT("1", "\"SKE0000000\"", ""),
+    {"our balance too low", WIRE_PAYOUT_CALLBACK, .body = RESULT("1", "\"SKE0000000\"", ""),
      .means = NOT_GIVEN(INSUFFICIENT_FUNDS)},
     {"original invalid", WIRE_REFUND_CALLBACK, 0,
      .body = RESULT("\"R000002\"", "\"SKE0000000\"", ""), .means = NOT_GIVEN(DECLINED)},
     {"reversed before", WIRE_REFUND_CALLBACK, 0,
      .body = RESULT("\"R000001\"", "\"SKE0000000\"", ""), .means = {.verdict = GW_UNKNOWN}},
-    {"internal failure", WIRE_REFUND_CALLBACK, 1, .body = RESULT("17", "\"SKE0000000\"", ""),
+    {"internal failure", WIRE_PAYOUT_CALLBACK, .body = RESULT("17", "\"SKE0000000\"", ""),
      .means = {.verdict = GW_UNKNOWN}},
+    {"not in time", WIRE_PAYOUT_CALLBACK, .kind = "timeout",
+     .body = RESULT("1", "\"SKE0000000\"", ""), .means = {.verdict = GW_UNKNOWN}},
     {"not in time", WIRE_REFUND_CALLBACK, 1, .kind = "timeout",
      .body = RESULT("1", "\"SKE0000000\"", ""), .means = {.verdict = GW_UNKNOWN}},
-    {"not in time, whatever it says", WIRE_REFUND_CALLBACK, 1, .kind = "timeout",
+    {"not in time, whatever it says", WIRE_PAYOUT_CALLBACK, .kind = "timeout",
      .body = RESULT("0", "\"TCE5P90LMN\"", PAID_OUT), .means = {.verdict = GW_UNKNOWN}},
+    {"question answered: completed", WIRE_PAYOUT_CALLBACK, .kind = "status",
+     .body = QUESTION("\"0\"", STATUS_OF("\"Completed\"")), .amount_optional = true,
+     .means = {.verdict = GW_SUCCEEDED,
+               .provider_ref = OUR_REFUND,
+               .receipt = "TCE5P90LMN",
+               .amount = KES(50000)}},
     {"question answered: completed", WIRE_REFUND_CALLBACK, 1, .kind = "status",
      .body = QUESTION("\"0\"", STATUS_OF("\"Completed\"")), .amount_optional = true,
      .means = {.verdict = GW_SUCCEEDED,
                .provider_ref = OUR_REFUND,
                .receipt = "TCE5P90LMN",
                .amount = KES(50000)}},
-    {"question answered: no end", WIRE_REFUND_CALLBACK, 1, .kind = "status",
+    {"question answered: no end", WIRE_PAYOUT_CALLBACK, .kind = "status",
      .body = QUESTION("0", STATUS_OF("\"Authorized\"")), .means = {.verdict = GW_UNKNOWN}},
-    {"question failed", WIRE_REFUND_CALLBACK, 1, .kind = "status", .body = QUESTION("2001", ""),
+    {"question failed", WIRE_PAYOUT_CALLBACK, .kind = "status", .body = QUESTION("2001", ""),
      .means = {.verdict = GW_UNKNOWN}},
+    {"a push's callback", WIRE_PAYOUT_CALLBACK,
+     .body = STK("1032", "\"ResultDesc\": \"Request cancelled by user\""),
+     .means = {.not_ours = true}},
     {"a push's callback", WIRE_REFUND_CALLBACK, 1,
      .body = STK("1032", "\"ResultDesc\": \"Request cancelled by user\""),
      .means = {.not_ours = true}},
@@ -507,6 +603,7 @@ const struct fixture fixture_mpesa = {
                .now_us = INT64_C(1741936502) * US_PER_S}, /* 2025-03-14 10:15:02 in Nairobi */
     .n_refunds = 2,
     .refunds = {REFUND_OVER(REVERSAL), REFUND_OVER(PAYOUT)},
+    .payout = PAYOUT_FOR("business", "July"),
     .query_ref = CHECKOUT,
     .requests = requests,
     .shapes = shapes,

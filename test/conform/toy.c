@@ -76,14 +76,17 @@ static struct err money_check(struct money m)
     return ok || wrong(TOY_ANY_AMOUNT) ? ERR_OK : ERR(INVALID, "the amount");
 }
 
+static bool is_phone(struct str s)
+{
+    return s.n == 13 && str_starts(s, STR("+254")) && str_is_digits(str_from(s, 1));
+}
+
 static struct err charge_build(const struct gw_account *a, const struct gw_charge *in,
                                struct str token, struct arena *mem, struct outbound_request *out)
 {
     struct buf b;
     TRY(money_check(in->amount));
-    bool phone = in->phone.n == 13 && str_starts(in->phone, STR("+254")) &&
-                 str_is_digits(str_from(in->phone, 1));
-    if (!phone && !wrong(TOY_ANY_PHONE))
+    if (!is_phone(in->phone) && !wrong(TOY_ANY_PHONE))
         return ERR(INVALID, "the phone number");
     if (!is_id(in->our_id) && !wrong(TOY_ANY_ID))
         return ERR(INVALID, "our id");
@@ -127,6 +130,42 @@ static struct err refund_build(const struct gw_account *a, const struct gw_refun
     jw_i64(&w, "amount", in->amount.minor);
     jw_close(&w);
     return request(a, "POST", "/back", STR(""), token, in->our_id, in->now_us, &b, mem, out);
+}
+
+/* At least ten shillings. */
+static struct err payout_build(const struct gw_account *a, const struct gw_payout *in,
+                               struct str token, struct arena *mem, struct outbound_request *out)
+{
+    struct buf b;
+    if (!wrong(TOY_ANY_PAYOUT)) {
+        TRY(money_check(in->amount));
+        if (in->amount.minor < TOY_PAYOUT_MIN)
+            return ERR(INVALID, "the amount");
+    }
+    if (!is_phone(in->phone) && !wrong(TOY_ANY_RECEIVER))
+        return ERR(INVALID, "the phone number");
+    if (!is_id(in->our_id))
+        return ERR(INVALID, "our id");
+    buf_init(&b, BODY_MAX);
+    struct jsonw w = jw_into(&b);
+    jw_open(&w);
+    jw_str(&w, "id", in->our_id);
+    jw_i64(&w, "amount", in->amount.minor);
+    jw_str(&w, "phone", in->phone);
+    jw_close(&w);
+    struct str key = in->our_id;
+    if (wrong(TOY_PAYOUT_KEY_OF_NOW) && in->now_us > TOY_NOW_US)
+        key = STR("later");
+    return request(a, "POST", "/out", STR(""), token, key, in->now_us, &b, mem, out);
+}
+
+static struct err payout_query_build(const struct gw_account *a, const struct gw_payout *in,
+                                     struct str provider_ref, struct str token, struct arena *mem,
+                                     struct outbound_request *out)
+{
+    if (!is_id(provider_ref))
+        return ERR(INVALID, "no id to ask for");
+    return request(a, "GET", "/out/", provider_ref, token, STR(""), in->now_us, NULL, mem, out);
 }
 
 /* ---- answers ---- */
@@ -297,6 +336,35 @@ static void refund_parse(const struct gw_account *a, const struct gw_refund *in,
     answer_read(answer, true, mem, out);
 }
 
+static void payout_parse(const struct gw_account *a, const struct gw_payout *in,
+                         const struct outbound_response *answer, struct arena *mem,
+                         struct gw_result *out)
+{
+    static const struct gw_result refused = {.verdict = GW_REFUSED, .code = FAILURE_DECLINED};
+    bool answered = answer->outcome == OUTBOUND_ANSWERED;
+    bool half = answered && str_starts(answer->body, STR("{")) &&
+                str_find(answer->body, '}', 0) == SIZE_MAX;
+    (void)a;
+    answer_read(answer, true, mem, out);
+    if (wrong(TOY_PAYOUT_OF_ANOTHER) && out->our_id.n > 0) {
+        out->our_id = in->our_id;
+        out->provider_ref = STR(TOY_REF);
+    }
+    if ((wrong(TOY_PAYOUT_LOST_IS_REFUSED) && answer->outcome == OUTBOUND_UNKNOWN) ||
+        (wrong(TOY_PAYOUT_HALF_IS_REFUSED) && half) ||
+        (wrong(TOY_PAYOUT_ERROR_IS_REFUSED) && answered && answer->status / 100 == 5))
+        *out = refused;
+    if (wrong(TOY_OTHER_PAYOUT_REFUSAL) && out->verdict == GW_REFUSED && answered)
+        out->code = FAILURE_PROVIDER_ERROR;
+}
+
+static void payout_query_parse(const struct gw_account *a, const struct outbound_response *in,
+                               struct arena *mem, struct gw_result *out)
+{
+    (void)a;
+    answer_read(in, false, mem, out);
+}
+
 /* Money that came unasked. */
 static struct err receipt_parse(const struct gw_account *a, struct str body, struct arena *mem,
                                 struct gw_receipt *out)
@@ -380,6 +448,20 @@ static struct err callback_parse(const struct gw_callback *in, struct arena *mem
         object_read(root, mem, out);
     json_free(root);
     return ERR_OK;
+}
+
+/* An object with an "out" is about a payout. */
+static struct err payout_callback_parse(const struct gw_callback *in, struct arena *mem,
+                                        struct gw_result *out)
+{
+    struct json *root;
+    if (err_is(json_parse(in->body, &root, NULL)))
+        return ERR(PARSE, "no JSON");
+    bool ours = json_get(root, "out") != NULL || wrong(TOY_PAYOUT_NEWS_OF_ALL);
+    if (ours)
+        object_read(root, mem, out);
+    json_free(root);
+    return ours ? ERR_OK : ERR(PARSE, "no news of a payout");
 }
 
 /* "t=<seconds>,v1=<hex>[,v1=<hex>]" over the time, a dot and the body. */
@@ -476,6 +558,15 @@ static const struct gateway right = {
     .refund_rails = {REFUND_RAIL_REVERSAL},
     .refund_build = refund_build,
     .refund_parse = refund_parse,
+    .payout_min_minor = TOY_PAYOUT_MIN,
+    .payout_max_minor = 10000000,
+    .payout_may_resend = true,
+    .payout_our_id_is_ref = true,
+    .payout_build = payout_build,
+    .payout_parse = payout_parse,
+    .payout_query_build = payout_query_build,
+    .payout_query_parse = payout_query_parse,
+    .payout_callback_parse = payout_callback_parse,
     .callback_parse = callback_parse,
     .receipt_parse = receipt_parse,
     .signature_header = "toy-signature",
@@ -502,6 +593,10 @@ const struct gateway *toy_gateway(enum toy_fault fault)
         g.max_minor = 20000000;
     if (wrong(TOY_SECRET_SETTING))
         g.n_settings = 3;
+    if (wrong(TOY_HALF_A_PAYOUT)) /* nobody would hear what became of one */
+        g.payout_query_parse = NULL;
+    if (wrong(TOY_OTHER_PAYOUT_LIMIT))
+        g.payout_max_minor = 20000000;
     if (wrong(TOY_UNSHAPED_CALLBACK))
         g.refund_callback_parse = callback_parse;
     return &g;

@@ -52,7 +52,20 @@
     X(OTHER_TOKENS, "descriptor_agrees_with_fixture")                                \
     X(HALF_A_BALANCE, "wrong_types_claim_nothing_new,"                               \
                       "missing_members_claim_nothing_new,"                           \
-                      "huge_numbers_claim_nothing_new")
+                      "huge_numbers_claim_nothing_new")                              \
+    X(HALF_A_PAYOUT, "descriptor_is_sane")                                           \
+    X(OTHER_PAYOUT_LIMIT, "descriptor_agrees_with_fixture")                          \
+    X(ANY_PAYOUT, "impossible_amounts_are_refused")                                  \
+    X(ANY_RECEIVER, "impossible_phones_are_refused")                                 \
+    X(PAYOUT_KEY_OF_NOW, "our_id_is_sent")                                           \
+    X(OTHER_PAYOUT_REFUSAL, "answers_mean_what_is_documented")                       \
+    X(PAYOUT_ERROR_IS_REFUSED, "status_decides,no_json_is_unknown")                  \
+    X(PAYOUT_LOST_IS_REFUSED, "network_is_not_an_answer")                            \
+    X(PAYOUT_HALF_IS_REFUSED, "truncated_answer_is_unknown")                         \
+    X(PAYOUT_OF_ANOTHER, "another_id_is_reported")                                   \
+    X(PAYOUT_NEWS_OF_ALL, "answers_mean_what_is_documented,"                         \
+                          "altered_amount_is_reported,small_arena_claims_nothing,"   \
+                          "wrong_types_claim_nothing_new,missing_members_claim_nothing_new")
 
 enum toy_fault {
 #define X(name, checks) TOY_##name,
@@ -68,6 +81,7 @@ enum toy_fault {
 #define TOY_REF "T-7001"
 #define TOY_NOW_US (INT64_C(1767960000) * US_PER_S)
 #define TOY_MINOR 125000
+#define TOY_PAYOUT_MIN 1000
 
 /* The adapter with that fault. One at a time. */
 const struct gateway *toy_gateway(enum toy_fault fault);

@@ -11,8 +11,9 @@
 const char *op_word(enum wire_op op)
 {
     static const char *const words[] = {
-        "charge", "query",   "refund", "refund query", "callback",        "refund callback",
-        "token",  "confirm", "cancel", "balance",      "balance callback"};
+        "charge",           "query",  "refund",       "refund query",   "callback",
+        "refund callback",  "token",  "confirm",      "cancel",         "balance",
+        "balance callback", "payout", "payout query", "payout callback"};
     return words[op];
 }
 
@@ -34,12 +35,13 @@ const char *verdict_word(enum gw_verdict v)
 
 bool op_is_callback(enum wire_op op)
 {
-    return op == WIRE_CALLBACK || op == WIRE_REFUND_CALLBACK || op == WIRE_BALANCE_CALLBACK;
+    return op == WIRE_CALLBACK || op == WIRE_REFUND_CALLBACK || op == WIRE_BALANCE_CALLBACK ||
+           op == WIRE_PAYOUT_CALLBACK;
 }
 
 bool op_is_order(enum wire_op op)
 {
-    return op == WIRE_CHARGE || op == WIRE_REFUND;
+    return op == WIRE_CHARGE || op == WIRE_REFUND || op == WIRE_PAYOUT;
 }
 
 bool op_is_act(enum wire_op op)
@@ -61,6 +63,9 @@ bool op_there(const struct gateway *g, enum wire_op op)
         [WIRE_CANCEL] = g->cancel_parse != NULL,
         [WIRE_BALANCE] = g->balance_parse != NULL,
         [WIRE_BALANCE_CALLBACK] = g->balance_callback_parse != NULL,
+        [WIRE_PAYOUT] = g->payout_parse != NULL,
+        [WIRE_PAYOUT_QUERY] = g->payout_query_parse != NULL,
+        [WIRE_PAYOUT_CALLBACK] = g->payout_callback_parse != NULL,
     };
     return there[op];
 }
@@ -182,6 +187,8 @@ static void hear_callback(struct run *r, const struct wire_shape *s, struct str 
         out->err = r->gw->callback_parse(&in, &out->mem, &out->r);
     else if (s->op == WIRE_BALANCE_CALLBACK)
         out->err = r->gw->balance_callback_parse(&in, &out->mem, &out->r);
+    else if (s->op == WIRE_PAYOUT_CALLBACK)
+        out->err = r->gw->payout_callback_parse(&in, &out->mem, &out->r);
     else
         out->err = r->gw->refund_callback_parse(&in, &out->mem, &out->r);
 }
@@ -200,6 +207,7 @@ void hear(struct run *r, const struct wire_shape *s, const struct ask *ask, stru
         .retry_after_s = -1,
         .asked = s->op == WIRE_QUERY          ? r->fx->charge.our_id
                  : s->op == WIRE_REFUND_QUERY ? r->fx->refunds[s->refund].our_id
+                 : s->op == WIRE_PAYOUT_QUERY ? r->fx->payout.our_id
                                               : STR(""),
         .error = ask->outcome == OUTBOUND_ANSWERED ? NULL : "no answer",
     };
@@ -218,9 +226,16 @@ void hear(struct run *r, const struct wire_shape *s, const struct ask *ask, stru
     case WIRE_REFUND_QUERY:
         r->gw->refund_query_parse(&r->account, &in, &out->mem, &out->r);
         break;
+    case WIRE_PAYOUT:
+        r->gw->payout_parse(&r->account, &r->fx->payout, &in, &out->mem, &out->r);
+        break;
+    case WIRE_PAYOUT_QUERY:
+        r->gw->payout_query_parse(&r->account, &in, &out->mem, &out->r);
+        break;
     case WIRE_CALLBACK:
     case WIRE_REFUND_CALLBACK:
     case WIRE_BALANCE_CALLBACK:
+    case WIRE_PAYOUT_CALLBACK:
         hear_callback(r, s, in.body, out);
         break;
     case WIRE_CONFIRM:
@@ -294,7 +309,7 @@ const char *claims_too_much(const struct wire_shape *s, const struct said *said)
         return "another balance";
     if (r->dispute.id.n > 0 && !text_is(r->dispute.id, m->dispute.id.p))
         return "another dispute";
-    bool asked = s->op == WIRE_QUERY || s->op == WIRE_REFUND_QUERY;
+    bool asked = s->op == WIRE_QUERY || s->op == WIRE_REFUND_QUERY || s->op == WIRE_PAYOUT_QUERY;
     if ((r->verdict == GW_SUCCEEDED || r->verdict == GW_ACCEPTED) &&
         !text_is(r->provider_ref, m->provider_ref) && !(asked && r->provider_ref.n == 0))
         return "another reference";
@@ -319,6 +334,7 @@ struct build build_of(struct run *r, const struct wire_request *w)
         .account = w->settings != NULL ? run_account(r, w->settings) : r->account,
         .charge = w->charge != NULL ? *w->charge : r->fx->charge,
         .refund = r->fx->refunds[w->refund],
+        .payout = w->payout != NULL ? *w->payout : r->fx->payout,
         .act = {ref, STR(ACT_CODE), STR(ACT_KEY), r->fx->charge.now_us},
         .balance = {STR(BALANCE_URL), r->fx->charge.now_us},
         .provider_ref = ref,
@@ -358,6 +374,15 @@ struct err build_request(struct run *r, const struct wire_request *w, const stru
     case WIRE_REFUND_QUERY:
         if (g->refund_query_build != NULL)
             return gw_refund_query_build(&b->account, &b->refund, b->provider_ref, b->token, mem,
+                                         out);
+        break;
+    case WIRE_PAYOUT:
+        if (g->payout_build != NULL)
+            return g->payout_build(&b->account, &b->payout, b->token, mem, out);
+        break;
+    case WIRE_PAYOUT_QUERY:
+        if (g->payout_query_build != NULL)
+            return g->payout_query_build(&b->account, &b->payout, b->provider_ref, b->token, mem,
                                          out);
         break;
     case WIRE_CONFIRM:

@@ -26,6 +26,8 @@ const struct gateway *wrong_gateway(size_t i)
     "{\"status\": " CODE("\"" status "\"") ", \"id\": " ID("\"" TOY_OUR_ID "\"") ", \"ref\": " ID( \
         "\"" TOY_REF "\"") ", \"words\": \"Fine\"" more "}"
 #define PAID OBJECT("paid", ", \"receipt\": \"R-19\", \"amount\": " AMOUNT("125000"))
+#define PAID_OUT \
+    OBJECT("paid", ", \"out\": true, \"receipt\": \"R-19\", \"amount\": " AMOUNT("125000"))
 #define ABOUT .provider_ref = TOY_REF, .our_id = TOY_OUR_ID
 #define MEANS_PAID                                                                  \
     {                                                                               \
@@ -76,6 +78,17 @@ static const struct wire_request requests[] = {
      .url = "https://api.toy.test/back",
      .headers = {HEADERS, "Idempotency-Key: refund-1"},
      .body = "{\"id\":\"refund-1\",\"ref\":\"" TOY_REF "\",\"amount\":50000}"},
+    {.name = "payout",
+     .op = WIRE_PAYOUT,
+     .method = "POST",
+     .url = "https://api.toy.test/out",
+     .headers = {HEADERS, "Idempotency-Key: " TOY_OUR_ID},
+     .body = "{\"id\":\"" TOY_OUR_ID "\",\"amount\":125000,\"phone\":\"" TOY_PHONE "\"}"},
+    {.name = "payout query",
+     .op = WIRE_PAYOUT_QUERY,
+     .method = "GET",
+     .url = "https://api.toy.test/out/" TOY_REF,
+     .headers = {HEADERS}},
     {.name = NULL},
 };
 
@@ -94,6 +107,21 @@ static const struct wire_shape shapes[] = {
      .means = {.verdict = GW_ACCEPTED, ABOUT}},
     {"refused", WIRE_REFUND, .status = 400, .body = REFUSED, .means = MEANS_REFUSED},
     {"parked", WIRE_REFUND, .status = 200, .body = OBJECT("parked", ""), .means = UNSURE},
+    {"taken", WIRE_PAYOUT, .status = 200, .body = OBJECT("new", ""),
+     .means = {.verdict = GW_ACCEPTED, ABOUT}},
+    {"refused", WIRE_PAYOUT, .status = 400, .body = REFUSED, .means = MEANS_REFUSED},
+    {"parked", WIRE_PAYOUT, .status = 200, .body = OBJECT("parked", ""), .means = UNSURE},
+    {"new", WIRE_PAYOUT_QUERY, .status = 200, .body = OBJECT("new", ""),
+     .means = {.verdict = GW_PENDING, ABOUT}},
+    {"paid", WIRE_PAYOUT_QUERY, .status = 200, .body = PAID, .means = MEANS_PAID},
+    {"error", WIRE_PAYOUT_QUERY, .status = 500, .body = REFUSED, .means = UNSURE},
+    {"paid", WIRE_PAYOUT_CALLBACK, .body = PAID_OUT, .means = MEANS_PAID},
+    {"failed", WIRE_PAYOUT_CALLBACK, .body = OBJECT("failed", ", \"out\": true"),
+     .means = MEANS_FAILED},
+    {"parked", WIRE_PAYOUT_CALLBACK, .body = OBJECT("parked", ", \"out\": true"),
+     .means = {.verdict = GW_UNKNOWN, .our_id = TOY_OUR_ID}},
+    {"a payment's", WIRE_PAYOUT_CALLBACK, .body = PAID,
+     .means = {.not_ours = true, .our_id = TOY_OUR_ID}},
     {"what there is", WIRE_BALANCE, .status = 200, .body = "{\"balance\": 125000, \"pending\": 10}",
      .means = {.verdict = GW_SUCCEEDED, .balances = " KES 125000 10;"}},
     {"error", WIRE_BALANCE, .status = 500, .body = REFUSED, .means = UNSURE},
@@ -154,6 +182,10 @@ const struct fixture fixture_toy = {
             .token_ref = "token",
             .n_refund_rails = 1,
             .refund_rails = {REFUND_RAIL_REVERSAL},
+            .payout_min_minor = TOY_PAYOUT_MIN,
+            .payout_max_minor = 10000000,
+            .payout_may_resend = true,
+            .payout_our_id_is_ref = true,
             .signature_header = "toy-signature"},
     .document = "test/conform/toy.md",
     .readme = "test/conform/toy.md",
@@ -171,6 +203,10 @@ const struct fixture fixture_toy = {
                  .payment_ref = {TOY_REF, 6},
                  .our_id = {"refund-1", 8},
                  .now_us = TOY_NOW_US}},
+    .payout = {.amount = KES(TOY_MINOR),
+               .phone = {TOY_PHONE, 13},
+               .our_id = {TOY_OUR_ID, 36},
+               .now_us = TOY_NOW_US},
     .query_ref = TOY_REF,
     .requests = requests,
     .shapes = shapes,
