@@ -232,21 +232,26 @@ static void put_words(struct jsonw *w, const char *name, const char *words)
     jw_close_list(w);
 }
 
-/* What the core reads of a gateway too. Limits are in the only currency of those that have any. */
+/* In the only currency of those that have limits. */
+static void put_limit(struct jsonw *w, const char *name, int64_t minor, uint16_t currency)
+{
+    if (minor > 0 && currency != 0)
+        jw_money(w, name, (struct money){minor, currency});
+    else
+        jw_null(w, name);
+}
+
+/* What the core reads of a gateway too. */
 static void put_capabilities(struct jsonw *w, const struct gateway *g)
 {
     struct str currency = str_c(g->currencies);
     uint16_t code = currency_parse(currency);
     jw_key(w, "limits");
     jw_open(w);
-    if (g->min_minor > 0 && code != 0)
-        jw_money(w, "min_amount", (struct money){g->min_minor, code});
-    else
-        jw_null(w, "min_amount");
-    if (g->max_minor > 0 && code != 0)
-        jw_money(w, "max_amount", (struct money){g->max_minor, code});
-    else
-        jw_null(w, "max_amount");
+    put_limit(w, "min_amount", g->min_minor, code);
+    put_limit(w, "max_amount", g->max_minor, code);
+    put_limit(w, "min_payout", g->payout_min_minor, code);
+    put_limit(w, "max_payout", g->payout_max_minor, code);
     jw_bool(w, "whole_units", g->whole_units);
     jw_close(w);
     jw_key(w, "capabilities");
@@ -256,6 +261,7 @@ static void put_capabilities(struct jsonw *w, const struct gateway *g)
     jw_bool(w, "query", g->query_build != NULL);
     jw_bool(w, "resend_safe", g->may_resend);
     jw_bool(w, "not_found_is_final", g->not_found_is_final);
+    jw_bool(w, "payouts", g->payout_build != NULL);
     put_words(w, "token_methods", g->token_methods != NULL ? g->token_methods : "");
     jw_i64(w, "prompt_window_s", g->prompt_window_us / US_PER_S);
     jw_key(w, "refund_rails");

@@ -81,6 +81,14 @@ def transfers(shop, payment):
     return sorted(t["kind"] for t in shop.get(f"{V1}/ledger/transfers?payment_id={payment}").json["data"])
 
 
+def test_who_pays_out_and_how_much(reli):
+    told = {p["name"]: (p["capabilities"]["payouts"], p["limits"]["min_payout"], p["limits"]["max_payout"])
+            for p in reli.get(f"{V1}/providers").json["data"]}
+    assert told["mpesa"] == (True, "10.00", "250000.00")
+    assert told["cpay"] == (True, None, None), "of any currency"
+    assert told["stripe"] == told["cash"] == (False, None, None)
+
+
 def test_paid_and_refunded_in_part_and_in_full(stack, replicas, sandbox, rail):
     one = replicas.one(clock=False)
     shop = replicas.shop(one)
