@@ -42,6 +42,8 @@ static struct metric requests[] = {COUNTED("1xx"), COUNTED("2xx"), COUNTED("3xx"
 static struct metric seconds =
     METRIC_HISTOGRAM("reli_http_request_seconds", "", "From the complete head to the answer");
 
+static struct str status_line(int status);
+static void put_line(struct buf *b, struct str name, struct str value);
 static void put_head(struct exchange *ex, struct buf *b, int status, struct str type, size_t len);
 static void put_common(struct exchange *ex, struct buf *b);
 static bool has_body(int status);
@@ -204,6 +206,28 @@ struct stream *http_upgrade(struct http_exchange *x)
             stream = conn_give_stream(c);
     }
     finish(ex, stream != NULL ? 101 : 0, 0);
+    return stream;
+}
+
+struct stream *http_stream(struct http_exchange *x, struct str content_type)
+{
+    struct exchange *ex = exchange_of(x);
+    struct conn *c = ex->conn;
+    struct stream *stream = NULL;
+    ASSERT(!ex->ended);
+    ex->keep_alive = false;
+    if (c != NULL && !conn_eof(c)) {
+        struct buf *out = conn_out(c);
+        buf_str(out, status_line(200));
+        put_line(out, STR("Content-Type"), content_type);
+        put_common(ex, out);
+        buf_c(out, "Connection: close\r\n\r\n");
+        if (out->failed)
+            conn_kill(c);
+        else
+            stream = conn_give_stream(c);
+    }
+    finish(ex, stream != NULL ? 200 : 0, 0);
     return stream;
 }
 

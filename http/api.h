@@ -30,7 +30,8 @@ enum api_access {
     API_ALWAYS = 1 << 18,       /* answered even while the installation's keys are not open yet */
     API_LOGIN = 1 << 20,        /* an attempt to log in: counted by address, with API_PUBLIC */
     API_PLAIN = 1 << 19,        /* answered in the clear beside TLS too: nothing in it is secret */
-    API_NO_PAGE = 1 << 21,      /* for servers only: no web page may read the answers */
+    API_TICKET = 1 << 22,  /* for an event stream `?ticket=` will do, which the handler reads */
+    API_NO_PAGE = 1 << 21, /* for servers only: no web page may read the answers */
 };
 
 /* The route table, http/routes.c. */
@@ -129,6 +130,7 @@ http_handler_fn maintenance_show, maintenance_put;                /* maintenance
 http_handler_fn limit_index, limit_put;                           /* limits.c */
 http_handler_fn route_index, route_put;                           /* route_rules.c */
 http_handler_fn socket_transaction, socket_user, socket_merchant; /* ws/upgrade.c */
+http_handler_fn payment_events, merchant_events;                  /* ws/event_stream.c */
 http_handler_fn socket_ticket;                                    /* ws/ticket.c */
 
 #endif

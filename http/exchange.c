@@ -168,8 +168,8 @@ static void answer_options(struct exchange *ex)
     if (http_origin_allowed(ex) && http_header(x, STR("access-control-request-method")).p != NULL) {
         http_set_header(x, STR("Access-Control-Allow-Methods"), methods);
         http_set_header(x, STR("Access-Control-Allow-Headers"),
-                        STR("Authorization, Content-Type, Idempotency-Key, Prefer, Reli-Merchant, "
-                            "Reli-Mode, X-Request-Id"));
+                        STR("Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, "
+                            "Reli-Merchant, Reli-Mode, X-Request-Id"));
         http_set_header(x, STR("Access-Control-Max-Age"), STR("600"));
     }
     http_reply(x, 204, STR_NULL, STR_NULL);

@@ -7,6 +7,8 @@
 enum { ALIASES_MAX = 32 };
 
 #define CLIENT (PERM_PAYMENTS_READ | API_CLIENT_TOKEN)
+#define CLIENT_STREAM (PERM_PAYMENTS_READ | API_CLIENT_TOKEN | API_TICKET)
+#define BOOKS_STREAM (PERM_BOOKS_READ | API_TICKET)
 #define PUBLIC API_PUBLIC
 #define LOGIN (API_PUBLIC | API_LOGIN)
 #define ALWAYS (API_PUBLIC | API_ALWAYS)
@@ -19,6 +21,7 @@ static const struct route own_routes[] = {
     {HTTP_POST_, V1 "/payments/initialize", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, V1 "/payments", payment_index, PERM_PAYMENTS_READ},
     {HTTP_GET_, V1 "/payments/{id}", payment_show, CLIENT},
+    {HTTP_GET_, V1 "/payments/{id}/events", payment_events, CLIENT_STREAM},
     {HTTP_POST_, V1 "/payments/status", payment_status_post, PERM_PAYMENTS_READ},
     {HTTP_POST_, V1 "/payments/{id}/confirm", payment_confirm, PERM_PAYMENTS_WRITE},
     {HTTP_POST_, V1 "/payments/{id}/cancel", payment_cancel, PERM_PAYMENTS_WRITE},
@@ -53,7 +56,7 @@ static const struct route own_routes[] = {
     {HTTP_DELETE_, V1 "/customers/{id}/data", customer_erase, PERM_CUSTOMERS_DATA},
 
     /* what happened, and what it adds up to */
-    {HTTP_GET_, V1 "/events", event_index, PERM_BOOKS_READ},
+    {HTTP_GET_, V1 "/events", merchant_events, BOOKS_STREAM},
     {HTTP_GET_, V1 "/balances", balance_index, PERM_BOOKS_READ},
     {HTTP_GET_, V1 "/ledger/transfers", transfer_index, PERM_BOOKS_READ},
     {HTTP_GET_, V1 "/exceptions", exception_index, PERM_EXCEPTIONS_READ},

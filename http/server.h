@@ -15,8 +15,8 @@
  * sandbox uses it too.
  *
  * A handler gets an exchange and answers it exactly once, now or on a later turn, with http_reply,
- * http_problem or http_upgrade; the exchange is gone when that call returns. A client that hangs up
- * does not end an exchange: the answer is then dropped. */
+ * http_problem, http_stream or http_upgrade; the exchange is gone when that call returns. A client
+ * that hangs up does not end an exchange: the answer is then dropped. */
 
 enum http_method {
     HTTP_GET_,
@@ -89,6 +89,9 @@ struct str http_problem_text(struct http_exchange *x, struct err err, const char
 /* Answers 101 with the headers set so far and hands the connection over; bytes that came behind the
  * request arrive at the new owner first. NULL if the client has gone. Ends x. */
 struct stream *http_upgrade(struct http_exchange *x);
+/* Answers 200 with the headers set so far and no length, and hands the connection over: what is
+ * written to it is the body, which ends with it. NULL if the client has gone. Ends x. */
+struct stream *http_stream(struct http_exchange *x, struct str content_type);
 /* Writes these raw bytes if any and closes the connection without an answer; ends x. For the
  * sandbox, which must know how to misbehave. */
 void http_abort(struct http_exchange *x, struct str raw_first);

@@ -1,10 +1,10 @@
 /* Watchers of a merchant's log.
  *
  * Whoever has seen all that was shown is live: one read of what is new serves all of them, and a
- * frame is made once. Whoever has seen less (he came back with a cursor, or does not read as fast
- * as things happen) is behind: he gets pages of his own, the next when the last has left, until he
- * is live. One read at a time per log, turn about; so what is kept for anybody is bounded, however
- * far behind he is. Who takes nothing for ten seconds is sent away.
+ * event is encoded once. Whoever has seen less (he came back with a cursor, or does not read as
+ * fast as things happen) is behind: he gets pages of his own, the next when the last has left,
+ * until he is live. One read at a time per log, turn about; so what is kept for anybody is bounded,
+ * however far behind he is. Who takes nothing for ten seconds is sent away.
  *
  * Hints tell that a merchant's log grows; positions are given later, so it is read some times after
  * a hint. What is missed is found by the clock. */
@@ -24,7 +24,6 @@ enum {
     WINDOW = 2000,         /* positions looked at for them */
     NAMED_MAX = 200,       /* customers that a read names; beyond it reads everything */
     QUEUE_LOW = 64 * 1024, /* with more than that in its queue nobody is live, or gets a page */
-    FRAME_MAX = 2 * 1024 * 1024
 };
 #define HOT_FOR_US (8 * US_PER_S) /* longer than it takes another replica to give positions */
 #define HOT_US (300 * US_PER_MS)
@@ -213,10 +212,9 @@ void feed_drained(struct socket_seat *seat)
 
 enum { F_UPTO, F_AT, F_SUBJECT, F_SEQ, F_ID, F_TYPE, F_DATA, F_CREATED, F_MODE, F_PII, F_CUSTOMER };
 
-/* NULL if the person cannot be opened, or without memory. */
-static struct blob *make_frame(struct feed *d, const struct rows *r, size_t i)
+/* False if the person cannot be opened, or without memory. */
+static bool render(struct feed *d, const struct rows *r, size_t i, struct notice *n)
 {
-    struct flow *f = d->feeds->flow;
     struct payment_record rec = {
         .merchant = d->key.merchant,
         .id = rows_uuid(r, i, F_SUBJECT),
@@ -232,43 +230,40 @@ static struct blob *make_frame(struct feed *d, const struct rows *r, size_t i)
         .at_us = rows_time(r, i, F_CREATED),
     };
     struct arena arena;
-    struct buf b;
     struct str person;
-    struct blob *frame = NULL;
     arena_init(&arena, 256 * 1024);
-    buf_init(&b, FRAME_MAX);
-    struct err err = record_person(f, &rec, &arena, &person);
+    struct err err = record_person(d->feeds->flow, &rec, &arena, &person);
     if (!err_is(err)) {
-        render_event(&b, &e, person);
-        b.n -= b.n > 0; /* the closing brace */
-        buf_fmt(&b, ",\"position\":%lld}", (long long)rows_i64(r, i, F_AT));
-        frame = b.failed ? NULL : socket_frame(buf_view(&b));
+        n->id = rows_i64(r, i, F_AT);
+        n->type = e.type;
+        render_event(&n->json, &e, person);
+        n->json.n -= n->json.n > 0; /* the closing brace */
+        buf_fmt(&n->json, ",\"position\":%lld}", (long long)n->id);
     }
-    if (frame == NULL)
-        log_error("feed.no_frame", F_ID("event", e.id), F_ERR(err));
-    buf_free(&b);
     arena_free(&arena);
-    return frame;
+    if (err_is(err) || n->json.failed)
+        log_error("feed.not_rendered", F_ID("event", e.id), F_ERR(err));
+    return !err_is(err) && !n->json.failed;
 }
 
-/* Sends an event's frame, made if it is not there yet; without one he has to come again. */
+/* Sends an event, rendered if it is not yet; without it he has to come again. */
 static void send_to(struct feed *d, struct socket_seat *seat, const struct rows *r, size_t i,
-                    struct blob **frame)
+                    struct notice *n)
 {
     struct socket *s = socket_of_seat(seat);
-    if (*frame == NULL)
-        *frame = make_frame(d, r, i);
-    if (*frame == NULL) {
+    bool rendered = n->json.n > 0 || render(d, r, i, n);
+    struct blob *b = rendered ? notice_encode(n, socket_wire(s)) : NULL;
+    if (b == NULL) {
         socket_close(s, CLOSE_INTERNAL);
         return;
     }
-    seat->seq = rows_i64(r, i, F_AT);
-    socket_send(s, *frame);
+    seat->seq = n->id;
+    socket_send(s, b);
 }
 
 /* To the live ones of an audience. Whoever has not taken what he got before is behind from here on.
  */
-static void show(struct audience *a, const struct rows *r, size_t i, struct blob **frame)
+static void show(struct audience *a, const struct rows *r, size_t i, struct notice *n)
 {
     int64_t at = rows_i64(r, i, F_AT);
     struct link *next;
@@ -278,7 +273,7 @@ static void show(struct audience *a, const struct rows *r, size_t i, struct blob
         if (seat->seq >= at)
             continue;
         if (socket_queued(socket_at(k)) <= QUEUE_LOW) {
-            send_to(a->feed, seat, r, i, frame);
+            send_to(a->feed, seat, r, i, n);
         } else {
             list_remove(&a->live, k);
             seat->seq = at - 1;
@@ -312,10 +307,11 @@ static void take_new(struct feed *d, const struct rows *r)
     bool full;
     int64_t end = page_end(r, d->at, &full);
     for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT); i++) {
-        struct blob *frame = NULL;
-        show(&d->all, r, i, &frame);
-        show(of_customer(d, r, i), r, i, &frame);
-        blob_unref(frame);
+        struct notice n;
+        notice_init(&n);
+        show(&d->all, r, i, &n);
+        show(of_customer(d, r, i), r, i, &n);
+        notice_free(&n);
     }
     d->at = end;
     d->due |= full;
@@ -328,11 +324,12 @@ static void take_page(struct feed *d, struct socket_seat *seat, const struct row
     bool full, fits = true;
     int64_t end = page_end(r, seat->seq, &full);
     for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT) && fits; i++) {
-        struct blob *frame = NULL;
+        struct notice n;
+        notice_init(&n);
         fits = socket_queued(socket_of_seat(seat)) <= QUEUE_LOW;
         if (fits)
-            send_to(d, seat, r, i, &frame);
-        blob_unref(frame);
+            send_to(d, seat, r, i, &n);
+        notice_free(&n);
     }
     if (fits)
         seat->seq = end;

@@ -12,12 +12,12 @@
 #include "ws/frames.h"
 #include "ws/warden.h"
 
-enum { READ_LIMIT = 200, NET_CHUNK = 200, FRAME_MAX = 2 * 1024 * 1024 };
+enum { READ_LIMIT = 200, NET_CHUNK = 200 };
 #define NET_US (10 * US_PER_S)
 #define NET_WITHOUT_REDIS_US US_PER_S
 
 static struct metric open_sockets =
-    METRIC_GAUGE("reli_websockets", "", "Open WebSocket connections");
+    METRIC_GAUGE("reli_websockets", "", "Open WebSockets and event streams");
 
 struct channel_key {
     struct uuid merchant, payment;
@@ -113,11 +113,11 @@ static void socket_drained(void *ctx, struct socket *s)
         feed_drained(socket_seat(s));
 }
 
-static struct socket *new_socket(struct hub *h, struct stream *stream, const struct authority *by,
-                                 int64_t seq)
+static struct socket *new_socket(struct hub *h, struct stream *stream, enum wire wire,
+                                 const struct authority *by, int64_t seq)
 {
     struct socket_owner owner = {gone, socket_drained, h};
-    struct socket *s = socket_new(h->flow->loop, stream, &owner);
+    struct socket *s = socket_new(h->flow->loop, stream, wire, &owner);
     if (s != NULL) {
         socket_seat(s)->seq = seq;
         socket_seat(s)->authority = *by;
@@ -133,11 +133,11 @@ static void seated(struct hub *h, struct socket_seat *seat)
     metric_set(&open_sockets, ++h->n_sockets);
 }
 
-struct socket *hub_join(struct hub *h, struct stream *stream, const struct authority *by,
-                        struct uuid payment, int32_t seq)
+struct socket *hub_join(struct hub *h, struct stream *stream, enum wire wire,
+                        const struct authority *by, struct uuid payment, int32_t seq)
 {
     struct uuid merchant = by->merchant;
-    struct socket *s = new_socket(h, stream, by, seq);
+    struct socket *s = new_socket(h, stream, wire, by, seq);
     struct channel *c = s != NULL ? find(h, merchant, payment) : NULL;
     if (s == NULL)
         return NULL;
@@ -163,10 +163,11 @@ struct socket *hub_join(struct hub *h, struct stream *stream, const struct autho
     return s;
 }
 
-struct socket *hub_join_feed(struct hub *h, struct stream *stream, const struct authority *by,
-                             const struct feed_part *part, int64_t position, int64_t end)
+struct socket *hub_join_feed(struct hub *h, struct stream *stream, enum wire wire,
+                             const struct authority *by, const struct feed_part *part,
+                             int64_t position, int64_t end)
 {
-    struct socket *s = new_socket(h, stream, by, position);
+    struct socket *s = new_socket(h, stream, wire, by, position);
     if (s == NULL)
         return NULL;
     if (!feed_join(h->feeds, part, socket_seat(s), end)) {
@@ -181,10 +182,9 @@ struct socket *hub_join_feed(struct hub *h, struct stream *stream, const struct 
 
 enum { E_SEQ, E_ID, E_TYPE, E_DATA, E_AT, E_MODE };
 
-struct blob *hub_event_frame(struct uuid payment, const struct rows *r, size_t row,
-                             struct str person)
+void hub_notice(struct notice *n, struct uuid payment, const struct rows *r, size_t row,
+                struct str person)
 {
-    struct buf b;
     struct event_view e = {
         .id = rows_uuid(r, row, E_ID),
         .payment = payment,
@@ -194,29 +194,30 @@ struct blob *hub_event_frame(struct uuid payment, const struct rows *r, size_t r
         .seq = (int32_t)rows_i64(r, row, E_SEQ),
         .at_us = rows_time(r, row, E_AT),
     };
-    buf_init(&b, FRAME_MAX);
-    render_event(&b, &e, person);
-    struct blob *frame = b.failed ? NULL : socket_frame(buf_view(&b));
-    buf_free(&b);
-    return frame;
+    notice_init(n);
+    n->id = e.seq;
+    n->type = e.type;
+    render_event(&n->json, &e, person);
 }
 
 static void send_row(struct channel *c, const struct rows *r, size_t row, struct str person)
 {
-    int32_t seq = (int32_t)rows_i64(r, row, E_SEQ);
-    struct blob *frame = hub_event_frame(c->key.payment, r, row, person);
-    if (frame == NULL)
-        return;
-    for (struct link *k = list_first(&c->sockets); k != NULL; k = list_next(&c->sockets, k)) {
+    struct notice n;
+    hub_notice(&n, c->key.payment, r, row, person);
+    int32_t seq = (int32_t)n.id;
+    struct link *k = !n.json.failed ? list_first(&c->sockets) : NULL;
+    for (; k != NULL; k = list_next(&c->sockets, k)) {
         struct socket_seat *seat = LIST_ITEM(k, struct socket_seat, link);
-        if (seat->seq >= seq)
+        struct socket *s = socket_of_seat(seat);
+        struct blob *b = seat->seq < seq ? notice_encode(&n, socket_wire(s)) : NULL;
+        if (b == NULL)
             continue;
         seat->seq = seq;
-        socket_send(socket_of_seat(seat), frame);
+        socket_send(s, b);
     }
-    blob_unref(frame);
-    if (c->seq < seq)
+    if (c->seq < seq && !n.json.failed)
         c->seq = seq;
+    notice_free(&n);
 }
 
 static void read_done(struct channel *c)

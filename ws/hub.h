@@ -25,16 +25,17 @@ void hub_hint(struct hub *h, struct uuid merchant, struct uuid payment, int32_t 
 /* Puts a connection that has seen the events up to `seq` among the watchers; what came since is
  * sent. The hub owns the socket from here on, and ends it with its authority. NULL if there is no
  * memory (the stream is closed then). */
-struct socket *hub_join(struct hub *h, struct stream *stream, const struct authority *by,
-                        struct uuid payment, int32_t seq);
+struct socket *hub_join(struct hub *h, struct stream *stream, enum wire wire,
+                        const struct authority *by, struct uuid payment, int32_t seq);
 
 /* The same for a part of a merchant's log, by positions; `end` is where it ended just now. */
-struct socket *hub_join_feed(struct hub *h, struct stream *stream, const struct authority *by,
-                             const struct feed_part *part, int64_t position, int64_t end);
+struct socket *hub_join_feed(struct hub *h, struct stream *stream, enum wire wire,
+                             const struct authority *by, const struct feed_part *part,
+                             int64_t position, int64_t end);
 
-/* The frame of an event row of event_list. NULL without memory. */
+/* The event of a row of event_list, to be freed whatever comes. */
 struct rows;
-struct blob *hub_event_frame(struct uuid payment, const struct rows *r, size_t row,
-                             struct str person);
+void hub_notice(struct notice *n, struct uuid payment, const struct rows *r, size_t row,
+                struct str person);
 
 #endif

@@ -1,6 +1,6 @@
-/* A WebSocket: an idle one costs a few hundred bytes. Frames out are made by hand (a server's are
- * not masked), once for all who get them, and go through the stream's queue one behind the other,
- * control frames too. */
+/* Connections of those who watch: an idle one costs a few hundred bytes. What is sent is made by
+ * hand (notice.h), once for all who get it, and goes through the stream's queue one behind the
+ * other, control frames too. */
 #include "ws/socket.h"
 
 #include <stdlib.h>
@@ -13,6 +13,8 @@
 enum { MESSAGE_MAX = 64 * 1024, QUEUE_MAX = 256 * 1024 };
 #define PING_US (30 * US_PER_S)
 #define CLOSE_US (5 * US_PER_S)
+#define COMMENT_US (15 * US_PER_S) /* proxies close what is silent for a minute or half of one */
+#define STALLED_US (30 * US_PER_S)
 
 struct socket {
     struct loop *loop;
@@ -22,32 +24,12 @@ struct socket {
     struct timer timer;
     struct later later;
     struct frames frames;
-    bool awaits_pong, closing, ended;
+    bool is_sse, awaits_pong, closing, ended;
 };
 
 static const struct stream_events events;
 
 /* ---- frames ---- */
-
-struct blob *socket_frame(struct str text)
-{
-    struct buf b;
-    buf_init(&b, text.n + 16);
-    buf_char(&b, (char)0x81);
-    if (text.n < 126) {
-        buf_char(&b, (char)text.n);
-    } else if (text.n < 65536) {
-        buf_char(&b, 126);
-        buf_be16(&b, (uint16_t)text.n);
-    } else {
-        buf_char(&b, 127);
-        buf_be64(&b, text.n);
-    }
-    buf_str(&b, text);
-    struct blob *frame = b.failed ? NULL : blob_new(buf_view(&b));
-    buf_free(&b);
-    return frame;
-}
 
 static void send_control(struct socket *s, uint8_t opcode, struct str payload)
 {
@@ -104,6 +86,10 @@ void socket_close(struct socket *s, int code)
 {
     if (s->closing || s->ended)
         return;
+    if (s->is_sse) { /* it comes back by itself, with the id of the last event */
+        end(s);
+        return;
+    }
     send_close(s, code);
     timer_set(s->loop, &s->timer, CLOSE_US, end_now, s);
 }
@@ -120,6 +106,19 @@ static void ping(void *ctx)
     timer_set(s->loop, &s->timer, PING_US, ping, s);
 }
 
+/* Nobody answers a comment: who has gone is found by what does not leave. */
+static void comment(void *ctx)
+{
+    struct socket *s = ctx;
+    struct str nothing = STR(":\n\n");
+    if (stream_stalled_us(s->stream) >= STALLED_US) {
+        end(s);
+        return;
+    }
+    stream_write(s->stream, &nothing, 1);
+    timer_set(s->loop, &s->timer, COMMENT_US, comment, s);
+}
+
 /* Whether one more frame may go out; who reads too slowly is sent away. */
 static bool may_send(struct socket *s)
 {
@@ -131,10 +130,15 @@ static bool may_send(struct socket *s)
     return false;
 }
 
-void socket_send(struct socket *s, struct blob *frame)
+void socket_send(struct socket *s, struct blob *encoded)
 {
     if (may_send(s))
-        stream_write_blob(s->stream, frame);
+        stream_write_blob(s->stream, encoded);
+}
+
+enum wire socket_wire(const struct socket *s)
+{
+    return s->is_sse ? WIRE_SSE : WIRE_SOCKET;
 }
 
 size_t socket_queued(const struct socket *s)
@@ -181,7 +185,7 @@ static void data(void *ctx, struct str bytes)
     static const struct frames_side side = {
         .message_max = MESSAGE_MAX, .ping = on_ping, .pong = on_pong, .closed = on_closed};
     struct socket *s = ctx;
-    if (s->ended)
+    if (s->ended || s->is_sse)
         return;
     int code = frames_take(&s->frames, &side, s, bytes);
     if (code != 0) {
@@ -205,7 +209,8 @@ static void drained(void *ctx)
 
 static const struct stream_events events = {.data = data, .end = ended, .drained = drained};
 
-struct socket *socket_new(struct loop *l, struct stream *stream, const struct socket_owner *owner)
+struct socket *socket_new(struct loop *l, struct stream *stream, enum wire wire,
+                          const struct socket_owner *owner)
 {
     struct socket *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -215,9 +220,13 @@ struct socket *socket_new(struct loop *l, struct stream *stream, const struct so
     s->loop = l;
     s->stream = stream;
     s->owner = *owner;
+    s->is_sse = wire == WIRE_SSE;
     stream_own(stream, &events, s);
     stream_resume(stream);
-    timer_set(l, &s->timer, PING_US, ping, s);
+    if (s->is_sse)
+        timer_set(l, &s->timer, COMMENT_US, comment, s);
+    else
+        timer_set(l, &s->timer, PING_US, ping, s);
     return s;
 }
 

@@ -1,14 +1,14 @@
 #ifndef RELI_WS_SOCKET_H
 #define RELI_WS_SOCKET_H
 
-#include "core/base/blob.h"
 #include "core/base/list.h"
 #include "core/base/uuid.h"
 #include "core/loop/stream.h"
+#include "ws/notice.h"
 
-/* One WebSocket connection (RFC 6455), server side, after the handshake: frames out, pings,
- * closing. What clients send is only looked at as far as the protocol asks; messages are ignored.
- */
+/* One connection of somebody who watches: a WebSocket (RFC 6455) after the handshake, or a stream
+ * of server-sent events behind the answer's head. Events out, signs of life, closing. What clients
+ * send is only looked at as far as the protocol asks; messages are ignored. */
 struct socket;
 
 struct socket_owner {
@@ -20,12 +20,13 @@ struct socket_owner {
 };
 
 /* Takes the stream. NULL without memory (the stream is closed then). */
-struct socket *socket_new(struct loop *l, struct stream *stream, const struct socket_owner *owner);
-/* Sends a text frame that was made by socket_frame. A client that cannot keep up is closed with
- * 1013. */
-void socket_send(struct socket *s, struct blob *frame);
-/* Says goodbye with this status code and ends when the client has answered, or after five seconds.
- */
+struct socket *socket_new(struct loop *l, struct stream *stream, enum wire wire,
+                          const struct socket_owner *owner);
+enum wire socket_wire(const struct socket *s);
+/* Sends what was encoded for its wire. A client that cannot keep up is closed with 1013. */
+void socket_send(struct socket *s, struct blob *encoded);
+/* Says goodbye with this status code and ends when the client has answered, or after five seconds;
+ * event streams just end. */
 void socket_close(struct socket *s, int code);
 /* Bytes that wait to be sent, and for how long none has left, µs. */
 size_t socket_queued(const struct socket *s);
@@ -34,9 +35,6 @@ int64_t socket_stalled_us(const struct socket *s);
 bool socket_is_open(const struct socket *s);
 /* Cuts it; `gone` is not called. */
 void socket_free(struct socket *s);
-
-/* A text frame around `text`, to be shared by all who get it. NULL without memory. */
-struct blob *socket_frame(struct str text);
 
 /* By whose leave a socket is open: a session or an API key; neither for a client token. */
 struct authority {

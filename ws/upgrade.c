@@ -1,4 +1,4 @@
-/* The way to a WebSocket: the handshake, hello and what is missing, then live. */
+/* The way to a WebSocket or an event stream: hello and what is missing, then live. */
 #include "core/codec/jsonw.h"
 #include "core/flow/record.h"
 #include "http/origin.h"
@@ -24,17 +24,32 @@ static struct blob *hello_frame(const char *kind, struct str name, int64_t seq)
     jw_str(&w, "channel", buf_view(&channel));
     jw_i64(&w, "seq", seq);
     jw_close(&w);
-    struct blob *frame = channel.failed || text.failed ? NULL : socket_frame(buf_view(&text));
+    struct blob *frame = channel.failed || text.failed ? NULL : notice_frame(buf_view(&text));
     buf_free(&channel);
     buf_free(&text);
     return frame;
 }
 
-static void send_hello(struct socket *s, struct blob *frame)
+/* Begins the answer, and the exchange is gone. NULL: refused, or nobody is there any more. */
+static struct stream *begin(struct http_exchange *x, enum wire wire)
 {
-    if (s != NULL && frame != NULL)
-        socket_send(s, frame);
-    blob_unref(frame);
+    if (wire == WIRE_SOCKET)
+        return handshake_finish(x);
+    http_set_header(x, STR("X-Accel-Buffering"), STR("no")); /* to nginx: pass it on at once */
+    return http_stream(x, STR("text/event-stream"));
+}
+
+/* Event streams have no hello; a first line lets proxies pass on the head. */
+static void greet(struct socket *s, struct blob *hello)
+{
+    if (s != NULL && hello != NULL)
+        socket_send(s, hello);
+    blob_unref(hello);
+}
+
+static struct blob *stream_head(void)
+{
+    return blob_new(STR("retry: 2000\n\n"));
 }
 
 /* ---- a payment's events ---- */
@@ -54,23 +69,27 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
     }
     struct uuid payment = o->payment;
     struct authority by = o->by;
+    enum wire wire = o->wire;
     int64_t seq = o->after;
     size_t n = rows_n(r);
     int64_t last = n > 0 ? rows_i64(r, n - 1, 0) : o->rec.p.version;
-    struct blob *kept[REPLAY_MAX];
-    for (size_t i = 0; i < n; i++)
-        kept[i] = hub_event_frame(payment, r, i, person);
     if (n > 0)
         seq = last;
-    struct blob *greeting = hello_frame("transaction", str_c(uuid_text(payment, id)), last);
-    struct stream *stream = handshake_finish(x); /* x is gone */
+    struct notice kept[REPLAY_MAX];
+    for (size_t i = 0; i < n; i++)
+        hub_notice(&kept[i], payment, r, i, person);
+    struct blob *hello = wire == WIRE_SOCKET
+                             ? hello_frame("transaction", str_c(uuid_text(payment, id)), last)
+                             : stream_head();
+    struct stream *stream = begin(x, wire); /* x is gone */
     struct socket *s =
-        stream != NULL ? hub_join(api->hub, stream, &by, payment, (int32_t)seq) : NULL;
-    send_hello(s, greeting);
+        stream != NULL ? hub_join(api->hub, stream, wire, &by, payment, (int32_t)seq) : NULL;
+    greet(s, hello);
     for (size_t i = 0; i < n; i++) {
-        if (s != NULL && kept[i] != NULL)
-            socket_send(s, kept[i]);
-        blob_unref(kept[i]);
+        struct blob *b = s != NULL ? notice_encode(&kept[i], wire) : NULL;
+        if (b != NULL)
+            socket_send(s, b);
+        notice_free(&kept[i]);
     }
 }
 
@@ -98,20 +117,28 @@ static void end_known(void *ctx, struct err err, const struct rows *r)
     int64_t position = o->after >= 0 && o->after < end ? o->after : end;
     bool of_customer = o->channel == TICKET_CUSTOMER;
     struct authority by = o->by;
+    enum wire wire = o->wire;
     struct feed_part part = {.merchant = by.merchant, .live = o->live, .of_customer = of_customer};
     if (of_customer)
         part.customer = watch_customer(o, by.merchant, o->live);
-    struct blob *greeting = hello_frame(of_customer ? "user" : "merchant", o->customer, end);
-    struct stream *stream = handshake_finish(o->x); /* the exchange is gone, and with it `o` */
+    struct blob *hello = wire == WIRE_SOCKET
+                             ? hello_frame(of_customer ? "user" : "merchant", o->customer, end)
+                             : stream_head();
+    struct stream *stream = begin(o->x, wire); /* the exchange is gone, and with it `o` */
     struct socket *s =
-        stream != NULL ? hub_join_feed(api->hub, stream, &by, &part, position, end) : NULL;
-    send_hello(s, greeting);
+        stream != NULL ? hub_join_feed(api->hub, stream, wire, &by, &part, position, end) : NULL;
+    greet(s, hello);
 }
 
 static void find_end(struct watch *o)
 {
     struct value params[] = {V_UUID(o->by.merchant)};
     store_read(api_of(o->x)->flow->store, Q_log_head, params, COUNT_OF(params), end_known, o);
+}
+
+void watch_open(struct watch *o)
+{
+    watch_find(o, o->channel == TICKET_PAYMENT ? replay : find_end);
 }
 
 /* ---- who asks ---- */
@@ -134,31 +161,15 @@ static bool origin_may_watch(const struct http_exchange *x)
            (origin_ok(origin) && str_eq(host_of(origin), host_of(own)));
 }
 
-static void admitted(struct watch *o)
-{
-    watch_find(o, o->channel == TICKET_PAYMENT ? replay : find_end);
-}
-
 static void open_socket(struct watch *o)
 {
     struct http_exchange *x = o->x;
-    struct str after = http_query(x, STR("after"));
-    bool of_payment = o->channel == TICKET_PAYMENT;
-    int64_t most = of_payment ? INT32_MAX : INT64_MAX / 2;
     if (!handshake_asked(x))
         return;
-    if (!origin_may_watch(x)) {
+    if (!origin_may_watch(x))
         http_problem(x, ERR(FORBIDDEN, NULL), "The origin is not allowed.");
-    } else if (!hub_has_room(api_of(x)->hub)) {
-        http_problem(x, ERR(OVERLOADED, NULL), "Too many WebSockets are open here.");
-    } else if (after.p != NULL &&
-               (!str_to_i64(after, &o->after) || o->after < 0 || o->after > most)) {
-        http_problem(x, ERR(BAD_REQUEST, NULL),
-                     of_payment ? "after is the seq of an event."
-                                : "after is the position of an event.");
-    } else {
-        watch_authenticate(o, admitted);
-    }
+    else if (watch_room(o) && watch_after(o, http_query(x, STR("after"))))
+        watch_authenticate(o, watch_open);
 }
 
 void socket_transaction(struct http_exchange *x)

@@ -31,6 +31,26 @@ struct customer_hash watch_customer(const struct watch *w, struct uuid merchant,
                          w->customer);
 }
 
+bool watch_room(const struct watch *w)
+{
+    bool room = hub_has_room(api_of(w->x)->hub);
+    if (!room)
+        http_problem(w->x, ERR(OVERLOADED, NULL), "Too many WebSockets are open here.");
+    return room;
+}
+
+bool watch_after(struct watch *w, struct str text)
+{
+    bool of_payment = w->channel == TICKET_PAYMENT;
+    int64_t most = of_payment ? INT32_MAX : INT64_MAX / 2;
+    bool ok = text.p == NULL || (str_to_i64(text, &w->after) && w->after >= 0 && w->after <= most);
+    if (!ok)
+        http_problem(w->x, ERR(BAD_REQUEST, NULL),
+                     of_payment ? "after is the seq of an event."
+                                : "after is the position of an event.");
+    return ok;
+}
+
 /* ---- tickets ---- */
 
 static bool ticket_fits(const struct watch *w, const struct signed_ticket *t)

@@ -1,6 +1,10 @@
-"""Feeds: what a merchant's whole log, or one customer's part of it, shows to those who watch it grow."""
+"""Feeds: what a merchant's whole log, or one customer's part of it, shows to those who watch it grow; and server-sent
+events, for whoever cannot have a WebSocket."""
 
-from helpers import V1, cash, wait_until, word
+import json
+import socket
+
+from helpers import SLOW, V1, cash, wait_until, word
 from people import Person
 from test_websocket import Watch, refused
 
@@ -95,7 +99,7 @@ def test_tenants_and_modes(reli, stack, shared):
     confirm(reli, p)
     wait_until(lambda: len(log(reli)) == 3, what="the log has it")
     for w in strangers + [theirs]:
-        assert w.nothing(0.5)
+        assert w.nothing(0.2)
         w.close()
 
 
@@ -136,3 +140,131 @@ def test_tickets(reli):
         assert w.frame()["channel"] == channel
         w.close()
         assert refused(reli, f"{paths[channel]}?ticket={ticket}") == 401, "good once"
+
+
+# ---- server-sent events ----
+
+
+class Stream:
+    """An event stream, read by hand."""
+
+    def __init__(self, replica, path, **headers):
+        self.s = socket.create_connection(("127.0.0.1", replica.port), timeout=10 * SLOW)
+        lines = {"Host": "x", "Accept": "text/event-stream"} | headers
+        head = "".join(f"{k}: {v}\r\n" for k, v in lines.items())
+        self.s.sendall(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
+        self.f = self.s.makefile("rb")
+        self.status = int(self.f.readline().split()[1])
+        self.headers = {}
+        while (line := self.f.readline().decode().strip()):
+            name, _, value = line.partition(": ")
+            self.headers[name.lower()] = value
+        if self.status == 200:
+            assert self.headers["content-type"] == "text/event-stream" and "content-length" not in self.headers
+            assert self.f.readline() == b"retry: 2000\n" and self.f.readline() == b"\n"
+
+    def block(self):
+        """The lines up to an empty one; [] at the end."""
+        lines = []
+        while (line := self.f.readline().decode()) not in ("", "\n"):
+            lines.append(line.rstrip("\n"))
+        return lines
+
+    def event(self):
+        """(id, event object); comments are passed over."""
+        lines = self.block()
+        while lines == [":"]:
+            lines = self.block()
+        fields = dict(line.split(": ", 1) for line in lines)
+        assert list(fields) == ["id", "event", "data"], lines
+        event = json.loads(fields["data"])
+        assert fields["event"] == event["type"]
+        return int(fields["id"]), event
+
+    def events(self, n):
+        return [self.event() for _ in range(n)]
+
+    def close(self):
+        self.f.close()
+        self.s.close()
+
+
+def events_of(p):
+    return f"{V1}/payments/{p['id']}/events"
+
+
+def test_a_payments_stream(reli):
+    p = reli.pay(of("cust-1", metadata={"two": "lines\nof\r\ntext"}))
+    page = reli.get(events_of(p)).json
+    assert [e["seq"] for e in page["data"]] == [1, 2] and not page["has_more"] and page["next"] == "2"
+    first = reli.get(events_of(p) + "?limit=1").json
+    assert first["data"] == page["data"][:1] and first["has_more"] and first["next"] == "1"
+    assert reli.get(events_of(p) + "?after=2").json["data"] == []
+    streams = [Stream(reli.replica, events_of(p), **bearer(reli)),
+               Stream(reli.replica, events_of(p), Authorization=f"Bearer {p['client_token']}"),
+               Stream(reli.replica, f"{events_of(p)}?ticket={p['client_token']}")]
+    for s in streams:
+        assert s.events(2) == [(1, page["data"][0]), (2, page["data"][1])]
+    confirm(reli, p)
+    done = reli.get(events_of(p) + "?after=2").json["data"][0]
+    assert done["type"] == "payment.completed" and done["data"]["customer"]["name"] == "Ann"
+    for s in streams:
+        assert s.event() == (3, done)
+    # the payment is over, the stream is not
+    assert reli.post(f"{V1}/payments/{p['id']}/refund", {"amount": "10.00"}).status == 201
+    for s in streams:
+        assert s.event()[1]["type"].startswith("refund.")
+        s.close()
+    s = Stream(reli.replica, events_of(p) + "?after=0", **bearer(reli), **{"Last-Event-ID": "2"})
+    assert s.event() == (3, done)
+    s.close()
+
+
+def test_a_merchants_stream(reli):
+    p = reli.pay()
+    wait_until(lambda: len(log(reli)) == 2, what="the log has it")
+    ticket = reli.post(V1 + "/ws/tickets", {"channel": "merchant"}).json["ticket"]
+    old = Stream(reli.replica, V1 + "/events?after=1", **bearer(reli))
+    assert [at for at, _ in old.events(1)] == [2]
+    new = Stream(reli.replica, f"{V1}/events?ticket={ticket}")
+    confirm(reli, p)
+    for s in (old, new):
+        at, event = s.event()
+        assert at == event.pop("position") == 3 and event == log(reli)[2]
+        s.close()
+    assert Stream(reli.replica, f"{V1}/events?ticket={ticket}").status == 401, "good once"
+
+
+def test_streams_refused(reli, stack, shared):
+    p, another = reli.pay(), reli.pay()
+    other = stack.shop(shared)
+    mine = bearer(reli)
+    for path, headers, status in (
+            (events_of(p), {}, 401), (events_of(p), bearer(other), 404), (events_of(p) + "?after=x", mine, 400),
+            (events_of(p), mine | {"Last-Event-ID": "x"}, 400), (V1 + "/events?type=x", mine, 400),
+            (f"{V1}/payments/{'0' * 8}/events", mine, 404),
+            (f"{events_of(p)}?ticket={another['client_token']}", {}, 401),
+            (f"{V1}/events?ticket={p['client_token']}", {}, 401)):
+        assert Stream(reli.replica, path, **headers).status == status, path
+    # tickets are for streams, which are limited by how many there are; lists are counted by caller
+    for path in (events_of(p), V1 + "/events"):
+        r = reli.get(f"{path}?ticket={p['client_token']}")
+        assert r.status == 401 and r.code == "unauthenticated", r
+    r = reli.request("HEAD", events_of(p), headers={"Accept": "text/event-stream"})
+    assert r.status == 200 and r.header("Content-Type") == "application/json"
+
+
+def test_signs_of_life_and_goodbye(replicas, clock):
+    one = replicas.one(RELI_CORS_ORIGINS="https://shop.example")
+    shop = replicas.shop(one)
+    p = shop.pay()
+    s = Stream(one, events_of(p) + "?after=2", Origin="https://shop.example", **bearer(shop))
+    assert s.headers["access-control-allow-origin"] == "https://shop.example"
+    assert s.headers["connection"] == "close" and s.headers["cache-control"] == "no-store"
+    clock.advance(16)
+    assert s.block() == [":"]
+    one.term()
+    one.term()  # does not wait for load balancers
+    assert s.f.read() == b""
+    wait_until(lambda: not one.running(), 12, "the end")
+    assert one.p.returncode == 0

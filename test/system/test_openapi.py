@@ -119,6 +119,8 @@ def test_every_operation_names_the_access_that_its_route_has():
             wanted += ([{"ApiKey": [scope]}] if scope else []) + [{"Person": roles}]
         if "API_CLIENT_TOKEN" in tags:
             wanted.append({"ClientToken": []})
+        if "API_TICKET" in tags:
+            wanted.append({"SocketTicket": []})
         assert o.security == wanted, o
 
 

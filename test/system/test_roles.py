@@ -22,7 +22,7 @@ TABLE = """
 oap   | payments:write  |       | POST payments/initialize, payments/initiate, /api/payments/create, /api/payments/mpesa,
                                   payments/{id}/confirm, payments/{id}/cancel, payments/{id}/verify, payments/{id}/qr
 oapvs | payments:read   |       | GET payments, payments/{id}, payments/transactions, /api/payments/status/{id},
-                                  payments/{id}/refunds, refunds/{id}
+                                  payments/{id}/refunds, refunds/{id}, payments/{id}/events
 oapvs | payments:read   |       | POST payments/status, ws/tickets
 oap   | refunds:write   |       | POST payments/{id}/refund, payments/refund, refunds/{id}/approve, refunds/{id}/reject,
                                   refunds/{id}/cancel, refunds/{id}/confirm, exceptions/{id}/resolve
