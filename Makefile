@@ -148,10 +148,14 @@ mutants: ## breaks reli in many small ways, one at a time; each must be noticed
 crash: ## RUNS of two replicas under load while everything dies, judged by a checker of its own
 	@scripts/crash.sh
 
-replicas: ## four replicas behind HAProxy, replaced one after the other under load
+replicas: ## four replicas behind HAProxy replaced under load; a standby takes over from its primary
 	@scripts/install.sh test && $(MAKE) --no-print-directory V=debug all
 	@RELI_TEST_REPLICAS=4 RELI_BIN=$(abspath $(BUILD)/debug/reli) $(PYTHON) -m pytest -q -p no:cacheprovider \
-	  test/system/test_replicas.py
+	  test/system/test_replicas.py test/system/test_standby.py
+
+without-redis: ## the system tests with a Redis that is not there
+	@scripts/install.sh test && $(MAKE) --no-print-directory V=debug all
+	@RELI_TEST_REDIS=off RELI_TEST_SLOW=2 RELI_BIN=$(abspath $(BUILD)/debug/reli) $(PYTHON) test/system/side_by_side.py
 
 check: lint ## lint, both compilers, then the tests under sanitizers
 	@scripts/check.sh
@@ -188,9 +192,9 @@ clean: ## removes build/, keeps .local/
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run test unit check bench conform sim search mutants crash replicas fuzz lint format install clean help always \
+.PHONY: all run test unit check bench conform sim search mutants crash replicas without-redis fuzz lint format install clean help always \
   unit-programs service-tests list-service-tests
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -232,12 +232,14 @@ sys.exit(bad)
 END
 }
 
+check_schema() { scripts/schema.py --self-test && scripts/schema.py; }
+
 check_lockfile() { # a registry's host in it would bind everybody to that registry
     ! grep -nE '"resolved":' http/ui/package-lock.json
 }
 
 checks=(rooms store_headers providers floats typedefs words columns headers cppcheck tidy openapi
-    shell python lockfile)
+    shell python schema lockfile)
 if [ $# -gt 0 ]; then checks=("$@"); fi
 passed=0 failed=0
 for name in "${checks[@]}"; do

@@ -472,6 +472,7 @@ static void writer_up(void *ctx)
 {
     struct writer *w = ctx;
     w->state = WRITER_IDLE; /* the end of this turn finds work for it */
+    store_leave_old(w->s);
 }
 
 static void writer_lost(void *ctx, const struct pg_failure *f)
@@ -518,8 +519,8 @@ struct err writers_start(struct store *s)
         w->units = calloc((size_t)s->o.max_batch, sizeof(struct unit *));
         if (w->units == NULL)
             return ERR(NO_MEMORY, "writers");
-        TRY(pg_conn_new(s->l, s->conninfo, PG_WRITER, s->o.statement_timeout_us, &writer_events, w,
-                        &w->conn));
+        TRY(pg_conn_new(s->l, s->conninfo, PG_WRITER, s->o.statement_timeout_us, &s->lineage,
+                        &writer_events, w, &w->conn));
     }
     return ERR_OK;
 }

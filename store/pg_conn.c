@@ -7,6 +7,10 @@
  * statement_timeout and a little: a server that stopped in the middle, or a network that swallows
  * packets, counts as lost.
  *
+ * Only a primary will do, for readers too: what was just written must be found. One that was
+ * replaced may come back without knowing it, and would take writes that the others never see; so
+ * an older timeline than the newest that this process has met is refused.
+ *
  * libpq does not say which statement a result belongs to, so every statement and Sync that goes out
  * leaves an op in a ring, and each result belongs to the ring's head. An error skips the rest of
  * its group: those answer PGRES_PIPELINE_ABORTED, and what was prepared among them is not prepared.
@@ -56,6 +60,7 @@ struct pg_conn {
     const char *conninfo;
     enum pg_role role;
     int64_t statement_timeout_us;
+    struct pg_lineage *lineage, met; /* `met`: this connection's server */
     const struct pg_conn_events *events;
     void *ctx;
 
@@ -91,6 +96,7 @@ static void conn_dial(void *ctx);
 static void conn_dialled(void *ctx, struct err err, const char *words, PGconn *pg);
 static void conn_setup(struct pg_conn *c);
 static bool conn_setup_done(struct pg_conn *c, const PGresult *res);
+static bool is_old(const struct pg_conn *c);
 static void conn_up(struct pg_conn *c);
 static void conn_poll(uv_poll_t *h, int status, int events);
 static bool conn_drain(struct pg_conn *c);
@@ -102,8 +108,8 @@ static void conn_look(void *ctx);
 static void conn_flush(struct pg_conn *c);
 
 struct err pg_conn_new(struct loop *l, const char *conninfo, enum pg_role role,
-                       int64_t statement_timeout_us, const struct pg_conn_events *events, void *ctx,
-                       struct pg_conn **out)
+                       int64_t statement_timeout_us, struct pg_lineage *lineage,
+                       const struct pg_conn_events *events, void *ctx, struct pg_conn **out)
 {
     struct pg_conn *c = calloc(1, sizeof *c);
     if (c == NULL)
@@ -112,6 +118,7 @@ struct err pg_conn_new(struct loop *l, const char *conninfo, enum pg_role role,
     c->conninfo = conninfo;
     c->role = role;
     c->statement_timeout_us = statement_timeout_us;
+    c->lineage = lineage;
     c->events = events;
     c->ctx = ctx;
     c->attempt = random_below(1u << 16);
@@ -299,30 +306,34 @@ static void conn_dialled(void *ctx, struct err err, const char *words, PGconn *p
     conn_setup(c);
 }
 
+#define SERVER                                                                 \
+    "select pg_is_in_recovery(), current_setting('server_version_num')::int4," \
+    " (select system_identifier from pg_control_system()),"                    \
+    " case when not pg_is_in_recovery()"                                       \
+    " then ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int8 end"
+
 /* Every setting of a session in one round trip. On writers the planner is kept on nested loops over
  * indexes with generic plans: a batch's arrays are small beside the tables, whatever the statistics
  * say, and a plan that turns to scanning a table in the middle of the day would be an outage. */
 static const char *const setup_text[] = {
-    [PG_WRITER] = "select pg_is_in_recovery(), current_setting('server_version_num')::int4,"
-                  " set_config('application_name', 'reli', false),"
-                  " set_config('client_encoding', 'UTF8', false),"
-                  " set_config('TimeZone', 'UTC', false),"
-                  " set_config('statement_timeout', $1, false),"
-                  " set_config('lock_timeout', '3s', false),"
-                  " set_config('idle_in_transaction_session_timeout', '30s', false),"
-                  " set_config('plan_cache_mode', 'force_generic_plan', false),"
-                  " set_config('jit', 'off', false),"
-                  " set_config('enable_seqscan', 'off', false),"
-                  " set_config('enable_hashjoin', 'off', false),"
-                  " set_config('enable_mergejoin', 'off', false)",
-    [PG_READER] = "select pg_is_in_recovery(), current_setting('server_version_num')::int4,"
-                  " set_config('application_name', 'reli', false),"
-                  " set_config('client_encoding', 'UTF8', false),"
-                  " set_config('TimeZone', 'UTC', false),"
-                  " set_config('statement_timeout', $1, false),"
-                  " set_config('default_transaction_read_only', 'on', false),"
-                  " set_config('plan_cache_mode', 'force_generic_plan', false),"
-                  " set_config('jit', 'off', false)",
+    [PG_WRITER] = SERVER ", set_config('application_name', 'reli', false),"
+                         " set_config('client_encoding', 'UTF8', false),"
+                         " set_config('TimeZone', 'UTC', false),"
+                         " set_config('statement_timeout', $1, false),"
+                         " set_config('lock_timeout', '3s', false),"
+                         " set_config('idle_in_transaction_session_timeout', '30s', false),"
+                         " set_config('plan_cache_mode', 'force_generic_plan', false),"
+                         " set_config('jit', 'off', false),"
+                         " set_config('enable_seqscan', 'off', false),"
+                         " set_config('enable_hashjoin', 'off', false),"
+                         " set_config('enable_mergejoin', 'off', false)",
+    [PG_READER] = SERVER ", set_config('application_name', 'reli', false),"
+                         " set_config('client_encoding', 'UTF8', false),"
+                         " set_config('TimeZone', 'UTC', false),"
+                         " set_config('statement_timeout', $1, false),"
+                         " set_config('default_transaction_read_only', 'on', false),"
+                         " set_config('plan_cache_mode', 'force_generic_plan', false),"
+                         " set_config('jit', 'off', false)",
 };
 
 static void conn_setup(struct pg_conn *c)
@@ -343,12 +354,30 @@ static bool conn_setup_done(struct pg_conn *c, const PGresult *res)
     struct rows r = {res};
     if (rows_n(&r) != 1)
         return false;
-    if (c->role == PG_WRITER && rows_bool(&r, 0, 0)) {
+    if (rows_bool(&r, 0, 0) || rows_null(&r, 0, 3)) {
         log_outage(c, "this server is a standby", "");
         return false;
     }
     c->server_version = rows_i64(&r, 0, 1);
+    c->met = (struct pg_lineage){rows_i64(&r, 0, 2), rows_i64(&r, 0, 3)};
+    if (is_old(c)) {
+        log_outage(c, "this server was the primary once, and has been replaced", "");
+        return false;
+    }
+    *c->lineage = c->met;
     return true;
+}
+
+/* Of another cluster nothing is known: somebody has moved the database. */
+static bool is_old(const struct pg_conn *c)
+{
+    return c->met.system == c->lineage->system && c->met.timeline < c->lineage->timeline;
+}
+
+void pg_conn_leave_if_old(struct pg_conn *c)
+{
+    if (pg_conn_is_up(c) && is_old(c))
+        conn_break(c);
 }
 
 static void conn_up(struct pg_conn *c)

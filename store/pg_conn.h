@@ -15,6 +15,13 @@ struct pg_conn;
 
 enum pg_role { PG_WRITER, PG_READER };
 
+/* Whose word counts: of a cluster's servers the one with the newest timeline that any connection of
+ * a store has met. A primary that was replaced and does not know it yet has an older one. */
+struct pg_lineage {
+    int64_t system; /* the cluster's identifier */
+    int64_t timeline;
+};
+
 /* Statements beside those of enum query. */
 enum pg_stmt {
     STMT_BEGIN = N_QUERIES,
@@ -58,14 +65,17 @@ struct pg_conn_events {
     void (*lost)(void *ctx, const struct pg_failure *f);
 };
 
-/* `conninfo` is borrowed. */
+/* `conninfo` and `lineage` (zero at first, shared by all connections of a store) are borrowed. */
 struct err pg_conn_new(struct loop *l, const char *conninfo, enum pg_role role,
-                       int64_t statement_timeout_us, const struct pg_conn_events *events, void *ctx,
+                       int64_t statement_timeout_us, struct pg_lineage *lineage,
+                       const struct pg_conn_events *events, void *ctx,
                        struct pg_conn **out) MUST_USE;
 /* No event after it. Safe on NULL. */
 void pg_conn_free(struct pg_conn *c);
 
 bool pg_conn_is_up(const struct pg_conn *c);
+/* Another connection has met the server's successor: nothing more is sent here, `lost` follows. */
+void pg_conn_leave_if_old(struct pg_conn *c);
 /* Whether `n` statements and a Sync may be sent now. */
 bool pg_conn_has_room(const struct pg_conn *c, size_t n);
 /* Hands a statement to libpq, prepared on its first use. `p` (ready; NULL for none) may be used

@@ -177,6 +177,7 @@ void readers_leave(struct store *s)
 static void reader_up(void *ctx)
 {
     struct reader *r = ctx;
+    store_leave_old(r->s);
     store_check_soon(r->s);
 }
 
@@ -232,8 +233,8 @@ struct err readers_start(struct store *s)
         struct reader *r = &s->readers[i];
         r->s = s;
         list_init(&r->flight);
-        TRY(pg_conn_new(s->l, s->conninfo, PG_READER, s->o.statement_timeout_us, &reader_events, r,
-                        &r->conn));
+        TRY(pg_conn_new(s->l, s->conninfo, PG_READER, s->o.statement_timeout_us, &s->lineage,
+                        &reader_events, r, &r->conn));
     }
     return ERR_OK;
 }

@@ -205,6 +205,14 @@ bool store_ready(const struct store *s, const char **why)
     return words == NULL;
 }
 
+void store_leave_old(struct store *s)
+{
+    for (int i = 0; i < s->o.writers; i++)
+        pg_conn_leave_if_old(s->writers[i].conn);
+    for (int i = 0; i < s->o.readers; i++)
+        pg_conn_leave_if_old(s->readers[i].conn);
+}
+
 static int64_t real_wall_us(void)
 {
     struct timespec ts;

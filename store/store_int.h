@@ -76,6 +76,7 @@ struct store {
     char *conninfo;
     struct turn_hook hook;
     struct params params; /* of the statement that is being sent */
+    struct pg_lineage lineage;
 
     struct writer *writers;
     struct reader *readers;
@@ -129,6 +130,8 @@ void ask_finish(struct store *s, struct ask *k, const struct pg_failure *f);
 /* ---- store.c ---- */
 bool store_is_full(const struct store *s);
 void store_refuse_soon(struct store *s);
+/* A connection is up: those to a server that its own has replaced end. */
+void store_leave_old(struct store *s);
 /* A reader is up: look at clock and schema now. */
 void store_check_soon(struct store *s);
 void store_count_statements(int64_t n);

@@ -70,6 +70,60 @@ static void test_read_on_a_lost_connection(void **state)
     finish();
 }
 
+static int n_up(void)
+{
+    int n = 0;
+    for (int i = 0; i < s->o.writers; i++)
+        n += pg_conn_is_up(s->writers[i].conn);
+    for (int i = 0; i < s->o.readers; i++)
+        n += pg_conn_is_up(s->readers[i].conn);
+    return n;
+}
+
+static bool four_are_up(void *ctx)
+{
+    (void)ctx;
+    return n_up() == 4;
+}
+
+static bool none_is_up(void *ctx)
+{
+    (void)ctx;
+    return n_up() == 0;
+}
+
+static bool one_is_up(void *ctx)
+{
+    (void)ctx;
+    return n_up() > 0;
+}
+
+/* As if one connection had met a server that took over from this one. */
+static void test_a_former_primary(void **state)
+{
+    (void)state;
+    start((struct store_options){.readers = 2, .writers = 2});
+    assert_true(run_until(four_are_up, NULL, 10000));
+    const struct pg_lineage real = s->lineage;
+    assert_true(real.system != 0 && real.timeline >= 1);
+    store_leave_old(s); /* all are at the newest */
+    assert_int_equal(n_up(), 4);
+    s->lineage.timeline++;
+    struct note read = {0};
+    divide(&read, 10, 1); /* taken by a connection that is then left */
+    store_leave_old(s);
+    assert_true(run_until(none_is_up, NULL, 10000));
+    assert_false(store_ready(s, NULL));
+    assert_false(run_until(one_is_up, NULL, 1000)); /* time for several tries */
+    /* Another cluster has no timelines to compare with. */
+    s->lineage.system++;
+    assert_true(run_until(four_are_up, NULL, 20000));
+    assert_true(s->lineage.system == real.system && s->lineage.timeline == real.timeline);
+    run_idle();
+    assert_int_equal(read.n, 1);
+    finish();
+}
+
 static void test_exec(void **state)
 {
     (void)state;
@@ -195,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PG_TEST(test_reads),
         PG_TEST(test_read_on_a_lost_connection),
+        PG_TEST(test_a_former_primary),
         PG_TEST(test_exec),
         PG_TEST(test_readiness),
         PG_TEST(test_bad_options),

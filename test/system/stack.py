@@ -13,6 +13,11 @@ import pytest
 from helpers import ROOT, SANITIZER, Replica, Sandbox, Shop, wait_until
 
 
+# RELI_TEST_REDIS=off: replicas find no Redis, and everything passes all the same but what tests Redis itself.
+REDIS_OFF = os.environ.get("RELI_TEST_REDIS") == "off"
+needs_redis = pytest.mark.skipif(REDIS_OFF, reason="RELI_TEST_REDIS=off")
+
+
 def binary():
     build = os.environ.get("BUILD", "build")
     return os.path.abspath(os.environ.get("RELI_BIN", ROOT / build / "debug" / "reli"))
@@ -39,6 +44,8 @@ class Services:
                 found[name] = value.strip("'")
         self.admin_url = found["DATABASE_ADMIN_URL"]
         self.redis_url = found["REDIS_URL"]
+        # What replicas are told: with RELI_TEST_REDIS=off a port that nobody listens on.
+        self.redis_for_replicas = "redis://127.0.0.1:1" if REDIS_OFF else self.redis_url
 
     def url(self, role, database):
         """The same server, another role and database."""
@@ -153,7 +160,7 @@ class Stack:
         env = self.base_env() | {
             "DATABASE_URL": database.service_url,
             "DATABASE_MIGRATE_URL": database.owner_url,
-            "REDIS_URL": self.services.redis_url,
+            "REDIS_URL": self.services.redis_for_replicas,
             "RELI_MASTER_KEY": "1:" + base64.b64encode(b"reli-system-tests-master-key-32b").decode(),
             "JWT_SECRET_KEY": "jwt-secret-of-the-system-tests-0123456789",
             "RELI_PROVIDER_MODE": "test",

@@ -15,7 +15,7 @@ import pytest
 import redis
 from helpers import PASSKEY, V1, Clock, Receiver, Shop, Site, cash, free_port, new_key, stk, wait_until, word
 from people import Person, totp
-from stack import Launcher
+from stack import Launcher, needs_redis
 from test_websocket import Watch
 
 MASTER = base64.b64encode(b"canary-master-key-of-32-bytes-!!").decode()
@@ -276,6 +276,7 @@ def test_the_database_has_none(scene):
     assert scene.c.found_in(dump, but=("key of a request",)) == []  # which is what requests are known again by
 
 
+@needs_redis
 def test_redis_has_none(scene):
     data = held_by(redis.Redis.from_url(scene.replica.env["REDIS_URL"]))
     assert b"reli:" in data
