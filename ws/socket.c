@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <wslay/wslay.h>
 
-#include "core/base/buf.h"
+#include "core/base/metric.h"
 #include "core/base/times.h"
 #include "ws/frames.h"
 
@@ -26,6 +26,9 @@ struct socket {
     struct frames frames;
     bool is_sse, awaits_pong, closing, ended;
 };
+
+static struct metric slow = METRIC_COUNTER("reli_websockets_slow_total", "",
+                                           "WebSockets and event streams that did not keep up");
 
 static const struct stream_events events;
 
@@ -86,6 +89,8 @@ void socket_close(struct socket *s, int code)
 {
     if (s->closing || s->ended)
         return;
+    if (code == CLOSE_TRY_LATER)
+        metric_add(&slow, 1);
     if (s->is_sse) { /* it comes back by itself, with the id of the last event */
         end(s);
         return;

@@ -1,10 +1,17 @@
 """Feeds: what a merchant's whole log, or one customer's part of it, shows to those who watch it grow; and server-sent
 events, for whoever cannot have a WebSocket."""
 
+import concurrent.futures
+import fcntl
 import json
 import socket
+import struct
+import termios
+import threading
 
-from helpers import SLOW, V1, cash, wait_until, word
+import pytest
+import websocket
+from helpers import SLOW, V1, Clock, cash, wait_until, word
 from people import Person
 from test_websocket import Watch, refused
 
@@ -175,6 +182,8 @@ class Stream:
         lines = self.block()
         while lines == [":"]:
             lines = self.block()
+        if not lines:
+            raise EOFError
         fields = dict(line.split(": ", 1) for line in lines)
         assert list(fields) == ["id", "event", "data"], lines
         event = json.loads(fields["data"])
@@ -254,9 +263,99 @@ def test_streams_refused(reli, stack, shared):
     assert r.status == 200 and r.header("Content-Type") == "application/json"
 
 
-def test_signs_of_life_and_goodbye(replicas, clock):
-    one = replicas.one(RELI_CORS_ORIGINS="https://shop.example")
-    shop = replicas.shop(one)
+# ---- those who come back; test_store.py lets them do it ----
+
+
+class Follower(threading.Thread):
+    """Somebody who follows a merchant's log and comes back with his cursor whenever he is cut off."""
+
+    def __init__(self, shop, replica):
+        super().__init__(daemon=True)
+        self.shop, self.replica = shop, replica
+        self.seen, self.times, self.now, self.over = [], 0, None, False
+        self.start()
+
+    def run(self):
+        while not self.over:
+            try:
+                self.follow(self.seen[-1][0] if self.seen else 0)
+            except (OSError, EOFError, ValueError, IndexError, websocket.WebSocketException):
+                pass  # cut off, or refused while the database is away
+
+    def got(self, event):
+        self.seen.append((event["position"], event["payment_id"], event["seq"]))
+
+    def cut(self):
+        self.now.shutdown(socket.SHUT_RDWR)
+
+
+class ByWebSocket(Follower):
+    def follow(self, after):
+        w = feed(self.shop, f"/ws/merchant?after={after}", self.replica)
+        self.now, self.times = w.ws.sock, self.times + 1
+        w.frame()
+        while True:
+            self.got(w.frame(60))
+
+
+class ByStream(Follower):
+    def follow(self, after):
+        s = Stream(self.replica, V1 + "/events?after=0", **bearer(self.shop), **{"Last-Event-ID": str(after)})
+        self.now, self.times = s.s, self.times + (s.status == 200)
+        s.s.settimeout(60 * SLOW)
+        while True:
+            self.got(s.event()[1])
+
+
+def buffered(s):
+    """Bytes that wait to be read."""
+    return struct.unpack("i", fcntl.ioctl(s, termios.FIONREAD, b"\0" * 4))[0]
+
+
+@pytest.fixture(scope="module")
+def timed(stack, tmp_path_factory):
+    """A shop at a replica of its own, on a test clock."""
+    clock = Clock(tmp_path_factory.mktemp("feeds") / "clock")
+    replica = stack.serve(stack.database(), clock=clock, RELI_CORS_ORIGINS="https://shop.example").ready()
+    clock.replicas.append(replica)
+    yield stack.shop(replica)
+    stack.leave(replica)
+
+
+def test_who_does_not_keep_up(timed, monkeypatch):
+    """1013 after ten seconds in which nothing was taken; who comes back goes on where he was."""
+    known = websocket._abnf.VALID_CLOSE_STATUS  # this version has not heard of 1013
+    monkeypatch.setattr(websocket._abnf, "VALID_CLOSE_STATUS", (*known, 1013))
+    shop, one, clock = timed, timed.replica, timed.replica.clock
+    small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
+    w = feed(shop, sockopt=small)
+    assert w.frame()["seq"] == 0
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:  # more than the kernel keeps for him
+        list(pool.map(lambda _: shop.pay(metadata={"blob": "x" * 16000}), range(110)))
+    wait_until(lambda: shop.get(f"{V1}/events?after=219").json["data"], what="the log has all")
+    levels = []
+
+    def full():
+        levels.append(buffered(w.ws.sock))
+        return levels[-1] > 0 and len(levels) > 10 and len(set(levels[-10:])) == 1
+
+    wait_until(full, what="no more fits")
+    clock.advance(11)
+    wait_until(lambda: one.metrics().get("reli_websockets_slow_total") == 1, what="it is given up")
+    positions = []
+    while (frame := w.ws.recv_data(control_frame=True))[0] != websocket.ABNF.OPCODE_CLOSE:
+        positions.append(json.loads(frame[1])["position"])
+    assert int.from_bytes(frame[1][:2], "big") == 1013
+    assert positions == list(range(1, len(positions) + 1)) and 0 < len(positions) < 220
+    w = feed(shop, f"/ws/merchant?after={positions[-1]}", sockopt=small)
+    w.frame()
+    assert [e["position"] for e in w.events(220 - len(positions))] == list(range(positions[-1] + 1, 221))
+    w.close()
+
+
+def test_signs_of_life_and_goodbye(timed):
+    """Last of all: the replica ends."""
+    shop, one, clock = timed, timed.replica, timed.replica.clock
     p = shop.pay()
     s = Stream(one, events_of(p) + "?after=2", Origin="https://shop.example", **bearer(shop))
     assert s.headers["access-control-allow-origin"] == "https://shop.example"

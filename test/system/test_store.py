@@ -11,6 +11,7 @@ import time
 
 import psycopg2
 import pytest
+import test_feeds
 import test_websocket
 from helpers import SLOW, V1, cash, new_key, phone, stk, wait_until
 from stack import Database, Services
@@ -435,3 +436,52 @@ def test_the_services_role_leaves_the_schema_alone(db, statement):
             cursor.execute(statement)
     finally:
         c.close()
+
+
+# ---- both ----
+
+
+def test_followers_lose_nothing(stack, own, own_redis, sandbox):
+    """While connections, Redis and PostgreSQL are cut, and by whichever replica things happen."""
+    one, two = [stack.serve(own.database, REDIS_URL=own_redis.url).ready() for _ in range(2)]
+    shop = stack.shop(one)
+    followers = [test_feeds.ByWebSocket(shop, two), test_feeds.ByStream(shop, one)]
+    results = {}
+
+    def make(n):
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            keys = [new_key() for _ in range(n)]
+            for done in [pool.submit(create_until_there, shop.at((one, two)[i % 2]), key, cash(), results)
+                         for i, key in enumerate(keys)]:
+                done.result()
+
+    def all_seen():
+        n = 2 * len(results)
+        return all(len(f.seen) >= n for f in followers)
+
+    make(60)
+    wait_until(all_seen, 20, "all is seen")
+    for f in followers:
+        f.cut()
+    make(60)
+    own_redis.signal(signal.SIGKILL)
+    make(60)
+    wait_until(all_seen, 20, "all is seen without Redis")
+    own_redis.start()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        rest = pool.submit(make, 120)
+        wait_until(lambda: len(results) > 200, 20, "some of them")
+        own.stop()
+        own.start()
+        rest.result()
+    wait_until(all_seen, 30, "all is seen")
+    assert len(results) == 300
+    wanted = [(i + 1, e["payment_id"], e["seq"]) for i, e in enumerate(test_feeds.log(shop))]
+    assert len(wanted) == 600 and {p for _, p, _ in wanted} == set(results.values())
+    for f in followers:
+        f.over = True
+        f.cut()
+        assert f.seen == wanted
+        assert f.times >= 2
+    for replica in (one, two):
+        stack.leave(replica)
