@@ -41,10 +41,10 @@ bool payment_input_routed(const struct http_exchange *x, const struct json *body
            json_kind(json_get(body, "payment_method")) == JSON_STR;
 }
 
-static struct route_state state_of(void *ctx, const struct gateway *g)
+static struct route_state state_of(void *ctx, const struct gateway *g, struct str account)
 {
     const struct reading *r = ctx;
-    return route_state(api_of(r->x)->flow, r->who->merchant, r->who->live, g);
+    return route_state(api_of(r->x)->flow, r->who->merchant, r->who->live, g, account);
 }
 
 /* By what the request says of amount and customer; what is wrong with them is told later. */
@@ -71,6 +71,7 @@ static void choose_gateway(struct reading *r, struct str method)
     r->in->gateway = choice.gateway;
     if (choice.gateway == NULL)
         return;
+    r->in->account = arena_dup(r->x->arena, choice.account);
     struct buf b;
     buf_init(&b, 8192);
     route_choice_put(&b, &choice);

@@ -145,17 +145,6 @@ static void read_roles(struct config_op *op, struct fields *f)
     }
 }
 
-static bool name_ok(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        bool word = ascii_is_digit(c) || (c >= 'a' && c <= 'z');
-        if (!word && (i == 0 || (c != '-' && c != '_')))
-            return false;
-    }
-    return s.n > 0;
-}
-
 static void read_own(struct config_op *op, struct fields *f)
 {
     struct str s;
@@ -165,7 +154,7 @@ static void read_own(struct config_op *op, struct fields *f)
                      "test or live: the mode of the API key that is used.");
     op->name = STR("default");
     if (fields_text(f, "name", OPTIONAL, 1, ACCOUNT_NAME_MAX, &s)) {
-        if (!name_ok(s))
+        if (!account_name_fine(s))
             fields_fault(f, "name", "format",
                          "Lower-case letters, digits, - and _, a letter or digit first.");
         op->name = arena_dup(op->x->arena, s);

@@ -122,6 +122,31 @@ const struct flow_account *account_for(const struct flow *f, struct uuid merchan
     return flow_account(f, str_c(g->name), live);
 }
 
+const struct flow_account *account_named(const struct flow *f, struct uuid merchant,
+                                         const struct gateway *g, bool live, struct str name)
+{
+    const struct account_set *s = set_of(f, merchant);
+    if (name.n == 0)
+        return account_for(f, merchant, g, live);
+    for (size_t i = 0; s != NULL && i < s->n; i++) {
+        const struct flow_account *a = &s->list[i];
+        if (a->active && a->live == live && a->gw.gateway == g && str_eq(name, str_c(a->name)))
+            return a;
+    }
+    return NULL;
+}
+
+bool account_name_fine(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool word = ascii_is_digit(c) || (c >= 'a' && c <= 'z');
+        if (!word && (i == 0 || (c != '-' && c != '_')))
+            return false;
+    }
+    return s.n > 0 && s.n <= ACCOUNT_NAME_MAX;
+}
+
 const struct flow_account *account_by_id(const struct flow *f, struct uuid merchant, struct uuid id)
 {
     const struct flow_account *ours = flow_account_by_id(f, id);
@@ -206,6 +231,7 @@ static void read_row(const struct flow *f, struct uuid merchant, const struct ro
     a->id = rows_uuid(r, i, R_ID);
     a->live = str_eq(rows_str(r, i, R_MODE), STR("live"));
     a->active = rows_bool(r, i, R_ACTIVE);
+    (void)str_copy_c(a->name, sizeof a->name, rows_str(r, i, R_NAME));
     a->set = s;
     set_cache_id(a, rows_i64(r, i, R_VERSION));
     s->n++;

@@ -24,6 +24,9 @@ void accounts_start(struct flow *f, struct uuid merchant, accounts_fn *done, voi
  * until the end of the turn, or as long as it is held. */
 const struct flow_account *account_for(const struct flow *f, struct uuid merchant,
                                        const struct gateway *g, bool live);
+/* The merchant's own active account of that name; of the empty name account_for's. */
+const struct flow_account *account_named(const struct flow *f, struct uuid merchant,
+                                         const struct gateway *g, bool live, struct str name);
 /* The merchant's or the installation's account with that id, active or not; NULL if it is not
  * known here. Lives as account_for's. */
 const struct flow_account *account_by_id(const struct flow *f, struct uuid merchant,
@@ -38,6 +41,9 @@ bool account_expects(const struct flow *f, struct uuid merchant, const struct ga
 typedef void account_fn(void *ctx, struct err err, const struct flow_account *account);
 void account_start(struct flow *f, struct uuid merchant, struct uuid id, account_fn *done,
                    void *ctx);
+
+/* Lower-case letters, digits, - and _, a letter or digit first; at most ACCOUNT_NAME_MAX. */
+bool account_name_fine(struct str s);
 
 /* Keeps an account; NULL and the installation's are fine. */
 const struct flow_account *account_hold(const struct flow_account *a);

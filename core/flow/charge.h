@@ -13,6 +13,7 @@ struct charge_input {
     bool live;
     struct str actor;
     const struct gateway *gateway;
+    struct str account; /* the merchant's own of that name; empty: who takes new payments */
     struct str method;
     struct str method_token; /* goes to the provider and is kept nowhere */
     struct money amount;

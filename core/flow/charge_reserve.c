@@ -62,7 +62,8 @@ static bool price(struct charge *c)
 
 static void place_it(struct charge *c)
 {
-    c->account = account_hold(account_for(c->flow, c->in.merchant, c->in.gateway, c->in.live));
+    c->account = account_hold(
+        account_named(c->flow, c->in.merchant, c->in.gateway, c->in.live, c->in.account));
     c->placed = true;
 }
 

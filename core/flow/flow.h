@@ -65,6 +65,7 @@ struct flow_account {
     struct gw_account gw;
     struct uuid id;
     /* of a merchant's own only */
+    char name[33];
     bool live, active;
     struct secret url;       /* what gw.base_url views */
     struct account_set *set; /* NULL: the installation's */

@@ -2,7 +2,7 @@
 #include "core/flow/route.h"
 
 static const char *const route_fields[] = {
-    "payment_method", "provider",   "country", "currency",
+    "payment_method", "provider",   "account", "country", "currency",
     "min_amount",     "max_amount", "enabled", NULL,
 };
 
@@ -45,7 +45,7 @@ static void read_range(struct fields *f, struct route_rule *r)
 
 static void read_route(struct fields *f, struct route_rule *r)
 {
-    struct str method, provider;
+    struct str method, provider, account;
     fields_only(f, route_fields);
     bool named = fields_text(f, "payment_method", REQUIRED, 1, ROUTE_WORD - 1, &method);
     if (fields_text(f, "provider", REQUIRED, 1, ROUTE_WORD - 1, &provider)) {
@@ -59,6 +59,12 @@ static void read_route(struct fields *f, struct route_rule *r)
     }
     if (named)
         str_copy_c(r->method, sizeof r->method, method);
+    if (fields_text(f, "account", OPTIONAL, 1, ACCOUNT_NAME_MAX, &account)) {
+        if (!account_name_fine(account))
+            fields_fault(f, "account", "format",
+                         "Lower-case letters, digits, - and _, a letter or digit first.");
+        str_copy_c(r->account, sizeof r->account, account);
+    }
     read_where(f, r);
     read_range(f, r);
     r->enabled = true;
@@ -108,6 +114,7 @@ void routes_put(struct jsonw *w, const struct routes *r)
         jw_open(w);
         jw_c(w, "payment_method", o->method);
         jw_c(w, "provider", o->provider);
+        jw_str(w, "account", o->account[0] != '\0' ? str_c(o->account) : STR_NULL);
         jw_str(w, "country", o->country[0] != '\0' ? str_c(o->country) : STR_NULL);
         jw_str(w, "currency",
                o->currency != 0 ? str_c(currency_text(o->currency, currency)) : STR_NULL);
@@ -165,48 +172,64 @@ struct choosing {
     void *ctx;
     struct route_choice *out;
     const struct gateway *last_resort;
+    struct str last_account;
 };
 
-static void skip(struct choosing *c, const struct gateway *g, const char *reason)
+static void skip(struct choosing *c, const struct gateway *g, struct str account,
+                 const char *reason)
 {
     struct route_choice *out = c->out;
     for (size_t i = 0; i < out->n_skipped; i++)
-        if (out->skipped[i].gateway == g && strcmp(out->skipped[i].reason, reason) == 0)
+        if (out->skipped[i].gateway == g && str_eq(out->skipped[i].account, account) &&
+            strcmp(out->skipped[i].reason, reason) == 0)
             return;
     if (out->n_skipped == ROUTES_MAX)
         return;
     out->skipped[out->n_skipped].gateway = g;
+    out->skipped[out->n_skipped].account = account;
     out->skipped[out->n_skipped++].reason = reason;
 }
 
-static bool was_tried(const struct route_question *q, const struct gateway *g)
+/* By the account, whatever a route calls it. */
+static bool was_tried(const struct route_question *q, struct uuid account)
 {
     for (size_t i = 0; i < q->n_tried; i++)
-        if (q->tried[i] == g)
+        if (uuid_eq(q->tried[i], account))
             return true;
     return false;
+}
+
+/* What speaks against the account at this moment. One that was asked already is no last resort. */
+static const char *account_against(struct choosing *c, const struct gateway *g, struct str account)
+{
+    struct route_state state = c->state_of(c->ctx, g, account);
+    if (!state.has_account)
+        return "no_account";
+    if (was_tried(c->q, state.account))
+        return "tried";
+    if (state.unwell != NULL && c->last_resort == NULL) {
+        c->last_resort = g;
+        c->last_account = account;
+    }
+    return state.unwell;
 }
 
 /* True: it takes the payment. */
 static bool consider(struct choosing *c, const struct gateway *g, const struct route_rule *r,
                      const char *reason)
 {
-    const char *against = was_tried(c->q, g) ? "tried" : NULL;
-    if (against == NULL && r != NULL)
-        against = route_against(r, c->q);
+    struct str account = r != NULL ? str_c(r->account) : STR("");
+    const char *against = r != NULL ? route_against(r, c->q) : NULL;
     if (against == NULL)
         against = gateway_against(g, c->q);
-    if (against == NULL) {
-        struct route_state state = c->state_of(c->ctx, g);
-        against = state.has_account ? state.unwell : "no_account";
-        if (state.has_account && against != NULL && c->last_resort == NULL)
-            c->last_resort = g;
-    }
+    if (against == NULL)
+        against = account_against(c, g, account);
     if (against != NULL) {
-        skip(c, g, against);
+        skip(c, g, account, against);
         return false;
     }
     c->out->gateway = g;
+    c->out->account = account;
     c->out->reason = reason;
     return true;
 }
@@ -216,19 +239,22 @@ static void take_last_resort(struct choosing *c)
     struct route_choice *out = c->out;
     size_t n = 0;
     for (size_t i = 0; i < out->n_skipped; i++)
-        if (out->skipped[i].gateway != c->last_resort)
+        if (out->skipped[i].gateway != c->last_resort ||
+            !str_eq(out->skipped[i].account, c->last_account))
             out->skipped[n++] = out->skipped[i];
     out->n_skipped = n;
     out->gateway = c->last_resort;
+    out->account = c->last_account;
     out->reason = "last_resort";
 }
 
 void route_choose(const struct routes *routes, const struct route_question *q,
                   route_state_fn *state_of, void *ctx, struct route_choice *out)
 {
-    struct choosing c = {.q = q, .state_of = state_of, .ctx = ctx, .out = out};
+    struct choosing c = {
+        .q = q, .state_of = state_of, .ctx = ctx, .out = out, .last_account = STR("")};
     bool routed = false;
-    *out = (struct route_choice){0};
+    *out = (struct route_choice){.account = STR("")};
     for (size_t i = 0; i < routes->n; i++) {
         const struct route_rule *r = &routes->list[i];
         const struct gateway *g = gateway_find(str_c(r->provider));
@@ -255,17 +281,25 @@ void route_choose(const struct routes *routes, const struct route_question *q,
         take_last_resort(&c);
 }
 
+static void put_account(struct jsonw *w, struct str account)
+{
+    if (account.n > 0)
+        jw_str(w, "account", account);
+}
+
 void route_choice_put(struct buf *out, const struct route_choice *c)
 {
     struct jsonw w = jw_into(out);
     jw_open(&w);
     jw_c(&w, "chosen", c->gateway->name);
+    put_account(&w, c->account);
     jw_c(&w, "reason", c->reason);
     jw_key(&w, "skipped");
     jw_open_list(&w);
     for (size_t i = 0; i < c->n_skipped; i++) {
         jw_open(&w);
         jw_c(&w, "provider", c->skipped[i].gateway->name);
+        put_account(&w, c->skipped[i].account);
         jw_c(&w, "reason", c->skipped[i].reason);
         jw_close(&w);
     }

@@ -3,17 +3,19 @@
 
 #include "core/codec/fields.h"
 #include "core/codec/jsonw.h"
-#include "core/flow/flow.h"
+#include "core/flow/account.h"
 
-/* Which provider takes a payment that names its method only: the merchant's routes in their order,
- * or without any for that method the providers that offer it, in the registry's. */
+/* Which provider, over which account, takes a payment that names its method only: the merchant's
+ * routes in their order, or without any for that method the providers that offer it, in the
+ * registry's. */
 
 enum { ROUTES_MAX = 32, ROUTE_WORD = 33 };
 
 /* One route. What is not said ("" or 0) fits every payment. */
 struct route_rule {
     char method[ROUTE_WORD], provider[ROUTE_WORD];
-    char country[3]; /* of the customer's phone number */
+    char account[ROUTE_WORD]; /* one of the merchant's own with it; "": who takes new payments */
+    char country[3];          /* of the customer's phone number */
     uint16_t currency;
     int64_t min_minor, max_minor; /* both inclusive, of `currency`; 0: none */
     bool enabled;
@@ -49,24 +51,28 @@ struct route_question {
     struct str country; /* of the customer's phone number, STR_NULL if not known */
     bool has_phone;
     struct money amount;
-    size_t n_tried; /* providers that have refused it already, or cannot be asked */
-    const struct gateway *tried[ROUTES_MAX];
+    size_t n_tried; /* accounts that have refused it already, or cannot be asked */
+    struct uuid tried[ROUTES_MAX];
 };
 
-/* How a provider is at this moment, for this merchant and mode. */
+/* How an account with a provider is at this moment, for this merchant and mode. */
 struct route_state {
     bool has_account;
+    struct uuid account;
     const char *unwell; /* why it would refuse a charge now; NULL: it would not */
 };
-typedef struct route_state route_state_fn(void *ctx, const struct gateway *g);
+/* `account` is a name, "" of who takes new payments. */
+typedef struct route_state route_state_fn(void *ctx, const struct gateway *g, struct str account);
 
 struct route_choice {
     const struct gateway *gateway; /* NULL: nobody offers the method, or no route fits */
+    struct str account;            /* as the route names it, in `routes`; else "" */
     bool no_route;                 /* the merchant has routes for the method, and none fits */
     const char *reason;            /* "route", "default", "last_resort" */
     size_t n_skipped;
     struct {
         const struct gateway *gateway;
+        struct str account;
         const char *reason; /* "tried", "disabled", "country", "currency", "amount", "phone",
                                "no_account", "unwell", "credentials" */
     } skipped[ROUTES_MAX];
@@ -77,12 +83,13 @@ struct route_choice {
  * the client is told what is wrong. */
 void route_choose(const struct routes *routes, const struct route_question *q,
                   route_state_fn *state_of, void *ctx, struct route_choice *out);
-/* {"chosen","reason","skipped":[{"provider","reason"}]}, as it is kept and shown. */
+/* {"chosen","account","reason","skipped":[{"provider","account","reason"}]}, as it is kept and
+ * shown; `account` only where a route names it. */
 void route_choice_put(struct buf *out, const struct route_choice *c);
 
-/* How a provider is for this merchant now. */
+/* How it is for this merchant now. */
 struct route_state route_state(const struct flow *f, struct uuid merchant, bool live,
-                               const struct gateway *g);
+                               const struct gateway *g, struct str account);
 
 /* ---- the next one, after a refusal ---- */
 

@@ -1,5 +1,6 @@
-/* The next provider of a payment, after one has refused it: the merchant's routes once more,
- * without those that were asked. Accounts and routes are mostly known; else they are asked for. */
+/* The next provider of a payment, or the next account with the same, after one has refused it: the
+ * merchant's routes once more, without the accounts that were asked. Accounts and routes are mostly
+ * known; else they are asked for. */
 #include <stdlib.h>
 
 #include "core/domain/phone.h"
@@ -20,11 +21,14 @@ struct looking {
 };
 
 struct route_state route_state(const struct flow *f, struct uuid merchant, bool live,
-                               const struct gateway *g)
+                               const struct gateway *g, struct str name)
 {
-    const struct flow_account *account = account_for(f, merchant, g, live);
+    const struct flow_account *account = account_named(f, merchant, g, live, name);
     struct route_state state = {.has_account = account != NULL};
-    if (account == NULL || g->manual)
+    if (account == NULL)
+        return state;
+    state.account = account->id;
+    if (g->manual)
         return state;
     struct health_view v = gw_client_health(f->gateways, &account->gw);
     if (!v.takes_charges)
@@ -50,10 +54,10 @@ static void finish(struct looking *l, struct err err, const struct route_next *n
     free(l);
 }
 
-static struct route_state state_of(void *ctx, const struct gateway *g)
+static struct route_state state_of(void *ctx, const struct gateway *g, struct str account)
 {
     const struct looking *l = ctx;
-    return route_state(l->flow, l->rec->merchant, l->rec->live, g);
+    return route_state(l->flow, l->rec->merchant, l->rec->live, g, account);
 }
 
 static struct err question(struct looking *l, struct route_question *q)
@@ -69,7 +73,7 @@ static struct err question(struct looking *l, struct route_question *q)
         .amount = payment_asked(&rec->p),
     };
     for (int i = 0; i < rec->p.n_attempts; i++)
-        q->tried[q->n_tried++] = gateway_find(rec->places[i].provider);
+        q->tried[q->n_tried++] = rec->places[i].account_id;
     return ERR_OK;
 }
 
@@ -105,25 +109,30 @@ static void choose(struct looking *l)
         finish(l, err, NULL);
         return;
     }
-    for (; q.n_tried < COUNT_OF(q.tried); q.tried[q.n_tried++] = choice.gateway) {
+    while (q.n_tried < COUNT_OF(q.tried)) {
         route_choose(&l->routes, &q, state_of, l, &choice);
         if (choice.gateway == NULL || strcmp(choice.reason, "last_resort") == 0)
             break;
         const struct gateway *g = choice.gateway;
+        const struct flow_account *account =
+            account_named(f, rec->merchant, g, rec->live, choice.account);
         struct route_next next = {
             .attempts = rec->p.n_attempts,
             .gateway = g,
-            .account = account_for(f, rec->merchant, g, rec->live),
+            .account = account,
             .choice = choice_text(l, &choice),
             .our_ref = STR(""),
             .next_action = attempt_action(l->arena, rec, g, loop_wall_us(f->loop)),
         };
         if (g->our_id_is_ref)
             next.our_ref = attempt_our_id(l->arena, rec, rec->p.n_attempts + 1, g);
-        if (next.account != NULL && next.choice.p != NULL && can_be_asked(l, g, next.account)) {
+        if (account != NULL && next.choice.p != NULL && can_be_asked(l, g, account)) {
             finish(l, ERR_OK, &next);
             return;
         }
+        if (account == NULL)
+            break;
+        q.tried[q.n_tried++] = account->id;
     }
     finish(l, ERR_OK, NULL);
 }

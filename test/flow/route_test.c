@@ -13,18 +13,32 @@
 
 #define KES CURRENCY('K', 'E', 'S')
 
-/* What each provider is like, by name. */
+/* What each account is like: M-Pesa's without a name and "main", which is the same, M-Pesa's
+ * "other", and anybody else's. */
 struct world {
     const char *first, *second; /* "": well, "no_account", "unwell" */
     int n_asked;
+    const char *other;
 };
 
-static struct route_state state_of(void *ctx, const struct gateway *g)
+/* Named by a number in its last byte. */
+static struct uuid account_id(const struct gateway *g, struct str account)
+{
+    struct uuid id = {{0}};
+    bool mpesa = strcmp(g->name, "mpesa") == 0, other = str_eq(account, STR("other"));
+    assert_true(account.n == 0 || other || str_eq(account, STR("main")));
+    id.b[15] = (uint8_t)(!mpesa ? 3 : other ? 2 : 1);
+    return id;
+}
+
+static struct route_state state_of(void *ctx, const struct gateway *g, struct str account)
 {
     struct world *w = ctx;
-    const char *how = strcmp(g->name, "mpesa") == 0 ? w->first : w->second;
+    struct uuid id = account_id(g, account);
+    const char *how = id.b[15] == 1 ? w->first : id.b[15] == 2 ? w->other : w->second;
     w->n_asked++;
     return (struct route_state){.has_account = strcmp(how, "no_account") != 0,
+                                .account = id,
                                 .unwell = strcmp(how, "unwell") == 0 ? "unwell" : NULL};
 }
 
@@ -53,7 +67,7 @@ static void two_providers(void **state)
     for (int routed = 0; routed < 2; routed++) {
         for (int a = 0; a < 3; a++) {
             for (int b = 0; b < 3; b++) {
-                struct world w = {how[a], how[b], 0};
+                struct world w = {how[a], how[b], 0, ""};
                 struct routes routes = {.n = 0};
                 struct route_question q = question();
                 struct route_choice c;
@@ -89,6 +103,57 @@ static void two_providers(void **state)
     }
 }
 
+/* Two accounts of one provider, and another provider behind them: the first that is well and was
+ * not asked, whatever the routes call it; else the first that is unwell. */
+static void two_accounts(void **state)
+{
+    (void)state;
+    static const char *const how[] = {"", "unwell", "no_account"};
+    static const char *const names[] = {"main", "other", ""};
+    for (int mix = 0; mix < 27 * 8; mix++) {
+        int is[] = {mix % 3, mix / 3 % 3, mix / 9 % 3}, tried = mix / 27, best = -1, resort = -1;
+        struct world w = {how[is[0]], how[is[2]], 0, how[is[1]]};
+        struct routes routes = {.n = 3, .list = {rule("mpesa"), rule("mpesa"), rule("cpay")}};
+        struct route_question q = question();
+        struct route_choice c;
+        str_copy_c(routes.list[0].account, ROUTE_WORD, STR("main"));
+        str_copy_c(routes.list[1].account, ROUTE_WORD, STR("other"));
+        for (int i = 2; i >= 0; i--) {
+            struct uuid id = {{0}};
+            id.b[15] = (uint8_t)(i + 1);
+            if ((tried >> i & 1) != 0)
+                q.tried[q.n_tried++] = id;
+            else if (is[i] == 0)
+                best = i;
+            else if (is[i] == 1)
+                resort = i;
+        }
+        route_choose(&routes, &q, state_of, &w, &c);
+        int chosen = best >= 0 ? best : resort;
+        assert_int_equal(c.no_route, chosen < 0);
+        assert_int_equal(c.gateway == NULL, chosen < 0);
+        if (chosen < 0)
+            continue;
+        assert_string_equal(c.gateway->name, chosen < 2 ? "mpesa" : "cpay");
+        assert_true(str_eq(c.account, str_c(names[chosen])));
+        assert_string_equal(c.reason, best >= 0 ? "route" : "last_resort");
+        for (size_t i = 0; i < c.n_skipped; i++)
+            assert_false(c.skipped[i].gateway == c.gateway &&
+                         str_eq(c.skipped[i].account, c.account));
+        if (best >= 0)
+            assert_int_equal(c.n_skipped, best);
+    }
+    /* without a name it is the account that was tried under its own */
+    struct world w = {"", "", 0, ""};
+    struct routes routes = {.n = 1, .list = {rule("mpesa")}};
+    struct route_question q = question();
+    struct route_choice c;
+    q.tried[q.n_tried++] = account_id(gateway_find(STR("mpesa")), STR("main"));
+    route_choose(&routes, &q, state_of, &w, &c);
+    assert_true(c.no_route);
+    assert_string_equal(c.skipped[0].reason, "tried");
+}
+
 /* Each condition of a route, met and not; bounds belong to the range. */
 static void conditions(void **state)
 {
@@ -114,7 +179,7 @@ static void conditions(void **state)
         {"UG", KES, 0, 0, true, "disabled"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct world w = {"", "", 0};
+        struct world w = {"", "", 0, ""};
         struct routes routes = {.n = 1, .list = {rule("cpay")}};
         struct route_question q = question();
         struct route_choice c;
@@ -137,7 +202,7 @@ static void conditions(void **state)
 static void unknown_facts(void **state)
 {
     (void)state;
-    struct world w = {"", "", 0};
+    struct world w = {"", "", 0, ""};
     struct routes routes = {.n = 0};
     struct route_choice c;
     struct route_question q = question();
@@ -169,6 +234,8 @@ static void read_and_written(void **state)
             str_copy_c(routes.list[i].country, 3, STR("KE"));
         if ((i & 4) != 0)
             routes.list[i].currency = KES;
+        if ((i & 9) == 9)
+            str_copy_c(routes.list[i].account, ROUTE_WORD, STR("paybill-2"));
         if ((i & 12) == 12)
             routes.list[i].min_minor = 100;
         if ((i & 20) == 20)
@@ -196,6 +263,8 @@ static void read_and_written(void **state)
     routes_put(&w, &again);
     jw_close(&w);
     assert_true(str_eq(buf_view(&b), buf_view(&c)));
+    assert_string_equal(again.list[9].account, "paybill-2");
+    assert_string_equal(again.list[8].account, "");
     buf_free(&b);
     buf_free(&c);
     arena_free(&a);
@@ -204,7 +273,7 @@ static void read_and_written(void **state)
 static void choice_as_json(void **state)
 {
     (void)state;
-    struct world w = {"unwell", "", 0};
+    struct world w = {"unwell", "", 0, ""};
     struct routes routes = {.n = 0};
     struct route_question q = question();
     struct route_choice c;
@@ -215,6 +284,14 @@ static void choice_as_json(void **state)
     assert_true(str_eq(buf_view(&b),
                        STR("{\"chosen\":\"cpay\",\"reason\":\"default\",\"skipped\":[{\"provider\":"
                            "\"mpesa\",\"reason\":\"unwell\"}]}")));
+    routes = (struct routes){.n = 2, .list = {rule("mpesa"), rule("mpesa")}};
+    str_copy_c(routes.list[1].account, ROUTE_WORD, STR("other"));
+    route_choose(&routes, &q, state_of, &w, &c);
+    buf_reset(&b);
+    route_choice_put(&b, &c);
+    assert_true(
+        str_eq(buf_view(&b), STR("{\"chosen\":\"mpesa\",\"account\":\"other\",\"reason\":\"route\","
+                                 "\"skipped\":[{\"provider\":\"mpesa\",\"reason\":\"unwell\"}]}")));
     buf_free(&b);
 }
 
@@ -223,7 +300,7 @@ static void tried_before(void **state)
 {
     (void)state;
     for (int routed = 0; routed < 2; routed++) {
-        struct world w = {"", "", 0};
+        struct world w = {"", "", 0, ""};
         struct routes routes = {.n = 0};
         struct route_question q = question();
         struct route_choice c;
@@ -231,13 +308,13 @@ static void tried_before(void **state)
             routes.list[routes.n++] = rule("mpesa");
             routes.list[routes.n++] = rule("cpay");
         }
-        q.tried[q.n_tried++] = gateway_find(STR("mpesa"));
+        q.tried[q.n_tried++] = account_id(gateway_find(STR("mpesa")), STR(""));
         route_choose(&routes, &q, state_of, &w, &c);
         assert_string_equal(c.gateway->name, "cpay");
         assert_string_equal(c.reason, routed ? "route" : "default");
         assert_int_equal(c.n_skipped, 1);
         assert_string_equal(c.skipped[0].reason, "tried");
-        q.tried[q.n_tried++] = gateway_find(STR("cpay"));
+        q.tried[q.n_tried++] = account_id(gateway_find(STR("cpay")), STR(""));
         route_choose(&routes, &q, state_of, &w, &c);
         assert_true(c.gateway == NULL || strcmp(c.reason, "last_resort") == 0);
     }
@@ -280,7 +357,7 @@ int main(void)
         cmocka_unit_test(two_providers),  cmocka_unit_test(conditions),
         cmocka_unit_test(unknown_facts),  cmocka_unit_test(read_and_written),
         cmocka_unit_test(choice_as_json), cmocka_unit_test(tried_before),
-        cmocka_unit_test(what_goes_on),
+        cmocka_unit_test(what_goes_on),   cmocka_unit_test(two_accounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

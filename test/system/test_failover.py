@@ -6,6 +6,7 @@ import http.client
 import pytest
 from helpers import V1, Clock, new_key, phone, wait_until
 from stack import Launcher
+from test_provider_config import config, paybill, till
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +136,37 @@ def test_the_merchants_routes_decide_who_is_next(world, shop):
     assert trail(p) == [("mpesa", "rejected", "configuration")], "the other one does not take so much"
     p = shop.wait_status(shop.initialize(mobile("049", amount="500.00")).json["id"], "completed")
     assert [a["route"]["reason"] for a in p["attempts"]] == ["route", "route"]
+
+
+def test_two_paybills(world, shop):
+    """Routes name a second account of one provider: what the first refuses for its keys goes on there, and stays there."""
+    main, second = paybill(world.mpesa, name="main"), till(world.mpesa, name="second")
+    main["config"]["passkey"] = "another"
+    second["config"] |= {"initiator_name": "testapi", "initiator_password": "sandbox_initiator_password",
+                         "certificate": world.mpesa.certificate.read_text()}
+    for account in (main, second):
+        assert config(shop, "mpesa", **account).status == 201
+    rules = [{"payment_method": "mobile_money", "provider": "mpesa", "account": name} for name in ("main", "second")]
+    rules.append({"payment_method": "mobile_money", "provider": "cpay"})
+    r = shop.request("PUT", V1 + "/routes", {"routes": rules})
+    assert r.status == 200 and [x["account"] for x in r.json["routes"]] == ["main", "second", None]
+    p = shop.wait_status(shop.initialize(mobile()).json["id"], "completed")
+    assert trail(p) == [("mpesa", "rejected", "configuration"), ("mpesa", "succeeded", None)]
+    assert p["attempts"][0]["route"] == {"chosen": "mpesa", "account": "main", "reason": "route", "skipped": []}
+    assert p["route"] == p["attempts"][1]["route"] == {
+        "chosen": "mpesa", "account": "second", "reason": "route",
+        "skipped": [{"provider": "mpesa", "account": "main", "reason": "tried"}]}
+    assert [c["organisation"] for c in world.mpesa.charges()] == ["600997"]
+    refund = shop.post(f"{V1}/payments/{p['id']}/refund", {}).json
+    wait_until(lambda: shop.get(f"{V1}/refunds/{refund['id']}").json["status"] == "completed", 15)
+    assert [(x["kind"], x["organisation"]) for x in world.mpesa.refunds()] == [("reversal", "600997")]
+    # without the second the other provider is next
+    assert config(shop, "mpesa", name="second", is_active=False).status == 200
+    q = shop.wait_status(shop.initialize(mobile()).json["id"], "completed", 15)
+    assert trail(q) == [("mpesa", "rejected", "configuration"), ("cpay", "succeeded", None)]
+    assert q["route"]["skipped"][1] == {"provider": "mpesa", "account": "second", "reason": "no_account"}
+    wrong = shop.request("PUT", V1 + "/routes", {"routes": [{**rules[0], "account": "No Such"}]})
+    assert wrong.status == 422 and wrong.json["errors"][0]["param"] == "routes[0].account"
 
 
 def test_the_first_is_paid_after_all(world, shop):

@@ -132,8 +132,8 @@ def test_the_merchants_routes_in_their_order(at, world):
                rule("cpay", country="RW"), rule("mpesa", country="KE"))
     assert made["version"] == 1
     assert shop.get(V1 + "/routes").json == made
-    assert made["routes"][0] == {"payment_method": "mobile_money", "provider": "cpay", "country": None,
-                                 "currency": "KES", "min_amount": None, "max_amount": "500.00",
+    assert made["routes"][0] == {"payment_method": "mobile_money", "provider": "cpay", "account": None,
+                                 "country": None, "currency": "KES", "min_amount": None, "max_amount": "500.00",
                                  "enabled": True}
     route = route_of(shop, pay(shop, mobile(amount="500.00")))
     assert (route["chosen"], route["reason"], skipped(route)) == ("cpay", "route", [])
