@@ -21,7 +21,8 @@
 
 enum {
     PAGE = 200,            /* events */
-    WINDOW = 2000,         /* positions looked at for them */
+    WINDOW = 400,          /* positions looked at for them, which are of both modes, */
+    WINDOW_NAMED = 2000,   /* or of many customers */
     NAMED_MAX = 200,       /* customers that a read names; beyond it reads everything */
     QUEUE_LOW = 64 * 1024, /* with more than that in its queue nobody is live, or gets a page */
 };
@@ -59,6 +60,7 @@ struct feed {
     int64_t at; /* the live ones have seen all up to here */
     bool due;   /* it is to be read what is new */
     enum feed_read reading;
+    int64_t window;           /* of what is being read */
     bool page_last;           /* what was read last */
     struct socket_seat *page; /* for whom, with READ_PAGE; NULL: he has gone */
     int64_t read_us, hot_until_us;
@@ -292,20 +294,18 @@ static struct audience *of_customer(struct feed *d, const struct rows *r, size_t
     return audience_of(d, &part, false);
 }
 
-/* How far an answer's events reach, and with `*full` whether there may be more of them. */
-static int64_t page_end(const struct rows *r, int64_t from, bool *full)
+/* How far an answer's events reach: to the last one if not all found room in it. */
+static int64_t page_end(const struct rows *r, int64_t from)
 {
     size_t n = rows_n(r);
-    bool is_cut = n == PAGE;
-    int64_t end = rows_i64(r, n - 1, is_cut ? F_AT : F_UPTO);
-    *full = is_cut || end == from + WINDOW;
+    int64_t end = rows_i64(r, n - 1, n == PAGE ? F_AT : F_UPTO);
     return end > from ? end : from;
 }
 
 static void take_new(struct feed *d, const struct rows *r)
 {
-    bool full;
-    int64_t end = page_end(r, d->at, &full);
+    int64_t end = page_end(r, d->at);
+    d->due |= rows_n(r) == PAGE || end == d->at + d->window;
     for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT); i++) {
         struct notice n;
         notice_init(&n);
@@ -314,15 +314,13 @@ static void take_new(struct feed *d, const struct rows *r)
         notice_free(&n);
     }
     d->at = end;
-    d->due |= full;
 }
 
 /* As much of a page as fits. */
 static void take_page(struct feed *d, struct socket_seat *seat, const struct rows *r)
 {
     struct audience *a = seat->channel;
-    bool full, fits = true;
-    int64_t end = page_end(r, seat->seq, &full);
+    bool fits = true;
     for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT) && fits; i++) {
         struct notice n;
         notice_init(&n);
@@ -332,7 +330,7 @@ static void take_page(struct feed *d, struct socket_seat *seat, const struct row
         notice_free(&n);
     }
     if (fits)
-        seat->seq = end;
+        seat->seq = page_end(r, seat->seq);
     list_remove(&d->behind, &seat->link);
     seat->behind = seat->seq < d->at;
     list_push(seat->behind ? &d->behind : &a->live, &seat->link);
@@ -389,6 +387,7 @@ static void read_behind(struct feed *d, int64_t from, const struct audience *onl
     struct buf named;
     buf_init(&named, 64 * 1024);
     bool some = name_customers(d, only, &named) && !named.failed;
+    d->window = some ? WINDOW_NAMED : WINDOW;
     struct value params[] = {V_UUID(d->key.merchant),
                              V_TEXT(mode_word(d->key.live)),
                              V_I64(from),

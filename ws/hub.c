@@ -125,9 +125,11 @@ static struct socket *new_socket(struct hub *h, struct stream *stream, enum wire
     return s;
 }
 
-/* It is among the watchers. */
+/* It is among the watchers; too late, if all are being sent away. */
 static void seated(struct hub *h, struct socket_seat *seat)
 {
+    if (h->drained != NULL)
+        socket_close(socket_of_seat(seat), CLOSE_GOING_AWAY);
     if (!uuid_is_nil(seat->authority.session) || !uuid_is_nil(seat->authority.key))
         warden_add(h->warden, seat);
     metric_set(&open_sockets, ++h->n_sockets);
