@@ -11,7 +11,7 @@ The rules:
   * no clock, random value or number of the server's in a default or a statement: they are parameters;
   * a statement is one statement, and names tables that there are;
   * wherever a statement reads or changes a merchant's table it says whose rows by an equality of merchant_id, and
-    wherever it inserts it gives merchant_id;
+    wherever it inserts it gives merchant_id; tables that it joins are tied to one and the same merchant;
   * sql/citus.sql distributes every table by merchant_id, all together; look-ups, and what is named here, are copied.
 """
 
@@ -248,7 +248,35 @@ def is_a_merchant(node):
     if isinstance(node, (list, tuple)):
         return all(is_a_merchant(n) for n in node)
     node = plain(node)
-    return node["@"] in ("ParamRef", "A_Const") or node["@"] == "ColumnRef" and "merchant" in strings(node["fields"])[-1]
+    if node["@"] == "ColumnRef":
+        return "merchant" in strings(node["fields"])[-1]
+    return node["@"] in ("ParamRef", "A_Const")
+
+
+def term(node):
+    """What tells a merchant, as a word: equal words are equal merchants."""
+    node = plain(node)
+    if node["@"] == "ParamRef":
+        return f"${node.get('number', 0)}"
+    if node["@"] == "ColumnRef":
+        names = strings(node["fields"])
+        return names[0] if names[-1] == "merchant_id" and len(names) > 1 else ".".join(names)
+    return str(node.get("val"))
+
+
+class Ties:
+    """Which words stand for one merchant."""
+
+    def __init__(self):
+        self.parent = {}
+
+    def root(self, word):
+        while (up := self.parent.get(word, word)) != word:
+            word = up
+        return word
+
+    def tie(self, one, other):
+        self.parent[self.root(one)] = self.root(other)
 
 
 def says_whose(condition):
@@ -308,14 +336,29 @@ class Statement:
         for condition in conditions + ([node["whereClause"]] if "whereClause" in node else []):
             for part in conjuncts(condition):
                 told |= says_whose(part)
-        named = [t for t in tables if t["@"] == "RangeVar"]
-        for table in named:
+        alone = []  # aliases of what lies on one node
+        for table in (t for t in tables if t["@"] == "RangeVar"):
             name = table["relname"]
             if table.get("schemaname") != "reli" or name in LOOKUPS or name in OWN:
                 continue
             alias = table.get("alias", {}).get("aliasname", name)
             if not (alias in told or "*" in told or "" in told and len(tables) == 1):
                 self.unbound.add(name)
+            elif name not in EVERYWHERE:
+                alone.append(alias)
+        if "*" not in told and len({self.ties(conditions, node).root(a) for a in alone}) > 1:
+            self.faults.append(f"{self.name}: joins rows of two merchants: {', '.join(sorted(alone))}")
+
+    @staticmethod
+    def ties(conditions, node):
+        ties = Ties()
+        for condition in conditions + ([node["whereClause"]] if "whereClause" in node else []):
+            for part in conjuncts(condition):
+                for left, right in sides(part):
+                    both = isinstance(left, dict) and isinstance(right, dict)
+                    if both and (merchant_column(left) is not None or merchant_column(right) is not None):
+                        ties.tie(term(left), term(right))
+        return ties
 
     def insert(self, node):
         name = node["relation"]["relname"]
@@ -393,13 +436,17 @@ BAD_STATEMENTS = (
     ("t without an equality of merchant_id", "select n from reli.t where id = $1"),
     ("t without an equality of merchant_id", "select n from reli.t where merchant_id = $1 or id = $2"),
     ("t without an equality of merchant_id", "select n from reli.t where merchant_id <> $1"),
-    ("t without an equality of merchant_id", "select n from reli.t where merchant_id = any (select merchant_id from reli.t)"),
-    ("t without an equality of merchant_id", "select a.n from reli.t a join reli.t b on b.id = a.id where a.merchant_id = $1"),
+    ("t without an equality of merchant_id",
+     "select n from reli.t where merchant_id = any (select merchant_id from reli.t)"),
+    ("t without an equality of merchant_id",
+     "select a.n from reli.t a join reli.t b on b.id = a.id where a.merchant_id = $1"),
     ("t without an equality of merchant_id", "update reli.t set n = 1 where id = $1"),
     ("t without an equality of merchant_id", "delete from reli.t t using unnest($1::uuid[]) u(id) where t.id = u.id"),
     ("t without an equality of merchant_id", "with u as (select n from reli.t) select n from u"),
     ("t without an equality of merchant_id", "select 1 where exists (select from reli.t where id = $1)"),
     ("t without an equality of merchant_id", "insert into reli.t (merchant_id, id) select $1, id from reli.t"),
+    ("joins rows of two merchants: a, b",
+     "select a.n from reli.t a join reli.t b on b.merchant_id = $2 and b.id = a.id where a.merchant_id = $1"),
     ("inserts into t without merchant_id", "insert into reli.t (id, n) values ($1, $2)"),
     ("there is no table reli.gone", "select 1 from reli.gone where merchant_id = $1"),
     ("t is neither a table", "select 1 from t where merchant_id = $1"),
@@ -417,6 +464,9 @@ GOOD_STATEMENTS = (
     "select n from reli.t where (merchant_id, id) in (select u.merchant_id, u.id from unnest($1::uuid[], $2::uuid[]) "
     "as u(merchant_id, id))",
     "select b.n from reli.t a join reli.t b on b.merchant_id = a.merchant_id and b.id = a.id where a.merchant_id = $1",
+    "select b.n from reli.t a join reli.t b on b.merchant_id = $1 and b.id = a.id where a.merchant_id = $1",
+    "select b.n from unnest($1::uuid[]) u(merchant_id), reli.t a, reli.t b where u.merchant_id = a.merchant_id "
+    "and b.merchant_id = u.merchant_id",
     "select b.n from reli.t a join reli.t b using (merchant_id, id) where a.merchant_id = $1",
     "with u as (select * from unnest($1::uuid[], $2::uuid[]) as u(merchant_id, id)) "
     "update reli.t set n = 1 from u where t.merchant_id = u.merchant_id and t.id = u.id",
@@ -427,7 +477,8 @@ CITUS = "select create_distributed_table('reli.t', 'merchant_id', colocate_with 
 BAD_DISTRIBUTIONS = (
     ("t is not there", "select 1"),
     ("t is not there as", "select create_reference_table('reli.t')"),
-    ("t is not there as create_distributed_table", "select create_distributed_table('reli.t', 'id', colocate_with => 'none')"),
+    ("t is not there as create_distributed_table",
+     "select create_distributed_table('reli.t', 'id', colocate_with => 'none')"),
     ("there is no table gone", CITUS + "select create_reference_table('reli.gone')"),
 )
 

@@ -312,9 +312,9 @@ static struct err pg_open(const char *conninfo, const char *settings, PGconn **o
         log_error("database.unreachable", F_C("why", "the connection string is malformed"));
         return ERR(CONFIG, "the database's connection string is malformed");
     }
-    const char *const keys[] = {"connect_timeout", "application_name", "client_encoding", "dbname",
-                                NULL};
-    const char *const values[] = {"10", "reli", "UTF8", conninfo, NULL};
+    const char *const keys[] = {"connect_timeout",      "application_name", "client_encoding",
+                                "target_session_attrs", "dbname",           NULL};
+    const char *const values[] = {"10", "reli", "UTF8", "primary", conninfo, NULL};
     PGconn *pg = PQconnectdbParams(keys, values, 1); /* what comes later wins: the operator's */
     if (pg == NULL)
         return ERR(NO_MEMORY, "libpq");

@@ -14,9 +14,9 @@ import time
 
 import pytest
 import websocket
-from helpers import ROOT, SLOW, V1, cash, new_key, stk, wait_until
+from helpers import ROOT, SANITIZER, SLOW, V1, cash, new_key, stk, wait_until
 from stack import binary
-from test_traps import held
+from test_traps import held, waiting_for_a_lock
 
 OVER = ("completed", "failed", "expired", "cancelled")
 
@@ -32,8 +32,7 @@ def test_whose_work_shares_a_commit(replicas, batch):
     payers = [threading.Thread(target=shop.pay) for shop in shops for _ in range(2)]
     with held(replicas.database, "lock table reli.payment in share mode; select 1"):
         payers[0].start()
-        wait_until(lambda: one.metrics()["reli_store_waiting"] == 0 and replicas.database.value(
-            "select count(*) from pg_locks where not granted and relation = 'reli.payment'::regclass"), 2, "the first")
+        wait_until(lambda: waiting_for_a_lock(replicas.database), 2, "the first waits")
         for payer in payers[1:]:
             payer.start()
         wait_until(lambda: one.metrics()["reli_store_waiting"] >= len(payers) - 1, 2, "the others wait for it")
@@ -68,7 +67,8 @@ class Farm:
         self.host, _, port = self.settings["RELI_URL"].removeprefix("http://").partition(":")
         self.port = int(port)
         words = {}
-        for command in (("merchant", "create", "--name", "A shop", "--country", "KE"), ("keys", "create", "--mode", "test")):
+        for command in (("merchant", "create", "--name", "A shop", "--country", "KE"),
+                        ("keys", "create", "--mode", "test")):
             merchant = ("--merchant", words["merchant_id"]) if words else ()
             done = self.reli(*command, *merchant)
             words |= dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
@@ -249,3 +249,8 @@ def test_replicas_are_replaced_under_load(farm):
         assert int(counters[name]["chkdown"]) == 1 and int(counters[name]["hrsp_2xx"]) > 0, counters[name]
     for proof in (("ledger", "prove"), ("audit", "verify"), ("replay", "--verify")):
         farm.reli(*proof)
+    farm.script("stop")
+    for log in (farm.folder / "log").glob("*.log"):
+        text = log.read_bytes()
+        assert not SANITIZER.search(text) and b'"level":"error"' not in text, text[-3000:]
+        assert not log.name.startswith("replica") or text.count(b'"event":"app.stopped"') == 2, "each ended by itself"

@@ -77,8 +77,8 @@ class Pair:
             hba.write("local replication all trust\n")
         self.primary.admin("alter system set fsync = off")  # the machine does not fail, only processes do
         self.primary.admin("select pg_reload_conf()")
-        self.primary.command(BIN / "pg_basebackup", "-h", sockets, "-U", "postgres", "-D", self.standby.data, "-c", "fast",
-                             "-R", "-d", f"host={sockets} user=postgres application_name=standby")
+        self.primary.command(BIN / "pg_basebackup", "-D", self.standby.data, "-c", "fast", "-R",
+                             "-d", f"host={sockets} user=postgres application_name=standby")
         settings = (self.standby.data / "postgresql.conf").read_text().replace(sockets, str(self.standby.sockets))
         (self.standby.data / "postgresql.conf").write_text(settings)
         self.standby.start()
@@ -86,14 +86,14 @@ class Pair:
         self.primary.admin("select pg_reload_conf()")
         wait_until(lambda: self.primary.admin("select sync_state from pg_stat_replication") == [("sync",)], 20,
                    "the standby is synchronous")
-        # Both, in the order in which nobody wants them after the failover.
-        self.hosts = ",".join(str(s.sockets).replace("/", "%2F") for s in (self.primary, self.standby))
+        # Who takes the first that answers gets one that cannot be written to.
+        self.hosts = ",".join(str(s.sockets).replace("/", "%2F") for s in (self.standby, self.primary))
         self.database = Database(self, "reli")
         done = stack.cli(self.database, "migrate")
         assert done.returncode == 0, done.stderr
 
     def url(self, role, database):
-        return f"postgresql://{role}@/{database}?host={self.hosts}&target_session_attrs=read-write"
+        return f"postgresql://{role}@/{database}?host={self.hosts}"
 
     def close(self):
         self.database.close()
@@ -112,7 +112,9 @@ def pair(stack):
 
 
 def sessions(server):
-    return server.admin("select count(*) from pg_stat_activity where usename = 'reli_service' and application_name = 'reli'")[0][0]
+    (row,) = server.admin("""select count(*) from pg_stat_activity
+                             where usename = 'reli_service' and application_name = 'reli'""")
+    return row[0]
 
 
 def test_a_standby_takes_over(stack, pair):
@@ -148,7 +150,7 @@ def test_a_standby_takes_over(stack, pair):
         for c in clients:
             c.result()
     assert one.running() and two.running()
-    back = min(at for _, at in told.values() if at > gone and at - gone > 0.2)
+    back = min(at for key, (_, at) in told.items() if first[key] > gone)
     assert back - gone < 10 * SLOW, f"the first answer after {back - gone:.1f} s"
     pair.database.close()
     ids = {str(r["id"]) for r in pair.database.rows("select id from reli.payment")}
@@ -162,7 +164,7 @@ def test_a_standby_takes_over(stack, pair):
     pair.primary.admin("select pg_reload_conf()")
     known = next(iter(told.values()))[0]
     written = pair.primary.admin("select count(*), max(op_id::text) from reli.payment", "reli")
-    for _ in range(3):
+    for _ in range(2):
         pair.standby.admin("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reli_service'")
         for replica in (one, two):
             here = shop.at(replica)
