@@ -427,12 +427,38 @@ static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
         judge(p);
 }
 
+/* What is stored says who it is for; now for what it says. */
+static void understand(struct process *p, struct str body)
+{
+    if (account_is_id(p->payment)) {
+        struct receipt_news news = {
+            .from = {p->merchant, p->subject, p->dedupe_key, p->n},
+            .account = p->payment,
+            .ip_ok = p->ip_ok,
+            .body = body,
+        };
+        enter(p, PROCESS_CLOSE);
+        receipt_process(p->flow, &news, receipt_ended, p);
+        return;
+    }
+    if (err_is(parse(p, body))) {
+        close_with(p, "ignored", "not_understood", NULL);
+        return;
+    }
+    enter(p, PROCESS_PAYMENT);
+    if (id_is_refund(p->payment)) {
+        hear_refund(p);
+        return;
+    }
+    struct value params[] = {V_UUID(p->merchant), V_UUID(p->payment)};
+    store_read(p->flow->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, p);
+}
+
 enum { IN_DEDUPE, IN_PROVIDER, IN_PAYMENT, IN_ATTEMPT, IN_KIND, IN_STATE, IN_IP_OK, IN_RAW, IN_ID };
 
 static void loaded(void *ctx, struct err err, const struct rows *rows)
 {
     struct process *p = ctx;
-    struct flow *f = p->flow;
     if (err_is(err) || rows_n(rows) == 0) {
         finish(p, err);
         return;
@@ -448,51 +474,48 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
         close_with(p, "processed", "again", NULL);
         return;
     }
-    err = vault_open(f->vault, "provider_event.raw", p->merchant, rows_uuid(rows, 0, IN_ID),
+    err = vault_open(p->flow->vault, "provider_event.raw", p->merchant, rows_uuid(rows, 0, IN_ID),
                      rows_str(rows, 0, IN_RAW), &p->arena, &raw);
-    if (err_is(err)) {
+    if (err_is(err))
         finish(p, err);
-        return;
-    }
-    if (account_is_id(p->payment)) {
-        struct receipt_news news = {
-            .from = {p->merchant, p->subject, p->dedupe_key, p->n},
-            .account = p->payment,
-            .ip_ok = p->ip_ok,
-            .body = raw,
-        };
-        enter(p, PROCESS_CLOSE);
-        receipt_process(p->flow, &news, receipt_ended, p);
-        return;
-    }
-    if (err_is(parse(p, raw))) {
-        close_with(p, "ignored", "not_understood", NULL);
-        return;
-    }
-    if (id_is_refund(p->payment)) {
-        enter(p, PROCESS_PAYMENT);
-        hear_refund(p);
-        return;
-    }
-    struct value params[] = {V_UUID(p->merchant), V_UUID(p->payment)};
-    enter(p, PROCESS_PAYMENT);
-    store_read(f->store, Q_payment_get, params, COUNT_OF(params), payment_loaded, p);
+    else
+        understand(p, raw);
+}
+
+static struct process *process_new(struct flow *f, struct uuid merchant, struct uuid subject,
+                                   int32_t n, loop_fn *done, void *ctx)
+{
+    struct process *p = calloc(1, sizeof *p);
+    ASSERT(p != NULL);
+    p->flow = f;
+    p->merchant = merchant;
+    p->subject = subject;
+    p->n = n;
+    p->done = done;
+    p->ctx = ctx;
+    f->busy++;
+    return p;
 }
 
 void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,
                       int tries, loop_fn *done, void *ctx)
 {
-    struct process *p = calloc(1, sizeof *p);
-    ASSERT(p != NULL);
-    *p = (struct process){.flow = f,
-                          .merchant = merchant,
-                          .subject = subject,
-                          .n = n,
-                          .tries = tries,
-                          .done = done,
-                          .ctx = ctx};
+    struct process *p = process_new(f, merchant, subject, n, done, ctx);
+    p->tries = tries;
     arena_init(&p->arena, 8 * 1024 * 1024);
-    f->busy++;
     struct value params[] = {V_UUID(merchant), V_UUID(subject), V_I32(n)};
     store_read(f->store, Q_callback_get, params, COUNT_OF(params), loaded, p);
+}
+
+void callback_process_known(struct flow *f, const struct callback_known *known, loop_fn *done,
+                            void *ctx)
+{
+    struct process *p = process_new(f, known->merchant, known->subject, known->n, done, ctx);
+    p->arena = known->mem;
+    p->gateway = known->gateway;
+    p->payment = attempt_payment(known->subject, &p->attempt);
+    p->dedupe_key = known->dedupe_key;
+    p->kind = known->kind;
+    p->ip_ok = known->ip_ok;
+    understand(p, known->body);
 }

@@ -27,6 +27,19 @@ void callback_receive(struct flow *f, const struct callback_input *in, callback_
 void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,
                       int tries, loop_fn *done, void *ctx);
 
+/* The same of one that this process has stored a moment ago, with all that is known of it: nothing
+ * is read again. Its texts live in `mem`, which goes with it. */
+struct callback_known {
+    struct uuid merchant, subject;
+    int32_t n;
+    const struct gateway *gateway;
+    bool ip_ok;
+    struct str dedupe_key, kind, body;
+    struct arena mem;
+};
+void callback_process_known(struct flow *f, const struct callback_known *known, loop_fn *done,
+                            void *ctx);
+
 /* A stored callback's body with what is secret or personal masked, as JSON. `raw` is the column.
  * False when there is nothing to show. */
 bool callback_shown(struct flow *f, struct uuid merchant, struct uuid id, struct str provider,

@@ -55,6 +55,24 @@ static int32_t job_number(const uint8_t digest[SHA256_LEN])
                      (uint32_t)digest[2] << 8 | digest[3]);
 }
 
+static void process(struct receive *r)
+{
+    const struct inbound_row *row = &r->unit.row;
+    struct callback_known known = {
+        .merchant = row->merchant_id,
+        .subject = row->subject_id,
+        .n = row->job_n,
+        .gateway = r->gateway,
+        .ip_ok = row->ip_ok,
+        .dedupe_key = row->dedupe_key,
+        .kind = row->kind,
+        .body = r->in.body,
+        .mem = r->arena,
+    };
+    r->arena = (struct arena){0};
+    callback_process_known(r->flow, &known, nobody_waits, NULL);
+}
+
 static void stored(void *ctx)
 {
     struct receive *r = ctx;
@@ -65,7 +83,9 @@ static void stored(void *ctx)
         crash_point(CRASH_CALLBACK_STORED);
     r->done(r->ctx, err, r->gateway);
     crash_point(CRASH_CALLBACK_ACKED);
-    if (fresh)
+    if (fresh && r->unit.is_new)
+        process(r);
+    else if (fresh) /* a commit that was not answered may have been followed by others */
         callback_process(f, r->unit.row.merchant_id, r->unit.row.subject_id, r->unit.row.job_n, 0,
                          nobody_waits, NULL);
     f->busy--;
