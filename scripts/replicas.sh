@@ -33,6 +33,11 @@ pid_of() { # pid_of NAME
     echo "$pid"
 }
 
+is_alive() { # is_alive NAME: for one that has just been launched, and may not have become its program yet
+    local pid
+    read -r pid _ <"$dir/$1.pid" && kill -0 "$pid" 2>/dev/null
+}
+
 end() { # end NAME SECONDS: SIGTERM; after so long SIGKILL, which counts as a failure
     local pid i
     pid=$(pid_of "$1") || return 0
@@ -51,7 +56,7 @@ until_true() { # until_true NAME SECONDS COMMAND…: NAME must go on running mea
     shift 2
     for ((i = 0; i < most * 20; i++)); do
         "$@" && return 0
-        pid_of "$name" >/dev/null || {
+        is_alive "$name" || {
             tail_of "$dir/log/$name.log"
             die "$name has ended"
         }
@@ -65,16 +70,16 @@ answers() { curl -fsS -o /dev/null --max-time 3 "$1" 2>/dev/null; }
 
 # ---- addresses ----
 
-free_ports() { # free_ports N: numbers that nobody listens on; given up again, as with every other way to choose
-    /usr/bin/python3 - "$1" <<'PY'
-import socket
-import sys
-
-sockets = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in sockets:
-    s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in sockets))
-PY
+# Below what the kernel takes for connections that leave: one of these would not be free again when it is wanted,
+# as a replica's is not while it is being replaced.
+free_ports() { # free_ports N: numbers that nobody listens on
+    local found=() port
+    while [ ${#found[@]} -lt "$1" ]; do
+        port=$((20000 + RANDOM % 12000))
+        case " ${found[*]} " in *" $port "*) continue ;; esac
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then found+=("$port"); fi
+    done
+    echo "${found[@]}"
 }
 
 # ---- the balancer ----
