@@ -100,7 +100,9 @@ http_handler_fn payment_create, payment_show, payment_index, payment_status_post
     payment_cancel;             /* payments.c, payment_change.c, payment_list.c */
 http_handler_fn payment_verify; /* payments.c */
 http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show, refund_approve,
-    refund_reject, refund_cancel, refund_confirm;              /* refunds.c */
+    refund_reject, refund_cancel, refund_confirm; /* refunds.c */
+http_handler_fn payout_post, payout_index, payout_show, payout_cancel, payout_approve,
+    payout_reject, payout_ask;                                 /* payouts.c */
 http_handler_fn event_index, balance_index, transfer_index;    /* books.c */
 http_handler_fn exception_index, exception_resolve;            /* exceptions.c */
 http_handler_fn customer_index, customer_show, customer_erase; /* customers.c */

@@ -19,7 +19,8 @@ struct merchant_op {
     struct str secret;        /* shown once */
     struct str name, country; /* p == NULL: as it is */
     int needs_key;            /* -1: as it is */
-    int64_t approval_above;   /* -1: as it is; 0: none */
+    int64_t approval_above;   /* of refunds; -1: as it is; 0: none */
+    int64_t payouts_above;    /* the same of payouts */
     int64_t kyc_level;        /* -1: as it is */
 };
 
@@ -40,6 +41,7 @@ static struct merchant_op *op_new(struct http_exchange *x)
                                .status = 200,
                                .needs_key = -1,
                                .approval_above = -1,
+                               .payouts_above = -1,
                                .kyc_level = -1};
     return op;
 }
@@ -61,8 +63,17 @@ enum {
     M_APPROVAL,
     M_CREATED,
     M_UPDATED,
-    M_VERSION
+    M_VERSION,
+    M_PAYOUT_APPROVAL
 };
+
+static void put_above(struct jsonw *w, const char *name, const struct rows *r, size_t i, int col)
+{
+    if (rows_null(r, i, col))
+        jw_null(w, name);
+    else
+        jw_i64(w, name, rows_i64(r, i, col));
+}
 
 static void put_merchant(struct jsonw *w, const struct rows *r, size_t i, struct str secret)
 {
@@ -74,10 +85,8 @@ static void put_merchant(struct jsonw *w, const struct rows *r, size_t i, struct
     jw_str(w, "status", rows_str(r, i, M_STATUS));
     jw_i64(w, "kyc_level", rows_i64(r, i, M_KYC));
     jw_bool(w, "require_idempotency_key", rows_bool(r, i, M_NEEDS_KEY));
-    if (rows_null(r, i, M_APPROVAL))
-        jw_null(w, "refund_approval_above");
-    else
-        jw_i64(w, "refund_approval_above", rows_i64(r, i, M_APPROVAL));
+    put_above(w, "refund_approval_above", r, i, M_APPROVAL);
+    put_above(w, "payout_approval_above", r, i, M_PAYOUT_APPROVAL);
     if (secret.p != NULL)
         jw_str(w, "webhook_secret", secret);
     jw_time(w, "created_at", rows_time(r, i, M_CREATED));
@@ -189,21 +198,26 @@ static void read_names(struct fields *f, struct merchant_op *op, enum field_need
     }
 }
 
+static void read_above(struct fields *f, const char *name, int64_t *out)
+{
+    const struct json *above = json_get(f->obj, name);
+    if (above != NULL && json_kind(above) == JSON_KIND_NULL)
+        *out = 0;
+    else
+        (void)fields_i64(f, name, OPTIONAL, 1, INT64_MAX / 1000, out);
+}
+
 static void read_settings(struct fields *f, struct merchant_op *op)
 {
-    const struct json *j = json_get(f->obj, "require_idempotency_key"),
-                      *above = json_get(f->obj, "refund_approval_above");
+    const struct json *j = json_get(f->obj, "require_idempotency_key");
     bool needs = false;
     if (j != NULL && json_kind(j) != JSON_KIND_NULL) {
         if (!json_bool(j, &needs))
             fields_fault(f, "require_idempotency_key", "type", "Must be true or false.");
         op->needs_key = needs;
     }
-    if (above != NULL && json_kind(above) == JSON_KIND_NULL)
-        op->approval_above = 0;
-    else
-        (void)fields_i64(f, "refund_approval_above", OPTIONAL, 1, INT64_MAX / 1000,
-                         &op->approval_above);
+    read_above(f, "refund_approval_above", &op->approval_above);
+    read_above(f, "payout_approval_above", &op->payouts_above);
 }
 
 static void read_new(struct fields *f, struct merchant_op *op)
@@ -216,7 +230,7 @@ static void read_new(struct fields *f, struct merchant_op *op)
 static void read_own(struct fields *f, struct merchant_op *op)
 {
     static const char *const names[] = {"name", "require_idempotency_key", "refund_approval_above",
-                                        NULL};
+                                        "payout_approval_above", NULL};
     struct str s;
     fields_only(f, names);
     if (fields_text(f, "name", OPTIONAL, 1, NAME_LONGEST, &s))
@@ -226,8 +240,13 @@ static void read_own(struct fields *f, struct merchant_op *op)
 
 static void read_by_staff(struct fields *f, struct merchant_op *op)
 {
-    static const char *const names[] = {
-        "name", "country", "require_idempotency_key", "refund_approval_above", "kyc_level", NULL};
+    static const char *const names[] = {"name",
+                                        "country",
+                                        "require_idempotency_key",
+                                        "refund_approval_above",
+                                        "payout_approval_above",
+                                        "kyc_level",
+                                        NULL};
     fields_only(f, names);
     read_names(f, op, OPTIONAL);
     read_settings(f, op);
@@ -299,13 +318,14 @@ void merchant_create(struct http_exchange *x)
 /* The names of what was sent, for the audit trail. */
 static struct str what_changed(const struct merchant_op *op)
 {
-    const char *words[5] = {op->name.p != NULL ? " name" : "",
+    const char *words[6] = {op->name.p != NULL ? " name" : "",
                             op->country.p != NULL ? " country" : "",
                             op->needs_key >= 0 ? " require_idempotency_key" : "",
                             op->approval_above >= 0 ? " refund_approval_above" : "",
+                            op->payouts_above >= 0 ? " payout_approval_above" : "",
                             op->kyc_level >= 0 ? " kyc_level" : ""};
-    return str_trim(
-        arena_fmt(op->x->arena, "%s%s%s%s%s", words[0], words[1], words[2], words[3], words[4]));
+    return str_trim(arena_fmt(op->x->arena, "%s%s%s%s%s%s", words[0], words[1], words[2], words[3],
+                              words[4], words[5]));
 }
 
 static void change(struct merchant_op *op)
@@ -321,7 +341,8 @@ static void change(struct merchant_op *op)
                              V_TIME(now),
                              V_UUID(random_uuid(now)),
                              V_TEXT(str_c(api_who(op->x)->actor)),
-                             V_TEXT(what_changed(op))};
+                             V_TEXT(what_changed(op)),
+                             V_I64(op->payouts_above)};
     store_exec(f->store, Q_merchant_change, params, COUNT_OF(params), written, op);
 }
 

@@ -244,25 +244,24 @@ static void read_text(struct reading *r, const char *name, size_t max, struct st
         *out = arena_dup(r->x->arena, s);
 }
 
-/* Stored as the client's own bytes without white space. */
-static struct str read_metadata(struct reading *r, struct str *canonical)
+struct str metadata_read(struct http_exchange *x, struct fields *f, struct str *canonical)
 {
     const struct json *j;
     struct str kept = STR_NULL;
     *canonical = STR_NULL;
-    if (!fields_object(&r->f, "metadata", OPTIONAL, &j))
+    if (!fields_object(f, "metadata", OPTIONAL, &j))
         return kept;
     struct buf b;
     buf_init(&b, METADATA_MAX);
-    json_compact(json_member_bytes(r->x->body, STR("metadata")), &b);
+    json_compact(json_member_bytes(x->body, STR("metadata")), &b);
     if (b.failed)
-        fields_fault(&r->f, "metadata", "length", "More than 16 KiB.");
+        fields_fault(f, "metadata", "length", "More than 16 KiB.");
     else
-        kept = arena_dup(r->x->arena, buf_view(&b));
+        kept = arena_dup(x->arena, buf_view(&b));
     buf_reset(&b);
     b.failed = false;
     json_canonical(j, &b);
-    *canonical = b.failed ? STR_NULL : arena_dup(r->x->arena, buf_view(&b));
+    *canonical = b.failed ? STR_NULL : arena_dup(x->arena, buf_view(&b));
     buf_free(&b);
     return kept;
 }
@@ -310,7 +309,7 @@ void payment_input_read(struct http_exchange *x, const struct json *body,
     read_text(&r, "description", 255, &in->description);
     read_url(&r, "callback_url", true, &in->callback_url);
     read_url(&r, "return_url", false, &in->return_url);
-    in->metadata = read_metadata(&r, &canonical);
+    in->metadata = metadata_read(x, &r.f, &canonical);
     if (errors->n == 0)
         set_fingerprint(in, x->arena, canonical);
 }

@@ -16,4 +16,8 @@ void payment_input_read(struct http_exchange *x, const struct json *body,
                         const struct principal *who, const struct routes *routes,
                         struct field_errors *errors, struct charge_input *in);
 
+/* The member `metadata` as the client's own bytes without white space, and in the one form that
+ * fingerprints compare; both STR_NULL without. Texts live in the exchange's arena. */
+struct str metadata_read(struct http_exchange *x, struct fields *f, struct str *canonical);
+
 #endif

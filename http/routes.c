@@ -38,6 +38,15 @@ static const struct route own_routes[] = {
     {HTTP_POST_, V1 "/refunds/{id}/cancel", refund_cancel, PERM_REFUNDS_WRITE},
     {HTTP_POST_, V1 "/refunds/{id}/confirm", refund_confirm, PERM_REFUNDS_WRITE},
 
+    /* money out */
+    {HTTP_POST_, V1 "/payouts", payout_post, PERM_PAYOUTS_WRITE},
+    {HTTP_GET_, V1 "/payouts", payout_index, PERM_PAYOUTS_READ},
+    {HTTP_GET_, V1 "/payouts/{id}", payout_show, PERM_PAYOUTS_READ},
+    {HTTP_POST_, V1 "/payouts/{id}/cancel", payout_cancel, PERM_PAYOUTS_WRITE},
+    {HTTP_POST_, V1 "/payouts/{id}/approve", payout_approve, PERM_PAYOUTS_WRITE},
+    {HTTP_POST_, V1 "/payouts/{id}/reject", payout_reject, PERM_PAYOUTS_WRITE},
+    {HTTP_POST_, V1 "/payouts/{id}/verify", payout_ask, PERM_PAYOUTS_WRITE},
+
     /* older names of the same */
     {HTTP_POST_, V1 "/payments/initiate", payment_create, PERM_PAYMENTS_WRITE},
     {HTTP_GET_, V1 "/payments/transactions", payment_index, PERM_PAYMENTS_READ},

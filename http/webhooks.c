@@ -5,6 +5,7 @@
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
 #include "core/crypto/random.h"
+#include "core/domain/payout.h"
 #include "core/flow/deliver.h"
 #include "core/flow/webhook_sign.h"
 #include "http/list.h"
@@ -62,7 +63,11 @@ static bool event_word_ok(struct str word)
     for (int n = REFUND_NOTICE_PENDING; n <= REFUND_NOTICE_IN_RECONCILIATION; n++)
         if (str_eq(word, str_c(refund_notice_type((enum refund_notice)n))))
             return true;
-    return str_eq(word, STR("payment.*")) || str_eq(word, STR("refund.*"));
+    for (int n = 0; n < PAYOUT_N_STATES; n++)
+        if (str_eq(word, str_c(payout_notice_type((enum payout_status)n))))
+            return true;
+    return str_eq(word, STR("payment.*")) || str_eq(word, STR("refund.*")) ||
+           str_eq(word, STR("payout.*"));
 }
 
 static void read_events(struct fields *f, struct endpoint_op *op)

@@ -43,7 +43,7 @@ EVERYWHERE = {
 }
 
 # Statements that are about many merchants at once, with the tables that they go through so.
-SEALED = "account_user delivery_attempt exception_item merchant payment provider_account webhook_endpoint"
+SEALED = "account_user delivery_attempt exception_item merchant payment payout provider_account webhook_endpoint"
 ACROSS = {
     "data_key_retire": (SEALED + " provider_call provider_event", "a key seals the data of all"),
     "data_key_use": (SEALED + " provider_call provider_event", "a key seals the data of all"),
@@ -58,7 +58,7 @@ ACROSS = {
     "prove_ledger": ("ledger_transfer log_new", "a proof about all"),
     "prove_log": ("audit_log log_new log_position", "a proof about all"),
     "receipt_find": ("merchant", "money sent to an account that several merchants use names its payment only"),
-    "reseal_page": ("account_user exception_item merchant payment provider_account webhook_endpoint",
+    "reseal_page": ("account_user exception_item merchant payment payout provider_account webhook_endpoint",
                     "a new key seals the data of all"),
     "retention": ("delivery_attempt exception_item provider_call provider_event", "what is old goes, whose it is"),
     "route_list": ("route_set", "of one or of all, for the command line"),

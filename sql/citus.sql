@@ -31,6 +31,8 @@ select create_distributed_table('reli.attempt', 'merchant_id', colocate_with => 
 select create_distributed_table('reli.refund', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.refund_attempt', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.refund_owner', 'merchant_id', colocate_with => 'reli.payment');
+select create_distributed_table('reli.payout', 'merchant_id', colocate_with => 'reli.payment');
+select create_distributed_table('reli.payout_reference', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.event', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.audit_log', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.ledger_account', 'merchant_id', colocate_with => 'reli.payment');
@@ -38,6 +40,7 @@ select create_distributed_table('reli.ledger_transfer', 'merchant_id', colocate_
 select create_distributed_table('reli.log_new', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.log_position', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.ledger_balance', 'merchant_id', colocate_with => 'reli.payment');
+select create_distributed_table('reli.ledger_guarded', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.audit_seal', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.reference_owner', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.receipt', 'merchant_id', colocate_with => 'reli.payment');

@@ -18,7 +18,9 @@ enum {
     KEY_RECEIPT,
     KEY_INBOUND,
     KEY_DELIVERY,
-    KEY_JOB
+    KEY_JOB,
+    KEY_GUARDED,
+    KEY_PAYOUT_REFERENCE
 };
 
 static uint64_t key_start(uint64_t space, struct uuid merchant)
@@ -170,6 +172,106 @@ void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx)
     move_reset(&u->unit);
 }
 
+/* ---- payouts ---- */
+
+static void payout_create_row(struct unit *unit, const struct rows *r, size_t row)
+{
+    struct payout_create_unit *u = CONTAINER_OF(unit, struct payout_create_unit, unit);
+    u->stage = (enum payout_stage)rows_i64(r, row, 1);
+    u->fanout = rows_bool(r, row, 2);
+}
+
+static void payout_create_reset(struct unit *unit)
+{
+    CONTAINER_OF(unit, struct payout_create_unit, unit)->stage = PAYOUT_KEY_KNOWN;
+}
+
+static const struct unit_table payout_create_tables[] = {
+    {payout_insert_columns, PAYOUT_INSERT_COLUMNS, sizeof(struct payout_insert_row)},
+    {event_columns, EVENT_COLUMNS, sizeof(struct event_row)},
+    {audit_columns, AUDIT_COLUMNS, sizeof(struct audit_row)},
+    {account_columns, ACCOUNT_COLUMNS, sizeof(struct account_row)},
+    {transfer_columns, TRANSFER_COLUMNS, sizeof(struct transfer_row)},
+};
+
+static const struct unit_kind payout_create_kind = {
+    .query = Q_payout_create,
+    .rank = 7,
+    .tables = payout_create_tables,
+    .n_tables = COUNT_OF(payout_create_tables),
+    .on_row = payout_create_row,
+    .reset = payout_create_reset,
+};
+
+void payout_create_unit_ready(struct payout_create_unit *u, loop_fn *done, void *ctx)
+{
+    const struct payout_insert_row *row = &u->row;
+    set_unit(&u->unit, &payout_create_kind, row->merchant_id, done, ctx);
+    u->unit.keys[0] = key_uuid(KEY_GUARDED, row->merchant_id, row->wallet_id);
+    u->unit.keys[1] = key_text(KEY_PAYOUT_REFERENCE, row->merchant_id, row->mode, row->reference);
+    if (row->idem_key.p != NULL)
+        u->unit.keys[2] = key_text(KEY_IDEMPOTENCY, row->merchant_id, row->mode, row->idem_key);
+    set_table(&u->unit, 0, row, 1);
+    set_table(&u->unit, 1, u->parts.events, u->parts.n_events);
+    set_table(&u->unit, 2, u->parts.audits, u->parts.n_audits);
+    set_table(&u->unit, 3, u->parts.accounts, u->parts.n_accounts);
+    set_table(&u->unit, 4, u->parts.transfers, u->parts.n_transfers);
+    payout_create_reset(&u->unit);
+}
+
+static void payout_move_row(struct unit *unit, const struct rows *r, size_t row)
+{
+    struct payout_move_unit *u = CONTAINER_OF(unit, struct payout_move_unit, unit);
+    u->moved = rows_i64(r, row, 1) == 0;
+    u->fanout = rows_bool(r, row, 2);
+}
+
+static void payout_move_reset(struct unit *unit)
+{
+    CONTAINER_OF(unit, struct payout_move_unit, unit)->moved = false;
+}
+
+static const struct unit_table payout_move_tables[] = {
+    {payout_update_columns, PAYOUT_UPDATE_COLUMNS, sizeof(struct payout_update_row)},
+    {event_columns, EVENT_COLUMNS, sizeof(struct event_row)},
+    {audit_columns, AUDIT_COLUMNS, sizeof(struct audit_row)},
+    {account_columns, ACCOUNT_COLUMNS, sizeof(struct account_row)},
+    {transfer_columns, TRANSFER_COLUMNS, sizeof(struct transfer_row)},
+    {exception_columns, EXCEPTION_COLUMNS, sizeof(struct exception_row)},
+    {call_columns, CALL_COLUMNS, sizeof(struct call_row)},
+    {resolution_columns, RESOLUTION_COLUMNS, sizeof(struct resolution_row)},
+};
+
+static const struct unit_kind payout_move_kind = {
+    .query = Q_payout_move,
+    .rank = 8,
+    .tables = payout_move_tables,
+    .n_tables = COUNT_OF(payout_move_tables),
+    .on_row = payout_move_row,
+    .reset = payout_move_reset,
+};
+
+/* What is given back goes to an account that others hold on. */
+void payout_move_unit_ready(struct payout_move_unit *u, loop_fn *done, void *ctx)
+{
+    const struct payout_update_row *row = &u->row;
+    set_unit(&u->unit, &payout_move_kind, row->merchant_id, done, ctx);
+    u->unit.keys[0] = key_uuid(KEY_PAYMENT, row->merchant_id, row->id);
+    if (row->back > 0)
+        u->unit.keys[1] = key_uuid(KEY_GUARDED, row->merchant_id, row->wallet_id);
+    if (row->inbound_key.p != NULL)
+        u->unit.keys[2] = key_uuid(KEY_INBOUND, row->merchant_id, row->inbound_subject);
+    set_table(&u->unit, 0, row, 1);
+    set_table(&u->unit, 1, u->parts.events, u->parts.n_events);
+    set_table(&u->unit, 2, u->parts.audits, u->parts.n_audits);
+    set_table(&u->unit, 3, u->parts.accounts, u->parts.n_accounts);
+    set_table(&u->unit, 4, u->parts.transfers, u->parts.n_transfers);
+    set_table(&u->unit, 5, u->parts.exceptions, u->parts.n_exceptions);
+    set_table(&u->unit, 6, u->parts.calls, u->parts.n_calls);
+    set_table(&u->unit, 7, u->parts.resolutions, u->parts.n_resolutions);
+    payout_move_reset(&u->unit);
+}
+
 /* ---- callbacks ---- */
 
 static void inbound_row(struct unit *unit, const struct rows *r, size_t row)
@@ -316,5 +418,6 @@ void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)
 }
 
 const struct unit_kind *const unit_kinds[] = {
-    &create_kind, &move_kind, &inbound_kind, &fanout_kind, &delivery_kind, &lease_kind, NULL,
+    &create_kind, &move_kind,          &inbound_kind,     &fanout_kind, &delivery_kind,
+    &lease_kind,  &payout_create_kind, &payout_move_kind, NULL,
 };

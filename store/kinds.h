@@ -2,6 +2,7 @@
 #define RELI_STORE_KINDS_H
 
 #include "core/domain/ledger.h"
+#include "store/payout_rows.h"
 #include "store/rows.h"
 #include "store/store.h"
 
@@ -61,6 +62,30 @@ struct move_unit {
 };
 
 void move_unit_ready(struct move_unit *u, loop_fn *done, void *ctx);
+
+/* ---- money out: a payout comes into being, and moves ---- */
+
+enum payout_stage { PAYOUT_DONE, PAYOUT_KEY_KNOWN, PAYOUT_TAKEN, PAYOUT_NOT_HELD };
+
+/* `parts` has the rows that are the same of payments: events, audits, books, exceptions, calls,
+ * resolutions; its own row says their journal alone. */
+struct payout_create_unit {
+    struct unit unit;
+    enum payout_stage stage; /* after `done` without error; TAKEN: the reference */
+    bool fanout;
+    struct payout_insert_row row;
+    struct move_unit parts;
+};
+void payout_create_unit_ready(struct payout_create_unit *u, loop_fn *done, void *ctx);
+
+struct payout_move_unit {
+    struct unit unit;
+    bool moved; /* false: another one was faster */
+    bool fanout;
+    struct payout_update_row row;
+    struct move_unit parts;
+};
+void payout_move_unit_ready(struct payout_move_unit *u, loop_fn *done, void *ctx);
 
 /* ---- a callback is kept ---- */
 

@@ -478,8 +478,12 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
 void attempt_row_fill(const struct payment_record *rec, const struct attempt *a, int64_t now_us,
                       struct attempt_row *out);
 
-/* The last byte of a payment's or refund's id tells what it is: 0x20 a refund, 0x10 live; the low
- * four bits are zero. */
+/* The last byte of a payment's, refund's or payout's id tells what it is: 0x40 a payout, 0x20 a
+ * refund, 0x10 live; the low four bits are zero. */
+static inline bool id_is_payout(struct uuid id)
+{
+    return (id.b[15] & 0x40) != 0;
+}
 static inline bool id_is_refund(struct uuid id)
 {
     return (id.b[15] & 0x20) != 0;
@@ -488,7 +492,7 @@ static inline bool id_is_live(struct uuid id)
 {
     return (id.b[15] & 0x10) != 0;
 }
-/* The public id of an attempt: the payment's or refund's with n in the low four bits. */
+/* The public id of an attempt: the payment's, refund's or payout's with n in the low four bits. */
 struct uuid attempt_id(struct uuid payment, int n);
 struct uuid attempt_payment(struct uuid attempt, int *n);
 /* The bucket of a subject's jobs. */

@@ -16,3 +16,7 @@ X(DELIVERY_SENT, "delivery.sent", "the merchant has answered, nothing of it is s
 X(DELIVERY_RECORDED, "delivery.recorded", "the delivery's outcome is committed")
 X(STORE_COMMITTED, "store.committed", "a batch is committed, nobody has been told")
 X(REFUND_RESERVED, "refund.reserved", "a refund's rail attempt is committed, nothing is sent")
+X(PAYOUT_HELD, "payout.held", "a payout and its hold are committed, the client has no answer")
+X(PAYOUT_RESERVED, "payout.reserved", "a payout's request is committed, nothing is sent")
+X(PAYOUT_SENT, "payout.sent", "the provider has answered a payout, nothing of it is stored")
+X(PAYOUT_RECORDED, "payout.recorded", "the answer to a payout is committed")

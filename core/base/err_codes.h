@@ -30,6 +30,7 @@
     X(VALIDATION, 422, "validation_failed", "The request has invalid fields", 0)                   \
     X(CARD_NUMBER_REFUSED, 422, "card_number_refused", "Card numbers are not taken", 0)            \
     X(OTP_WRONG, 422, "otp_wrong", "The one-time code is wrong", 0)                                \
+    X(INSUFFICIENT_BALANCE, 422, "insufficient_balance", "Not enough to pay out", 0)               \
     X(LIMIT_EXCEEDED, 422, "limit_exceeded", "Beyond a limit of the merchant", 0)                  \
     X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused",                                       \
       "The key was used with another request", 0)                                                  \

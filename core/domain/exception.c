@@ -25,6 +25,8 @@ static const struct {
     {"double_refund",     MAY(NOTED),      MAY(NOTED)},
     {"refund_manual",     OUTCOME,         OUTCOME},
     {"refund_late",       MAY(NOTED),      MAY(NOTED)},
+    {"payout_late",       MAY(NOTED),      MAY(NOTED)},
+    {"double_payout",     MAY(NOTED),      MAY(NOTED)},
     {"refund_revoked",    MAY(NOTED),      MAY(NOTED)},
     {"reversed",          MAY(NOTED),      MAY(NOTED)},
     {"dispute",           MAY(NOTED),      MAY(NOTED)},

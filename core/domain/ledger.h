@@ -41,6 +41,11 @@
     X(REFUND_UNDONE, "a completed refund turned out failed")                               \
     X(REFUND_EXCESS, "a refund was paid a second time, over another rail")                 \
     X(REFUND_EXCESS_UNDONE, "and came back")                                               \
+    X(MATURED, "what is pending can be paid out")                                          \
+    X(MATURED_BACK, "less is pending than was brought: a refund, a reversal")              \
+    X(PAYOUT_PAID, "what was held for a payout has left")                                  \
+    X(PAYOUT_PAID_LATE, "a payout has left although its hold was given back")              \
+    X(PAYOUT_RETURNED, "a payout that had left came back")                                 \
     X(HOLD, "merchant_available is held for `against`")                                    \
     X(POST, "what was held is used")                                                       \
     X(VOID, "what was held is free again")

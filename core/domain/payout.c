@@ -56,43 +56,41 @@ struct row {
             PAYOUT_MONEY_##money, PAYOUT_EXCEPTION_##exception                             \
     }
 
-/* clang-format off */
 static const struct row rows[] = {
-    /*  from                  request     event     guard             to                 request    money        exception */
-    ROW(IN(PENDING_APPROVAL), ANY,        APPROVE,  NULL,             QUEUED,            KEEP,      NONE,        NONE),
-    ROW(IN(QUEUED),           ANY,        APPROVE,  NULL,             STAY,              KEEP,      NONE,        NONE),
-    ROW(IN(PENDING_APPROVAL), ANY,        REJECT,   NULL,             REJECTED,          KEEP,      RELEASE,     NONE),
-    ROW(IN(REJECTED),         ANY,        REJECT,   NULL,             STAY,              KEEP,      NONE,        NONE),
-    ROW(WAITING,              IDLE,       CANCEL,   NULL,             CANCELLED,         KEEP,      RELEASE,     NONE),
-    ROW(IN(CANCELLED),        ANY,        CANCEL,   NULL,             STAY,              KEEP,      NONE,        NONE),
+    /* from, request, event, guard, to, request, money, exception */
+    ROW(IN(PENDING_APPROVAL), ANY, APPROVE, NULL, QUEUED, KEEP, NONE, NONE),
+    ROW(IN(QUEUED), ANY, APPROVE, NULL, STAY, KEEP, NONE, NONE),
+    ROW(IN(PENDING_APPROVAL), ANY, REJECT, NULL, REJECTED, KEEP, RELEASE, NONE),
+    ROW(IN(REJECTED), ANY, REJECT, NULL, STAY, KEEP, NONE, NONE),
+    ROW(WAITING, IDLE, CANCEL, NULL, CANCELLED, KEEP, RELEASE, NONE),
+    ROW(IN(CANCELLED), ANY, CANCEL, NULL, STAY, KEEP, NONE, NONE),
 
-    ROW(IN(QUEUED),           IDLE,       DISPATCH, requests_left,    PROCESSING,        SENDING,   NONE,        NONE),
-    ROW(UNDECIDED,            ANSWERABLE, ACCEPTED, NULL,             STAY,              SUBMITTED, NONE,        NONE),
-    ROW(IN(PROCESSING),       ANSWERABLE, REFUSED,  may_wait,         PARKED,            REFUSED,   NONE,        NONE),
-    ROW(UNDECIDED,            ANSWERABLE, REFUSED,  NULL,             FAILED,            REFUSED,   RELEASE,     NONE),
-    ROW(UNDECIDED,            AT(SENDING), AMBIGUOUS, NULL,           STAY,              UNCERTAIN, NONE,        NONE),
+    ROW(IN(QUEUED), IDLE, DISPATCH, requests_left, PROCESSING, SENDING, NONE, NONE),
+    ROW(UNDECIDED, ANSWERABLE, ACCEPTED, NULL, STAY, SUBMITTED, NONE, NONE),
+    ROW(IN(PROCESSING), ANSWERABLE, REFUSED, may_wait, PARKED, REFUSED, NONE, NONE),
+    ROW(UNDECIDED, ANSWERABLE, REFUSED, NULL, FAILED, REFUSED, RELEASE, NONE),
+    ROW(UNDECIDED, AT(SENDING), AMBIGUOUS, NULL, STAY, UNCERTAIN, NONE, NONE),
 
-    ROW(UNDECIDED,            OPEN,       SUCCESS,  disputable,       IN_RECONCILIATION, DISPUTED,  NONE,        INTEGRITY),
-    ROW(UNDECIDED,            ANY,        SUCCESS,  disputed_earlier, STAY,              KEEP,      NONE,        INTEGRITY),
-    ROW(UNDECIDED,            ANY,        SUCCESS,  earlier,          COMPLETED,         KEEP,      SETTLE,      LATE),
-    ROW(UNDECIDED,            OPEN,       SUCCESS,  sound,            COMPLETED,         PAID,      SETTLE,      NONE),
-    ROW(UNDECIDED,            AT(DISPUTED), SUCCESS, vouched,         COMPLETED,         PAID,      SETTLE,      NONE),
-    ROW(UNSENT,               AT(REFUSED), SUCCESS, disputable,       IN_RECONCILIATION, DISPUTED,  NONE,        INTEGRITY),
-    ROW(UNSENT,               AT(REFUSED), SUCCESS, sound,            COMPLETED,         PAID,      SETTLE,      LATE),
-    ROW(UNPAID,               ANY,        SUCCESS,  disputable_news,  STAY,              KEEP,      NONE,        INTEGRITY),
-    ROW(UNPAID,               ANY,        SUCCESS,  sound_news,       COMPLETED,         PAID,      SETTLE_LATE, LATE),
-    ROW(IN(COMPLETED),        ANY,        SUCCESS,  paid_by_another,  STAY,              KEEP,      NONE,        TWICE),
+    ROW(UNDECIDED, OPEN, SUCCESS, disputable, IN_RECONCILIATION, DISPUTED, NONE, INTEGRITY),
+    ROW(UNDECIDED, ANY, SUCCESS, disputed_earlier, STAY, KEEP, NONE, INTEGRITY),
+    ROW(UNDECIDED, ANY, SUCCESS, earlier, COMPLETED, KEEP, SETTLE, LATE),
+    ROW(UNDECIDED, OPEN, SUCCESS, sound, COMPLETED, PAID, SETTLE, NONE),
+    ROW(UNDECIDED, AT(DISPUTED), SUCCESS, vouched, COMPLETED, PAID, SETTLE, NONE),
+    ROW(UNSENT, AT(REFUSED), SUCCESS, disputable, IN_RECONCILIATION, DISPUTED, NONE, INTEGRITY),
+    ROW(UNSENT, AT(REFUSED), SUCCESS, sound, COMPLETED, PAID, SETTLE, LATE),
+    ROW(UNPAID, ANY, SUCCESS, disputable_news, STAY, KEEP, NONE, INTEGRITY),
+    ROW(UNPAID, ANY, SUCCESS, sound_news, COMPLETED, PAID, SETTLE_LATE, LATE),
+    ROW(IN(COMPLETED), ANY, SUCCESS, paid_by_another, STAY, KEEP, NONE, TWICE),
 
-    ROW(UNDECIDED,            OPEN,       FAILURE,  denied,           FAILED,            UNPAID,    RELEASE,     NONE),
-    ROW(UNDECIDED,            AT(DISPUTED), FAILURE, vouched,         FAILED,            UNPAID,    RELEASE,     NONE),
-    ROW(UNDECIDED,            OPEN,       RETURN,   denied,           FAILED,            UNPAID,    RELEASE,     NONE),
-    ROW(IN(COMPLETED),        ANY,        RETURN,   came_back,        RETURNED,          UNPAID,    GIVE_BACK,   NONE),
+    ROW(UNDECIDED, OPEN, FAILURE, denied, FAILED, UNPAID, RELEASE, NONE),
+    ROW(UNDECIDED, AT(DISPUTED), FAILURE, vouched, FAILED, UNPAID, RELEASE, NONE),
+    ROW(UNDECIDED, OPEN, RETURN, denied, FAILED, UNPAID, RELEASE, NONE),
+    ROW(IN(COMPLETED), ANY, RETURN, came_back, RETURNED, UNPAID, GIVE_BACK, NONE),
 
-    ROW(UNDECIDED,            AT(SENDING), TICK,    lease_over,       STAY,              UNCERTAIN, NONE,        NONE),
-    ROW(IN(PROCESSING),       OPEN,       TICK,     overdue,          IN_RECONCILIATION, KEEP,      NONE,        STUCK),
-    ROW(IN(PARKED),           IDLE,       TICK,     rested,           QUEUED,            KEEP,      NONE,        NONE),
+    ROW(UNDECIDED, AT(SENDING), TICK, lease_over, STAY, UNCERTAIN, NONE, NONE),
+    ROW(IN(PROCESSING), OPEN, TICK, overdue, IN_RECONCILIATION, KEEP, NONE, STUCK),
+    ROW(IN(PARKED), IDLE, TICK, rested, QUEUED, KEEP, NONE, NONE),
 };
-/* clang-format on */
 
 static const struct {
     const char *word;
@@ -534,6 +532,12 @@ bool payout_status_parse(struct str word, enum payout_status *out)
         }
     }
     return false;
+}
+
+const char *payout_notice_type(enum payout_status s)
+{
+    ASSERT((unsigned)s < PAYOUT_N_STATES);
+    return notices[s];
 }
 
 bool payout_status_final(enum payout_status s)

@@ -76,6 +76,8 @@ enum payout_event_kind {
 
 const char *payout_status_word(enum payout_status s);
 bool payout_status_parse(struct str word, enum payout_status *out) MUST_USE;
+/* The type of the event that says so: "payout.pending" … */
+const char *payout_notice_type(enum payout_status s);
 bool payout_status_final(enum payout_status s);
 /* The merchant's money is held for it. */
 bool payout_status_held(enum payout_status s);

@@ -161,7 +161,8 @@ enum {
     K_APPROVAL,
     K_KYC,
     K_CIDRS,
-    K_LAST_USED
+    K_LAST_USED,
+    K_PAYOUT_APPROVAL
 };
 
 static struct err read_key(struct flow *f, const struct rows *r, struct cached *c)
@@ -184,6 +185,7 @@ static struct err read_key(struct flow *f, const struct rows *r, struct cached *
         .live = str_eq(rows_str(r, 0, K_MODE), STR("live")),
         .needs_idempotency_key = rows_bool(r, 0, K_NEEDS_KEY),
         .refund_approval_above = rows_i64(r, 0, K_APPROVAL),
+        .payout_approval_above = rows_i64(r, 0, K_PAYOUT_APPROVAL),
     };
     if (!permission_of_scopes(rows_str(r, 0, K_SCOPES), &who->may))
         return ERR(INTERNAL, "stored scopes not understood");

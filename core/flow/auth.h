@@ -15,8 +15,8 @@ struct principal {
     struct merchant_hold hold; /* of these, what the merchant's state holds back now */
     char country[3];
     bool needs_idempotency_key;
-    int64_t
-        refund_approval_above; /* minor units; larger refunds wait for a second person; 0 none */
+    /* minor units; larger ones wait for a second person; 0 none */
+    int64_t refund_approval_above, payout_approval_above;
     char actor[9 + UUID_TEXT]; /* "api_key:…", "user:…" for the audit trail */
     /* of a person */
     struct uuid user, session; /* nil: an API key */

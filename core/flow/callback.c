@@ -16,6 +16,7 @@
 #include "core/flow/ask.h"
 #include "core/flow/dispute.h"
 #include "core/flow/failover.h"
+#include "core/flow/payout.h"
 #include "core/flow/receipt.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
@@ -404,14 +405,77 @@ static void hear_refund(struct process *p)
     refund_move_start(p->flow, &rq, refund_moved, p);
 }
 
+/* ---- a callback about a payout ---- */
+
+static void payout_moved(void *ctx, struct err err, const struct payout_moved *result)
+{
+    struct process *p = ctx;
+    if (err.code == ERR_CONFLICT || err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
+        close_with(p, "ignored", "state", NULL);
+    } else if (err.code == ERR_NOT_FOUND) {
+        close_with(p, "ignored", "no_payout", NULL);
+    } else {
+        if (!err_is(err)) {
+            crash_point(CRASH_CALLBACK_PROCESSED);
+            tell_health(p, result->payout->account_id);
+        }
+        finish(p, err);
+    }
+}
+
+/* Of a provider who signs, a failure of what had been paid says that it came back. */
+static enum payout_event_kind payout_event_of(const struct process *p)
+{
+    if (p->said.verdict == GW_SUCCEEDED)
+        return PAYOUT_EVENT_SUCCESS;
+    return p->said.verdict == GW_REVERSED || p->gateway->webhook_verify != NULL
+               ? PAYOUT_EVENT_RETURN
+               : PAYOUT_EVENT_FAILURE;
+}
+
+/* As of refunds: what comes from a strange address is not believed, the polls decide. */
+static void hear_payout(struct process *p)
+{
+    const struct gw_result *said = &p->said;
+    if (!p->ip_ok) {
+        close_with(p, "ignored", "address", NULL);
+        return;
+    }
+    if (said->verdict != GW_SUCCEEDED && said->verdict != GW_FAILED &&
+        said->verdict != GW_REVERSED) {
+        close_with(p, "processed", "undecided", NULL);
+        return;
+    }
+    p->inbound = (struct move_inbound){p->subject, p->dedupe_key, p->n};
+    struct payout_move rq = {
+        .merchant = p->merchant,
+        .payout = p->payment,
+        .event = {.kind = payout_event_of(p),
+                  .request = p->attempt,
+                  .amount = said->amount,
+                  .code = said->code,
+                  .provider_ref = said->provider_ref,
+                  .receipt = said->receipt,
+                  .provider_code = said->provider_code,
+                  .message = said->message},
+        .actor = STR("provider"),
+        .inbound = &p->inbound,
+    };
+    enter(p, PROCESS_MOVE);
+    payout_move_start(p->flow, &rq, payout_moved, p);
+}
+
 static struct err parse(struct process *p, struct str raw)
 {
     struct gw_callback in = {.body = raw, .kind = p->kind};
-    bool refund = id_is_refund(p->payment);
-    if (p->gateway == NULL || (refund && p->gateway->refund_callback_parse == NULL))
+    const struct gateway *g = p->gateway;
+    if (g == NULL)
         return ERR(PARSE, "no such gateway");
-    return refund ? p->gateway->refund_callback_parse(&in, &p->arena, &p->said)
-                  : p->gateway->callback_parse(&in, &p->arena, &p->said);
+    struct err (*read)(const struct gw_callback *, struct arena *, struct gw_result *) =
+        id_is_payout(p->payment)   ? g->payout_callback_parse
+        : id_is_refund(p->payment) ? g->refund_callback_parse
+                                   : g->callback_parse;
+    return read != NULL ? read(&in, &p->arena, &p->said) : ERR(PARSE, "no such callbacks");
 }
 
 static void payment_loaded(void *ctx, struct err err, const struct rows *rows)
@@ -446,6 +510,10 @@ static void understand(struct process *p, struct str body)
         return;
     }
     enter(p, PROCESS_PAYMENT);
+    if (id_is_payout(p->payment)) {
+        hear_payout(p);
+        return;
+    }
     if (id_is_refund(p->payment)) {
         hear_refund(p);
         return;

@@ -14,6 +14,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
 #include "core/flow/callback.h"
+#include "core/flow/payout.h"
 #include "core/flow/record.h"
 #include "core/flow/throttle.h"
 #include "store/kinds.h"
@@ -261,17 +262,22 @@ static void subject_found(void *ctx, struct err err, const struct rows *rows)
     struct receive *r = ctx;
     struct payment_record payment;
     struct refund_record refund;
+    struct payout_record payout;
     struct uuid account = UUID_NIL;
     size_t next;
-    bool is_refund = id_is_refund(r->to.subject);
-    if (!err_is(err) && is_refund)
+    bool is_payout = id_is_payout(r->to.subject), is_refund = id_is_refund(r->to.subject);
+    if (!err_is(err) && is_payout)
+        err = payout_record_read(rows, 0, &r->arena, &payout);
+    else if (!err_is(err) && is_refund)
         err = refund_record_read(rows, 0, &r->arena, &refund, &next);
     else if (!err_is(err))
         err = payment_record_read(rows, &r->arena, &payment);
     int n;
     (void)attempt_payment(r->to.subject, &n);
     if (!err_is(err))
-        account = is_refund ? refund.account_id : payment_place(&payment, n).account_id;
+        account = is_payout   ? payout.account_id
+                  : is_refund ? refund.account_id
+                              : payment_place(&payment, n).account_id;
     r->err = err;
     if (!err_is(err) && !uuid_eq(account, r->account))
         r->err = ERR(UNAUTHENTICATED, "a webhook of another account");
@@ -288,7 +294,9 @@ static void check_account(struct receive *r)
     struct uuid subject = attempt_payment(r->to.subject, &n);
     struct value params[] = {V_UUID(r->to.merchant), V_UUID(subject)};
     struct value refund[] = {V_UUID(r->to.merchant), V_UUID_OPT(UUID_NIL), V_UUID_OPT(subject)};
-    if (id_is_refund(subject))
+    if (id_is_payout(subject))
+        store_read(f->store, Q_payout_get, params, COUNT_OF(params), subject_found, r);
+    else if (id_is_refund(subject))
         store_read(f->store, Q_refund_get, refund, COUNT_OF(refund), subject_found, r);
     else
         store_read(f->store, Q_payment_get, params, COUNT_OF(params), subject_found, r);

@@ -118,7 +118,7 @@ static void refuse_amount(struct charge *c)
 static struct uuid payment_id(const struct charge *c)
 {
     struct uuid id = random_uuid(loop_wall_us(c->flow->loop));
-    id.b[15] = (uint8_t)((id.b[15] & 0xc0) | (c->in.live ? 0x10 : 0));
+    id.b[15] = (uint8_t)((id.b[15] & 0x80) | (c->in.live ? 0x10 : 0));
     return id;
 }
 

@@ -201,9 +201,9 @@ static void keep_answer(struct deliver *o, struct str body)
     if (body.n == 0)
         return;
     buf_init(&sealed, 2 * ANSWER_MAX);
-    struct err err = vault_seal(o->flow->vault, "delivery_attempt.answer", o->merchant,
-                                delivery_attempt_row(o->id, o->d.tries),
-                                str_first(body, ANSWER_MAX), &sealed);
+    struct err err =
+        vault_seal(o->flow->vault, "delivery_attempt.answer", o->merchant,
+                   delivery_attempt_row(o->id, o->d.tries), str_first(body, ANSWER_MAX), &sealed);
     if (!err_is(err))
         o->answer = arena_dup(&o->arena, buf_view(&sealed));
     buf_free(&sealed);

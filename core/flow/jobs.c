@@ -12,6 +12,7 @@
 #include "core/flow/erasure.h"
 #include "core/flow/fanout.h"
 #include "core/flow/keys.h"
+#include "core/flow/payout.h"
 #include "core/flow/refund.h"
 #include "core/flow/reseal.h"
 #include "core/flow/retention.h"
@@ -65,6 +66,8 @@ static void work(struct running *r)
         tick_start(f, row->merchant_id, row->subject, work_done, r);
     else if (str_eq(row->kind, STR("refund")))
         refund_run(f, row->merchant_id, row->subject, work_done, r);
+    else if (str_eq(row->kind, STR("payout")))
+        payout_run(f, row->merchant_id, row->subject, work_done, r);
     else if (str_eq(row->kind, STR("inbound")))
         callback_process(f, row->merchant_id, row->subject, row->n, r->unit.tries, work_done, r);
     else if (str_eq(row->kind, STR("fanout")))
@@ -92,7 +95,7 @@ static struct str kind_word(struct str kind)
 {
     static const struct str words[] = {{"payment", 7}, {"refund", 6},   {"inbound", 7},
                                        {"fanout", 6},  {"delivery", 8}, {"erasure", 7},
-                                       {"reseal", 6}};
+                                       {"payout", 6},  {"reseal", 6}};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (str_eq(kind, words[i]))
             return words[i];

@@ -83,6 +83,21 @@ static struct uuid account_id(const struct account_row *c)
     return id;
 }
 
+struct uuid record_account_id(struct uuid merchant, bool live, enum ledger_account type,
+                              uint16_t currency)
+{
+    char owner[UUID_TEXT];
+    ASSERT(ledger_account_owner(type) == LEDGER_OWNER_MERCHANT);
+    struct account_row c = {
+        .merchant_id = merchant,
+        .mode = mode_word(live),
+        .type = str_c(ledger_account_word(type)),
+        .owner = str_c(uuid_text(merchant, owner)),
+        .currency = currency_str(currency),
+    };
+    return account_id(&c);
+}
+
 /* One row for each account, however many legs name it. */
 static struct uuid account(struct arena *a, const struct payment_record *rec,
                            const struct record_journal *j, enum ledger_account type,
@@ -116,13 +131,17 @@ static struct uuid account(struct arena *a, const struct payment_record *rec,
 struct err record_journal(struct arena *a, const struct payment_record *rec,
                           const struct record_journal *j, struct move_unit *out)
 {
-    struct ledger_amounts amounts = {.gross = j->gross, .fee_minor = j->fee_minor, .first_step = 1};
+    struct ledger_amounts amounts = {.gross = j->gross,
+                                     .fee_minor = j->fee_minor,
+                                     .against = j->against,
+                                     .first_step = (int)out->n_transfers + 1};
     struct ledger_posting posting;
     TRY(ledger_post(j->event, &amounts, &posting));
-    ASSERT(out->n_transfers == 0 && !uuid_is_nil(j->id));
+    ASSERT(!uuid_is_nil(j->id) && out->n_transfers + (size_t)posting.n <= LEDGER_MAX_TRANSFERS);
+    ASSERT(out->n_transfers == 0 || uuid_eq(out->row.journal_id, j->id));
     for (int i = 0; i < posting.n; i++) {
         const struct ledger_transfer *t = &posting.transfers[i];
-        ASSERT(t->state == LEDGER_POSTED);
+        ASSERT(t->state == LEDGER_POSTED || id_is_payout(rec->id)); /* their statements know */
         out->transfers[out->n_transfers++] = (struct transfer_row){
             .merchant_id = rec->merchant,
             .payment_id = rec->id,
@@ -138,7 +157,7 @@ struct err record_journal(struct arena *a, const struct payment_record *rec,
         };
     }
     out->row.journal_id = j->id;
-    out->row.journal_steps = (int16_t)posting.n;
+    out->row.journal_steps = (int16_t)out->n_transfers;
     return ERR_OK;
 }
 
@@ -252,13 +271,21 @@ void record_resolution(struct flow *f, const struct payment_record *rec, struct 
     };
 }
 
+#define PAYMENT_PLACE "payment.pii"
+#define PAYOUT_PLACE "payout.pii"
+
+static const char *person_place(struct uuid id)
+{
+    return id_is_payout(id) ? PAYOUT_PLACE : PAYMENT_PLACE;
+}
+
 struct err record_person(struct flow *f, const struct payment_record *rec, struct arena *a,
                          struct str *person)
 {
     *person = STR("");
     if (rec->pii.p == NULL)
         return ERR_OK;
-    return vault_open(f->vault, "payment.pii", rec->merchant, rec->id, rec->pii, a, person);
+    return vault_open(f->vault, person_place(rec->id), rec->merchant, rec->id, rec->pii, a, person);
 }
 
 struct err record_seal_person(struct flow *f, struct uuid merchant, struct uuid payment,
@@ -266,7 +293,7 @@ struct err record_seal_person(struct flow *f, struct uuid merchant, struct uuid 
 {
     struct buf b;
     buf_init(&b, person.n + 256);
-    struct err err = vault_seal(f->vault, "payment.pii", merchant, payment, person, &b);
+    struct err err = vault_seal(f->vault, person_place(payment), merchant, payment, person, &b);
     if (!err_is(err)) {
         *sealed = arena_dup(a, buf_view(&b));
         if (b.failed || sealed->p == NULL)

@@ -21,15 +21,20 @@ void record_audit(struct flow *f, const struct payment_record *rec, enum payment
 struct err record_posting(struct arena *a, const struct payment_record *rec,
                           const struct payment_effects *fx, struct uuid item,
                           struct move_unit *out) MUST_USE;
-/* The transfers of an event in the books, with the accounts that they name. A journal is written by
- * one unit, whole, and a unit writes one journal: balances are rolled up by it. */
+/* The transfers of an event in the books, with the accounts that they name, behind those that the
+ * unit has. A journal is written by one unit, whole, and a unit writes one journal: balances are
+ * rolled up by it. */
 struct record_journal {
     struct uuid id;
     enum ledger_event event;
     struct money gross;
     int64_t fee_minor;
-    struct uuid account; /* the provider's that holds it; nil: the payment's */
+    struct uuid account;         /* the provider's that holds it; nil: the payment's */
+    enum ledger_account against; /* as in ledger_amounts */
 };
+/* The id of an account of the merchant's own. */
+struct uuid record_account_id(struct uuid merchant, bool live, enum ledger_account type,
+                              uint16_t currency);
 struct err record_journal(struct arena *a, const struct payment_record *rec,
                           const struct record_journal *j, struct move_unit *out) MUST_USE;
 /* An exchange with a provider, sealed into the arena. */
@@ -50,10 +55,11 @@ void record_exception(struct flow *f, struct arena *a, const struct payment_reco
 /* The exceptions that end with the unit. */
 void record_resolution(struct flow *f, const struct payment_record *rec, struct uuid subject,
                        const struct move_resolution *r, struct move_unit *out);
-/* Opens the person of a payment; "" when there is none (any more). */
+/* Opens the person of a payment, or of a payout of which id, merchant and pii stand here; "" when
+ * there is none (any more). */
 struct err record_person(struct flow *f, const struct payment_record *rec, struct arena *a,
                          struct str *person) MUST_USE;
-/* Seals a person for a payment into the arena. */
+/* Seals a person for a payment or payout into the arena. */
 struct err record_seal_person(struct flow *f, struct uuid merchant, struct uuid payment,
                               struct arena *a, struct str person, struct str *sealed) MUST_USE;
 

@@ -389,7 +389,7 @@ void refund_create(struct flow *f, const struct refund_input *in, refund_fn *don
     q->ctx = ctx;
     q->op_id = random_uuid(now);
     q->id = random_uuid(now);
-    q->id.b[15] = (uint8_t)((q->id.b[15] & 0xc0) | 0x20 | (in->live ? 0x10 : 0));
+    q->id.b[15] = (uint8_t)((q->id.b[15] & 0x80) | 0x20 | (in->live ? 0x10 : 0));
     arena_init(&q->arena, REQUEST_ARENA);
     f->busy++;
     if (in->idem_key.p == NULL) {

@@ -4,6 +4,7 @@
 #include "core/codec/json.h"
 
 static const struct str nobody = {"\"phone\":null,\"email\":null,\"name\":null", 37};
+static const struct str no_payee = {"\"phone\":null,\"name\":null", 24};
 static const struct str reference_name = {"\"provider_transaction_id\":", 26};
 
 static void put_optional(struct buf *out, const char *name, struct str s)
@@ -31,6 +32,13 @@ static bool is_plain(struct str raw)
 {
     return raw.n >= 2 && raw.p[0] == '"' && raw.p[raw.n - 1] == '"' &&
            str_find(raw, '\\', 0) == SIZE_MAX;
+}
+
+void render_payee(struct buf *out, struct str phone, struct str name)
+{
+    put_optional(out, "phone", phone);
+    buf_char(out, ',');
+    put_optional(out, "name", name);
 }
 
 static struct err person_member(struct str person, const char *name, struct arena *a,
@@ -65,19 +73,24 @@ struct err person_email(struct str person, struct arena *a, struct str *email)
     return person_member(person, "email", a, email);
 }
 
-static void put_failure(struct jsonw *w, const struct payment *p)
+struct err person_name(struct str person, struct arena *a, struct str *name)
 {
-    if (p->failure == FAILURE_NONE) {
+    return person_member(person, "name", a, name);
+}
+
+static void put_failure(struct jsonw *w, enum failure_code failure, struct str code,
+                        struct str message)
+{
+    if (failure == FAILURE_NONE) {
         jw_null(w, "failure");
         return;
     }
-    struct str code = str_c(p->failure_provider_code), message = str_c(p->failure_message);
     jw_key(w, "failure");
     jw_open(w);
-    jw_c(w, "code", failure_word(p->failure));
+    jw_c(w, "code", failure_word(failure));
     jw_str(w, "provider_code", code.n > 0 ? code : STR_NULL);
-    jw_str(w, "message", message.n > 0 ? message : str_c(failure_message(p->failure)));
-    jw_c(w, "advice", failure_advice_word(p->failure));
+    jw_str(w, "message", message.n > 0 ? message : str_c(failure_message(failure)));
+    jw_c(w, "advice", failure_advice_word(failure));
     jw_close(w);
 }
 
@@ -119,7 +132,7 @@ void render_payment(struct jsonw *w, const struct payment_record *rec, struct st
     jw_str(w, "provider_receipt", or_null(p->receipt));
     jw_c(w, "status_source", status_source_word(p->source));
     jw_raw(w, "next_action", rec->next_action);
-    put_failure(w, p);
+    put_failure(w, p->failure, str_c(p->failure_provider_code), str_c(p->failure_message));
     jw_str(w, "description", rec->description);
     jw_str(w, "return_url", rec->return_url);
     jw_str(w, "callback_url", rec->callback_url);
@@ -128,6 +141,49 @@ void render_payment(struct jsonw *w, const struct payment_record *rec, struct st
     jw_time(w, "updated_at", p->updated_at_us);
     jw_time(w, "expires_at", p->expires_at_us);
     jw_time(w, "completed_at", p->completed_at_us);
+}
+
+void render_payout(struct jsonw *w, const struct payout_record *rec, struct str payee)
+{
+    const struct payout *p = &rec->p;
+    char currency[CURRENCY_TEXT];
+    jw_uuid(w, "id", rec->id);
+    jw_c(w, "object", "payout");
+    jw_str(w, "mode", mode_word(rec->live));
+    jw_c(w, "status", payout_status_word(p->status));
+    jw_str(w, "reference", rec->reference);
+    jw_str(w, "provider", rec->provider);
+    jw_str(w, "payment_method", rec->method);
+    jw_money(w, "amount", p->amount);
+    jw_c(w, "currency", currency_text(p->amount.currency, currency));
+    jw_key(w, "destination");
+    jw_open(w);
+    jw_c(w, "type", "mobile_money");
+    buf_char(w->b, ',');
+    buf_str(w->b, payee.n > 0 ? payee : no_payee);
+    jw_close(w);
+    jw_str(w, "purpose", rec->purpose);
+    jw_str(w, "provider_transaction_id", or_null(p->provider_ref));
+    jw_str(w, "provider_receipt", or_null(p->receipt));
+    put_failure(w, p->failure, str_c(p->failure_provider_code), str_c(p->failure_message));
+    jw_bool(w, "late", p->late);
+    jw_str(w, "requested_by", rec->requested_by);
+    jw_str(w, "approved_by", rec->approved_by);
+    jw_str(w, "description", rec->description);
+    jw_str(w, "callback_url", rec->callback_url);
+    jw_raw(w, "metadata", rec->metadata);
+    jw_time(w, "created_at", p->created_at_us);
+    jw_time(w, "updated_at", p->updated_at_us);
+    jw_time(w, "completed_at", p->completed_at_us);
+}
+
+/* Where nobody stands in a snapshot, and how much of it: in a payment or a payout, whichever comes
+ * first. What a client has sent of his own stands behind. */
+static size_t find_nobody(struct str snapshot, size_t *n)
+{
+    size_t at = str_find_str(snapshot, nobody), payee = str_find_str(snapshot, no_payee);
+    *n = at <= payee ? nobody.n : no_payee.n;
+    return at <= payee ? at : payee;
 }
 
 /* What is behind a null or a quoted text. */
@@ -146,11 +202,12 @@ static struct str value_skip(struct str json)
 void render_snapshot(struct buf *out, struct str snapshot, struct str person,
                      struct str provider_ref)
 {
-    size_t at = person.n > 0 ? str_find_str(snapshot, nobody) : SIZE_MAX;
+    size_t n = 0;
+    size_t at = person.n > 0 ? find_nobody(snapshot, &n) : SIZE_MAX;
     if (at != SIZE_MAX) {
         buf_str(out, str_first(snapshot, at));
         buf_str(out, person);
-        snapshot = str_from(snapshot, at + nobody.n);
+        snapshot = str_from(snapshot, at + n);
     }
     at = provider_ref.n > 0 ? str_find_str(snapshot, reference_name) : SIZE_MAX;
     if (at != SIZE_MAX) {
@@ -180,7 +237,12 @@ void render_event(struct buf *out, const struct event_view *e, struct str person
     jw_i64(&w, "seq", e->seq);
     jw_time(&w, "timestamp", e->at_us);
     jw_str(&w, "mode", e->mode);
-    jw_uuid(&w, "payment_id", e->payment);
+    if (id_is_payout(e->payment)) {
+        jw_null(&w, "payment_id");
+        jw_uuid(&w, "payout_id", e->payment);
+    } else {
+        jw_uuid(&w, "payment_id", e->payment);
+    }
     jw_key(&w, "data");
     render_snapshot(out, e->snapshot, person, STR_NULL);
     buf_char(out, '}');

@@ -3,6 +3,7 @@
 
 #include "core/base/buf.h"
 #include "core/codec/jsonw.h"
+#include "store/payout_rows.h"
 #include "store/rows.h"
 
 /* The public shapes (contract.md, sections 4 and 7).
@@ -28,9 +29,16 @@ void render_snapshot(struct buf *out, struct str snapshot, struct str person,
 void render_created(struct buf *out, struct str snapshot, struct str person,
                     struct str provider_ref, struct str client_token);
 
-/* One event: {"id","type","seq","timestamp","mode","payment_id","data"}. */
+/* Who gets a payout, as sealed and spliced: `"phone":…,"name":…`, each a string or null. */
+void render_payee(struct buf *out, struct str phone, struct str name);
+struct err person_name(struct str person, struct arena *a, struct str *name) MUST_USE;
+/* The members of a payout, without braces; `payee` as made by render_payee, "" for none. */
+void render_payout(struct jsonw *w, const struct payout_record *rec, struct str payee);
+
+/* One event: {"id","type","seq","timestamp","mode","payment_id","data"}; of a payout's payment_id
+ * is null, and payout_id stands behind it. */
 struct event_view {
-    struct uuid id, payment;
+    struct uuid id, payment; /* or payout */
     struct str type, mode, snapshot;
     int32_t seq;
     int64_t at_us;

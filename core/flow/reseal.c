@@ -19,6 +19,7 @@ static const char *const places[] = {
     "account_user.totp",
     "exception_item.payer",
     "payment.pii",
+    "payout.pii",
 };
 
 enum { PAGE = 200, PAGE_BYTES = 16 << 20, NOTE_TEXT = 128 };

@@ -11,6 +11,7 @@
 #include "core/base/fsm.h"
 #include "core/crypto/random.h"
 #include "core/flow/move.h"
+#include "core/flow/payout.h"
 #include "core/flow/receipt.h"
 #include "core/flow/refund.h"
 #include "core/flow/render.h"
@@ -99,7 +100,9 @@ static const char *subject_word(const struct exception_record *rec)
 {
     if (uuid_eq(rec->subject, rec->id))
         return "receipt";
-    return id_is_refund(rec->subject) ? "refund" : "payment";
+    return id_is_payout(rec->subject)   ? "payout"
+           : id_is_refund(rec->subject) ? "refund"
+                                        : "payment";
 }
 
 void render_exception(struct flow *f, struct arena *a, struct uuid merchant, struct jsonw *w,
@@ -291,6 +294,30 @@ static void move_refund(struct resolve *r, struct str receipt)
     refund_move_start(r->flow, &rq, refund_moved, r);
 }
 
+static void payout_moved(void *ctx, struct err err, const struct payout_moved *result)
+{
+    (void)result;
+    moved(ctx, err);
+}
+
+static void move_payout(struct resolve *r, struct str receipt)
+{
+    struct payout_move rq = {
+        .merchant = r->in.merchant,
+        .payout = r->item.subject,
+        .live_only = true,
+        .live = r->in.live,
+        .event = {.kind = r->in.resolution == RESOLUTION_COMPLETED ? PAYOUT_EVENT_SUCCESS
+                                                                   : PAYOUT_EVENT_FAILURE,
+                  .vouched = true,
+                  .code = FAILURE_UNKNOWN_OUTCOME,
+                  .receipt = receipt},
+        .actor = r->in.actor,
+        .resolution = &r->resolution,
+    };
+    payout_move_start(r->flow, &rq, payout_moved, r);
+}
+
 static void receipt_decided(void *ctx, struct err err)
 {
     moved(ctx, err);
@@ -326,6 +353,8 @@ static void move(struct resolve *r)
     fsm_enter(&resolve_fsm, &r->state, RESOLVE_MOVE);
     if (str_eq(x->kind, STR("unallocated")))
         move_receipt(r);
+    else if (id_is_payout(x->subject))
+        move_payout(r, receipt);
     else if (id_is_refund(x->subject))
         move_refund(r, receipt);
     else

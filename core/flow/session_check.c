@@ -74,7 +74,8 @@ enum {
     S_COUNTRY,
     S_NEEDS_KEY,
     S_APPROVAL,
-    S_KYC
+    S_KYC,
+    S_PAYOUT_APPROVAL
 };
 
 static struct err still_counts(const struct check *c, const struct rows *r)
@@ -106,6 +107,7 @@ static struct err put_merchant(const struct check *c, const struct rows *r, stru
     who->hold = merchant_holds(status, rows_i64(r, 0, S_KYC), who->live, who->staff);
     who->needs_idempotency_key = rows_bool(r, 0, S_NEEDS_KEY);
     who->refund_approval_above = rows_i64(r, 0, S_APPROVAL);
+    who->payout_approval_above = rows_i64(r, 0, S_PAYOUT_APPROVAL);
     str_copy_c(who->country, sizeof who->country, rows_str(r, 0, S_COUNTRY));
     return ERR_OK;
 }

@@ -19,6 +19,7 @@ create table reli.merchant (
     kyc_level int2 not null default 0,
     require_idempotency_key bool not null default false,
     refund_approval_above int8, -- minor units; larger refunds need a second person
+    payout_approval_above int8, -- the same of payouts
     webhook_secret bytea not null, -- sealed; signs what goes to a payment's own callback_url
     created_at timestamptz not null,
     updated_at timestamptz not null,
@@ -458,7 +459,71 @@ create table reli.refund_owner (
     primary key (merchant_id, payment_id, refund_id)
 ) partition by range (payment_id);
 
--- What happened, in public words. data is the payment as it was, without personal data.
+-- Money out. Its events are its own: their subject is the payout, their seq its version. What it
+-- says of its only open request to the provider is in the row; what was exchanged is in
+-- provider_call.
+create table reli.payout (
+    merchant_id uuid not null,
+    id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    status text not null check (status in ('pending_approval', 'queued', 'parked', 'processing',
+        'in_reconciliation', 'completed', 'failed', 'rejected', 'cancelled', 'returned')),
+    version int4 not null,  -- seq of the last event
+    revision int4 not null, -- grows with every write: what compare-and-set compares
+    op_id uuid not null,    -- the last write's own id
+    reference text not null,
+    provider text not null,
+    payment_method text not null,
+    account_id uuid not null,
+    amount int8 not null check (amount > 0),
+    currency text not null,
+    pii bytea,       -- sealed phone and name of who gets it: the only place
+    payee_key bytea, -- what he is found by: a handle as in reli.customer_handle
+    purpose text,
+    description text,
+    callback_url text,
+    metadata json,
+    requested_by text not null,
+    approved_by text,
+    wallet_id uuid not null, -- of reli.ledger_guarded: what the hold is on
+    late bool not null default false,
+    failure_code text,
+    failure_provider_code text,
+    failure_message text,
+    provider_ref text,
+    receipt text,
+    n int2 not null default 0 check (n between 0 and 15), -- requests so far
+    request text not null check (request in ('none', 'sending', 'submitted', 'uncertain',
+        'disputed', 'refused', 'unpaid', 'paid')),
+    paid_n int2 not null default 0, -- the request that was paid
+    sent_at timestamptz, -- write-ahead: committed before a byte leaves
+    answered_at timestamptz,
+    poll_n int2 not null default 0,
+    park_n int2 not null default 0,
+    next_at timestamptz,
+    recon_since timestamptz,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    completed_at timestamptz,
+    primary key (merchant_id, id),
+    check (request <> 'sending' or sent_at is not null),
+    check (status <> 'completed' or (completed_at is not null and paid_n > 0)),
+    check (status not in ('queued', 'parked') or request in ('none', 'refused'))
+) partition by range (id);
+create index payout_payee on reli.payout (merchant_id, payee_key)
+    where payee_key is not null;
+
+-- Which payout a reference names: the latest, those before it ended without money.
+create table reli.payout_reference (
+    merchant_id uuid not null,
+    mode text not null check (mode in ('test', 'live')),
+    reference text not null,
+    payout_id uuid not null,
+    primary key (merchant_id, mode, reference)
+);
+
+-- What happened, in public words. data is the payment, refund or
+-- payout as it was, without personal data.
 create table reli.event (
     merchant_id uuid not null,
     subject_id uuid not null,
@@ -558,6 +623,17 @@ create table reli.ledger_balance (
     primary key (merchant_id, account_id)
 );
 
+-- What guarded accounts have left: their balance less what is held. Moved only where it stays zero
+-- or more. `version` counts what was brought into it from pending: who brings more compares it.
+create table reli.ledger_guarded (
+    merchant_id uuid not null,
+    account_id uuid not null,
+    balance int8 not null check (balance >= 0),
+    version int4 not null,
+    updated_at timestamptz not null,
+    primary key (merchant_id, account_id)
+);
+
 -- The audit trail's hash chain, over ranges of positions; mac is made with a key that the database
 -- does not hold.
 create table reli.audit_seal (
@@ -617,8 +693,8 @@ create table reli.idempotency_3 partition of reli.idempotency for values in (3);
 -- The next deadline of each machine. The key orders (kind, subject, n); bucket spreads replicas.
 create table reli.job (
     merchant_id uuid not null,
-    kind text not null check (kind in ('payment', 'refund', 'inbound', 'fanout', 'delivery',
-        'upkeep', 'erasure', 'reseal')),
+    kind text not null check (kind in ('payment', 'refund', 'payout', 'inbound', 'fanout',
+        'delivery', 'upkeep', 'erasure', 'reseal')),
     subject uuid not null,
     n int4 not null default 0,
     bucket int2 not null,
@@ -683,8 +759,9 @@ create table reli.exception_item (
     mode text not null check (mode in ('test', 'live')),
     kind text not null check (kind in ('integrity_failure', 'double_success', 'double_refund',
         'stuck', 'sig_forged', 'receipt_taken', 'callback_dead', 'endpoint_disabled',
-        'refund_manual', 'refund_revoked', 'refund_late', 'reversed', 'dispute', 'unallocated')),
-    subject_id uuid not null, -- a payment or a refund, which the id tells; else the item itself
+        'refund_manual', 'refund_revoked', 'refund_late', 'reversed', 'dispute', 'unallocated',
+        'payout_late', 'double_payout')),
+    subject_id uuid not null, -- payment, refund or payout, which the id tells; else the item itself
     attempt_n int2, -- of the subject
     amount int8, -- what waits in `unallocated`; null: nothing does
     currency text,
@@ -832,7 +909,7 @@ begin
     foreach t in array array['payment', 'attempt', 'event', 'audit_log', 'ledger_transfer',
             'limit_counter', 'provider_event', 'provider_call', 'webhook_delivery',
             'delivery_attempt', 'delivery_owner', 'refund', 'refund_attempt', 'refund_owner',
-            'security_event'] loop
+            'payout', 'security_event'] loop
         if to_regclass(format('reli.%I', t || '_default')) is null then
             execute format('create table reli.%I partition of reli.%I default', t || '_default', t);
             made := made + 1;

@@ -20,6 +20,8 @@ where k.merchant_id = '00000000-0000-0000-0000-000000000000' and k.kind = 'data'
                   where substring(t.payer from 1 for 5) = $2)
   and not exists (select from reli.payment t
                   where substring(t.pii from 1 for 5) = $2)
+  and not exists (select from reli.payout t
+                  where substring(t.pii from 1 for 5) = $2)
   and not exists (select from reli.provider_call t
                   where substring(t.body from 1 for 5) = $2)
   and not exists (select from reli.provider_event t

@@ -23,6 +23,9 @@ from (
     select 'payment.pii' as place, substring(t.pii from 2 for 4) as by
     from reli.payment t where length(t.pii) > 5
     union all
+    select 'payout.pii' as place, substring(t.pii from 2 for 4) as by
+    from reli.payout t where length(t.pii) > 5
+    union all
     select 'provider_call.body' as place, substring(t.body from 2 for 4) as by
     from reli.provider_call t where length(t.body) > 5
     union all

@@ -1,13 +1,15 @@
 -- A delivery with what it sends and where to. $1 uuid merchant, $2 uuid delivery, $3 timestamptz
 -- now.
 -- Columns: status, revision, tries, payment_id, seq, event_id, event_type, endpoint_id, mode,
--- created_at; event data and created_at; payment pii, callback_url; endpoint url, status, secrets;
+-- created_at; event data and created_at; payment's or payout's pii, callback_url; endpoint url,
+-- status, secrets;
 -- merchant webhook_secret; endpoint events; the payment's events before this one, newest first, as
 -- "id type" by commas; for an endpoint that wants them in order, when to look again because an
 -- earlier one is still on its way.
 select d.status, d.revision, d.tries, d.payment_id, d.seq, d.event_id, d.event_type, d.endpoint_id,
-    d.mode, d.created_at, e.data, e.created_at, p.pii, p.callback_url, w.url, w.status, w.secrets,
-    m.webhook_secret, w.events,
+    d.mode, d.created_at, e.data, e.created_at, coalesce(p.pii, po.pii),
+    coalesce(p.callback_url, po.callback_url), w.url, w.status, w.secrets, m.webhook_secret,
+    w.events,
     (select string_agg(v.id || ' ' || v.type, ',' order by v.seq desc)
      from (select b.id, b.type, b.seq from reli.event b
            where b.merchant_id = d.merchant_id and b.subject_id = d.payment_id and b.seq < d.seq
@@ -25,7 +27,8 @@ select d.status, d.revision, d.tries, d.payment_id, d.seq, d.event_id, d.event_t
     end
 from reli.webhook_delivery d
 join reli.event e on e.merchant_id = d.merchant_id and e.subject_id = d.payment_id and e.seq = d.seq
-join reli.payment p on p.merchant_id = d.merchant_id and p.id = d.payment_id
+left join reli.payment p on p.merchant_id = d.merchant_id and p.id = d.payment_id
+left join reli.payout po on po.merchant_id = d.merchant_id and po.id = d.payment_id
 join reli.merchant m on m.merchant_id = d.merchant_id
 left join reli.webhook_endpoint w on w.merchant_id = d.merchant_id and w.id = d.endpoint_id
 where d.merchant_id = $1 and d.id = $2

@@ -1,7 +1,9 @@
 -- A merchant's events in the order of their positions. $1 uuid merchant, $2 text mode, $3 int8
 -- position behind which, $4 text type or null, $5 int8 limit.
--- Columns: position, subject, seq, event id, type, data, created_at, mode, pii of the payment.
-select l.at, l.subject_id, l.seq, e.id, e.type, e.data, e.created_at, e.mode, p.pii
+-- Columns: position, subject, seq, event id, type, data, created_at, mode, pii of the payment or
+-- payout.
+select l.at, l.subject_id, l.seq, e.id, e.type, e.data, e.created_at, e.mode,
+    coalesce(p.pii, o.pii)
 from (
     select s.position + i.k - 1 as at, i.subject_id, i.seq
     from reli.log_position s
@@ -14,6 +16,7 @@ from (
 ) l
 join reli.event e on e.merchant_id = $1 and e.subject_id = l.subject_id and e.seq = l.seq
 left join reli.payment p on p.merchant_id = $1 and p.id = l.subject_id
+left join reli.payout o on o.merchant_id = $1 and o.id = l.subject_id
 where e.mode = $2 and ($4::text is null or e.type = $4)
 order by l.at
 limit $5

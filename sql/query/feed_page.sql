@@ -2,8 +2,8 @@
 -- text mode, $3 int8 position, $4 text of an array of customers' keys or null for everybody's, $5
 -- int8 how many positions are looked at, $6 int8 how many events are shown.
 -- Columns: up to which position was looked (as if all were shown); of an event: position, subject,
--- seq, id, type, data, created_at, mode, pii of the payment, the customer's key. At least one row;
--- without an event its position is null.
+-- seq, id, type, data, created_at, mode, pii of the payment or payout, the customer's key. At least
+-- one row; without an event its position is null.
 select h.upto, l.*
 from (
     select least(coalesce(max(p.position + p.n) - 1, 0), $3 + $5) as upto
@@ -13,8 +13,8 @@ from (
                         where q.merchant_id = $1 and q.kind = 1)
 ) h
 left join lateral (
-    select i.at, i.subject_id, i.seq, e.id, e.type, e.data, e.created_at, e.mode, p.pii,
-        p.customer_key
+    select i.at, i.subject_id, i.seq, e.id, e.type, e.data, e.created_at, e.mode,
+        coalesce(p.pii, o.pii) as pii, p.customer_key
     from (
         select s.position + u.k - 1 as at, u.subject_id, u.seq
         from reli.log_position s
@@ -27,6 +27,7 @@ left join lateral (
     ) i
     join reli.event e on e.merchant_id = $1 and e.subject_id = i.subject_id and e.seq = i.seq
     left join reli.payment p on p.merchant_id = $1 and p.id = i.subject_id
+    left join reli.payout o on o.merchant_id = $1 and o.id = i.subject_id
     where e.mode = $2 and ($4::text is null or p.customer_key = any($4::text::bytea[]))
     order by i.at
     limit $6

@@ -1,13 +1,15 @@
 -- Changes what may be changed; what is null, or below zero, is left. $1 uuid merchant, $2 text
 -- name, $3 text country, $4 int2 require_idempotency_key, $5 int8 refund_approval_above, 0 none,
 -- $6 int2 kyc_level, $7 timestamptz now, $8 uuid audit id, $9 text actor, $10 text what was
--- changed. Row: the id.
+-- changed, $11 int8 payout_approval_above, 0 none. Row: the id.
 with changed as (
     update reli.merchant m set name = coalesce($2::text, m.name),
         country = coalesce($3::text, m.country),
         require_idempotency_key = case when $4 < 0 then m.require_idempotency_key else $4 > 0 end,
         refund_approval_above = case when $5 < 0 then m.refund_approval_above
                                      else nullif($5, 0) end,
+        payout_approval_above = case when $11 < 0 then m.payout_approval_above
+                                     else nullif($11, 0) end,
         kyc_level = case when $6 < 0 then m.kyc_level else $6 end,
         updated_at = $7, version = m.version + 1
     where m.merchant_id = $1

@@ -70,9 +70,50 @@ wrong_payments as (
         ('fee of payment', p.fee, p.posted_fee),
         ('fee due of payment', p.fee_due, p.fee)) as v(what, expected, found)
     where v.expected <> v.found
+),
+guarded as ( -- what has come in, less what went out or is held
+    select t.merchant_id, a.id, sum(
+        case when t.credit_id = a.id then t.amount
+             when t.state = 'voided' then t.amount
+             when t.kind = 'hold_posted' then 0 -- was held before
+             else -t.amount end) as available
+    from reli.ledger_account a
+    join reli.ledger_transfer t on t.merchant_id = a.merchant_id
+        and a.id in (t.debit_id, t.credit_id)
+    where a.type = 'merchant_available'
+    group by t.merchant_id, a.id
+),
+wrong_guarded as (
+    select 'available on account' as what, coalesce(s.merchant_id, g.merchant_id) as merchant_id,
+        coalesce(s.id, g.account_id) as id, coalesce(s.available, 0)::text as expected,
+        coalesce(g.balance, 0)::text as found
+    from guarded s
+    full join reli.ledger_guarded g on g.merchant_id = s.merchant_id and g.account_id = s.id
+    where coalesce(s.available, 0) <> coalesce(g.balance, 0)
+),
+paid_out as (
+    select t.merchant_id, t.payment_id,
+        sum(case t.kind when 'hold' then t.amount when 'hold_posted' then -t.amount
+                        when 'hold_voided' then -t.amount else 0 end) as held,
+        sum(case t.kind when 'payout_paid' then t.amount when 'payout_paid_late' then t.amount
+                        when 'payout_returned' then -t.amount else 0 end) as paid
+    from reli.ledger_transfer t
+    group by t.merchant_id, t.payment_id
+),
+wrong_payouts as (
+    select v.what, o.merchant_id, o.id, v.expected::text, v.found::text
+    from reli.payout o
+    left join paid_out x on x.merchant_id = o.merchant_id and x.payment_id = o.id
+    cross join lateral (values
+        ('held of payout', case when o.status in ('pending_approval', 'queued', 'parked',
+            'processing', 'in_reconciliation') then o.amount else 0 end, coalesce(x.held, 0)),
+        ('paid of payout', case when o.status = 'completed' then o.amount else 0 end,
+            coalesce(x.paid, 0))) as v(what, expected, found)
+    where v.expected <> v.found
 )
 select w.what, w.merchant_id, w.id, w.expected, w.found
 from (select * from wrong_balances union all select * from lost_accounts
-      union all select * from wrong_payments) w
+      union all select * from wrong_payments union all select * from wrong_guarded
+      union all select * from wrong_payouts) w
 order by w.merchant_id, w.id
 limit 20

@@ -30,5 +30,9 @@ from (
     (select t.merchant_id, t.id as id, t.pii as sealed from reli.payment t
      where $1 = 'payment.pii' and (t.merchant_id, t.id) > ($2, $3)
      order by t.merchant_id, t.id limit $4)
+    union all
+    (select t.merchant_id, t.id as id, t.pii as sealed from reli.payout t
+     where $1 = 'payout.pii' and (t.merchant_id, t.id) > ($2, $3)
+     order by t.merchant_id, t.id limit $4)
 ) p
 order by p.merchant_id, p.id

@@ -47,6 +47,12 @@ payment_pii as (
       and t.pii = u.old
     returning 1
 ),
+payout_pii as (
+    update reli.payout t set pii = u.fresh from u
+    where $1 = 'payout.pii' and t.merchant_id = u.merchant_id and t.id = u.id
+      and t.pii = u.old
+    returning 1
+),
 noted as (
     update reli.installation_key set progress = $4
     where merchant_id = '00000000-0000-0000-0000-000000000000' and kind = 'data' and number = $3
@@ -58,3 +64,4 @@ select (select count(*) from merchant_webhook_secret)
     + (select count(*) from account_user_totp)
     + (select count(*) from exception_item_payer)
     + (select count(*) from payment_pii)
+    + (select count(*) from payout_pii)

@@ -17,6 +17,7 @@ static const struct {
     {"double_success", "kr", "n"}, {"double_refund", "n", "n"},
     {"unallocated", "kr", ""},     {"refund_manual", "cf", "cf"},
     {"refund_late", "n", "n"},     {"refund_revoked", "n", "n"},
+    {"payout_late", "n", "n"},     {"double_payout", "n", "n"},
     {"reversed", "n", "n"},        {"receipt_taken", "n", "n"},
     {"callback_dead", "n", "n"},   {"endpoint_disabled", "n", "n"},
     {"sig_forged", "n", "n"},      {"no such kind", "", ""},

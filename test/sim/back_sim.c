@@ -256,6 +256,22 @@ void gw_client_told(struct gw_client *client, const struct gw_account *a, enum h
     (void)client, (void)a, (void)kind, (void)code;
 }
 
+/* No payouts are made in these worlds. */
+struct err gw_payout_start(struct gw_client *client, const struct gw_account *a,
+                           const struct gw_payout *in, gw_done_fn *done, void *ctx)
+{
+    (void)client, (void)a, (void)in, (void)done, (void)ctx;
+    return ERR(INVALID, "no payouts here");
+}
+
+struct err gw_payout_query_start(struct gw_client *client, const struct gw_account *a,
+                                 const struct gw_payout *in, struct str provider_ref,
+                                 gw_done_fn *done, void *ctx)
+{
+    (void)client, (void)a, (void)in, (void)provider_ref, (void)done, (void)ctx;
+    return ERR(INVALID, "no payouts here");
+}
+
 struct err gw_refund_query_start(struct gw_client *client, const struct gw_account *a,
                                  const struct gw_refund *in, struct str provider_ref,
                                  gw_done_fn *done, void *ctx)

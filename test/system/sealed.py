@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 # place → the statement that gives merchant, row and sealed text
 PLACES = {
     "payment.pii": "select merchant_id, id, pii from reli.payment",
+    "payout.pii": "select merchant_id, id, pii from reli.payout",
     "provider_event.raw": "select merchant_id, id, raw from reli.provider_event",
     "provider_call.body": "select merchant_id, id, body from reli.provider_call",
     "delivery_attempt.answer": "select merchant_id, overlay(delivery_id::text placing lpad(to_hex((('x' || right("

@@ -161,6 +161,7 @@ def test_the_examples_of_problems_have_their_codes_status_and_title():
     ("core/domain/failure.h", "FAILURE_CODES", ("FailureCode",)),
     ("core/domain/failure.h", "FAILURE_ADVICE", ("Failure", "properties", "advice")),
     ("core/domain/refund.h", "REFUND_STATES", ("RefundStatus",)),
+    ("core/domain/payout.h", "PAYOUT_STATES", ("PayoutStatus",)),
     ("core/domain/refund.h", "RAIL_STATES", ("RefundAttempt", "properties", "status")),
     ("core/domain/refund.h", "REFUND_RAILS", ("RefundAttempt", "properties", "rail")),
     ("core/domain/delivery.h", "DELIVERY_STATES", ("WebhookDelivery", "properties", "status")),
@@ -175,8 +176,10 @@ def test_every_word_of_a_machine_is_in_its_enum_and_nothing_else(where, macro, n
 def test_the_other_words_are_in_their_enums():
     names = source("core/domain/payment_names.c")
     types = re.findall(r'\[(?:REFUND_)?NOTICE_\w+\] = "([^"]+)"', names + source("core/domain/refund_names.c"))
+    words = re.findall(r'\[PAYOUT_\w+\] = "(payout\.[^"]+)"', source("core/domain/payout.c"))
+    types += sorted(set(words), key=words.index)
     assert schema("EventType")["enum"] == types
-    assert schema("EventFilter")["enum"] == types + ["payment.*", "refund.*", "*"]
+    assert schema("EventFilter")["enum"] == types + ["payment.*", "refund.*", "payout.*", "*"]
     assert schema("Payment")["properties"]["status_source"]["enum"] == \
         re.findall(r'\[SOURCE_\w+\] = "([^"]+)"', names)
     rails = schema("RefundAttempt")["properties"]["rail"]["enum"]
@@ -309,6 +312,16 @@ class Setting:
             self.wait_refund(answer.json["id"], "in_reconciliation")  # a person has to pay it out
         return answer.json
 
+    def payout(self):
+        """Of half of what was collected."""
+        paid = self.payment()
+        assert self.shop.post(f"{V1}/payments/{paid['id']}/confirm").status == 200
+        body = {"provider": "mpesa", "amount": "500.00", "currency": "KES", "reference": new_key(),
+                "destination": {"type": "mobile_money", "phone": phone()}}
+        answer = self.shop.post(f"{V1}/payouts", body)
+        assert answer.status == 201, answer
+        return answer.json
+
     def exception(self):
         """Another amount than was asked for."""
         other = self.shop.pay(stk("026"))
@@ -327,6 +340,8 @@ class Setting:
                    what=f"refund {refund} {status}")
 
     def id_for(self, op):
+        if "/payouts/" in op.path:
+            return self.payout()["id"]
         if "/refunds/" in op.path:
             return self.refund()["id"]
         if "/ws/user/" in op.path:
@@ -381,6 +396,10 @@ class Setting:
             made = self.payment(reference=new_key())
             assert self.shop.post(f"{V1}/payments/{made['id']}/confirm").status == 200
             return body | {"reference": made["reference"]}
+        if op.id == "createPayout":
+            paid = self.payment()
+            assert self.shop.post(f"{V1}/payments/{paid['id']}/confirm").status == 200
+            return body
         if op.id == "registerCallbacks":  # the installation's account is not this merchant's alone
             own = {"mode": "test", "is_active": True, "api_key": "sandbox_consumer_key",
                    "api_secret": "sandbox_consumer_secret", "config": {"shortcode": "174379", "passkey": PASSKEY}}
@@ -422,16 +441,18 @@ class Setting:
 
 
 def careful_shop(stack, replica):
-    """A merchant whose refunds above one shilling wait for a second person."""
+    """A merchant whose refunds and payouts above one shilling wait for a second person."""
     made = stack.cli(replica.database, "merchant", "create", "--name", "A careful shop", "--refund-approval-above", "100")
     assert made.returncode == 0, made.stderr
     words = dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
+    replica.database.rows("update reli.merchant set payout_approval_above = 100 where merchant_id = %s",
+                          words["merchant_id"])
     key = stack.api_key(replica, words["merchant_id"])
     return Shop(replica, words["merchant_id"], words["webhook_secret"], key)
 
 
 RECEIPTS = ("mpesaConfirmation", "mpesaValidation")
-DECISIONS = ("approveRefund", "rejectRefund", "cancelRefund")
+DECISIONS = ("approveRefund", "rejectRefund", "cancelRefund", "approvePayout", "rejectPayout", "cancelPayout")
 
 
 @pytest.fixture

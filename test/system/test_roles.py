@@ -26,6 +26,9 @@ oapvs | payments:read   |       | GET payments, payments/{id}, payments/transact
 oapvs | payments:read   |       | POST payments/status, ws/tickets
 oap   | refunds:write   |       | POST payments/{id}/refund, payments/refund, refunds/{id}/approve, refunds/{id}/reject,
                                   refunds/{id}/cancel, refunds/{id}/confirm, exceptions/{id}/resolve
+oap   | payouts:write   |       | POST payouts, payouts/{id}/cancel, payouts/{id}/approve, payouts/{id}/reject,
+                                  payouts/{id}/verify
+oapv  | payments:read   |       | GET payouts, payouts/{id}
 oapv  | payments:read   |       | GET events, balances, ledger/transfers, providers/{name}/balance
 oapvs | payments:read   |       | GET exceptions, providers, routes, merchant
 oaps  | payments:read   |       | GET customers, customers/{id}

@@ -9,6 +9,8 @@ import sealed
 from helpers import PASSKEY, ROOT, V1, phone, stk, wait_until
 from people import Person
 from test_c2b import register, send, told
+from test_payouts import pay_out, wait_payout
+from test_refunds import collected
 
 MASTER = "1:cmVsaS1zeXN0ZW0tdGVzdHMtbWFzdGVyLWtleS0zMmI="
 # Dropped after their retention, so not sealed anew; or not in the database.
@@ -24,6 +26,8 @@ def everything(stack, replica, shop, sandbox, receiver):
     receiver.answers["/hook"] = (200, {}, b"thanks")
     person = Person(stack, replica, shop.merchant)
     person.enrol()
+    collected(shop)
+    wait_payout(shop, pay_out(shop)["id"], "completed")
     assert shop.post(V1 + "/providers/mpesa/config", OWN).status in (200, 201)
     assert register(shop).status == 200
     who = {"id": "one", "phone": phone(), "email": "one@example.com", "name": "One"}

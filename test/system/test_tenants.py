@@ -12,6 +12,7 @@ from test_openapi import OPERATIONS, Setting, is_for_people, is_for_staff, is_so
 
 # What an {id} is of, by the word in front of it; None: for staff, who may look at every merchant.
 KINDS = {"payments": "payment", "status": "payment", "transaction": "payment", "user": "external", "refunds": "refund",
+         "payouts": "payout",
          "webhook-endpoints": "endpoint", "webhook-deliveries": "delivery", "provider-events": "inbound",
          "exceptions": "exception", "api-keys": "key", "customers": "customer", "members": "member", "merchants": None}
 
@@ -28,7 +29,8 @@ BODIES = {"findPayment": [{"reference": "reference"}, {"reference_no": "referenc
           "createTicket": [{"channel": "channel"}, {"channel": "user"}]}
 
 # Operations that change something, of the caller's own merchant or account, and name nothing that exists.
-OWN = {"createPayment", "initiatePayment", "createPaymentOld", "createPaymentMpesa", "createWebhookEndpoint",
+OWN = {"createPayout", "createPayment", "initiatePayment", "createPaymentOld", "createPaymentMpesa",
+       "createWebhookEndpoint",
        "createApiKey", "configureProvider", "registerCallbacks", "putRoutes", "putMaintenance", "login", "loginOld",
        "loginWithFirebase", "loginWithFirebaseOld", "refreshSession", "refreshSessionOld", "logout", "logoutOld",
        "changePassword", "enrolTotp", "confirmTotp", "disableTotp", "acceptInvitation", "inviteMember",
@@ -38,8 +40,8 @@ OWN = {"createPayment", "initiatePayment", "createPaymentOld", "createPaymentMpe
 OF_BOTH_MODES = {"getDefaultWebhookSecret", "getOwnMerchant"}
 
 # What is compared before and after: everything of the victim's that a request could change.
-TABLES = ("merchant", "payment", "attempt", "refund", "event", "audit_log", "ledger_transfer", "reference_owner",
-          "webhook_endpoint", "webhook_delivery", "exception_item", "provider_account", "route_set", "customer",
+TABLES = ("merchant", "payment", "attempt", "refund", "payout", "payout_reference", "ledger_guarded", "event",
+          "audit_log", "ledger_transfer", "reference_owner", "webhook_endpoint", "webhook_delivery", "exception_item", "provider_account", "route_set", "customer",
           "provider_event", "membership", "api_key", "limit_rule", "limit_counter", "fee_schedule", "idempotency",
           "ticket_use")
 
@@ -62,7 +64,8 @@ class World:
             "id": self.external, "phone": self.number, "email": self.email, "name": word("Name")}))
         self.things = {"payment": paid["id"], "reference": self.reference, "reference_no": paid["reference_no"],
                        "channel": f"transaction/{paid['id']}", "user": f"user/{self.external}", "external": self.external, "phone": self.number,
-                       "email": self.email, "refund": victim.refund()["id"], "delivery": victim.delivery()["id"],
+                       "email": self.email, "payout": self.payout(victim), "refund": victim.refund()["id"],
+                       "delivery": victim.delivery()["id"],
                        "endpoint": victim.endpoint()["id"], "exception": exception, "inbound": inbound}
         self.things["key"] = shop.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json["id"]
         self.things["customer"] = shop.get(f"{V1}/customers?external_id={self.external}").json["data"][0]["id"]
@@ -75,6 +78,12 @@ class World:
                           "another merchant's owner": self.owner}
         wait_until(self.quiet, 60, "all is done")
         self.state = self.look()
+
+    def payout(self, victim):
+        """One that has ended: no job changes it."""
+        made = victim.payout()["id"]
+        wait_until(lambda: self.shop.get(f"{V1}/payouts/{made}").json["status"] == "completed", 60, "it is paid out")
+        return made
 
     def quiet(self):
         """No event is still to be made into deliveries, no callback to be worked on."""

@@ -1,0 +1,407 @@
+/* Money out: asked for, shown, listed, approved, taken back, asked about. */
+#include "http/api.h"
+
+#include "core/base/times.h"
+#include "core/domain/phone.h"
+#include "core/flow/payout_int.h"
+#include "http/list.h"
+#include "http/payment_input.h"
+
+enum { LIST_BYTES = 8 << 20, LIST_LIMIT = 20, LIST_LIMIT_MAX = 100 };
+
+/* ---- asking ---- */
+
+struct reading {
+    struct http_exchange *x;
+    struct fields f;
+    struct payout_input *in;
+};
+
+static void read_provider(struct reading *r)
+{
+    struct payout_input *in = r->in;
+    struct str provider = STR_NULL, method = STR_NULL;
+    (void)fields_text(&r->f, "provider", OPTIONAL, 1, 32, &provider);
+    (void)fields_text(&r->f, "payment_method", OPTIONAL, 1, 32, &method);
+    const char *named = provider.p != NULL ? "provider" : "payment_method";
+    if (provider.p == NULL && method.p == NULL) {
+        fields_fault(&r->f, "provider", "required", "Name a provider or a payment_method.");
+        return;
+    }
+    in->gateway = provider.p != NULL ? gateway_find(provider) : gateway_for_method(method);
+    if (in->gateway == NULL) {
+        fields_fault(&r->f, named, "unknown",
+                     "No such provider or method; GET /api/v1/providers lists them.");
+        return;
+    }
+    if (in->gateway->payout_build == NULL)
+        fields_fault(&r->f, named, "unsupported", "The provider does not pay out.");
+    if (method.p == NULL) {
+        struct str all = str_c(in->gateway->methods);
+        (void)str_split(&all, ',', &method);
+    } else if (!gateway_lists(in->gateway->methods, method)) {
+        fields_fault(&r->f, "payment_method", "unknown",
+                     "The provider does not offer this method.");
+    }
+    in->method = arena_dup(r->x->arena, method);
+}
+
+static void read_amount(struct reading *r)
+{
+    struct payout_input *in = r->in;
+    const struct gateway *g = in->gateway;
+    struct str code = STR_NULL;
+    uint16_t currency = 0;
+    int64_t unit = 1;
+    if (fields_text(&r->f, "currency", REQUIRED, 3, 3, &code)) {
+        currency = currency_parse(code);
+        if (currency == 0)
+            fields_fault(&r->f, "currency", "unknown", "No such currency; send an ISO 4217 code.");
+        else if (g != NULL && !gateway_lists(g->currencies, code))
+            fields_fault(&r->f, "currency", "unsupported",
+                         "The provider does not pay out this currency.");
+    }
+    if (!fields_money(&r->f, "amount", REQUIRED, currency, &in->amount) || currency == 0 ||
+        g == NULL)
+        return;
+    for (int i = 0; i < currency_exponent(currency); i++)
+        unit *= 10;
+    if (g->whole_units && in->amount.minor % unit != 0)
+        fields_fault(&r->f, "amount", "format",
+                     "The provider pays out whole units of this currency only.");
+    else if (in->amount.minor < g->payout_min_minor ||
+             (g->payout_max_minor > 0 && in->amount.minor > g->payout_max_minor))
+        fields_fault(&r->f, "amount", "range", "The provider does not pay out this amount.");
+}
+
+static void read_destination(struct reading *r)
+{
+    static const char *const names[] = {"type", "phone", "name", NULL};
+    const struct json *destination;
+    char e164[PHONE_TEXT];
+    struct str s;
+    if (!fields_object(&r->f, "destination", REQUIRED, &destination))
+        return;
+    struct fields d = {destination, "destination.", r->f.errors};
+    fields_only(&d, names);
+    if (fields_text(&d, "type", REQUIRED, 1, 32, &s) && !str_eq(s, STR("mobile_money")))
+        fields_fault(&d, "type", "unsupported", "Must be mobile_money.");
+    if (fields_text(&d, "phone", REQUIRED, 1, 40, &s)) {
+        if (!phone_parse(s, str_c(api_who(r->x)->country), e164))
+            fields_fault(&d, "phone", "format", "Not a phone number; send it as +254700000000.");
+        else if (r->in->gateway != NULL &&
+                 !gateway_lists(r->in->gateway->countries, phone_country(str_c(e164))))
+            fields_fault(&d, "phone", "unsupported", "The provider does not serve this country.");
+        else
+            r->in->phone = arena_dup(r->x->arena, str_c(e164));
+    }
+    if (fields_text(&d, "name", OPTIONAL, 1, 128, &s))
+        r->in->name = arena_dup(r->x->arena, s);
+}
+
+static void read_words(struct reading *r)
+{
+    struct payout_input *in = r->in;
+    struct arena *a = r->x->arena;
+    struct str s;
+    if (fields_text(&r->f, "reference", REQUIRED, 1, 64, &s))
+        in->reference = arena_dup(a, s);
+    if (fields_text(&r->f, "description", OPTIONAL, 1, 255, &s))
+        in->description = arena_dup(a, s);
+    if (fields_text(&r->f, "purpose", OPTIONAL, 1, 32, &s)) {
+        if (!str_eq(s, STR(GW_PURPOSE_BUSINESS)) && !str_eq(s, STR(GW_PURPOSE_SALARY)) &&
+            !str_eq(s, STR(GW_PURPOSE_PROMOTION)))
+            fields_fault(&r->f, "purpose", "unknown", "One of business, salary, promotion.");
+        in->purpose = arena_dup(a, s);
+    }
+    if (fields_text(&r->f, "callback_url", OPTIONAL, 8, 2000, &s)) {
+        if (!outbound_url_ok(s, api_of(r->x)->flow->settings.webhook_allow_private))
+            fields_fault(&r->f, "callback_url", "format",
+                         "Not a URL that may be used here; https is needed.");
+        in->callback_url = arena_dup(a, s);
+    }
+}
+
+/* New fields go to the end: stored fingerprints have this order. */
+static void set_fingerprint(struct payout_input *in, struct arena *a, struct str metadata)
+{
+    char amount[MONEY_TEXT], currency[CURRENCY_TEXT];
+    struct fingerprint_field fields[] = {
+        {"provider", str_c(in->gateway->name)},
+        {"payment_method", in->method},
+        {"amount", arena_dup(a, str_c(money_text(in->amount, amount)))},
+        {"currency", arena_dup(a, str_c(currency_text(in->amount.currency, currency)))},
+        {"destination", arena_fmt(a, "%.*s\n%.*s", STR_ARG(in->phone), STR_ARG(in->name))},
+        {"reference", in->reference},
+        {"purpose", in->purpose},
+        {"description", in->description},
+        {"callback_url", in->callback_url},
+        {"metadata", metadata},
+    };
+    _Static_assert(COUNT_OF(fields) <= FINGERPRINT_MAX_FIELDS, "room in the fingerprint");
+    in->n_fields = COUNT_OF(fields);
+    memcpy(in->fields, fields, sizeof fields);
+    in->route = STR("POST /api/v1/payouts");
+}
+
+/* False: answered. */
+static bool read_request(struct http_exchange *x, struct payout_input *in)
+{
+    static const char *const names[] = {"provider",    "payment_method", "amount",      "currency",
+                                        "destination", "reference",      "description", "purpose",
+                                        "metadata",    "callback_url",   NULL};
+    struct field_errors errors = {.arena = x->arena};
+    struct json *body = api_body(x);
+    struct str canonical;
+    if (body == NULL)
+        return false;
+    struct reading r = {x, {body, "", &errors}, in};
+    fields_only(&r.f, names);
+    read_provider(&r);
+    read_amount(&r);
+    read_destination(&r);
+    read_words(&r);
+    in->metadata = metadata_read(x, &r.f, &canonical);
+    json_free(body);
+    if (errors.n > 0)
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    else
+        set_fingerprint(in, x->arena, canonical);
+    return errors.n == 0;
+}
+
+static bool read_key(struct http_exchange *x, struct payout_input *in)
+{
+    struct str key = http_header(x, STR("idempotency-key"));
+    if (key.p == NULL && api_who(x)->needs_idempotency_key) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
+        return false;
+    }
+    if (key.p != NULL && !idempotency_key_ok(key)) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
+                     "An Idempotency-Key has 16 to 255 printable ASCII characters.");
+        return false;
+    }
+    in->idem_key = key;
+    return true;
+}
+
+static struct str problem_text(void *ctx, struct err err, const char *detail)
+{
+    return http_problem_text(ctx, err, detail, NULL);
+}
+
+static void asked(void *ctx, struct err err, const struct payout_result *result)
+{
+    struct http_exchange *x = ctx;
+    char at[TIME_TEXT];
+    if (err_is(err)) {
+        struct str detail = arena_dup(x->arena, result->detail);
+        http_problem(x, err, detail.n > 0 ? detail.p : "");
+        return;
+    }
+    if (result->replayed) {
+        http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
+        http_set_header(x, STR("Idempotency-Original-Date"),
+                        str_c(time_text(result->original_us, at)));
+    }
+    if (result->current_status.n > 0)
+        http_set_header(x, STR("Reli-Current-Status"), result->current_status);
+    http_reply(x, result->http_status,
+               result->is_problem ? STR("application/problem+json") : STR("application/json"),
+               result->body);
+}
+
+void payout_post(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct payout_input in = {
+        .merchant = who->merchant,
+        .live = who->live,
+        .actor = str_c(who->actor),
+        .approval_above = who->payout_approval_above,
+        .problem = problem_text,
+        .problem_ctx = x,
+    };
+    if (read_key(x, &in) && read_request(x, &in))
+        payout_create(api_of(x)->flow, &in, asked, x);
+}
+
+/* ---- showing ---- */
+
+static void reply(struct http_exchange *x, const struct payout_record *rec)
+{
+    struct str body;
+    struct err err = payout_body(api_of(x)->flow, x->arena, rec, &body);
+    if (err_is(err))
+        http_problem(x, err, "");
+    else
+        http_reply_json(x, 200, body);
+}
+
+static void shown(void *ctx, struct err err, const struct rows *r)
+{
+    struct http_exchange *x = ctx;
+    struct payout_record rec = {0};
+    if (!err_is(err))
+        err = payout_record_read(r, 0, x->arena, &rec);
+    if (!err_is(err) && rec.live != api_who(x)->live)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err))
+        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payout." : "");
+    else
+        reply(x, &rec);
+}
+
+void payout_show(struct http_exchange *x)
+{
+    struct uuid id;
+    if (!api_path_id(x, 0, &id))
+        return;
+    struct value params[] = {V_UUID(api_who(x)->merchant), V_UUID(id)};
+    store_read(api_of(x)->flow->store, Q_payout_get, params, COUNT_OF(params), shown, x);
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    struct http_exchange *x;
+    struct field_errors errors;
+    struct str status, provider, reference;
+    struct uuid after;
+    int64_t limit;
+};
+
+static void read_one(struct listing *l, struct str name, struct str value)
+{
+    enum payout_status status;
+    if (str_eq(name, STR("status"))) {
+        l->status = value;
+        if (!payout_status_parse(value, &status))
+            field_error(&l->errors, name, "format", "No such status.");
+    } else if (str_eq(name, STR("provider"))) {
+        l->provider = value;
+    } else if (str_eq(name, STR("reference"))) {
+        l->reference = value;
+    } else if (str_eq(name, STR("after"))) {
+        if (!uuid_parse(value, &l->after))
+            field_error(&l->errors, name, "format", "Not a cursor; send `next` of a page.");
+    } else if (str_eq(name, STR("limit"))) {
+        if (!str_to_i64(value, &l->limit) || l->limit < 1 || l->limit > LIST_LIMIT_MAX)
+            field_error(&l->errors, name, "format", "1 to 100.");
+    } else {
+        field_error(&l->errors, str_first(name, 64), "unknown", "No such parameter.");
+    }
+}
+
+static void listed(void *ctx, struct err err, const struct rows *r)
+{
+    struct listing *l = ctx;
+    struct http_exchange *x = l->x;
+    size_t n = err_is(err) ? 0 : rows_n(r);
+    bool more = n > (size_t)l->limit;
+    struct payout_record rec = {0};
+    struct buf b;
+    buf_init(&b, LIST_BYTES);
+    struct jsonw w = jw_into(&b);
+    list_put_start(&w);
+    for (size_t i = 0; i < n - more && !err_is(err); i++) {
+        struct str body;
+        err = payout_record_read(r, i, x->arena, &rec);
+        if (!err_is(err))
+            err = payout_body(api_of(x)->flow, x->arena, &rec, &body);
+        if (i > 0)
+            buf_char(&b, ',');
+        if (!err_is(err))
+            buf_str(&b, body);
+    }
+    list_put_end(&w, more, rec.id);
+    if (err_is(err)) {
+        buf_free(&b);
+        http_problem(x, err, "");
+        return;
+    }
+    api_reply_buf(x, 200, &b);
+}
+
+void payout_index(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct listing *l = ARENA_NEW(x->arena, struct listing);
+    struct str name, value;
+    size_t at = 0;
+    if (l == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "list"), "");
+        return;
+    }
+    *l = (struct listing){.x = x, .errors = {.arena = x->arena}, .limit = LIST_LIMIT};
+    while (http_query_next(x, &at, &name, &value))
+        read_one(l, name, value);
+    if (l->errors.n > 0) {
+        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &l->errors);
+        return;
+    }
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
+                             V_TEXT(l->status),     V_TEXT(l->provider),
+                             V_TEXT(l->reference),  V_UUID_OPT(l->after),
+                             V_I64(l->limit + 1)};
+    store_read(api_of(x)->flow->store, Q_payout_list, params, COUNT_OF(params), listed, l);
+}
+
+/* ---- people's decisions, and questions ---- */
+
+static void answered(void *ctx, struct err err, const struct payout_moved *result)
+{
+    struct http_exchange *x = ctx;
+    struct flow *f = api_of(x)->flow;
+    if (err_is(err)) {
+        http_problem(x, err,
+                     err.code == ERR_FORBIDDEN   ? "Who asked for a payout cannot approve it."
+                     : err.code == ERR_NOT_FOUND ? "No such payout."
+                                                 : "");
+        return;
+    }
+    struct uuid merchant = result->payout->merchant, id = result->payout->id;
+    bool send = result->fx->changed && result->payout->p.status == PAYOUT_QUEUED;
+    reply(x, result->payout);
+    if (send)
+        payout_run(f, merchant, id, NULL, NULL);
+}
+
+static void decide(struct http_exchange *x, enum payout_event_kind kind)
+{
+    const struct principal *who = api_who(x);
+    struct uuid id;
+    if (!api_path_id(x, 0, &id))
+        return;
+    struct payout_move rq = {.merchant = who->merchant,
+                             .payout = id,
+                             .live_only = true,
+                             .live = who->live,
+                             .event = {.kind = kind},
+                             .actor = str_c(who->actor)};
+    payout_move_start(api_of(x)->flow, &rq, answered, x);
+}
+
+void payout_approve(struct http_exchange *x)
+{
+    decide(x, PAYOUT_EVENT_APPROVE);
+}
+
+void payout_reject(struct http_exchange *x)
+{
+    decide(x, PAYOUT_EVENT_REJECT);
+}
+
+void payout_cancel(struct http_exchange *x)
+{
+    decide(x, PAYOUT_EVENT_CANCEL);
+}
+
+void payout_ask(struct http_exchange *x)
+{
+    const struct principal *who = api_who(x);
+    struct uuid id;
+    if (api_path_id(x, 0, &id))
+        payout_verify(api_of(x)->flow, who->merchant, id, who->live, answered, x);
+}
