@@ -48,6 +48,7 @@ struct hub {
     loop_fn *drained;
     void *drained_ctx;
     struct later later;
+    struct socket_owner owner; /* of all sockets */
 };
 
 /* A walk over the channels, one statement of it. */
@@ -116,8 +117,7 @@ static void socket_drained(void *ctx, struct socket *s)
 static struct socket *new_socket(struct hub *h, struct stream *stream, enum wire wire,
                                  const struct authority *by, int64_t seq)
 {
-    struct socket_owner owner = {gone, socket_drained, h};
-    struct socket *s = socket_new(h->flow->loop, stream, wire, &owner);
+    struct socket *s = socket_new(h->flow->loop, stream, wire, &h->owner);
     if (s != NULL) {
         socket_seat(s)->seq = seq;
         socket_seat(s)->authority = *by;
@@ -397,6 +397,7 @@ struct err hub_new(struct flow *f, int max, struct hub **out)
     if (h == NULL)
         return ERR(NO_MEMORY, "hub");
     h->flow = f;
+    h->owner = (struct socket_owner){gone, socket_drained, h};
     h->max_sockets = max;
     struct err err = warden_new(f, &h->warden);
     if (!err_is(err))

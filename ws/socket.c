@@ -16,15 +16,18 @@ enum { MESSAGE_MAX = 64 * 1024, QUEUE_MAX = 256 * 1024 };
 #define COMMENT_US (15 * US_PER_S) /* proxies close what is silent for a minute or half of one */
 #define STALLED_US (30 * US_PER_S)
 
+/* There are many, mostly idle: what a frame to all of them looks at comes first. */
 struct socket {
-    struct loop *loop;
     struct stream *stream;
-    struct socket_owner owner;
-    struct socket_seat seat;
-    struct timer timer;
-    struct later later;
-    struct frames frames;
     bool is_sse, awaits_pong, closing, ended;
+    struct socket_seat seat;
+    struct loop *loop;
+    const struct socket_owner *owner;
+    union {
+        struct timer timer; /* until it has ended */
+        struct later gone;
+    } wait;
+    struct frames frames;
 };
 
 static struct metric slow = METRIC_COUNTER("reli_websockets_slow_total", "",
@@ -54,8 +57,10 @@ static void send_close(struct socket *s, int code)
 
 void socket_free(struct socket *s)
 {
-    timer_off(s->loop, &s->timer);
-    loop_later_off(s->loop, &s->later);
+    if (s->ended)
+        loop_later_off(s->loop, &s->wait.gone);
+    else
+        timer_off(s->loop, &s->wait.timer);
     frames_end(&s->frames);
     if (s->stream != NULL)
         stream_close_gently(s->stream, US_PER_S);
@@ -65,7 +70,7 @@ void socket_free(struct socket *s)
 static void gone(void *ctx)
 {
     struct socket *s = ctx;
-    s->owner.gone(s->owner.ctx, s);
+    s->owner->gone(s->owner->ctx, s);
     socket_free(s);
 }
 
@@ -76,8 +81,9 @@ static void end(struct socket *s)
         return;
     s->ended = true;
     stream_pause(s->stream);
-    timer_off(s->loop, &s->timer);
-    loop_later(s->loop, &s->later, gone, s);
+    timer_off(s->loop, &s->wait.timer);
+    s->wait.gone = (struct later){0};
+    loop_later(s->loop, &s->wait.gone, gone, s);
 }
 
 static void end_now(void *ctx)
@@ -96,7 +102,7 @@ void socket_close(struct socket *s, int code)
         return;
     }
     send_close(s, code);
-    timer_set(s->loop, &s->timer, CLOSE_US, end_now, s);
+    timer_set(s->loop, &s->wait.timer, CLOSE_US, end_now, s);
 }
 
 static void ping(void *ctx)
@@ -108,7 +114,7 @@ static void ping(void *ctx)
     }
     s->awaits_pong = true;
     send_control(s, WSLAY_PING, STR(""));
-    timer_set(s->loop, &s->timer, PING_US, ping, s);
+    timer_set(s->loop, &s->wait.timer, PING_US, ping, s);
 }
 
 /* Nobody answers a comment: who has gone is found by what does not leave. */
@@ -121,7 +127,7 @@ static void comment(void *ctx)
         return;
     }
     stream_write(s->stream, &nothing, 1);
-    timer_set(s->loop, &s->timer, COMMENT_US, comment, s);
+    timer_set(s->loop, &s->wait.timer, COMMENT_US, comment, s);
 }
 
 /* Whether one more frame may go out; who reads too slowly is sent away. */
@@ -209,7 +215,7 @@ static void drained(void *ctx)
 {
     struct socket *s = ctx;
     if (!s->closing && !s->ended)
-        s->owner.drained(s->owner.ctx, s);
+        s->owner->drained(s->owner->ctx, s);
 }
 
 static const struct stream_events events = {.data = data, .end = ended, .drained = drained};
@@ -224,14 +230,14 @@ struct socket *socket_new(struct loop *l, struct stream *stream, enum wire wire,
     }
     s->loop = l;
     s->stream = stream;
-    s->owner = *owner;
+    s->owner = owner;
     s->is_sse = wire == WIRE_SSE;
     stream_own(stream, &events, s);
     stream_resume(stream);
     if (s->is_sse)
-        timer_set(l, &s->timer, COMMENT_US, comment, s);
+        timer_set(l, &s->wait.timer, COMMENT_US, comment, s);
     else
-        timer_set(l, &s->timer, PING_US, ping, s);
+        timer_set(l, &s->wait.timer, PING_US, ping, s);
     return s;
 }
 

@@ -11,6 +11,7 @@
  * send is only looked at as far as the protocol asks; messages are ignored. */
 struct socket;
 
+/* For many sockets; it has to stay. */
 struct socket_owner {
     /* The connection has ended; the socket is gone when this returns. */
     void (*gone)(void *ctx, struct socket *s);

@@ -41,17 +41,12 @@ struct chunk {
 
 enum stream_life { STREAM_OPEN, STREAM_LEAVING, STREAM_CLOSED };
 
+/* There are many, mostly idle: what a write to all of them looks at comes first. */
 struct stream {
     struct loop *l;
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
     const struct stream_events *events;
     void *ctx;
-    struct peer peer;
+    struct tls *tls; /* NULL: what is sent is what is written */
     enum stream_life life;
     bool wanted;  /* the owner has resumed */
     bool reading; /* libuv reads */
@@ -59,20 +54,28 @@ struct stream {
     bool broken;  /* no byte goes either way any more */
     bool ended;   /* `end` has been told */
     bool fin_sent;
+    struct list queue;
+    size_t waiting; /* bytes in the queue behind those with libuv */
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    size_t n_sending;
+    size_t seen_queue; /* libuv's queue when it was last looked at */
+    int64_t progress_us;
     struct err end_err;
-    struct later end_soon, unread_soon;
-    struct timer linger;
+    union {
+        struct later soon;   /* while open: bytes that were put back, or the end */
+        struct timer linger; /* while leaving */
+    } wait;
     char *unread;
     size_t n_unread;
-    struct tls *tls; /* NULL: what is sent is what is written */
     loop_fn *on_secure;
     char *held; /* records that have not been looked at */
     size_t n_held;
-    struct list queue;
-    size_t n_sending;
-    size_t waiting;    /* bytes in the queue behind those with libuv */
-    size_t seen_queue; /* libuv's queue when it was last looked at */
-    int64_t progress_us;
+    struct peer peer;
 };
 
 static void read_update(struct stream *s);
@@ -271,8 +274,9 @@ void stream_close_gently(struct stream *s, int64_t linger_us)
     }
     s->life = STREAM_LEAVING;
     s->events = NULL;
-    loop_later_off(s->l, &s->end_soon);
-    timer_set(s->l, &s->linger, linger_us, linger_over, s);
+    loop_later_off(s->l, &s->wait.soon);
+    s->wait.linger = (struct timer){0};
+    timer_set(s->l, &s->wait.linger, linger_us, linger_over, s);
     drop_unread(s);
     read_update(s);
     if (list_is_empty(&s->queue) && s->life == STREAM_LEAVING)
@@ -282,11 +286,12 @@ void stream_close_gently(struct stream *s, int64_t linger_us)
 void stream_close(struct stream *s)
 {
     ASSERT(s->life != STREAM_CLOSED);
+    if (s->life == STREAM_LEAVING)
+        timer_off(s->l, &s->wait.linger);
+    else
+        loop_later_off(s->l, &s->wait.soon);
     s->life = STREAM_CLOSED;
     s->events = NULL;
-    timer_off(s->l, &s->linger);
-    loop_later_off(s->l, &s->end_soon);
-    loop_later_off(s->l, &s->unread_soon);
     s->reading = false; /* uv_close stops it */
     uv_close(&s->uv.handle, on_closed);
 }
@@ -307,10 +312,10 @@ static void read_update(struct stream *s)
     bool kept = s->n_unread > 0 || s->n_held > 0;
     bool deliver = open && kept && !s->broken;
     bool read = !s->broken && !s->eof && ((open && !kept) || s->life == STREAM_LEAVING);
-    if (deliver && !list_linked(&s->unread_soon.link))
-        loop_later(s->l, &s->unread_soon, deliver_unread, s);
-    else if (!deliver)
-        loop_later_off(s->l, &s->unread_soon);
+    if (deliver && !list_linked(&s->wait.soon.link))
+        loop_later(s->l, &s->wait.soon, deliver_unread, s);
+    else if (!deliver && s->life == STREAM_OPEN && !s->broken) /* else it is the end that waits */
+        loop_later_off(s->l, &s->wait.soon);
     if (read && !s->reading) {
         int rc = uv_read_start(&s->uv.stream, lend_buffer, on_read);
         if (rc != 0) {
@@ -377,9 +382,9 @@ static void drop_unread(struct stream *s)
 static void deliver_end(void *ctx)
 {
     struct stream *s = ctx;
-    loop_later_off(s->l, &s->end_soon);
-    if (s->ended || s->events == NULL)
+    if (s->ended || s->life != STREAM_OPEN || s->events == NULL)
         return;
+    loop_later_off(s->l, &s->wait.soon);
     s->ended = true;
     read_update(s);
     s->events->end(s->ctx, s->end_err);
@@ -398,8 +403,9 @@ static void break_off(struct stream *s, struct err err)
         return;
     }
     s->end_err = err;
+    loop_later_off(s->l, &s->wait.soon); /* what was put back is not looked at any more */
     if (!s->ended)
-        loop_later(s->l, &s->end_soon, deliver_end, s);
+        loop_later(s->l, &s->wait.soon, deliver_end, s);
 }
 
 /* ---- TLS ---- */
