@@ -260,6 +260,17 @@ def test_streams_refused(reli, stack, shared):
     assert r.status == 200 and r.header("Content-Type") == "application/json"
 
 
+def test_whoever_may_no_more_sees_no_more(reli):
+    key = reli.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json
+    theirs = reli.with_key(key["key"])
+    p = reli.pay()
+    w, s = feed(theirs), Stream(reli.replica, events_of(p) + "?after=2", **bearer(theirs))
+    w.frame()
+    assert reli.delete(f"{V1}/api-keys/{key['id']}").status in (200, 204)
+    assert w.close_code() == 1008
+    assert s.block() == [] and s.f.read() == b""
+
+
 # ---- those who come back; test_store.py lets them do it ----
 
 
@@ -331,6 +342,7 @@ def test_who_does_not_keep_up(timed, monkeypatch):
     late.close()
     clock.advance(11)
     wait_until(lambda: one.metrics().get("reli_websockets_slow_total") == 1, what="it is given up")
+    w.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     positions = []
     while (frame := w.ws.recv_data(control_frame=True))[0] != websocket.ABNF.OPCODE_CLOSE:
         positions.append(json.loads(frame[1])["position"])
