@@ -163,6 +163,10 @@ check: lint ## lint, both compilers, then the tests under sanitizers
 bench: ## measures, as ratios in one run, against the targets
 	@scripts/bench.sh
 
+N ?= 1000000
+bench-growth: ## the same beside N older payments (a million), and the plans of what is run there
+	@scripts/bench.sh --growth $(N)
+
 fuzz: $(FUZZ_BIN) ## each parser for FUZZ_SECONDS (default 10)
 	@scripts/fuzz.sh $(FUZZ_BIN)
 
@@ -194,7 +198,7 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run test unit check bench conform sim search mutants crash replicas without-redis fuzz lint format install clean help always \
+.PHONY: all run test unit check bench bench-growth conform sim search mutants crash replicas without-redis fuzz lint format install clean help always \
   unit-programs service-tests list-service-tests
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,11 +1,11 @@
 -- A merchant's events in the order of their positions. $1 uuid merchant, $2 text mode, $3 int8
 -- position behind which, $4 text type or null, $5 int8 limit.
 -- Columns: position, subject, seq, event id, type, data, created_at, mode, pii of the payment or
--- payout.
-select l.at, l.subject_id, l.seq, e.id, e.type, e.data, e.created_at, e.mode,
+-- payout. In the order of the index, so that it ends with the limit and not with the log.
+select l.position + l.k - 1, l.subject_id, l.seq, e.id, e.type, e.data, e.created_at, e.mode,
     coalesce(p.pii, o.pii)
 from (
-    select s.position + i.k - 1 as at, i.subject_id, i.seq
+    select s.position, i.k, i.subject_id, i.seq
     from reli.log_position s
     cross join lateral unnest(s.subjects, s.seqs) with ordinality as i(subject_id, seq, k)
     where s.merchant_id = $1 and s.kind = 1
@@ -18,5 +18,5 @@ join reli.event e on e.merchant_id = $1 and e.subject_id = l.subject_id and e.se
 left join reli.payment p on p.merchant_id = $1 and p.id = l.subject_id
 left join reli.payout o on o.merchant_id = $1 and o.id = l.subject_id
 where e.mode = $2 and ($4::text is null or e.type = $4)
-order by l.at
+order by l.position, l.k
 limit $5

@@ -12,12 +12,14 @@ import pathlib
 import resource
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import threading
 import time
 import uuid
 
+import crowd
 import deliveries
 import peers
 import report
@@ -36,7 +38,8 @@ class Sizes:
 
     def __init__(self, smoke):
         self.smoke = smoke
-        self.seconds = 2 if smoke else 8
+        self.seconds = 1 if smoke else 8
+        self.pgbench_s = 2 if smoke else 8
         self.warm_s = 2 if smoke else 12
         self.paced_s = 2 if smoke else 10
         self.clients = (8, 16) if smoke else (4, 8, 16, 32)
@@ -44,9 +47,10 @@ class Sizes:
         self.payments = 20_000 if smoke else 100_000
         self.callbacks = 4000 if smoke else 40_000
         self.sockets = 5000 if smoke else 19_900
+        self.crowd, self.slow_readers = (2000, 100) if smoke else (10_000, 500)
         self.bursts = 3 if smoke else 10
         self.delivery_batches = 1 if smoke else 4
-        self.webhook_rate, self.webhook_s = (40, 1.5) if smoke else (50, 6)
+        self.webhook_rate, self.webhook_s = (40, 1) if smoke else (50, 6)
 
 
 def rate(value):
@@ -108,10 +112,10 @@ class Bench:
         sql = statement.text_of(ROOT / "sql/query/payment_create.sql")
         script, variables = statement.create_script(sql, values)
         before = self.w.db.value("select count(*) from reli.payment")
-        found = {n: self.w.pgbench(script, n, self.z.seconds, variables) for n in self.z.clients}
+        found = {n: self.w.pgbench(script, n, self.z.pgbench_s, variables) for n in self.z.clients}
         made = self.w.db.value("select count(*) from reli.payment") - before
         self.pgbench = max(found.values())
-        if made < 0.95 * self.pgbench * self.z.seconds:
+        if made < 0.95 * self.pgbench * self.z.pgbench_s:
             raise RuntimeError(f"pgbench made {made} payments only")
         self.out.row("pgbench: payment_create, arrays of 1, one pipeline", rate(self.pgbench))
         self.out.note("clients: " + ", ".join(f"{n}: {v:,.0f}/s" for n, v in found.items()))
@@ -159,6 +163,22 @@ class Bench:
         self.out.row("statements per payment, 256 connections", f"{c['statements']:.3f}")
         self.out.row("WAL per payment, bytes", f"{c['wal']:,.0f}")
         self.system_calls()
+        self.allocations()
+
+    def allocations(self):
+        """Of a process that counts what it asks malloc for."""
+        path, library = self.w.folder / "allocations", self.w.tools / "allocations.so"
+        reli = self.w.serve(LD_PRELOAD=str(library), BENCH_ALLOCATIONS=str(path))
+        id_ = self.file("one-id", self.create(reli)[0]["id"])
+        for name, load in (("payment", lambda s: self.payments(reli, 64, s)),
+                           ("GET of a payment", lambda s: self.w.wrk(reli, 64, s, "get", self.key, id_))):
+            load(1)
+            before = struct.unpack("QQ", path.read_bytes())
+            n = load(1 if self.z.smoke else 3)["requests"]
+            times_, bytes_ = (b - a for a, b in zip(before, struct.unpack("QQ", path.read_bytes()), strict=True))
+            self.out.row(f"allocations per {name}, 64 connections", f"{times_ / n:.1f}")
+            self.out.note(f"{bytes_ / n:,.0f} bytes")
+        self.w.stop(reli)
 
     def loaded_memory(self):
         """With 256 clients, after many payments by this very process."""
@@ -227,7 +247,7 @@ class Bench:
         ids = [p["id"] for p, _ in made]
         queries = [statement.text_of(ROOT / f"sql/query/{name}.sql") for name in ("payment_get", "audit_list")]
         script = statement.show_script(*queries, self.merchant, ids)
-        reference = self.w.pgbench(script, 16, self.z.seconds)
+        reference = self.w.pgbench(script, 16, self.z.pgbench_s)
         self.out.row("pgbench: payment_get and audit_list, 16 clients", rate(reference))
         best = None
         for connections in (16, 64):
@@ -351,12 +371,12 @@ class Bench:
 
     # ---- open loop ----
 
-    def request(self, key, tag):
+    def request(self, key, tag, body=CASH):
         """A file with the request of a payment, for pace."""
-        path = self.w.folder / "request"
+        path = self.w.folder / f"request-{tag}"
         path.write_text(f"POST {V1}/payments/initialize HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\n"
-                        f"Content-Type: application/json\r\nContent-Length: {len(CASH)}\r\n"
-                        f"Idempotency-Key: {TAG}{tag}################\r\n\r\n{CASH}", newline="")
+                        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+                        f"Idempotency-Key: {TAG}{tag}################\r\n\r\n{body}", newline="")
         return path
 
     def open_loop(self):
@@ -424,7 +444,7 @@ class Bench:
                 "merchants": self.one_merchant, "replicas": self.replicas, "reads": self.reads,
                 "health": self.health, "open_loop": self.open_loop, "stk": self.stk,
                 "callbacks": self.callbacks, "deliveries": lambda: deliveries.rows(self),
-                "sockets": self.sockets}
+                "sockets": self.sockets, "crowd": lambda: crowd.rows(self)}
 
     def run(self, only):
         began = time.monotonic()
@@ -446,7 +466,6 @@ def main():
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("tools", type=pathlib.Path)
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--readme", action="store_true", help="table and plot go into the README")
     parser.add_argument("--only", default="", help="groups of rows, by commas; all of them if none is named")
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -455,8 +474,6 @@ def main():
         bench = Bench(world, Sizes(args.smoke))
         bench.run(set(filter(None, args.only.split(","))))
         bench.out.save(args.tools / "rows.json")
-        if args.readme:
-            report.publish(ROOT, [args.tools / "rows.json"])
     finally:
         world.close()
 

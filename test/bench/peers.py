@@ -27,7 +27,7 @@ def start(b, arguments):
 def rows(b):
     admin = b.w.admin()
     make_tables(b, admin)
-    simple = b.w.pgbench(peer_flask.pgbench_script(b.merchant), 64, b.z.seconds, mode="simple",
+    simple = b.w.pgbench(peer_flask.pgbench_script(b.merchant), 64, b.z.pgbench_s, mode="simple",
                          url=b.w.urls["DATABASE_ADMIN_URL"])
     best, rates = (0, "", None), {}
     ways = WAYS

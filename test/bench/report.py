@@ -2,7 +2,9 @@
 
 import json
 import math
+import pathlib
 import re
+import sys
 import time
 import xml.sax.saxutils
 
@@ -125,3 +127,7 @@ def publish(root, files):
     parts = ["\n![what was measured, against the targets](test/bench/results.svg)\n"]
     parts += [f"{report['machine']}:\n\n{table(report['rows'])}\n" for report in reports]
     readme.write_text(head + BEGIN + "\n" + "\n".join(parts) + "\n" + END + tail, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    publish(pathlib.Path(__file__).resolve().parents[2], [pathlib.Path(name) for name in sys.argv[1:]])

@@ -2,6 +2,10 @@
  *   watch hold HOST PORT FILE    a WebSocket for each line of FILE (a path); "open N" when all have
  *       been greeted. Then for each line "wait K" on standard input: "ready", and, when K more
  *       frames have come, their count, their bytes and the µs from the first to the last
+ *   watch crowd HOST PORT FILE SLOW  as `hold`, and beside them for each line of SLOW one that
+ * reads SIP bytes every SIP_MS. "open N M"; at the end of standard input, how many of the slow ones
+ *       were cut off and the bytes that each of them has read on average
+ * (a path may be followed by a blank and an API key)
  *   watch ceiling N BYTES ROUNDS  what write() alone achieves: a process that writes BYTES to each
  * of N sockets, ROUNDS times; prints the same for all rounds together, and the µs of CPU that the
  * writing took */
@@ -22,8 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 512, LINE = 1024, READ_MAX = 65536, OPENING_MAX = 64 };
+enum { EVENTS = 512, LINE = 1024, READ_MAX = 65536, OPENING_MAX = 64, SIP = 512, SIP_MS = 200 };
 #define WAIT_MS 20000
+#define WATCHERS_MAX ((size_t)1 << 16)
 
 struct watcher {
     int fd;
@@ -148,15 +153,20 @@ static int64_t frames_wait(size_t n)
 
 /* ---- hold ---- */
 
-static void watcher_open(struct watcher *w, const struct sockaddr_in *to, const char *path)
+static void watcher_open(struct watcher *w, const struct sockaddr_in *to, char *path, int buffer)
 {
-    char text[LINE * 2];
+    char text[LINE * 2], *key = strchr(path, ' ');
+    if (key != NULL)
+        *key++ = '\0';
     int n = snprintf(text, sizeof text,
                      "GET %s HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\n"
-                     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                     "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n%s%s%s"
                      "Sec-WebSocket-Key: YmVuY2gtYmVuY2gtYmVuYw==\r\n\r\n",
-                     path);
+                     path, key != NULL ? "Authorization: Bearer " : "", key != NULL ? key : "",
+                     key != NULL ? "\r\n" : "");
     w->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (buffer > 0)
+        setsockopt(w->fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     if (w->fd < 0 || connect(w->fd, (const struct sockaddr *)to, sizeof *to) != 0)
         die("connect");
     if (send(w->fd, text, (size_t)n, MSG_NOSIGNAL) != n)
@@ -164,23 +174,50 @@ static void watcher_open(struct watcher *w, const struct sockaddr_in *to, const 
     poll_add(w->fd, w);
 }
 
-static int hold(const char *host, const char *port, const char *file)
+/* A watcher for each line of the file; how many. */
+static size_t all_open(const struct sockaddr_in *to, const char *file, struct watcher *watchers,
+                       int buffer)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-    struct watcher *watchers = calloc(1u << 16, sizeof *watchers);
     FILE *paths = fopen(file, "r");
     char line[LINE];
-    size_t n = 0, k;
-    if (inet_pton(AF_INET, host, &to.sin_addr) != 1 || watchers == NULL || paths == NULL)
+    size_t n = 0, before = n_greeted;
+    if (paths == NULL)
         die(file);
-    while (n < 1u << 16 && fgets(line, sizeof line, paths) != NULL) {
+    n_frames = 0;
+    while (n < WATCHERS_MAX && fgets(line, sizeof line, paths) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        watcher_open(&watchers[n++], &to, line);
-        while (n - n_greeted >= OPENING_MAX)
+        watcher_open(&watchers[n++], to, line, buffer);
+        while (n + before - n_greeted >= OPENING_MAX)
             turn(WAIT_MS);
     }
     fclose(paths);
-    (void)frames_wait(n);
+    (void)frames_wait(n); /* each is greeted with one */
+    return n;
+}
+
+static void address_read(struct sockaddr_in *to, const char *host, const char *port)
+{
+    *to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+    if (inet_pton(AF_INET, host, &to->sin_addr) != 1)
+        die(host);
+}
+
+static struct watcher *watchers_new(void)
+{
+    struct watcher *watchers = calloc(WATCHERS_MAX, sizeof *watchers);
+    if (watchers == NULL)
+        die("calloc");
+    return watchers;
+}
+
+static int hold(const char *host, const char *port, const char *file)
+{
+    struct sockaddr_in to;
+    struct watcher *watchers = watchers_new();
+    char line[LINE];
+    size_t k;
+    address_read(&to, host, port);
+    size_t n = all_open(&to, file, watchers, 0);
     printf("open %zu\n", n);
     fflush(stdout);
     while (fgets(line, sizeof line, stdin) != NULL && sscanf(line, "wait %zu", &k) == 1) {
@@ -191,6 +228,49 @@ static int hold(const char *host, const char *port, const char *file)
         printf("%zu %zu %lld\n", n_frames, n_bytes, (long long)took_us);
         fflush(stdout);
     }
+    return 0;
+}
+
+/* ---- crowd ---- */
+
+/* A little of what waits; false if the other side has given up. */
+static bool sip(const struct watcher *w)
+{
+    uint8_t bytes[SIP];
+    ssize_t n = recv(w->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (n > 0)
+        n_bytes += (size_t)n;
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static int crowd(const char *host, const char *port, const char *file, const char *slow_file)
+{
+    struct sockaddr_in to;
+    struct watcher *idle = watchers_new(), *slow = watchers_new();
+    address_read(&to, host, port);
+    size_t n = all_open(&to, file, idle, 0), n_slow = all_open(&to, slow_file, slow, 4096);
+    for (size_t i = 0; i < n_slow; i++)
+        epoll_ctl(poll_fd, EPOLL_CTL_DEL, slow[i].fd, NULL);
+    printf("open %zu %zu\n", n, n_slow);
+    fflush(stdout);
+    n_bytes = 0;
+    size_t n_cut = 0;
+    struct pollfd end = {.fd = STDIN_FILENO, .events = POLLIN};
+    for (int64_t due_us = now_us(); poll(&end, 1, 0) == 0;) {
+        int64_t now = now_us();
+        if (now < due_us) {
+            turn((int)((due_us - now) / 1000) + 1);
+            continue;
+        }
+        due_us = now + SIP_MS * 1000;
+        for (size_t i = 0; i < n_slow; i++)
+            if (slow[i].fd >= 0 && !sip(&slow[i])) {
+                close(slow[i].fd);
+                slow[i].fd = -1;
+                n_cut++;
+            }
+    }
+    printf("%zu %zu\n", n_cut, n_slow > 0 ? n_bytes / n_slow : 0);
     return 0;
 }
 
@@ -264,8 +344,11 @@ int main(int argc, char **argv)
     poll_fd = epoll_create1(0);
     if (argc == 5 && strcmp(argv[1], "hold") == 0)
         return hold(argv[2], argv[3], argv[4]);
+    if (argc == 6 && strcmp(argv[1], "crowd") == 0)
+        return crowd(argv[2], argv[3], argv[4], argv[5]);
     if (argc == 5 && strcmp(argv[1], "ceiling") == 0 && atoi(argv[3]) >= 8)
         return ceiling(atoi(argv[2]), (size_t)atoi(argv[3]), atoi(argv[4]));
-    fprintf(stderr, "usage: watch hold HOST PORT FILE | watch ceiling N BYTES ROUNDS\n");
+    fprintf(stderr, "usage: watch hold HOST PORT FILE | watch crowd HOST PORT FILE SLOW | "
+                    "watch ceiling N BYTES ROUNDS\n");
     return 2;
 }

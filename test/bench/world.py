@@ -144,7 +144,7 @@ class Database:
 
     def rows(self, statement, *params):
         with self.conn.cursor() as c:
-            c.execute(statement, params)
+            c.execute(statement, params or None)
             return [dict(r) for r in c.fetchall()] if c.description else None
 
     def one(self, statement, *params):
@@ -179,7 +179,7 @@ class World:
             # The limits stay on, but one key asks for more than any is allowed.
             "RELI_RATE_LIMIT": "50000/s burst 1000000", "RELI_RATE_LIMIT_WEBHOOKS": "50000/s burst 1000000",
             # Of all replicas: whichever is free takes what has to be sent again.
-            "RELI_WEBHOOK_ALLOW_PRIVATE": "1", "RELI_WEBHOOK_SCHEDULE": ",".join(["1s"] * 16),
+            "RELI_WEBHOOK_ALLOW_PRIVATE": "1", "RELI_WEBHOOK_SCHEDULE": ",".join(["300ms"] * 16),
             "MPESA_CONSUMER_KEY": "sandbox_consumer_key", "MPESA_CONSUMER_SECRET": "sandbox_consumer_secret",
             "MPESA_SHORTCODE": "174379", "MPESA_PASSKEY": PASSKEY}
         self.cli("migrate")
