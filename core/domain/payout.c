@@ -382,7 +382,8 @@ static void set_failure(struct payout *p, enum failure_code code, struct str pro
 static void dispatch(struct step *s)
 {
     struct payout *p = s->p;
-    p->n++;
+    if (p->n == 0 || !s->ev->again)
+        p->n++;
     p->sent_at_us = s->now_us;
     p->answered_at_us = 0;
     p->poll_n = 0;
@@ -411,8 +412,8 @@ static void hear(struct step *s)
         p->answered_at_us = s->now_us;
     if (current(s))
         (void)learn(p->provider_ref, sizeof p->provider_ref, ev->provider_ref);
-    if (ev->kind == PAYOUT_EVENT_SUCCESS && p->status != PAYOUT_COMPLETED && sound(s) &&
-        !str_empty(ev->receipt))
+    bool paid = ev->kind == PAYOUT_EVENT_RETURN || (ev->kind == PAYOUT_EVENT_SUCCESS && sound(s));
+    if (paid && p->status != PAYOUT_COMPLETED && !str_empty(ev->receipt))
         str_copy_c(p->receipt, sizeof p->receipt, ev->receipt);
 }
 

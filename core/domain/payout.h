@@ -102,7 +102,7 @@ struct payout {
     char receipt[PAYOUT_REF_MAX + 1];
     int64_t created_at_us, updated_at_us, completed_at_us, recon_since_us;
     /* the latest request */
-    int n; /* requests so far; the latest's number */
+    int n; /* requests with an id of their own so far; the latest's number */
     enum payout_request request;
     int paid_n; /* the request that was paid, 0 none */
     char provider_ref[PAYOUT_REF_MAX + 1];
@@ -121,10 +121,11 @@ void payout_rules_default(struct payout_rules *r);
 
 struct payout_event {
     enum payout_event_kind kind;
-    int request;         /* n that it is about; 0: the latest */
-    bool same_person;    /* APPROVE: the approver is the requester */
-    bool later;          /* REFUSED: for lack of capacity; the same may be taken later */
-    bool vouched;        /* SUCCESS, FAILURE: two people say so */
+    int request;      /* n that it is about; 0: the latest */
+    bool same_person; /* APPROVE: the approver is the requester */
+    bool again;       /* DISPATCH: the provider knows a repeated request by its id: as the last */
+    bool later;       /* REFUSED: for lack of capacity; the same may be taken later */
+    bool vouched;     /* SUCCESS, FAILURE: two people say so */
     struct money amount; /* SUCCESS: reported; currency 0: not said */
     enum failure_code code;
     struct str provider_ref, receipt, provider_code, message;

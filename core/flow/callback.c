@@ -455,7 +455,8 @@ static void hear_payout(struct process *p)
                   .amount = said->amount,
                   .code = said->code,
                   .provider_ref = said->provider_ref,
-                  .receipt = said->receipt,
+                  /* what has not moved has no proof, whatever it is called */
+                  .receipt = said->verdict == GW_FAILED ? STR("") : said->receipt,
                   .provider_code = said->provider_code,
                   .message = said->message},
         .actor = STR("provider"),

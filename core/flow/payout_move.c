@@ -168,13 +168,16 @@ static void wrote(void *ctx)
     }
 }
 
-/* Where the provider takes our id for its reference, it is known before the provider answers. */
+/* Where the provider takes our id for its reference, it is known before the provider answers; where
+ * it knows a request again by it, what was sent away goes with the same. */
 static void name_request(struct step *s)
 {
     const struct gateway *g = gateway_find(s->rec.provider);
-    if (g == NULL || !g->payout_our_id_is_ref || s->rec.p.n >= PAYOUT_MAX_REQUESTS)
+    int n = s->rec.p.n;
+    s->rq.event.again = g != NULL && g->payout_may_resend;
+    if (g == NULL || !g->payout_our_id_is_ref || n >= PAYOUT_MAX_REQUESTS)
         return;
-    struct uuid id = attempt_id(s->rec.id, s->rec.p.n + 1);
+    struct uuid id = attempt_id(s->rec.id, n > 0 && s->rq.event.again ? n : n + 1);
     s->rq.event.provider_ref = str_c(our_id_make(g, id, s->rec.merchant, s->our_id));
 }
 

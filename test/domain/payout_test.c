@@ -157,6 +157,8 @@ static const struct script scripts[] = {
      S(COMPLETED, SENDING, NONE, TWICE, NULL)},
     {"the first request's failure", "dispatch refused:later +40s tick dispatch failure:first",
      SAME(PROCESSING, SENDING)},
+    {"sent again under its id", "dispatch refused:later +40s tick dispatch:again success",
+     S(COMPLETED, PAID, SETTLE, NONE, "payout.completed")},
     {"no such request", "dispatch success:second", BAD(PROCESSING, SENDING, INVALID_STATE)},
     {"returned", "dispatch success return",
      S(RETURNED, UNPAID, GIVE_BACK, NONE, "payout.returned")},
@@ -167,6 +169,8 @@ static const struct script scripts[] = {
      SAME(RETURNED, UNPAID)},
     {"returned after it was paid late", "dispatch failure success return",
      S(RETURNED, UNPAID, GIVE_BACK, NONE, "payout.returned")},
+    {"it came back before it was told to be paid",
+     "dispatch accepted return:receipt success:receipt", SAME(FAILED, UNPAID)},
     {"nothing to return", "dispatch failure return", SAME(FAILED, UNPAID)},
 };
 
@@ -207,6 +211,7 @@ static struct payout_event event_of(const struct payout *p, struct str word)
         ev.provider_ref = STR("theirs");
     ev.same_person = str_eq(how, STR("same"));
     ev.later = str_eq(how, STR("later"));
+    ev.again = str_eq(how, STR("again"));
     ev.vouched = str_eq(how, STR("vouched"));
     if (ev.vouched)
         ev.request = 0;
@@ -214,6 +219,8 @@ static struct payout_event event_of(const struct payout *p, struct str word)
         ev.amount = (struct money){AMOUNT - 1, p->amount.currency};
     if (str_eq(how, STR("other")))
         ev.provider_ref = STR("another");
+    if (str_eq(how, STR("receipt")))
+        ev.receipt = STR("R1");
     if (str_eq(how, STR("first")))
         ev.request = 1;
     if (str_eq(how, STR("second")))
@@ -388,6 +395,7 @@ static void try_all(const struct world *from)
                     .request = request,
                     .same_person = bits & 1,
                     .later = bits & 1,
+                    .again = bits & 1,
                     .vouched = bits & 2,
                     .receipt = receipts[(bits & 4) != 0],
                     .provider_ref = (bits & 8) != 0    ? STR("one")

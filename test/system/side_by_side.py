@@ -24,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Seconds on two cores, to share them out evenly. What is not here counts as 15.
 SECONDS = {"test_store.py": 80, "test_crash.py": 65, "test_mpesa_outcomes.py": 45, "test_openapi.py": 45,
            "test_idempotency.py": 35, "test_operations.py": 30, "test_rubbish.py": 30, "test_refunds.py": 25,
-           "test_people.py": 25, "test_deliveries.py": 20, "test_fees.py": 20, "test_limits.py": 20,
+           "test_payouts.py": 25, "test_people.py": 25, "test_deliveries.py": 20, "test_fees.py": 20, "test_limits.py": 20,
            "test_money_limits.py": 20, "test_replicas.py": 25, "test_standby.py": 20, "test_websocket.py": 20,
            "test_rfc6455.py": 6, "test_listen.py": 8}
 # What would miss Redis first: what is told to watchers, and tokens that replicas share.

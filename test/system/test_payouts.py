@@ -173,6 +173,65 @@ def test_two_people_end_what_nobody_knows(told, stack):
     books_agree(stack, launcher.database)
 
 
+# ---- CPay, which signs what it says ----
+
+# last digits of the minor units → (where it ends, requests to pay, of which taken)
+BY_CPAY = {
+    "000": ("completed", 1, 1), "101": ("failed", 1, 1), "104": ("completed", 1, 1), "105": ("completed", 1, 1),
+    "107": ("completed", 1, 1), "109": ("completed", 1, 1), "111": ("returned", 1, 1), "113": ("completed", 3, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def signed(stack, tmp_path_factory):
+    clock, sandbox = Clock(tmp_path_factory.mktemp("cpay") / "clock"), stack.new_sandbox()
+    launcher = Launcher(stack, clock, sandbox)
+    try:
+        replica = launcher.one()
+        sandbox.chaos(cpay_webhook_url=f"{replica.url}{V1}/webhooks/cpay")
+        shop = launcher.shop()
+        collected(shop, "10000.00")
+        made = {code: pay_out(shop, amount=f"10{code[0]}.{code[1:]}", provider="cpay") for code in BY_CPAY}
+        for code in ("107", "113"):
+            wait_payout(shop, made[code]["id"], "processing" if code == "107" else "parked")
+        for code, (status, *_) in BY_CPAY.items():
+            if code not in ("107", "113"):
+                wait_payout(shop, made[code]["id"], status)
+        clock.advance(40)  # it is asked about; the first wait of what was sent away
+        wait_until(lambda: launcher.database.rows("select 1 from reli.payout where park_n = 2"), 10, "sent away twice")
+        clock.advance(70)
+        ended = {code: wait_payout(shop, made[code]["id"], BY_CPAY[code][0]) for code in BY_CPAY}
+        yield launcher, shop, ended
+    finally:
+        launcher.close()
+        sandbox.term()
+        sandbox.wait()
+
+
+def test_cpay(signed, stack):
+    launcher, shop, ended = signed
+    db, held = launcher.database, 1000000
+    for code, (status, sent, taken) in BY_CPAY.items():
+        got = ended[code]
+        minor = 10000 + int(code)
+        calls = launcher.sandbox.calls(op="payout", phone=got["destination"]["phone"].lstrip("+"))
+        there = launcher.sandbox.refunds(kind="payout", phone=got["destination"]["phone"].lstrip("+"))
+        assert (len(calls), len(there)) == (sent, taken), (code, calls)
+        kinds = [r["kind"] for r in db.rows("select kind from reli.ledger_transfer where payment_id = %s and kind not "
+                                            "like 'matured%%' order by created_at, journal_id, step", got["id"])]
+        assert kinds == {"completed": ["hold", "hold_posted", "payout_paid"], "failed": ["hold", "hold_voided"],
+                         "returned": ["hold", "hold_posted", "payout_paid", "payout_returned"]}[status], code
+        types = [e["type"] for e in db.events(got["id"])]
+        assert [e["seq"] for e in db.events(got["id"])] == list(range(1, len(types) + 1))
+        assert types[-1] == f"payout.{status}" and types.count("payout.completed") == (status != "failed")
+        assert exceptions(shop, got["id"]) == []
+        held -= minor * (status == "completed")
+    assert left(db, shop) == held
+    assert db.value("select max(n) from reli.payout") == 1, "what was sent away is sent again under its own id"
+    wait_until(lambda: not db.rows("select 1 from reli.log_new"), 10, "everything has its position")
+    proved(stack, db)
+
+
 # ---- asking ----
 
 
