@@ -115,6 +115,7 @@ const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {
     COLUMN(UUID, payment_update_row, account_id),
     COLUMN(TEXT, payment_update_row, claim_provider),
     COLUMN(UUID_OPT, payment_update_row, audit_b),
+    COLUMN(I64, payment_update_row, fee_due),
 };
 
 const struct column attempt_columns[ATTEMPT_COLUMNS] = {
@@ -583,6 +584,7 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
         .refunded = p->refunded_minor,
         .reserved = rec->reserved_minor,
         .fee = p->fee_minor,
+        .fee_due = p->fee_due_minor,
         .job_kind = STR("payment"),
         .job_subject = rec->id,
         .idem_subject = rec->id,

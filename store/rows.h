@@ -121,6 +121,7 @@ struct payment_update_row {
     struct uuid account_id;
     struct str claim_provider; /* whose receipt receipt_claim is */
     struct uuid audit_b;
+    int64_t fee_due;
 };
 
 /* An attempt, inserted or brought up to date. */
@@ -380,7 +381,7 @@ struct lease_row {
 /* How many columns each has. */
 enum {
     PAYMENT_INSERT_COLUMNS = 52,
-    PAYMENT_UPDATE_COLUMNS = 54,
+    PAYMENT_UPDATE_COLUMNS = 55,
     ATTEMPT_COLUMNS = 21,
     EVENT_COLUMNS = 11,
     AUDIT_COLUMNS = 10,

@@ -138,10 +138,12 @@ struct payment {
     struct money amount;
     int64_t received_minor; /* amount_received, same currency */
     int64_t refunded_minor;
-    int64_t fee_due_minor; /* fixed at creation: taken when it completes, unless late */
-    bool fee_on_top;       /* the customer bears it: he is asked for amount and fee_due */
-    int64_t fee_minor;     /* taken; amount_received less this is the merchant's */
-    bool late;             /* completed after failed, expired or cancelled */
+    /* Taken when it completes, unless late: the terms of the creation, of which a fee on top is
+     * rounded as the provider who is asked takes it. */
+    int64_t fee_due_minor;
+    bool fee_on_top;   /* the customer bears it: he is asked for amount and fee_due */
+    int64_t fee_minor; /* taken; amount_received less this is the merchant's */
+    bool late;         /* completed after failed, expired or cancelled */
     enum status_source source;
     enum failure_code failure;
     char failure_provider_code[PAYMENT_CODE_MAX + 1];

@@ -158,6 +158,8 @@ static void complete(struct step *s, bool late)
     struct payment *p = s->p;
     p->late = late;
     p->received_minor = s->out->posted.minor;
+    if (p->fee_on_top && s->a != NULL) /* of the provider who took the money */
+        p->fee_due_minor = s->a->amount.minor - p->amount.minor;
     if (!late && s->out->posting == POSTING_RECEIVED && p->fee_due_minor <= p->received_minor)
         p->fee_minor = p->fee_due_minor;
     p->completed_at_us = s->now_us;

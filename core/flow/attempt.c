@@ -31,11 +31,12 @@ struct err attempt_request(struct flow *f, struct arena *a, const struct payment
                            const struct gateway *g, struct gw_charge *out)
 {
     struct str person, phone, email;
+    const struct attempt *made = n <= rec->p.n_attempts ? &rec->p.attempts[n - 1] : NULL;
     TRY(record_person(f, rec, a, &person));
     TRY(person_phone(person, a, &phone));
     TRY(person_email(person, a, &email));
     *out = (struct gw_charge){
-        .amount = payment_asked(&rec->p),
+        .amount = made != NULL ? made->amount : payment_asked(&rec->p),
         .method = rec->method,
         .method_token = STR(""),
         .phone = phone,

@@ -40,21 +40,24 @@ static bool is_about(const struct cached *c, const struct fee_question *q)
            uuid_eq(c->merchant, q->merchant);
 }
 
+void fee_terms_by(const struct fee_schedule *schedule, struct money amount,
+                  const struct gateway *gateway, struct fee_terms *out)
+{
+    struct fee fee;
+    struct err err = fee_compute(schedule, amount, &fee);
+    out->on_top = schedule->payer == FEE_PAYER_CUSTOMER;
+    if (!err_is(err) && out->on_top && gateway->whole_units)
+        err = fee_round_top(&fee);
+    int64_t max = gateway->max_minor;
+    out->too_much = err_is(err) || (max > 0 && fee.gross.minor > max);
+    out->fee_minor = out->too_much ? 0 : fee.fee.minor;
+}
+
 static struct fee_terms terms_of(const struct fee_question *q, const struct cached *c)
 {
     struct fee_terms terms = {.version = c->version, .limits = &c->limits};
-    const struct fee_schedule *schedule = &c->schedule;
-    struct fee fee;
-    if (c->version == 0)
-        return terms;
-    struct err err = fee_compute(schedule, q->amount, &fee);
-    terms.on_top = schedule->payer == FEE_PAYER_CUSTOMER;
-    if (!err_is(err) && terms.on_top && q->gateway->whole_units)
-        err = fee_round_top(&fee);
-    int64_t max = q->gateway->max_minor;
-    terms.too_much = err_is(err) || (max > 0 && fee.gross.minor > max);
-    if (!terms.too_much)
-        terms.fee_minor = fee.fee.minor;
+    if (c->version != 0)
+        fee_terms_by(&c->schedule, q->amount, q->gateway, &terms);
     return terms;
 }
 

@@ -23,6 +23,10 @@ struct fee_terms {
     const struct limit_rules *limits; /* in the currency; until the loop's next turn */
 };
 
+/* What a schedule takes with a provider; `limits` and `version` are left alone. */
+void fee_terms_by(const struct fee_schedule *schedule, struct money amount,
+                  const struct gateway *gateway, struct fee_terms *out);
+
 /* By what is known of the schedule from the last second, without I/O: a new one counts within two
  * seconds. False: not known, ask. */
 bool fee_terms_known(struct flow *f, const struct fee_question *q, struct fee_terms *out) MUST_USE;

@@ -292,6 +292,7 @@ static struct err step_on(struct move *m, const struct payment_rules *rules, int
                                .provider_ref = next->our_ref,
                                .random = m->rq.event.random};
     m->first_action = m->fx.action;
+    m->rec.p.fee_due_minor = next->fee_due_minor;
     m->rec.places[m->rec.p.n_attempts] =
         (struct attempt_place){str_c(next->gateway->name), next->account->id, next->choice};
     m->dispatched = m->rec.p.n_attempts + 1;

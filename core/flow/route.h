@@ -99,6 +99,7 @@ struct route_next {
     const struct gateway *gateway;
     const struct flow_account *account; /* lives during the call, or as long as it is held */
     struct str choice;                  /* as route_choice_put; these live in the arena */
+    int64_t fee_due_minor;              /* with him */
     struct str our_ref; /* our id, where the provider can be asked by it at once; else "" */
     struct str next_action;
 };

@@ -3,9 +3,11 @@
  * known; else they are asked for. */
 #include <stdlib.h>
 
+#include "core/base/log.h"
 #include "core/domain/phone.h"
 #include "core/flow/account.h"
 #include "core/flow/attempt.h"
+#include "core/flow/fee_terms.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 #include "core/flow/route.h"
@@ -15,6 +17,7 @@ struct looking {
     struct arena *arena;
     const struct payment_record *rec;
     struct routes routes;
+    struct fee_schedule schedule; /* that the payment was made with, if its fee is on top */
     struct later later;
     route_next_fn *done;
     void *ctx;
@@ -70,21 +73,38 @@ static struct err question(struct looking *l, struct route_question *q)
         .method = rec->method,
         .country = phone.n > 0 ? phone_country(phone) : STR_NULL,
         .has_phone = phone.n > 0,
-        .amount = payment_asked(&rec->p),
+        .amount = rec->p.amount, /* as at the creation: the fee depends on who takes it */
     };
     for (int i = 0; i < rec->p.n_attempts; i++)
         q->tried[q->n_tried++] = rec->places[i].account_id;
     return ERR_OK;
 }
 
+/* ---- the fee with another provider ---- */
+
+/* What the customer is asked for depends on the provider if the fee is on top, since it is rounded
+ * for those who take whole units only. False: with the fee it is more than this one takes. */
+static bool price_with(const struct looking *l, const struct gateway *g, struct payment *p)
+{
+    struct fee_terms terms;
+    if (l->schedule.n_rules == 0)
+        return true;
+    fee_terms_by(&l->schedule, p->amount, g, &terms);
+    if (!terms.too_much)
+        p->fee_due_minor = terms.fee_minor;
+    return !terms.too_much;
+}
+
+/* ---- who is next ---- */
+
 /* Built once before anything is promised, as with the first. */
-static bool can_be_asked(struct looking *l, const struct gateway *g,
-                         const struct flow_account *account)
+static bool can_be_asked(struct looking *l, const struct payment_record *rec,
+                         const struct gateway *g, const struct flow_account *account)
 {
     struct outbound_request request = {0};
     struct gw_charge in;
     return !g->manual &&
-           !err_is(attempt_request(l->flow, l->arena, l->rec, l->rec->p.n_attempts + 1, g, &in)) &&
+           !err_is(attempt_request(l->flow, l->arena, rec, rec->p.n_attempts + 1, g, &in)) &&
            !err_is(g->charge_build(&account->gw, &in, STR("t"), l->arena, &request));
 }
 
@@ -101,9 +121,14 @@ static struct str choice_text(struct looking *l, const struct route_choice *choi
 static void choose(struct looking *l)
 {
     struct flow *f = l->flow;
-    const struct payment_record *rec = l->rec;
+    struct payment_record *rec = ARENA_NEW(l->arena, struct payment_record);
     struct route_question q;
     struct route_choice choice;
+    if (rec == NULL) {
+        finish(l, ERR(NO_MEMORY, "payment"), NULL);
+        return;
+    }
+    *rec = *l->rec; /* as it would be with the next one */
     struct err err = question(l, &q);
     if (err_is(err)) {
         finish(l, err, NULL);
@@ -116,17 +141,20 @@ static void choose(struct looking *l)
         const struct gateway *g = choice.gateway;
         const struct flow_account *account =
             account_named(f, rec->merchant, g, rec->live, choice.account);
+        bool priced = price_with(l, g, &rec->p);
         struct route_next next = {
             .attempts = rec->p.n_attempts,
             .gateway = g,
             .account = account,
+            .fee_due_minor = rec->p.fee_due_minor,
             .choice = choice_text(l, &choice),
             .our_ref = STR(""),
             .next_action = attempt_action(l->arena, rec, g, loop_wall_us(f->loop)),
         };
         if (g->our_id_is_ref)
             next.our_ref = attempt_our_id(l->arena, rec, rec->p.n_attempts + 1, g);
-        if (account != NULL && next.choice.p != NULL && can_be_asked(l, g, account)) {
+        if (priced && account != NULL && next.choice.p != NULL &&
+            can_be_asked(l, rec, g, account)) {
             finish(l, ERR_OK, &next);
             return;
         }
@@ -137,9 +165,29 @@ static void choose(struct looking *l)
     finish(l, ERR_OK, NULL);
 }
 
-static void choose_later(void *ctx)
+static void schedule_found(void *ctx, struct err err, const struct rows *r)
 {
-    choose(ctx);
+    struct looking *l = ctx;
+    if (err_is(err)) {
+        finish(l, err, NULL);
+        return;
+    }
+    /* one that this program does not understand leaves the fee as it is */
+    if (rows_n(r) > 0 &&
+        err_is(fee_parse(rows_str(r, 0, 1), l->rec->p.amount.currency, &l->schedule)))
+        log_error("fees.not_understood", F_ID("payment", l->rec->id));
+    choose(l);
+}
+
+/* A fee that the merchant bears is the same whoever takes the money. */
+static void price(void *ctx)
+{
+    struct looking *l = ctx;
+    struct value params[] = {V_UUID(l->rec->merchant), V_UUID(l->rec->id)};
+    if (l->rec->p.fee_on_top)
+        store_read(l->flow->store, Q_payment_schedule, params, COUNT_OF(params), schedule_found, l);
+    else
+        choose(l);
 }
 
 static void routes_found(void *ctx, struct err err, const struct routes *routes)
@@ -150,7 +198,7 @@ static void routes_found(void *ctx, struct err err, const struct routes *routes)
         return;
     }
     l->routes = *routes;
-    choose(l);
+    price(l);
 }
 
 static void accounts_found(void *ctx, struct err err)
@@ -172,7 +220,7 @@ void route_next_start(struct flow *f, struct arena *a, const struct payment_reco
     if (!accounts_fresh(f, rec->merchant))
         accounts_start(f, rec->merchant, accounts_found, l);
     else if (routes_known(f, rec->merchant, rec->live, &l->routes))
-        loop_later(f->loop, &l->later, choose_later, l);
+        loop_later(f->loop, &l->later, price, l);
     else
         routes_start(f, rec->merchant, rec->live, routes_found, l);
 }

@@ -335,7 +335,7 @@ create table reli.payment (
     refunded int8 not null default 0 check (refunded >= 0),
     refund_reserved int8 not null default 0 check (refund_reserved >= 0),
     fee int8 not null default 0 check (fee >= 0), -- taken
-    fee_due int8 not null default 0,         -- fixed at creation: taken if it completes in time
+    fee_due int8 not null default 0,         -- taken if it completes in time
     fee_on_top bool not null default false,  -- the customer is asked for amount and fee_due
     fee_version int4 not null default 0,     -- of reli.fee_schedule; 0 none
     customer_id text,       -- the merchant's own

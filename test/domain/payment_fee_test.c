@@ -155,12 +155,40 @@ static void taken_once(void **state)
     assert_int_equal(b.p.received_minor, AMOUNT);
 }
 
+/* The second provider takes no cents. Whoever takes the money, the fee is what it was with him, and
+ * the merchant gets what he has asked for; a fee that he bears himself is the same with both. */
+static void of_who_took_it(void **state)
+{
+    (void)state;
+    for (int on_top = 0; on_top <= 1; on_top++) {
+        for (int first = 0; first <= 1; first++) {
+            struct bench b = begin(false, on_top);
+            int64_t other = on_top ? FEE + 50 : FEE;
+            must(&b, (struct payment_event){.kind = PAYMENT_EVENT_REFUSED,
+                                            .attempt = 1,
+                                            .source = SOURCE_API,
+                                            .code = FAILURE_PROVIDER_BUSY,
+                                            .route_left = true});
+            assert_true(b.fx.next_attempt);
+            b.p.fee_due_minor = other;
+            must(&b, (struct payment_event){.kind = PAYMENT_EVENT_DISPATCH});
+            struct payment_event paid = success(0);
+            paid.attempt = first ? 1 : 2;
+            must(&b, paid);
+            assert_int_equal(b.p.status, PAYMENT_COMPLETED);
+            assert_int_equal(b.p.fee_minor, first ? FEE : other);
+            assert_int_equal(b.p.fee_due_minor, b.p.fee_minor);
+            assert_int_equal(b.p.received_minor, AMOUNT + (on_top ? b.p.fee_minor : 0));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_asked), cmocka_unit_test(over_a_provider),
         cmocka_unit_test(by_hand),       cmocka_unit_test(late_money_costs_nothing),
-        cmocka_unit_test(taken_once),
+        cmocka_unit_test(taken_once),    cmocka_unit_test(of_who_took_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ struct mem_payment {
     struct str mode, status, reference, reference_no, pay_code, provider, method, currency,
         customer_id, pii, description, return_url, callback_url, metadata, next_action,
         failure_code, failure_provider_code, failure_message, provider_ref, receipt, status_source;
-    int32_t version, revision;
+    int32_t version, revision, fee_version;
     int64_t amount, received, refunded, reserved, fee, fee_due;
     int64_t recon_since, created_at, updated_at, expires_at, completed_at;
     bool fee_on_top, late;

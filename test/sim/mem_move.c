@@ -182,6 +182,7 @@ static struct err payment_insert(const struct create_unit *u)
         .amount = row->amount,
         .fee_due = row->fee_due,
         .fee_on_top = row->fee_on_top,
+        .fee_version = row->fee_version,
         .created_at = row->created_at,
         .updated_at = row->created_at,
         .expires_at = row->expires_at,
@@ -282,7 +283,7 @@ static struct err row_check(const struct mem_payment *p, const struct payment_up
     bool paid = is_paid(to);
     if (row->refunded < 0 || row->reserved < 0 || row->refunded + row->reserved > row->received)
         return mem_refuse("more is refunded than was received");
-    if (row->fee < 0 || row->fee > p->fee_due || row->fee > row->received)
+    if (row->fee < 0 || row->fee > row->fee_due || row->fee > row->received)
         return mem_refuse("the fee");
     if (row->received < 0 || paid != (row->received > 0) ||
         (paid && !mem_is_timed(row->completed_at)))
@@ -342,6 +343,7 @@ static void payment_update(struct mem_payment *p, const struct payment_update_ro
     p->op_id = row->op_id;
     p->received = row->received;
     p->fee = row->fee;
+    p->fee_due = row->fee_due;
     p->refunded = row->refunded;
     p->reserved = row->reserved;
     p->status_source = row->status_source;

@@ -299,6 +299,16 @@ static void read_schedule(struct rows *r)
         }
 }
 
+static void read_payment_schedule(const struct value *v, struct rows *r)
+{
+    const struct mem_payment *p = mem_payment(v[1].u.uuid);
+    for (size_t i = 0; i < mem.n_schedules; i++)
+        if (p != NULL && mem.schedules[i].version == p->fee_version) {
+            r->n = 1;
+            PART(r, terms_get, &mem.schedules[i], 1);
+        }
+}
+
 static void read_jobs(const struct value *v, struct rows *r)
 {
     struct mem_job due[64];
@@ -344,6 +354,9 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
         break;
     case Q_terms_get:
         read_schedule(out);
+        break;
+    case Q_payment_schedule:
+        read_payment_schedule(params, out);
         break;
     case Q_exception_get:
         mem_read_exception(params, out);

@@ -6,6 +6,7 @@ import http.client
 import pytest
 from helpers import V1, Clock, new_key, phone, wait_until
 from stack import Launcher
+from test_fees import amounts, prove, set_fee
 from test_provider_config import config, paybill, till
 
 
@@ -169,8 +170,27 @@ def test_two_paybills(world, shop):
     assert wrong.status == 422 and wrong.json["errors"][0]["param"] == "routes[0].account"
 
 
-def test_the_first_is_paid_after_all(world, shop):
+@pytest.mark.parametrize("first, second, ending, asked", [
+    ("cpay", "mpesa", "113", ("1015.50", "1016.00")),  # "sent away twice"
+    ("mpesa", "cpay", "049", ("1016.00", "1015.50")),
+])
+def test_the_fee_is_of_who_took_the_money(stack, world, shop, first, second, ending, asked):
+    """M-Pesa has no cents: what the customer bears is rounded for it, and for it only."""
+    set_fee(stack, shop, "1.55%; payer customer")
+    rules = [{"payment_method": "mobile_money", "provider": p} for p in (first, second)]
+    assert shop.request("PUT", V1 + "/routes", {"routes": rules}).status == 200
+    r = shop.initialize(mobile(ending))
+    assert r.json["provider"] == second and r.json["next_action"]["amount"] == asked[1], r
+    p = shop.wait_status(r.json["id"], "completed")
+    assert [(a["provider"], a["amount"]) for a in p["attempts"]] == list(zip((first, second), asked))
+    fee = {"1016.00": "16.00", "1015.50": "15.50"}[asked[1]]
+    assert amounts(p) == ("1000.00", asked[1], fee, "1000.00")
+    assert prove(stack, shop).returncode == 0
+
+
+def test_the_first_is_paid_after_all(stack, world, shop):
     """What had failed is reported as paid while the second attempt waits for its customer: it counts."""
+    set_fee(stack, shop, "1.55%; payer customer")
     world.mpesa.chaos(timeout_delay_ms=200, late_delay_s=2)
     world.sandbox.chaos(cpay_delay_ms=600000)
     p = shop.initialize(mobile("031")).json
@@ -178,6 +198,8 @@ def test_the_first_is_paid_after_all(world, shop):
     assert trail(q) == [("mpesa", "succeeded", None), ("cpay", "submitted", None)]
     assert (q["provider"], q["route"]["chosen"]) == ("mpesa", "mpesa")
     assert q["provider_receipt"] == q["attempts"][0]["provider_receipt"] is not None
+    assert amounts(q) == ("1000.00", "1016.00", "16.00", "1000.00"), "the second was asked for less"
+    assert prove(stack, shop).returncode == 0
 
 
 def test_dies_between_the_refusal_and_the_next_provider(stack, tmp_path):
