@@ -401,12 +401,14 @@ static bool op_admitted(struct op *op)
     return false;
 }
 
-/* What cannot be built is told before a token is fetched for it. */
+/* What cannot be built is told before a token is fetched for it. With a token at hand it is what
+ * will be sent, unless it has to wait: then it is built again. */
 static struct err op_start(struct op *op, bool whole)
 {
-    struct outbound_request request;
-    struct err err =
-        whole ? op_build(op, STR("none"), &request) : ERR(NO_MEMORY, "provider request");
+    struct str token;
+    op->is_built = slot_token(op->slot, &token, &op->generation);
+    struct err err = whole ? op_build(op, op->is_built ? token : STR("none"), &op->built)
+                           : ERR(NO_MEMORY, "provider request");
     if (err_is(err))
         op_free(op);
     else if (op_admitted(op))
@@ -441,11 +443,14 @@ void op_has_token(struct op *op)
 void op_has_turn(struct op *op)
 {
     struct str token;
+    unsigned before = op->generation;
     if (!slot_token(op->slot, &token, &op->generation)) { /* lost while we waited */
         fsm_enter(&op_fsm, &op->state, OP_TOKEN);
         slot_want_token(op->slot, op);
         return;
     }
+    bool waited = op->again || op->started_us != loop_mono_us(op->client->loop);
+    op->is_built &= !waited && before == op->generation;
     fsm_enter(&op_fsm, &op->state, OP_SEND);
     op_send(op, token);
 }
@@ -453,7 +458,11 @@ void op_has_turn(struct op *op)
 static void op_send(struct op *op, struct str token)
 {
     struct gw_client *c = op->client;
-    struct err err = op_build(op, token, &op->request);
+    struct err err = ERR_OK;
+    if (op->is_built)
+        op->request = op->built;
+    else
+        err = op_build(op, token, &op->request);
     if (err_is(err)) {
         op_fail(op, false, FAILURE_CONFIGURATION, err.what);
         return;

@@ -50,9 +50,11 @@ struct op {
     int64_t started_us;
     struct timer deadline;
     struct later report;
-    unsigned generation; /* of the token that was sent */
-    bool again;          /* a token was rejected once */
-    struct outbound_request request;
+    unsigned generation;           /* of the token that was sent */
+    bool again;                    /* a token was rejected once */
+    struct outbound_request built; /* at the start; with the token if is_built */
+    bool is_built;
+    struct outbound_request request; /* as it was sent */
     struct outbound_call *call;
     struct op_link *call_link;
     struct gw_result result;
