@@ -47,7 +47,7 @@ struct listen {
     struct outbound *outbound;
     struct arena arena;
     struct str base, host, key, events; /* of the service, its events */
-    const char *target, *secret;
+    const char *target, *secret, *ca;
     struct webhook_key sign;
 
     struct line *line; /* NULL between connections */
@@ -67,7 +67,7 @@ struct listen {
 };
 
 static const char usage[] =
-    "listen --forward URL [--after POSITION] [--events TYPE,…] [--secret whsec_…]";
+    "listen --forward URL [--after POSITION] [--events TYPE,…] [--secret whsec_…] [--ca FILE]";
 
 static void dial(void *ctx);
 static void send_first(void *ctx);
@@ -332,7 +332,7 @@ static void dial(void *ctx)
     char target[TARGET_MAX], url[TARGET_MAX];
     hang_up(l);
     snprintf(url, sizeof url, "%.*s/", STR_ARG(l->base));
-    struct err err = line_open(l->loop, url, &line_events, l, &l->line);
+    struct err err = line_open(l->loop, url, l->ca, &line_events, l, &l->line);
     if (err_is(err)) {
         dial_again(l, err.what);
         return;
@@ -355,7 +355,7 @@ static bool take_options(struct listen *l, int argc, char **argv)
 {
     const char *after = tool_option(argc, argv, "--after");
     const char *events = tool_option(argc, argv, "--events");
-    static const char *const names[] = {"--forward", "--after", "--events", "--secret"};
+    static const char *const names[] = {"--forward", "--after", "--events", "--secret", "--ca"};
     for (int i = 0; i < argc; i += 2) {
         bool known = false;
         for (size_t k = 0; k < COUNT_OF(names); k++)
@@ -365,6 +365,7 @@ static bool take_options(struct listen *l, int argc, char **argv)
     }
     l->target = tool_option(argc, argv, "--forward");
     l->secret = tool_option(argc, argv, "--secret");
+    l->ca = tool_option(argc, argv, "--ca");
     l->events = str_c(events != NULL ? events : "*");
     l->seen = -1;
     return l->target != NULL &&
@@ -375,7 +376,7 @@ static bool take_options(struct listen *l, int argc, char **argv)
 static bool take_settings(struct listen *l)
 {
     const char *url = getenv("RELI_URL"), *key = getenv("RELI_API_KEY");
-    const char *bad[4] = {NULL};
+    const char *bad[5];
     size_t n = 0;
     l->base = str_c(url != NULL ? url : "");
     while (l->base.n > 0 && l->base.p[l->base.n - 1] == '/')
@@ -397,6 +398,8 @@ static bool take_settings(struct listen *l)
         bad[n++] = "--secret is not whsec_ and 24 to 64 bytes in base64";
     else
         l->secret = arena_fmt(&l->arena, "%.*s", STR_ARG(secret)).p;
+    if (l->ca != NULL && access(l->ca, R_OK) != 0)
+        bad[n++] = "--ca is no file that can be read";
     for (size_t i = 0; i < n; i++)
         fprintf(stderr, "reli: %s\n", bad[i]);
     return n == 0;

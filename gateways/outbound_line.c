@@ -78,8 +78,8 @@ static void on_closed(uv_handle_t *h)
     free(h->data);
 }
 
-struct err line_open(struct loop *l, const char *url, const struct line_events *events, void *ctx,
-                     struct line **out)
+struct err line_open(struct loop *l, const char *url, const char *ca,
+                     const struct line_events *events, void *ctx, struct line **out)
 {
     struct line *n = calloc(1, sizeof *n);
     CURL *e = n != NULL ? curl_easy_init() : NULL;
@@ -97,6 +97,8 @@ struct err line_open(struct loop *l, const char *url, const struct line_events *
     curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (ca != NULL)
+        curl_easy_setopt(e, CURLOPT_CAINFO, ca);
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     CURLcode code = curl_easy_perform(e);
     if (code == CURLE_OK)

@@ -16,9 +16,10 @@ struct line_events {
     void (*end)(void *ctx, const char *why);
 };
 
-/* Within ten seconds, or ERR_IO, whose `what` says why. An outbound must be open. */
-struct err line_open(struct loop *l, const char *url, const struct line_events *events, void *ctx,
-                     struct line **out) MUST_USE;
+/* Within ten seconds, or ERR_IO, whose `what` says why. Certificates are checked against those of
+ * the file `ca`, NULL: the system's. An outbound must be open. */
+struct err line_open(struct loop *l, const char *url, const char *ca,
+                     const struct line_events *events, void *ctx, struct line **out) MUST_USE;
 /* Sends all of it, and waits for room; failure shows up as `end`. */
 void line_send(struct line *n, struct str bytes);
 /* Whether bytes are taken from the kernel; they are at first. */

@@ -1,11 +1,14 @@
 """`reli listen`: a merchant's events on a developer's machine."""
 
+import json
 import re
 import signal
 import subprocess
 
 import pytest
+import tls
 from helpers import SLOW, V1, cash, free_port, wait_until
+from tls import Certificate
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # Standard Webhooks' example
 LINE = re.compile(r"(?P<type>\S+) +(?P<id>[0-9a-f-]{36}) (?P<status>\d{3}|-) (?P<ms>\d+) ms(?P<more>.*)")
@@ -148,6 +151,23 @@ def test_nothing_is_lost_when_the_service_goes(replicas, receiver, listen, stack
     assert [h.id for h in hooks] == [e["id"] for e in logged(shop, 15)]
     assert ear.said().count("listening from position") == 2
     assert ear.stop() == 15
+
+
+def test_through_tls(replicas, receiver, listen, tmp_path):
+    """Whom it cannot trust it tells nothing."""
+    certificate, port, secure = Certificate(tmp_path), free_port(), free_port()
+    shop = replicas.shop(replicas.one(port=port, clock=False, RELI_PUBLIC_URL="https://pay.test", **certificate.env(),
+                                      RELI_LISTEN=f"127.0.0.1:{port},127.0.0.1:{secure};tls"))
+    url = f"https://127.0.0.1:{secure}"
+    stranger = listen(shop, "--forward", receiver.url("/stranger"), url=url)
+    one = listen(shop, "--forward", receiver.url(), "--ca", str(certificate.cert), url=url).connected()
+    p = tls.request(secure, certificate.context(), "POST", f"{V1}/payments/initialize",
+                    json.dumps(cash()), shop.headers({"Content-Type": "application/json"}))
+    assert p.status == 201, p
+    assert [h.json["seq"] for h in receiver.wait(2)] == [1, 2]
+    one.wait(2)
+    assert one.stop() == 2
+    assert "certificate" in stranger.said() and stranger.lines() == [] and stranger.stop() is None
 
 
 def test_a_service_that_is_not_there_yet(reli, receiver, listen):
