@@ -2,6 +2,7 @@
 events, for whoever cannot have a WebSocket."""
 
 import concurrent.futures
+import contextlib
 import json
 import socket
 import threading
@@ -10,6 +11,7 @@ import pytest
 import websocket
 from helpers import SLOW, V1, Clock, cash, wait_until, word
 from people import Person
+from test_payouts import pay_out
 from test_websocket import Watch, refused
 
 
@@ -79,6 +81,23 @@ def test_a_customers_part(reli):
     for x in (w, other):
         assert x.nothing(0.1)
         x.close()
+
+
+def test_a_payout(reli):
+    """It is in the log with no payment, and whom it goes to is filled in."""
+    confirm(reli, reli.pay())
+    w = feed(reli, "/ws/merchant?after=0")
+    w.frame()
+    made = pay_out(reli)
+    events = w.events(4)
+    while events[-1]["type"] != "payout.completed":
+        events.append(w.frame())
+    assert [e["position"] for e in events] == list(range(1, len(events) + 1))
+    assert [{k: v for k, v in e.items() if k != "position"} for e in events] == log(reli)
+    for e in events[3:]:
+        assert e["payment_id"] is None and e["payout_id"] == made["id"]
+        assert e["data"]["destination"] == made["destination"]
+    w.close()
 
 
 # ---- who may watch ----
@@ -280,11 +299,11 @@ class Follower(threading.Thread):
     def __init__(self, shop, replica):
         super().__init__(daemon=True)
         self.shop, self.replica = shop, replica
-        self.seen, self.times, self.now, self.over = [], 0, None, False
+        self.seen, self.times, self.now, self.over = [], 0, None, threading.Event()
         self.start()
 
     def run(self):
-        while not self.over:
+        while not self.over.wait(0.05):
             try:
                 self.follow(self.seen[-1][0] if self.seen else 0)
             except (OSError, EOFError, ValueError, IndexError, websocket.WebSocketException):
@@ -295,6 +314,11 @@ class Follower(threading.Thread):
 
     def cut(self):
         self.now.shutdown(socket.SHUT_RDWR)
+
+    def end(self):
+        self.over.set()
+        with contextlib.suppress(OSError, AttributeError):  # there may be none, or no more
+            self.cut()
 
 
 class ByWebSocket(Follower):
