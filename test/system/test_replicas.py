@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -16,7 +17,6 @@ import pytest
 import websocket
 from helpers import ROOT, SANITIZER, SLOW, V1, cash, new_key, stk, wait_until
 from stack import binary
-from test_traps import held, waiting_for_a_lock
 
 OVER = ("completed", "failed", "expired", "cancelled")
 
@@ -26,25 +26,32 @@ OVER = ("completed", "failed", "expired", "cancelled")
 
 @pytest.mark.parametrize("batch", ["all", "merchant"])
 def test_whose_work_shares_a_commit(replicas, batch):
-    """One writer, which somebody holds up: what comes meanwhile leaves in one commit, or in one for each merchant."""
+    """One writer, whose server stands still: what comes meanwhile leaves in one commit, or in one for each merchant."""
     one = replicas.one(clock=False, RELI_PG_WRITERS="1", RELI_BATCH=batch)
     shops = [replicas.shop(one) for _ in range(4)]
     payers = [threading.Thread(target=shop.pay) for shop in shops for _ in range(2)]
-    with held(replicas.database, "lock table reli.payment in share mode; select 1"):
-        payers[0].start()
-        wait_until(lambda: waiting_for_a_lock(replicas.database), 2, "the first waits")
-        for payer in payers[1:]:
+
+    def commits_last():
+        shops[0].pay()
+        return replicas.stack.services.admin(f"""select pid from pg_stat_activity where query = 'commit'
+            and datname = '{replicas.database.name}' and application_name = 'reli'""")
+
+    ((writer,),) = wait_until(commits_last, 10, "the writer is known")
+    before = replicas.database.value("select count(*) from reli.payment")
+    os.kill(writer, signal.SIGSTOP)
+    try:
+        for payer in payers:
             payer.start()
-        wait_until(lambda: one.metrics()["reli_store_waiting"] >= len(payers) - 1, 2, "the others wait for it")
+        wait_until(lambda: one.metrics()["reli_store_waiting"] >= len(payers) - 1, 5, "they wait for it")
+    finally:
+        os.kill(writer, signal.SIGCONT)
     for payer in payers:
-        payer.join(20)
+        payer.join(20 * SLOW)
     commits = replicas.database.rows("""select count(*) as payments, count(distinct merchant_id) as merchants
                                         from reli.payment group by xmin::text order by 1, 2""")
-    assert sum(c["payments"] for c in commits) == len(payers)
-    if batch == "merchant":
-        assert all(c["merchants"] == 1 for c in commits) and len(commits) == len(shops) + 1, commits
-    else:
-        assert [(c["payments"], c["merchants"]) for c in commits] == [(1, 1), (7, 4)]
+    assert sum(c["payments"] for c in commits) == len(payers) + before
+    assert max(c["payments"] for c in commits) >= 2, "work is combined"
+    assert (max(c["merchants"] for c in commits) == 1) == (batch == "merchant"), commits
 
 
 # ---- a balancer and replicas ----
