@@ -142,6 +142,7 @@ def test_nothing_is_lost_when_the_service_goes(replicas, receiver, listen, stack
     one.kill()
     made += [paid(shop) for _ in range(2)]
     wait_until(lambda: "; again in" in ear.said(), what="it has noticed")
+    logged(shop, 12)
     replicas.replicas.append(stack.serve(replicas.database, port=one.port).ready())
     made.append(paid(shop))
     hooks = receiver.wait(15)
