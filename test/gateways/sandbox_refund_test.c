@@ -270,7 +270,7 @@ static void test_outcomes(void **state)
         assert_int_equal(o->number, amount % 100 < 90 ? 0 : amount % 100);
     }
     for (int ending = 0; ending < 1000; ending++) {
-        char phone[16];
+        char phone[24];
         (void)snprintf(phone, sizeof phone, "254711223%03d", ending);
         bool chooses = ending >= 590 && ending <= 599;
         assert_int_equal(refund_outcome_of(1250, str_c(phone))->number, chooses ? ending - 500 : 0);
