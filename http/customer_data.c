@@ -1,11 +1,12 @@
 /* Everything that is stored about a person, in his own words: FIND him, then read side by side a
- * page of his payments, their refunds, events and what was exchanged with providers; NOTE in the
- * audit trail that somebody has looked, and answer. */
+ * page of his payments, their refunds, events and what was exchanged with providers, and what
+ * was paid out to him; NOTE in the audit trail that somebody has looked, and answer. */
 #include "http/customer.h"
 
 #include "core/base/times.h"
 #include "core/codec/json.h"
 #include "core/crypto/random.h"
+#include "core/flow/payout_int.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 #include "http/refund_list.h"
@@ -15,6 +16,7 @@ enum {
     PAGE_MAX = 20,
     MESSAGES_MAX = 200, /* of 16 KiB at most: sql/query/customer_messages.sql */
     PAYERS_MAX = 100,
+    PAYOUTS_MAX = 100,
     PART_MAX = 4 << 20,
     ANSWER_MAX = 16 << 20
 };
@@ -33,7 +35,7 @@ struct export
     int64_t limit;
     struct uuid after, id;
     struct buf head; /* the customer's members */
-    struct buf payers;
+    struct buf payers, payouts;
     size_t n;
     bool more, truncated;
     struct part *parts;
@@ -53,6 +55,7 @@ static void finish(struct export *e)
     }
     buf_free(&e->head);
     buf_free(&e->payers);
+    buf_free(&e->payouts);
 }
 
 /* ---- answer ---- */
@@ -96,6 +99,7 @@ static void answer(struct export *e)
         e->err = put_payment(e, &w, &e->parts[i]);
     jw_close_list(&w);
     put_list(&w, "unallocated", &e->payers);
+    put_list(&w, "payouts", &e->payouts);
     jw_bool(&w, "messages_truncated", e->truncated);
     jw_bool(&w, "has_more", e->more);
     if (e->more)
@@ -296,6 +300,24 @@ static void payers_read(void *ctx, struct err err, const struct rows *r)
     part_done(e, err);
 }
 
+static void payouts_read(void *ctx, struct err err, const struct rows *r)
+{
+    struct export *e = ctx;
+    for (size_t i = 0; !err_is(err) && i < rows_n(r); i++) {
+        struct payout_record rec;
+        struct str body;
+        err = payout_record_read(r, i, e->x->arena, &rec);
+        if (!err_is(err))
+            err = payout_body(flow_of(e), e->x->arena, &rec, &body);
+        if (err_is(err))
+            break;
+        if (i > 0)
+            buf_char(&e->payouts, ',');
+        buf_str(&e->payouts, body);
+    }
+    part_done(e, err);
+}
+
 /* ---- the page ---- */
 
 static void payments_read(void *ctx, struct err err, const struct rows *r)
@@ -322,12 +344,15 @@ static void payments_read(void *ctx, struct err err, const struct rows *r)
     struct store *s = flow_of(e)->store;
     struct value params[] = {V_UUID(api_who(e->x)->merchant), V_UUID(e->id), V_UUID_OPT(e->after),
                              V_I64(e->limit), V_I64(MESSAGES_MAX)};
-    struct value payers[] = {params[0], params[1], V_I64(uuid_is_nil(e->after) ? PAYERS_MAX : 0)};
-    e->waiting = 4;
+    bool first = uuid_is_nil(e->after);
+    struct value payers[] = {params[0], params[1], V_I64(first ? PAYERS_MAX : 0)};
+    struct value payouts[] = {params[0], params[1], V_I64(first ? PAYOUTS_MAX : 0)};
+    e->waiting = 5;
     store_read(s, Q_customer_events, params, 4, events_read, e);
     store_read(s, Q_customer_refunds, params, 4, refunds_read, e);
     store_read(s, Q_customer_messages, params, 5, messages_read, e);
     store_read(s, Q_customer_payers, payers, COUNT_OF(payers), payers_read, e);
+    store_read(s, Q_customer_payouts, payouts, COUNT_OF(payouts), payouts_read, e);
 }
 
 static void found(void *ctx, const struct rows *r)
@@ -358,6 +383,7 @@ void customer_export(struct http_exchange *x)
     e->limit = PAGE_DEFAULT;
     buf_init(&e->head, PART_MAX);
     buf_init(&e->payers, PART_MAX);
+    buf_init(&e->payouts, PART_MAX);
     if (limit.p != NULL && (!str_to_i64(limit, &e->limit) || e->limit < 1 || e->limit > PAGE_MAX))
         field_error(&errors, STR("limit"), "format", "1 to 20.");
     if (after.p != NULL && !uuid_parse(after, &e->after))

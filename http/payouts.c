@@ -343,9 +343,11 @@ void payout_index(struct http_exchange *x)
     }
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
                              V_TEXT(l->status),     V_TEXT(l->provider),
-                             V_TEXT(l->reference),  V_UUID_OPT(l->after),
-                             V_I64(l->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_payout_list, params, COUNT_OF(params), listed, l);
+                             V_UUID_OPT(l->after),  V_I64(l->limit + 1),
+                             V_TEXT(l->reference)};
+    bool named = l->reference.p != NULL;
+    store_read(api_of(x)->flow->store, named ? Q_payout_named : Q_payout_list, params,
+               named ? COUNT_OF(params) : COUNT_OF(params) - 1, listed, l);
 }
 
 /* ---- people's decisions, and questions ---- */

@@ -510,6 +510,7 @@ create table reli.payout (
     check (status <> 'completed' or (completed_at is not null and paid_n > 0)),
     check (status not in ('queued', 'parked') or request in ('none', 'refused'))
 ) partition by range (id);
+create index payout_named on reli.payout (merchant_id, reference, id);
 create index payout_payee on reli.payout (merchant_id, payee_key)
     where payee_key is not null;
 

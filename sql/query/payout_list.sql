@@ -1,5 +1,5 @@
 -- A merchant's payouts, newest first. $1 uuid merchant, $2 text mode, $3 text status or null, $4
--- text provider or null, $5 text reference or null, $6 uuid behind which or null, $7 int8 limit.
+-- text provider or null, $5 uuid behind which or null, $6 int8 limit.
 -- Columns: of store/payout_rows.c.
 select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
     p.provider, p.payment_method, p.account_id, p.amount, p.currency, p.pii, p.purpose,
@@ -11,7 +11,6 @@ from reli.payout p
 where p.merchant_id = $1 and p.mode = $2
   and ($3::text is null or p.status = $3)
   and ($4::text is null or p.provider = $4)
-  and ($5::text is null or p.reference = $5)
-  and ($6::uuid is null or p.id < $6)
+  and ($5::uuid is null or p.id < $5)
 order by p.id desc
-limit $7
+limit $6

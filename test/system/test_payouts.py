@@ -68,6 +68,11 @@ def wait_payout(shop, payout, status, deadline=15.0):
     return last
 
 
+def verified(shop, payout):
+    """The provider is asked until it says that it is paid."""
+    wait_until(lambda: decide(shop, payout, "verify").json["status"] == "completed", 15, "it is completed", every=0.2)
+
+
 def left(database, shop):
     """What the merchant can still pay out of what was brought in."""
     return database.value("select coalesce(sum(balance), 0)::int8 from reli.ledger_guarded where merchant_id = %s",
@@ -273,6 +278,28 @@ def test_what_is_asked_and_told(reli, db, receiver, sandbox):
     assert "Jane" not in data and body["destination"]["phone"] not in data
 
 
+def test_who_gets_it_is_shown_to_him_and_forgotten(reli, db):
+    number = phone()
+    waiting = reli.pay({"provider": "cash", "amount": "1.00", "currency": "KES", "customer": {"phone": number}})
+    assert reli.post(f"{V1}/payments/{waiting['id']}/cancel").status == 200
+    collected(reli)
+    (him,) = reli.get(f"{V1}/customers?phone=%2B{number[1:]}").json["data"]
+    person = f"{V1}/customers/{him['id']}/data"
+    made, other = (pay_out(reli, order(amount, destination={"type": "mobile_money", "phone": number, "name": "Jane"}))
+                   for amount in ("193.00", "100.00"))  # of the first the outcome has to be asked for
+    wait_payout(reli, made["id"], "processing")
+    wait_payout(reli, other["id"], "completed")
+    assert reli.get(person).json["payouts"] == [show(reli, other["id"]), show(reli, made["id"])]
+    assert reli.delete(person).code == "invalid_state", "money is on its way to him"
+    verified(reli, made["id"])
+    assert reli.delete(person).status in (200, 202, 204)
+    for payout in (made, other):
+        assert show(reli, payout["id"])["destination"] == {"type": "mobile_money", "phone": None, "name": None}
+        assert db.one("select pii, payee_key from reli.payout where id = %s", payout["id"]) == {
+            "pii": None, "payee_key": None}
+        assert db.value("select count(*) from reli.provider_call where payment_id = %s and body <> ''", payout["id"]) == 0
+
+
 WRONG = [
     ({"amount": "0"}, "amount", "range"), ({"amount": "1.001"}, "amount", "format"),
     ({"amount": "5.00"}, "amount", "range"), ({"currency": "XXZ"}, "currency", "unknown"),
@@ -307,17 +334,46 @@ def test_not_enough_is_refused_and_the_refusal_replayed(reli, db):
     assert ask(reli, order("901.00")).code == "insufficient_balance"
 
 
-def test_fifty_at_once_never_take_more_than_there_is(reli, db, stack):
-    collected(reli)
+def test_fifty_at_once_never_take_more_than_there_is(replicas, stack):
+    """By two replicas: what is pending is brought in once."""
+    two = replicas(2)
+    shop = replicas.shop(two[0])
+    collected(shop)
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(lambda _: ask(reli, order("30.00"), new_key()), range(50)))
+        answers = list(pool.map(lambda i: ask(shop.at(two[i % 2]), order("30.00"), new_key()), range(50)))
     made = [a for a in answers if a.status == 201]
     assert len(made) == 33, [a.json.get("code") for a in answers if a.status != 201][:5]
     assert {a.code for a in answers if a.status != 201} == {"insufficient_balance"}
-    assert left(db, reli) == 100000 - 33 * 3000
+    assert left(replicas.database, shop) == 100000 - 33 * 3000
     for a in made:
-        wait_payout(reli, a.json["id"], "completed")
+        wait_payout(shop, a.json["id"], "completed")
+    books_agree(stack, replicas.database)
+
+
+def test_cancelled_or_sent_but_never_both(reli, db, stack, sandbox):
+    collected(reli)
+
+    def race(_):
+        made = ask(reli, order("20.00"), new_key()).json
+        return made, decide(reli, made["id"], "cancel")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        ends = list(pool.map(race, range(16)))
+    for made, answer in ends:
+        assert answer.status == 200 or answer.code == "invalid_state", answer
+        status = "cancelled" if answer.status == 200 else "completed"
+        wait_payout(reli, made["id"], status)
+        sent = sandbox.calls(op="b2c", phone=made["destination"]["phone"].lstrip("+"))
+        assert len(sent) == (status == "completed")
+    assert left(db, reli) == 100000 - 2000 * sum(a.status != 200 for _, a in ends)
     books_agree(stack, db)
+
+
+def test_asked_about_when_somebody_wants_to_know(reli):
+    collected(reli)
+    made = pay_out(reli, amount="193.00")  # the result is lost
+    wait_payout(reli, made["id"], "processing")
+    verified(reli, made["id"])
 
 
 def test_refunds_come_before_payouts(reli, db, stack):
@@ -405,8 +461,12 @@ class Death:
 
     def __init__(self, stack, point, folder):
         self.point = point
-        self.launcher = launcher = Launcher(stack, Clock(folder / "clock"), stack.sandbox)
-        replica = launcher.one(RELI_CRASH_AT=point, RELI_PG_READERS="2")
+        self.launcher = Launcher(stack, Clock(folder / "clock"), stack.sandbox)
+        assert self.launcher.database, "made here, one after the other"
+
+    def run(self):
+        launcher = self.launcher
+        replica = launcher.one(RELI_CRASH_AT=self.point, RELI_PG_READERS="2")
         shop = launcher.shop()
         collected(shop)
         key, body = new_key(), order()
@@ -428,16 +488,17 @@ class Death:
                 break
         self.sent = launcher.sandbox.refunds(kind="b2c", phone=body["destination"]["phone"].lstrip("+"))
         self.left = left(launcher.database, shop)
+        return self
 
 
 @pytest.fixture(scope="module")
 def deaths(stack, tmp_path_factory):
     stack.sandbox.reset()
     with concurrent.futures.ThreadPoolExecutor(len(POINTS)) as pool:
-        waiting = {p: pool.submit(Death, stack, p, tmp_path_factory.mktemp("death")) for p in POINTS}
-        done = {p: w.result() for p, w in waiting.items()}
+        lives = [Death(stack, p, tmp_path_factory.mktemp("death")) for p in POINTS]
+        done = {d.point: d for d in pool.map(Death.run, lives)}
     yield done
-    for d in done.values():
+    for d in lives:
         d.launcher.close()
 
 
