@@ -89,13 +89,21 @@ class Pair:
         # Who takes the first that answers gets one that cannot be written to.
         self.hosts = ",".join(str(s.sockets).replace("/", "%2F") for s in (self.standby, self.primary))
         self.database = Database(self, "reli")
+        self.stack, self.replicas = stack, []
         done = stack.cli(self.database, "migrate")
         assert done.returncode == 0, done.stderr
 
     def url(self, role, database):
         return f"postgresql://{role}@/{database}?host={self.hosts}"
 
+    def serve(self):
+        self.replicas.append(self.stack.serve(self.database, REDIS_URL=None))
+        return self.replicas[-1]
+
     def close(self):
+        for replica in self.replicas:
+            if replica not in self.stack.leaving:
+                replica.kill()  # of a test that has failed
         self.database.close()
         with contextlib.suppress(AssertionError):
             self.standby.stop()
@@ -118,7 +126,7 @@ def sessions(server):
 
 
 def test_a_standby_takes_over(stack, pair):
-    one, two = (stack.serve(pair.database, REDIS_URL=None) for _ in range(2))
+    one, two = pair.serve(), pair.serve()
     shop = stack.shop(one.ready())
     two.ready()
     told, first, stop = {}, {}, []
