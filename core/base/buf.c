@@ -47,7 +47,7 @@ char *buf_room(struct buf *b, size_t n)
     return b->p + b->n;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+void buf_add_slow(struct buf *b, const void *p, size_t n)
 {
     if (n == 0)
         return;
@@ -56,21 +56,6 @@ void buf_add(struct buf *b, const void *p, size_t n)
         return;
     memcpy(room, p, n);
     b->n += n;
-}
-
-void buf_str(struct buf *b, struct str s)
-{
-    buf_add(b, s.p, s.n);
-}
-
-void buf_c(struct buf *b, const char *c)
-{
-    buf_add(b, c, strlen(c));
-}
-
-void buf_char(struct buf *b, char c)
-{
-    buf_add(b, &c, 1);
 }
 
 void buf_i64(struct buf *b, int64_t v)

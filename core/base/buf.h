@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/base/attr.h"
 #include "core/base/str.h"
@@ -25,10 +26,7 @@ void buf_free(struct buf *b);
 void buf_reset(struct buf *b);
 /* Room for `n` more bytes at b->p + b->n, or NULL; count them in yourself. */
 char *buf_room(struct buf *b, size_t n);
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_str(struct buf *b, struct str s);
-void buf_c(struct buf *b, const char *c);
-void buf_char(struct buf *b, char c);
+void buf_add_slow(struct buf *b, const void *p, size_t n);
 void buf_i64(struct buf *b, int64_t v);
 void buf_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Big-endian, as network protocols have them. */
@@ -37,6 +35,32 @@ void buf_be32(struct buf *b, uint32_t v);
 void buf_be64(struct buf *b, uint64_t v);
 /* Drops the first `n` bytes. */
 void buf_consume(struct buf *b, size_t n);
+
+/* JSON and parameters are made of many small pieces: appending where there is room is no call. */
+static inline void buf_add(struct buf *b, const void *p, size_t n)
+{
+    if (LIKELY(n - 1 < b->cap - b->n && !b->failed)) { /* not of nothing, whose p may be NULL */
+        memcpy(b->p + b->n, p, n);
+        b->n += n;
+    } else {
+        buf_add_slow(b, p, n);
+    }
+}
+
+static inline void buf_str(struct buf *b, struct str s)
+{
+    buf_add(b, s.p, s.n);
+}
+
+static inline void buf_c(struct buf *b, const char *c)
+{
+    buf_add(b, c, strlen(c));
+}
+
+static inline void buf_char(struct buf *b, char c)
+{
+    buf_add(b, &c, 1);
+}
 
 static inline struct str buf_view(const struct buf *b)
 {
