@@ -80,12 +80,19 @@ static void figures(double seconds)
     cover_note("a fault for each lifecycle", faults >= totals.lifecycles);
 }
 
-/* Every point, but the one inside the real store. */
+/* Not in these worlds: the point inside the real store; payouts, where test_payouts.py kills. */
+static bool is_elsewhere(size_t point)
+{
+    return point == CRASH_STORE_COMMITTED || strncmp(crash_point_name(point), "payout.", 7) == 0;
+}
+
 static void crashes(uint64_t least)
 {
     printf("crashes at:\n");
     for (size_t i = 0; i < CRASH_N_POINTS; i++) {
-        bool few = i != CRASH_STORE_COMMITTED && totals.crashes_at[i] < least;
+        if (is_elsewhere(i))
+            continue;
+        bool few = totals.crashes_at[i] < least;
         printf("  %-24s %12" PRIu64 " of %12" PRIu64 " visits%s\n", crash_point_name(i),
                totals.crashes_at[i], totals.visits[i], few ? " TOO FEW" : "");
         cover_note(NULL, !few);
