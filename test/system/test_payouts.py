@@ -350,6 +350,25 @@ def test_fifty_at_once_never_take_more_than_there_is(replicas, stack):
     books_agree(stack, replicas.database)
 
 
+def test_what_is_pending_is_brought_in_once(replicas, stack):
+    """Two replicas have seen the same thousand, before either could bring it in."""
+    from test_traps import held, waiting_for_a_lock  # which needs others that need this file
+
+    two = replicas(2)
+    shop = replicas.shop(two[0])
+    collected(shop)
+    wait_payout(shop, pay_out(shop, amount="1000.00")["id"], "completed")
+    collected(shop)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        with held(replicas.database, "select 1 from reli.ledger_guarded for update"):
+            waiting = [pool.submit(ask, shop.at(r), order("800.00"), new_key()) for r in two]
+            wait_until(lambda: waiting_for_a_lock(replicas.database, 2), 15, "both want the balance")
+        answers = [w.result() for w in waiting]
+    assert sorted(a.status for a in answers) == [201, 422]
+    assert left(replicas.database, shop) == 20000
+    books_agree(stack, replicas.database)
+
+
 def test_cancelled_or_sent_but_never_both(reli, db, stack, sandbox):
     collected(reli)
 
