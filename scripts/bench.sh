@@ -63,6 +63,8 @@ run() { # run SCRIPT PLACE [ARGUMENT…]
     wait "$bench"
 }
 
+failed=0
+rm -f "$tools/rows.json" "$tools/growth.json"
 if [ -z "$growth" ] || [ -n "$readme" ]; then
     only=()
     if [ -n "${ONLY:-}" ]; then only=(--only "$ONLY"); fi
@@ -70,10 +72,11 @@ if [ -z "$growth" ] || [ -n "$readme" ]; then
 fi
 if [ -n "$readme" ]; then growth=${growth:-1000000}; fi
 if [ "${growth:-0}" -gt 0 ]; then
-    run growth.py . --rows "$growth" "${arguments[@]}"
+    run growth.py . --rows "$growth" "${arguments[@]}" || failed=$?
 fi
 if [ -n "$readme" ]; then
     figures=("$tools/rows.json")
     if [ "$growth" -gt 0 ]; then figures+=("$tools/growth.json"); fi
-    /usr/bin/python3 test/bench/report.py "${figures[@]}"
+    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 test/bench/report.py "${figures[@]}"
 fi
+exit $failed

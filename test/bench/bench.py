@@ -43,9 +43,9 @@ class Sizes:
         self.warm_s = 2 if smoke else 12
         self.paced_s = 2 if smoke else 10
         self.clients = (8, 16) if smoke else (4, 8, 16, 32)
-        self.shops = 20 if smoke else 200
-        self.payments = 20_000 if smoke else 100_000
-        self.callbacks = 4000 if smoke else 40_000
+        self.shops = 8 if smoke else 200
+        self.payments = 10_000 if smoke else 100_000
+        self.callbacks = 2000 if smoke else 40_000
         self.sockets = 5000 if smoke else 19_900
         self.crowd, self.slow_readers = (2000, 100) if smoke else (10_000, 500)
         self.bursts = 3 if smoke else 10
@@ -243,7 +243,7 @@ class Bench:
     # ---- reads ----
 
     def reads(self):
-        made = [self.create(self.reli) for _ in range(200 if self.z.smoke else 1000)]
+        made = [self.create(self.reli) for _ in range(100 if self.z.smoke else 1000)]
         ids = [p["id"] for p, _ in made]
         queries = [statement.text_of(ROOT / f"sql/query/{name}.sql") for name in ("payment_get", "audit_list")]
         script = statement.show_script(*queries, self.merchant, ids)

@@ -30,7 +30,7 @@ class Report:
         if at_least is not None:
             reached = ratio / at_least
         elif at_most is not None:
-            reached = at_most / max(ratio, 1e-9)
+            reached = at_most / max(ratio, 1e-9) if at_most > 0 else float(ratio <= 0)
         cells = {"name": name, "measured": measured, "reference": reference or "",
                  "ratio": f"{ratio:.2f}" if ratio is not None else "",
                  "target": f">= {at_least:g}" if at_least is not None else

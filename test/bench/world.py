@@ -86,8 +86,10 @@ class Process:
 
     def stop(self):
         if self.p.poll() is None:
-            self.p.send_signal(signal.SIGTERM)
-            self.p.send_signal(signal.SIGTERM)  # the second one does not wait for balancers
+            for _ in range(2):  # reli does not wait for balancers when it is told twice
+                self.p.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.p.wait(0.2)  # two that wait together are one
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.p.wait(15)
             if self.p.poll() is None:
