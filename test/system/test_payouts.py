@@ -243,13 +243,14 @@ def test_cpay(signed, stack):
 def test_what_is_asked_and_told(reli, db, receiver, sandbox):
     reli.endpoint(receiver.url(), ["payout.*"])
     collected(reli)
-    body = order(purpose="salary", description="Wages", metadata={"staff": 7}, callback_url=receiver.url("/own"))
+    own = {"staff": 7, "who": {"phone": None, "email": None, "name": None}, "to": {"phone": None, "name": None}}
+    body = order(purpose="salary", description="Wages", metadata=own, callback_url=receiver.url("/own"))
     key = new_key()
     first = ask(reli, body, key)
     made = first.json
     assert first.status == 201 and (made["object"], made["mode"], made["status"]) == ("payout", "test", "queued")
     assert made["destination"] == {"type": "mobile_money", "phone": body["destination"]["phone"], "name": "Jane Doe"}
-    assert made["metadata"] == {"staff": 7} and made["reference"] == body["reference"]
+    assert made["metadata"] == own and made["reference"] == body["reference"]
     done = wait_payout(reli, made["id"], "completed")
     again = ask(reli, body | {"amount": 100}, key)
     assert again.status == 201 and again.body == first.body and again.header("Idempotent-Replayed") == "true"
@@ -264,7 +265,8 @@ def test_what_is_asked_and_told(reli, db, receiver, sandbox):
     hooks = receiver.wait(3) + receiver.wait(3, "/own")
     for hook in hooks:
         assert hook.json["payment_id"] is None and hook.json["payout_id"] == made["id"]
-        assert hook.json["data"]["destination"] == made["destination"]
+        assert hook.json["data"]["destination"] == made["destination"], "where nobody stands in the snapshot"
+        assert hook.json["data"]["metadata"] == own
     assert sorted((h.json["seq"], h.json["type"]) for h in hooks[:3]) == [
         (1, "payout.pending"), (2, "payout.processing"), (3, "payout.completed")]
 

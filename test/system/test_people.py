@@ -524,6 +524,9 @@ def test_a_merchants_own_settings(world, shop, ann):
     assert shop.post(V1 + "/payments/initialize", cash()).code == "idempotency_key_required"
     assert ann.patch(V1 + "/merchant", {"refund_approval_above": 100}).json["refund_approval_above"] == 100
     assert ann.patch(V1 + "/merchant", {"refund_approval_above": None}).json["refund_approval_above"] is None
+    both = ann.patch(V1 + "/merchant", {"payout_approval_above": 7}).json
+    assert (both["refund_approval_above"], both["payout_approval_above"]) == (None, 7)
+    assert ann.patch(V1 + "/merchant", {"payout_approval_above": None}).json["payout_approval_above"] is None
 
 
 def test_a_refund_is_approved_by_another_person(world, shop, ann):
