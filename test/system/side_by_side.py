@@ -21,12 +21,16 @@ import time
 import xml.etree.ElementTree as tree
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Seconds on two cores, to share them out evenly. What is not here counts as 15.
-SECONDS = {"test_store.py": 80, "test_crash.py": 65, "test_mpesa_outcomes.py": 45, "test_openapi.py": 45,
-           "test_idempotency.py": 35, "test_operations.py": 30, "test_rubbish.py": 30, "test_refunds.py": 25,
-           "test_payouts.py": 25, "test_people.py": 25, "test_deliveries.py": 20, "test_fees.py": 20, "test_limits.py": 20,
-           "test_money_limits.py": 20, "test_replicas.py": 25, "test_standby.py": 20, "test_websocket.py": 20,
-           "test_rfc6455.py": 6, "test_listen.py": 8}
+# Seconds on two cores, to share them out evenly. What is not here counts as 6.
+SECONDS = {"test_store.py": 68, "test_crash.py": 60, "test_mpesa_outcomes.py": 60, "test_openapi.py": 50,
+           "test_idempotency.py": 40, "test_stripe.py": 40, "test_refunds.py": 35, "test_operations.py": 33,
+           "test_payouts.py": 30, "test_rubbish.py": 28, "test_people.py": 25, "test_fees.py": 25,
+           "test_cpay.py": 25, "test_webhooks.py": 25, "test_standby.py": 20, "test_listen.py": 20,
+           "test_replicas.py": 18, "test_websocket.py": 18, "test_traps.py": 18, "test_provider_config.py": 18,
+           "test_failover.py": 15, "test_limits.py": 14, "test_firebase.py": 12, "test_feeds.py": 12,
+           "test_replay.py": 10, "test_c2b.py": 10, "test_routing.py": 10, "test_mpesa_payouts.py": 10,
+           "test_providers.py": 10, "test_money_limits.py": 10, "test_payment_cash.py": 10,
+           "test_provider_events.py": 10}
 # What would miss Redis first: what is told to watchers, and tokens that replicas share.
 WITHOUT_REDIS = [HERE / "test_websocket.py", HERE / "test_tokens.py"]
 LONGEST = float(os.environ.get("SYSTEM_TIMEOUT", "1500"))
@@ -35,9 +39,9 @@ LONGEST = float(os.environ.get("SYSTEM_TIMEOUT", "1500"))
 def shares(files, n):
     """The files in n heaps of about the same time: the longest first, each to the smallest heap."""
     heaps = [[0, []] for _ in range(n)]
-    for f in sorted(files, key=lambda f: (-SECONDS.get(f.name, 15), f.name)):
+    for f in sorted(files, key=lambda f: (-SECONDS.get(f.name, 6), f.name)):
         heap = min(heaps, key=lambda h: h[0])
-        heap[0] += SECONDS.get(f.name, 15)
+        heap[0] += SECONDS.get(f.name, 6)
         heap[1].append(f)
     return [files for _, files in heaps if files]
 

@@ -124,6 +124,15 @@ def test_metrics_of_their_own_listener(replicas):
 # ---- stopping ----
 
 
+def test_told_to_stop_until_it_has(replicas):
+    """A signal in the last moments, when nobody listened to signals any more, killed what was already leaving."""
+    one = replicas.one(clock=False)
+    while one.running():
+        one.term()
+    assert one.wait() == 0
+    assert one.logs()[-1]["event"] == "app.stopped"
+
+
 def test_stopping(replicas, sandbox):
     """Not ready for three seconds, in which everything still works; then what is in flight ends; then it goes."""
     one = replicas.one(clock=False)
