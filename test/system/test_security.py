@@ -1,7 +1,14 @@
 """What was refused to whom: noted, counted, listed; by address, scope and key."""
 
+import pytest
 from helpers import V1, wait_until
 from people import Person
+
+
+@pytest.fixture
+def reli(replicas):
+    """At a replica of its own: of what others have just had refused by thousands, only some is noted."""
+    return replicas.shop(replicas.one(clock=False))
 
 
 def noted(db, merchant, kind):
