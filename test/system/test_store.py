@@ -186,8 +186,10 @@ def test_backends_are_terminated_all_the_time(own, shop):
     assert own.database.value("""select count(*) from reli.event e join reli.payment p
         on p.merchant_id = e.merchant_id and p.id = e.subject_id where p.merchant_id = %s""",
                               shop.merchant) == 1000
-    for key in keys[:20]:
-        assert shop.initialize(cash(), key=key).json["id"] == results[key]
+    again = {}
+    for key in keys[:20]:  # the last cut may be noticed only now, by a 503
+        create_until_there(shop, key, cash(), again)
+    assert again == {key: results[key] for key in keys[:20]}
 
 
 def test_pushes_while_backends_are_terminated(own, shop, sandbox):
