@@ -3,6 +3,7 @@
 #include "http/api.h"
 
 #include "core/base/times.h"
+#include "core/flow/idempotency.h"
 #include "http/cards.h"
 
 static struct str bearer(const struct http_exchange *x)
@@ -238,6 +239,31 @@ struct json *api_body(struct http_exchange *x)
         return NULL;
     }
     return j;
+}
+
+bool api_idempotency_key(struct http_exchange *x, struct str *key)
+{
+    struct str given = http_header(x, STR("idempotency-key"));
+    *key = STR_NULL;
+    if (given.p == NULL && api_who(x)->needs_idempotency_key) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
+        return false;
+    }
+    if (given.p != NULL && !idempotency_key_ok(given)) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
+                     "An Idempotency-Key has 16 to 255 printable ASCII characters.");
+        return false;
+    }
+    if (given.p != NULL)
+        *key = arena_dup(x->arena, given);
+    return true;
+}
+
+void api_set_replayed(struct http_exchange *x, int64_t original_us)
+{
+    char at[TIME_TEXT];
+    http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
+    http_set_header(x, STR("Idempotency-Original-Date"), str_c(time_text(original_us, at)));
 }
 
 bool api_path_id(struct http_exchange *x, int param, struct uuid *id)

@@ -80,6 +80,11 @@ bool gate_shut(struct http_exchange *x);
 /* Parses the body as one JSON object; answers 400 or 415 and gives NULL if it is none, 422 if it
  * holds a card number. The tree is freed with json_free by the caller. */
 struct json *api_body(struct http_exchange *x);
+/* The Idempotency-Key, in the exchange's arena, STR_NULL without; answers 400 and gives false if it
+ * is none, or missing where the merchant wants one. */
+bool api_idempotency_key(struct http_exchange *x, struct str *key);
+/* The headers of an answer that was given before, at this time. */
+void api_set_replayed(struct http_exchange *x, int64_t original_us);
 /* The id in the path; answers 404 and gives false if it is none. */
 bool api_path_id(struct http_exchange *x, int param, struct uuid *id);
 /* Answers with what `b` holds, 500 if it failed, and frees it. */

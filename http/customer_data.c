@@ -6,7 +6,7 @@
 #include "core/base/times.h"
 #include "core/codec/json.h"
 #include "core/crypto/random.h"
-#include "core/flow/payout_int.h"
+#include "core/flow/payout.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 #include "http/refund_list.h"

@@ -18,12 +18,8 @@ enum { BODY_MAX = 2 * 1024 * 1024 };
 
 static void set_replay_headers(struct http_exchange *x, const struct charge_result *result)
 {
-    char at[TIME_TEXT];
-    if (result->replayed) {
-        http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
-        http_set_header(x, STR("Idempotency-Original-Date"),
-                        str_c(time_text(result->original_us, at)));
-    }
+    if (result->replayed)
+        api_set_replayed(x, result->original_us);
     if (result->recovered)
         http_set_header(x, STR("Idempotent-Recovered"), STR("true"));
     if (result->current_status.n > 0)
@@ -71,25 +67,6 @@ static int64_t preferred_wait(const struct http_exchange *x)
             return (seconds < 10 ? seconds : 10) * US_PER_S;
     }
     return 0;
-}
-
-/* False: answered. */
-static bool read_key(struct http_exchange *x, const struct principal *who, struct charge_input *in)
-{
-    struct str key = http_header(x, STR("idempotency-key"));
-    if (key.p == NULL) {
-        if (!who->needs_idempotency_key)
-            return true;
-        http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
-        return false;
-    }
-    if (!idempotency_key_ok(key)) {
-        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
-                     "An Idempotency-Key has 16 to 255 printable ASCII characters.");
-        return false;
-    }
-    in->idem_key = arena_dup(x->arena, key);
-    return true;
 }
 
 /* Frees the body. */
@@ -164,7 +141,7 @@ void payment_create(struct http_exchange *x)
         .problem = problem_text,
         .problem_ctx = x,
     };
-    if (!read_key(x, who, &in))
+    if (!api_idempotency_key(x, &in.idem_key))
         return;
     struct json *body = api_body(x);
     if (body == NULL)

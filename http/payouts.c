@@ -1,9 +1,8 @@
 /* Money out: asked for, shown, listed, approved, taken back, asked about. */
 #include "http/api.h"
 
-#include "core/base/times.h"
 #include "core/domain/phone.h"
-#include "core/flow/payout_int.h"
+#include "core/flow/payout.h"
 #include "http/list.h"
 #include "http/payment_input.h"
 
@@ -170,22 +169,6 @@ static bool read_request(struct http_exchange *x, struct payout_input *in)
     return errors.n == 0;
 }
 
-static bool read_key(struct http_exchange *x, struct payout_input *in)
-{
-    struct str key = http_header(x, STR("idempotency-key"));
-    if (key.p == NULL && api_who(x)->needs_idempotency_key) {
-        http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
-        return false;
-    }
-    if (key.p != NULL && !idempotency_key_ok(key)) {
-        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
-                     "An Idempotency-Key has 16 to 255 printable ASCII characters.");
-        return false;
-    }
-    in->idem_key = key;
-    return true;
-}
-
 static struct str problem_text(void *ctx, struct err err, const char *detail)
 {
     return http_problem_text(ctx, err, detail, NULL);
@@ -194,17 +177,13 @@ static struct str problem_text(void *ctx, struct err err, const char *detail)
 static void asked(void *ctx, struct err err, const struct payout_result *result)
 {
     struct http_exchange *x = ctx;
-    char at[TIME_TEXT];
     if (err_is(err)) {
         struct str detail = arena_dup(x->arena, result->detail);
         http_problem(x, err, detail.n > 0 ? detail.p : "");
         return;
     }
-    if (result->replayed) {
-        http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
-        http_set_header(x, STR("Idempotency-Original-Date"),
-                        str_c(time_text(result->original_us, at)));
-    }
+    if (result->replayed)
+        api_set_replayed(x, result->original_us);
     if (result->current_status.n > 0)
         http_set_header(x, STR("Reli-Current-Status"), result->current_status);
     http_reply(x, result->http_status,
@@ -223,7 +202,7 @@ void payout_post(struct http_exchange *x)
         .problem = problem_text,
         .problem_ctx = x,
     };
-    if (read_key(x, &in) && read_request(x, &in))
+    if (api_idempotency_key(x, &in.idem_key) && read_request(x, &in))
         payout_create(api_of(x)->flow, &in, asked, x);
 }
 

@@ -1,7 +1,6 @@
 /* Money back: asked for, shown, approved, taken back. */
 #include "http/api.h"
 
-#include "core/base/times.h"
 #include "core/flow/refund.h"
 #include "http/refund_list.h"
 
@@ -124,7 +123,6 @@ void refund_index(struct http_exchange *x)
 static void asked(void *ctx, struct err err, const struct refund_result *result)
 {
     struct http_exchange *x = ctx;
-    char at[TIME_TEXT];
     if (result->amount_bad) {
         struct field_errors errors = {.arena = x->arena};
         field_error(&errors, STR("amount"), "format", "Not an amount of the payment's currency.");
@@ -136,11 +134,8 @@ static void asked(void *ctx, struct err err, const struct refund_result *result)
         http_problem(x, err, detail.n > 0 ? detail.p : "");
         return;
     }
-    if (result->replayed) {
-        http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
-        http_set_header(x, STR("Idempotency-Original-Date"),
-                        str_c(time_text(result->original_us, at)));
-    }
+    if (result->replayed)
+        api_set_replayed(x, result->original_us);
     http_reply_json(x, result->http_status, result->body);
 }
 
@@ -202,27 +197,12 @@ static void start(struct http_exchange *x, struct refund_input *in, struct uuid 
     refund_create(api_of(x)->flow, in, asked, x);
 }
 
-static bool read_key(struct http_exchange *x, struct refund_input *in)
-{
-    struct str key = http_header(x, STR("idempotency-key"));
-    if (key.p == NULL && api_who(x)->needs_idempotency_key) {
-        http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
-        return false;
-    }
-    if (key.p != NULL && !idempotency_key_ok(key)) {
-        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
-                     "An Idempotency-Key has 16 to 255 printable ASCII characters.");
-        return false;
-    }
-    in->idem_key = key;
-    return true;
-}
-
 void refund_post(struct http_exchange *x)
 {
     struct refund_input in = {0};
     struct uuid id;
-    if (api_path_id(x, 0, &id) && read_key(x, &in) && read_request(x, false, &in, NULL))
+    if (api_path_id(x, 0, &id) && api_idempotency_key(x, &in.idem_key) &&
+        read_request(x, false, &in, NULL))
         start(x, &in, id);
 }
 
@@ -252,7 +232,7 @@ void refund_post_by_reference(struct http_exchange *x)
         return;
     }
     o->x = x;
-    if (!read_key(x, &o->in) || !read_request(x, true, &o->in, &reference))
+    if (!api_idempotency_key(x, &o->in.idem_key) || !read_request(x, true, &o->in, &reference))
         return;
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
                              V_TEXT(reference)};

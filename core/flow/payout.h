@@ -18,9 +18,8 @@ struct payout_input {
     struct money amount;
     struct str phone, name;
     struct str reference, purpose, description, callback_url;
-    struct str metadata; /* compact JSON */
-    int64_t
-        approval_above; /* minor units; larger payouts wait for a second person; 0: none does */
+    struct str metadata;    /* compact JSON */
+    int64_t approval_above; /* minor units; larger payouts wait for a second person; 0: none does */
     struct str idem_key;
     struct str route; /* canonical, part of the fingerprint */
     size_t n_fields;
@@ -73,5 +72,9 @@ void payout_run(struct flow *f, struct uuid merchant, struct uuid payout, loop_f
  * ERR_NOT_FOUND for the other mode. */
 void payout_verify(struct flow *f, struct uuid merchant, struct uuid payout, bool live,
                    payout_moved_fn *done, void *ctx);
+
+/* The resource with who gets it. */
+struct err payout_body(struct flow *f, struct arena *a, const struct payout_record *rec,
+                       struct str *body) MUST_USE;
 
 #endif

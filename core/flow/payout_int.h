@@ -16,9 +16,6 @@ struct err payout_event_row(struct flow *f, struct arena *a, const struct payout
 void payout_audit_row(struct flow *f, const struct payout_record *rec, enum payout_status before,
                       const char *action, struct str actor, struct str detail,
                       struct audit_row *out);
-/* The resource with who gets it. */
-struct err payout_body(struct flow *f, struct arena *a, const struct payout_record *rec,
-                       struct str *body) MUST_USE;
 /* The request number `n`. */
 struct err payout_request(struct flow *f, struct arena *a, const struct payout_record *rec, int n,
                           const struct gateway *g, struct gw_payout *out) MUST_USE;
