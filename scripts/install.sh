@@ -16,7 +16,7 @@ run=(postgresql redis-server curl openssl procps util-linux)
 replicas=(haproxy)
 test=(gcc clang 'libclang-rt-14-dev|libclang-rt-dev' cppcheck clang-tidy clang-format shellcheck
     libcmocka-dev python3 python3-pytest python3-psycopg2 python3-redis python3-websocket
-    python3-cryptography python3-pglast wrk
+    python3-cryptography python3-pglast python3-pytest-xdist wrk
     nginx-light universal-ctags jq)
 bench=(python3-flask gunicorn strace) # what reli is compared with, and what counts
 

@@ -23,11 +23,13 @@ trap 'exit 143' TERM
 tally_open
 
 layer() { # layer TITLE COMMAND…: a command that fails has counted its failures, or is one
-    local title=$1 before
+    local title=$1 before rc=0 start=$SECONDS
     shift
     printf '%s\n' "== $title"
     before=$(wc -l <"$RELI_TALLY")
-    "$@" && return 0
+    "$@" || rc=$?
+    printf '   %s: %d s\n' "$title" $((SECONDS - start))
+    if [ $rc -eq 0 ]; then return 0; fi
     if [ "$(wc -l <"$RELI_TALLY")" -eq "$before" ]; then
         printf '  FAIL  %s\n' "$title"
         tally 0 1

@@ -4,6 +4,7 @@
 #include "core/base/times.h"
 
 static const char base32[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+enum { N_DIGITS = 10, N_LETTERS = 22 };
 
 static void put_base32(char *p, int n, uint64_t bits)
 {
@@ -29,7 +30,8 @@ void reference_no_make(int64_t wall_us, uint64_t random, char out[REFERENCE_NO_T
     char *p = put_decimal(out + 3, 4, d.year);
     p = put_decimal(p, 2, d.month);
     p = put_decimal(p, 2, d.day);
-    put_base32(p, 6, random);
+    p[0] = base32[N_DIGITS + (random >> 25 & 0xffff) * N_LETTERS / 0x10000];
+    put_base32(p + 1, 5, random);
     p[6] = '\0';
 }
 

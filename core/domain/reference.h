@@ -8,7 +8,9 @@
 
 enum { REFERENCE_NO_TEXT = 18, PAY_CODE_TEXT = 13 };
 
-/* "TXN20261121K7Q2ZD": the UTC date and 30 random bits in Crockford's base 32. */
+/* "TXN20261121K7Q2ZD": the UTC date, a letter, and 25 random bits in Crockford's base 32. Without
+ * the letter the date and the digits that may follow it would be a card number (card.h) once in
+ * some thousands. */
 void reference_no_make(int64_t wall_us, uint64_t random, char out[REFERENCE_NO_TEXT]);
 
 /* What people type (providers/patterns.md, B2): "RL", 8 characters of Crockford's base 32 (40

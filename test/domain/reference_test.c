@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "core/domain/card.h"
 #include "core/domain/reference.h"
 
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -26,14 +27,33 @@ static void reference_numbers(void **state)
     (void)state;
     char out[REFERENCE_NO_TEXT];
     reference_no_make(INT64_C(1795227420123000), 0, out);
-    assert_string_equal(out, "TXN20261121000000");
+    assert_string_equal(out, "TXN20261121A00000");
     reference_no_make(INT64_C(1795227420123000), UINT64_MAX, out);
     assert_string_equal(out, "TXN20261121ZZZZZZ");
     reference_no_make(INT64_C(1795305599999999), 0x3ffff001,
                       out); /* the day's last microsecond, UTC */
     assert_true(str_starts(str_c(out), STR("TXN20261121")));
     reference_no_make(INT64_C(1795305600000000), 1, out);
-    assert_string_equal(out, "TXN20261122000001");
+    assert_string_equal(out, "TXN20261122A00001");
+}
+
+/* A date and digits were a card number once in three thousand, and a merchant who sent our own
+ * number back was refused. */
+static void reference_numbers_are_no_card_numbers(void **state)
+{
+    (void)state;
+    char out[REFERENCE_NO_TEXT];
+    for (uint64_t head = 0; head < 0x10000; head++) {
+        reference_no_make(INT64_C(1795227420123000), head << 25 | (next_random() & 0x1ffffff), out);
+        assert_non_null(strchr("ABCDEFGHJKMNPQRSTVWXYZ", out[11]));
+    }
+    for (uint64_t digits = 0; digits < 100000; digits++) {
+        uint64_t bits = 0;
+        for (uint64_t rest = digits, i = 0; i < 5; i++, rest /= 10)
+            bits |= rest % 10 << 5 * i;
+        reference_no_make(INT64_C(1795227420123000), bits, out);
+        assert_false(card_in_text(str_c(out)));
+    }
 }
 
 /* Worked by hand from patterns.md, B2: letters as A=10 … Z=35, "00" appended, 98 - n mod 97. */
@@ -142,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_numbers),
+        cmocka_unit_test(reference_numbers_are_no_card_numbers),
         cmocka_unit_test(pay_codes),
         cmocka_unit_test(as_typed),
         cmocka_unit_test(typing_errors_are_found),

@@ -85,6 +85,13 @@ def replicas(stack, clock, sandbox):
     launcher.close()
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take long come first: they are handed out one by one, and the last one is waited for."""
+    longest = ["test_store.py", "test_crash.py", "test_mpesa_outcomes.py", "test_openapi.py", "test_idempotency.py",
+               "test_stripe.py", "test_refunds.py", "test_operations.py", "test_payouts.py", "test_rubbish.py"]
+    items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A test that failed shows the end of the logs that were written meanwhile."""
