@@ -1,7 +1,8 @@
 -- Gives positions to what waits, and rolls its transfers into the balances: all of it or nothing.
 -- Two replicas that do it at once meet at the primary key: one of them fails and finds nothing to
--- do. Within one batch a subject's rows keep their order. $1 uuid merchant, $2 int8 limit, $3
--- timestamptz now.
+-- do. Within one batch a subject's rows keep their order. Each journal is looked up by itself
+-- (lateral, offset 0), so that the merchant's other transfers are not read, whatever the statistics
+-- say. $1 uuid merchant, $2 int8 limit, $3 timestamptz now.
 -- Row: int8 how many rows were taken, int8 how many audit rows got positions.
 with taken as (
     delete from reli.log_new d
@@ -50,9 +51,14 @@ audits as (
 posted as (
     select t.debit_id, t.credit_id, t.amount
     from n
-    join reli.ledger_transfer t on t.merchant_id = $1 and t.journal_id = n.journal_id
-        and t.step between 1 and n.steps
-    where n.journal_id is not null and t.state = 'posted'
+    cross join lateral (
+        select x.debit_id, x.credit_id, x.amount
+        from reli.ledger_transfer x
+        where x.merchant_id = $1 and x.journal_id = n.journal_id and x.step between 1 and n.steps
+          and x.state = 'posted'
+        offset 0
+    ) t
+    where n.journal_id is not null
 ),
 balances as (
     insert into reli.ledger_balance as b (merchant_id, account_id, balance, n_transfers, updated_at)
