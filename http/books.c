@@ -273,8 +273,9 @@ void transfer_index(struct http_exchange *x)
     if (!books_ok(l))
         return;
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
-                             V_UUID_OPT(payment),   V_UUID_OPT(journal),
-                             V_I32((int32_t)step),  V_I64(l->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_transfer_list, params, COUNT_OF(params), transfers_read,
-               l);
+                             V_UUID_OPT(journal),   V_I32((int32_t)step),
+                             V_I64(l->limit + 1),   V_UUID(payment)};
+    bool all = uuid_is_nil(payment);
+    store_read(api_of(x)->flow->store, all ? Q_transfer_list : Q_transfer_of_payment, params,
+               COUNT_OF(params) - all, transfers_read, l);
 }

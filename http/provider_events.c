@@ -124,8 +124,7 @@ static void cursor_known(void *ctx, struct err err, const struct rows *r)
 static void find(struct inbound_op *op, struct uuid id, store_rows_fn *done)
 {
     const struct principal *who = api_who(op->x);
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_UUID(id),
-                             V_TIME(uuid_v7_ms(id) * US_PER_MS)};
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_UUID(id)};
     store_read(api_of(op->x)->flow->store, Q_callback_show, params, COUNT_OF(params), done, op);
 }
 

@@ -582,6 +582,9 @@ create table reli.ledger_transfer (
     created_at timestamptz not null,
     primary key (merchant_id, journal_id, step)
 ) partition by range (journal_id);
+-- From a payment to those of its journals that are not named by it.
+create index ledger_transfer_later on reli.ledger_transfer (merchant_id, payment_id)
+    where journal_id <> payment_id;
 
 -- What was committed and has no position yet: one row per statement and merchant, arrays with an
 -- item per unit of work. Short, for what is given positions is deleted. id is the op_id of one of
@@ -731,6 +734,7 @@ create table reli.provider_event (
     primary key (merchant_id, subject_id, dedupe_key)
 ) partition by range (subject_id);
 create index provider_event_age on reli.provider_event using brin (created_at);
+create index provider_event_id on reli.provider_event (merchant_id, id);
 -- News of money sent unasked: payment_id is the account until it is known whose it is, then the
 -- payment's or the exception's.
 create index provider_event_paid on reli.provider_event (merchant_id, payment_id)
