@@ -16,7 +16,7 @@
 #include "core/commands.h"
 #include "core/crypto/mac.h"
 #include "core/crypto/random.h"
-#include "core/flow/deliver.h"
+#include "core/flow/webhook.h"
 #include "core/flow/webhook_sign.h"
 #include "core/tool.h"
 #include "gateways/outbound.h"
@@ -223,7 +223,7 @@ static bool take_frame(struct listen *l, struct str frame, const struct json *j)
     if (at <= l->seen)
         return true;
     l->seen = at;
-    return !deliver_wants(l->events, type) || keep(l, frame, j);
+    return !webhook_wanted(l->events, type) || keep(l, frame, j);
 }
 
 static void on_message(void *ctx, struct str text)

@@ -258,6 +258,7 @@ static void written(void *ctx, struct err err, const struct rows *r)
     struct endpoint_op *op = ctx;
     if (!err_is(err) && rows_n(r) == 0)
         err = op->status_code == 201 ? ERR(INVALID_STATE, NULL) : ERR(NOT_FOUND, NULL);
+    deliver_forget(api_of(op->x)->flow);
     if (err.code == ERR_INVALID_STATE)
         http_problem(op->x, err, "There are 16 endpoints already; delete one.");
     else if (err_is(err))

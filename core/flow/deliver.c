@@ -14,13 +14,17 @@
 #include "core/crypto/mac.h"
 #include "core/crypto/random.h"
 #include "core/domain/lane.h"
-#include "core/flow/record.h"
-#include "core/flow/render.h"
-#include "core/flow/webhook_sign.h"
+#include "core/flow/webhook.h"
 #include "store/kinds.h"
 
-enum { DELIVER_ARENA = 4 * 1024 * 1024, DELIVER_BODY = 2 * 1024 * 1024, ANSWER_MAX = 512 };
+enum {
+    DELIVER_ARENA = 64 * 1024,
+    ANSWER_MAX = 512,
+    HELD_MAX = 32 * 1024 * 1024, /* bytes of what is rendered; who waits beyond it is read again */
+    DELIVERY_FIRST_REVISION = 1, /* delivery_create.sql */
+};
 #define DELIVER_TIMEOUT_US (15 * US_PER_S)
+#define KNOWN_US US_PER_S
 
 static struct metric sent_ok =
     METRIC_COUNTER("reli_deliveries_total", "outcome=\"delivered\"", "Webhook requests by outcome");
@@ -37,6 +41,8 @@ struct deliver_gate {
     struct flow *flow;
     struct lanes *lanes;
     struct timer timer; /* on while somebody waits */
+    int64_t changed_us; /* what was read before is forgotten, monotonic */
+    bool pumping;
 };
 
 struct deliver {
@@ -45,46 +51,60 @@ struct deliver {
     struct lane_place place;
     bool ok;         /* what its lane learns */
     int64_t took_us; /* -1: nothing was sent */
-    struct uuid merchant, id, endpoint;
+    struct uuid merchant, id;
+    struct webhook *hook; /* NULL: what is known of it has to be read (again) */
+    struct webhook_target to;
+    int64_t known_us; /* when that was read, monotonic */
     int32_t revision;
     struct delivery d;
-    struct str url, mode, answer;
-    struct webhook_key keys[WEBHOOK_KEYS_MAX];
-    size_t n_keys;
+    struct str mode, answer;
     struct delivery_unit unit;
     loop_fn *done;
     void *ctx;
 };
 
-bool deliver_wants(struct str filter, struct str type)
-{
-    struct str rest = filter, word;
-    while (str_split(&rest, ',', &word)) {
-        if (str_eq(word, STR("*")) || str_eq(word, type))
-            return true;
-        if (str_ends(word, STR(".*")) && str_starts(type, str_first(word, word.n - 1)))
-            return true;
-    }
-    return false;
-}
-
 static void loaded(void *ctx, struct err err, const struct rows *r);
+static void go(struct deliver *o);
+
+static void forget(struct deliver *o)
+{
+    webhook_drop(o->hook);
+    o->hook = NULL;
+    arena_free(&o->arena);
+    arena_init(&o->arena, DELIVER_ARENA);
+}
 
 static void load(struct deliver *o)
 {
     struct value params[] = {V_UUID(o->merchant), V_UUID(o->id),
                              V_TIME(loop_wall_us(o->flow->loop))};
-    arena_free(&o->arena);
-    arena_init(&o->arena, DELIVER_ARENA);
+    forget(o);
+    o->known_us = loop_mono_us(o->flow->loop);
     store_read(o->flow->store, Q_delivery_get, params, COUNT_OF(params), loaded, o);
 }
 
-/* Those whose turn has come begin anew: what was read before they waited may be old. */
+/* What was read before the wait may be old: an endpoint changes, a person is forgotten. */
+static bool is_known(const struct deliver *o)
+{
+    return o->hook != NULL && o->known_us > o->flow->deliveries->changed_us &&
+           loop_mono_us(o->flow->loop) - o->known_us <= KNOWN_US;
+}
+
+/* Those whose turn has come. One that ends at once comes back here, within the loop. */
 static void pump(struct deliver_gate *g)
 {
     struct lane_place *p;
-    while ((p = lane_next(g->lanes)) != NULL)
-        load(CONTAINER_OF(p, struct deliver, place));
+    if (g->pumping)
+        return;
+    g->pumping = true;
+    while ((p = lane_next(g->lanes)) != NULL) {
+        struct deliver *o = CONTAINER_OF(p, struct deliver, place);
+        if (is_known(o))
+            go(o);
+        else
+            load(o);
+    }
+    g->pumping = false;
     metric_set(&waiting_now, lanes_waiting(g->lanes));
 }
 
@@ -101,6 +121,7 @@ static void finish(struct deliver *o, struct err err)
     o->flow->busy--;
     if (o->done != NULL)
         o->done(o->ctx);
+    webhook_drop(o->hook);
     arena_free(&o->arena);
     free(o);
 }
@@ -117,17 +138,17 @@ static void tell_disabled(struct deliver *o)
     struct flow *f = o->flow;
     int64_t now = loop_wall_us(f->loop);
     char id[UUID_TEXT];
-    struct str detail = arena_fmt(&o->arena, "endpoint %s: %s", uuid_text(o->endpoint, id),
+    struct str detail = arena_fmt(&o->arena, "endpoint %s: %s", uuid_text(o->to.endpoint, id),
                                   o->unit.row.last_http == 410 ? "it says that it is gone (410)"
                                                                : "five days of failures");
     struct value params[] = {V_UUID(o->merchant),
-                             V_UUID(o->endpoint),
+                             V_UUID(o->to.endpoint),
                              V_UUID(random_uuid(now)),
                              V_UUID(random_uuid(now)),
                              V_TEXT(o->mode),
                              V_TEXT(detail),
                              V_TIME(now)};
-    log_warn("endpoint.disabled", F_ID("endpoint", o->endpoint),
+    log_warn("endpoint.disabled", F_ID("endpoint", o->to.endpoint),
              F_I64("http", o->unit.row.last_http));
     store_exec(f->store, Q_endpoint_disabled, params, COUNT_OF(params), stored, o);
 }
@@ -138,7 +159,7 @@ static void recorded(void *ctx)
     if (!err_is(o->unit.unit.err))
         crash_point(CRASH_DELIVERY_RECORDED);
     if (!err_is(o->unit.unit.err) && o->unit.disabled)
-        tell_disabled(o);
+        deliver_forget(o->flow), tell_disabled(o);
     else
         finish(o, o->unit.unit.err);
 }
@@ -161,7 +182,7 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
              F_C("status", delivery_status_word(o->d.status)), F_I64("http", outcome->http_status),
              F_I64("try", o->d.tries), F_I64("ms", took_us / 1000),
              F_C("error", error != NULL ? error : ""));
-    bool to_endpoint = !uuid_is_nil(o->endpoint);
+    bool to_endpoint = !uuid_is_nil(o->to.endpoint);
     o->unit.row = (struct delivery_update_row){
         .merchant_id = o->merchant,
         .id = o->id,
@@ -176,7 +197,7 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
         .at = now,
         .job_bucket = job_bucket(o->id),
         .job_lease = now,
-        .endpoint_id = o->endpoint,
+        .endpoint_id = o->to.endpoint,
         .endpoint_state = !to_endpoint || outcome->endpoint_gone ? STR_NULL
                           : fx.disable_endpoint                  ? STR("gone")
                           : fx.succeeded                         ? STR("ok")
@@ -223,126 +244,34 @@ static void answered(void *ctx, const struct outbound_response *r)
     record(o, &outcome, error, r->took_us);
 }
 
-enum {
-    D_STATUS,
-    D_REVISION,
-    D_TRIES,
-    D_PAYMENT,
-    D_SEQ,
-    D_EVENT,
-    D_TYPE,
-    D_ENDPOINT,
-    D_MODE,
-    D_CREATED,
-    D_DATA,
-    D_AT,
-    D_PII,
-    D_CALLBACK_URL,
-    D_URL,
-    D_ENDPOINT_STATUS,
-    D_SECRETS,
-    D_MERCHANT_SECRET,
-    D_FILTER,
-    D_EARLIER,
-    D_LOOK_AGAIN
-};
-
-static struct err read_keys(struct deliver *o, struct str texts)
-{
-    int64_t now_s = loop_wall_us(o->flow->loop) / US_PER_S;
-    return webhook_keys_parse(texts, now_s, &o->arena, o->keys, &o->n_keys);
-}
-
-/* Where it goes and what signs it; false if the endpoint is gone. */
-static struct err find_target(struct deliver *o, const struct rows *r, bool *gone)
+/* What is known leaves. */
+static struct err send(struct deliver *o)
 {
     struct flow *f = o->flow;
-    struct str secrets;
-    struct uuid endpoint = rows_uuid(r, 0, D_ENDPOINT), payment = rows_uuid(r, 0, D_PAYMENT);
-    *gone = false;
-    if (uuid_eq(endpoint, payment)) {
-        o->url = arena_dup(&o->arena, rows_str(r, 0, D_CALLBACK_URL));
-        TRY(vault_open(f->vault, "merchant.webhook_secret", o->merchant, o->merchant,
-                       rows_str(r, 0, D_MERCHANT_SECRET), &o->arena, &secrets));
-        return read_keys(o, secrets);
-    }
-    o->endpoint = endpoint;
-    if (rows_null(r, 0, D_URL) || !str_eq(rows_str(r, 0, D_ENDPOINT_STATUS), STR("enabled"))) {
-        *gone = true;
-        return ERR_OK;
-    }
-    o->url = arena_dup(&o->arena, rows_str(r, 0, D_URL));
-    TRY(vault_open(f->vault, "webhook_endpoint.secrets", o->merchant, endpoint,
-                   rows_str(r, 0, D_SECRETS), &o->arena, &secrets));
-    return read_keys(o, secrets);
-}
-
-static struct err make_body(struct deliver *o, const struct rows *r, struct buf *out)
-{
-    struct payment_record rec = {.merchant = o->merchant,
-                                 .id = rows_uuid(r, 0, D_PAYMENT),
-                                 .pii = rows_null(r, 0, D_PII) ? STR_NULL : rows_str(r, 0, D_PII)};
-    struct str person;
-    TRY(record_person(o->flow, &rec, &o->arena, &person));
-    struct event_view e = {
-        .id = rows_uuid(r, 0, D_EVENT),
-        .payment = rec.id,
-        .type = rows_str(r, 0, D_TYPE),
-        .mode = rows_str(r, 0, D_MODE),
-        .snapshot = rows_str(r, 0, D_DATA),
-        .seq = (int32_t)rows_i64(r, 0, D_SEQ),
-        .at_us = rows_time(r, 0, D_AT),
-    };
-    render_event(out, &e, person);
-    return out->failed ? ERR(LIMIT, "event too large") : ERR_OK;
-}
-
-/* The webhook-id of the payment's event before this one that goes to the same place: who has not
- * seen it has missed something. "" for the first. */
-static struct str previous_id(const struct rows *r)
-{
-    bool own = rows_null(r, 0, D_FILTER);
-    struct str rest = rows_null(r, 0, D_EARLIER) ? STR("") : rows_str(r, 0, D_EARLIER), one;
-    while (str_split(&rest, ',', &one)) {
-        size_t blank = str_find(one, ' ', 0);
-        if (own || deliver_wants(rows_str(r, 0, D_FILTER), str_from(one, blank + 1)))
-            return str_first(one, blank);
-    }
-    return STR("");
-}
-
-static struct err send(struct deliver *o, const struct rows *r)
-{
-    struct flow *f = o->flow;
-    char event[UUID_TEXT];
-    struct str previous = previous_id(r);
-    struct buf body, signature;
-    buf_init(&body, DELIVER_BODY);
+    const struct webhook *w = o->hook;
+    struct buf signature;
     buf_init(&signature, 1024);
     int64_t seconds = loop_wall_us(f->loop) / US_PER_S;
-    uuid_text(rows_uuid(r, 0, D_EVENT), event);
-    struct err err = make_body(o, r, &body);
-    webhook_sign(str_c(event), seconds, buf_view(&body), o->keys, o->n_keys, &signature);
+    webhook_sign(str_c(w->event), seconds, w->body, o->to.keys, o->to.n_keys, &signature);
     struct outbound_request rq = {
         .method = "POST",
-        .url = o->url.p,
-        .n_headers = previous.n > 0 ? 6 : 5,
+        .url = o->to.url.p,
+        .n_headers = o->to.previous.n > 0 ? 6 : 5,
         .headers =
-            {"Content-Type: application/json", arena_fmt(&o->arena, "webhook-id: %s", event).p,
+            {"Content-Type: application/json", arena_fmt(&o->arena, "webhook-id: %s", w->event).p,
              arena_fmt(&o->arena, "webhook-timestamp: %lld", (long long)seconds).p,
              arena_fmt(&o->arena, "webhook-signature: %.*s", STR_ARG(buf_view(&signature))).p,
-             arena_fmt(&o->arena, "Reli-Seq: %d", (int)rows_i64(r, 0, D_SEQ)).p,
-             arena_fmt(&o->arena, "Reli-Previous: %.*s", STR_ARG(previous)).p},
-        .body = buf_view(&body),
+             arena_fmt(&o->arena, "Reli-Seq: %d", (int)w->seq).p,
+             arena_fmt(&o->arena, "Reli-Previous: %.*s", STR_ARG(o->to.previous)).p},
+        .body = w->body,
         .timeout_us = DELIVER_TIMEOUT_US,
         .max_response = ANSWER_MAX,
         .cut_response = true,
         .public_only = !f->settings.webhook_allow_private,
     };
     struct outbound_call *call;
-    if (!err_is(err))
-        err = outbound_start(f->outbound, &rq, answered, o, &call);
-    buf_free(&body);
+    struct err err = signature.failed ? ERR(NO_MEMORY, "signature")
+                                      : outbound_start(f->outbound, &rq, answered, o, &call);
     buf_free(&signature);
     return err;
 }
@@ -383,32 +312,34 @@ static void look_at_waiting(void *ctx)
 }
 
 /* An endpoint has a lane of its own; what goes to callback_urls shares one per origin. */
-static struct uuid lane_id(const struct rows *r)
+static struct uuid lane_id(const struct webhook_target *to)
 {
-    struct uuid endpoint = rows_uuid(r, 0, D_ENDPOINT), id;
+    struct uuid id;
     uint8_t hash[SHA256_LEN];
-    if (!uuid_eq(endpoint, rows_uuid(r, 0, D_PAYMENT)))
-        return endpoint;
-    struct str url = rows_str(r, 0, D_CALLBACK_URL);
-    size_t scheme = str_find_str(url, STR("://"));
-    sha256_one(str_first(url, str_find(url, '/', scheme == SIZE_MAX ? 0 : scheme + 3)), hash);
+    if (!uuid_is_nil(to->endpoint))
+        return to->endpoint;
+    size_t scheme = str_find_str(to->url, STR("://"));
+    sha256_one(str_first(to->url, str_find(to->url, '/', scheme == SIZE_MAX ? 0 : scheme + 3)),
+               hash);
     memcpy(id.b, hash, sizeof id.b);
     return id;
 }
 
 /* False: it waits, or has been put off. */
-static bool may_go(struct deliver *o, const struct rows *r)
+static bool may_go(struct deliver *o)
 {
     struct flow *f = o->flow;
     struct deliver_gate *g = f->deliveries;
     int64_t later_us;
     if (lane_holds(&o->place))
         return true;
-    switch (lane_enter(g->lanes, o->merchant, lane_id(r), &o->place, loop_mono_us(f->loop),
+    switch (lane_enter(g->lanes, o->merchant, lane_id(&o->to), &o->place, loop_mono_us(f->loop),
                        &later_us)) {
     case LANE_GO:
         return true;
     case LANE_WAIT:
+        if (f->webhooks_held > HELD_MAX)
+            forget(o);
         metric_set(&waiting_now, lanes_waiting(g->lanes));
         if (!timer_is_on(&g->timer))
             timer_set(f->loop, &g->timer, US_PER_S, look_at_waiting, g);
@@ -420,11 +351,36 @@ static bool may_go(struct deliver *o, const struct rows *r)
     return false;
 }
 
+static void not_sent(struct deliver *o, const char *error)
+{
+    struct delivery_outcome outcome = {
+        .endpoint_gone = o->to.gone, .retry_after_s = -1, .random = (uint32_t)random_u64()};
+    record(o, &outcome, error, 0);
+}
+
+/* It is in its lane. */
+static void go(struct deliver *o)
+{
+    struct err err = send(o);
+    if (err.code == ERR_OVERLOADED)
+        finish(o, err); /* the lease runs out and it is tried again */
+    else if (err_is(err))
+        not_sent(o, "cannot be sent");
+}
+
+/* The columns behind those of webhook.h. */
+enum { D_STATUS = HOOK_COLUMNS, D_REVISION, D_TRIES, D_ENDPOINT, D_LOOK_AGAIN };
+
+static struct err know(struct deliver *o, const struct rows *r, size_t i, struct uuid endpoint)
+{
+    o->mode = arena_dup(&o->arena, rows_str(r, i, HOOK_MODE));
+    return webhook_aim(o->flow, o->merchant, r, i, endpoint, o->hook, &o->arena, &o->to);
+}
+
 static void loaded(void *ctx, struct err err, const struct rows *r)
 {
     struct deliver *o = ctx;
     struct flow *f = o->flow;
-    bool gone = false;
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, "delivery");
     if (!err_is(err) && !delivery_status_parse(rows_str(r, 0, D_STATUS), &o->d.status))
@@ -433,42 +389,86 @@ static void loaded(void *ctx, struct err err, const struct rows *r)
         finish(o, err);
         return;
     }
-    o->mode = arena_dup(&o->arena, rows_str(r, 0, D_MODE));
     if (!lane_holds(&o->place) && !rows_null(r, 0, D_LOOK_AGAIN)) {
         put_off_until(o, rows_time(r, 0, D_LOOK_AGAIN));
         return;
     }
-    if (!may_go(o, r))
-        return;
     o->revision = (int32_t)rows_i64(r, 0, D_REVISION);
     o->d.tries = (int)rows_i64(r, 0, D_TRIES);
     err = delivery_take(&o->d, &f->settings.delivery, loop_wall_us(f->loop));
     if (!err_is(err))
-        err = find_target(o, r, &gone);
-    if (!err_is(err) && !gone)
-        err = send(o, r);
-    if (err.code == ERR_OVERLOADED) {
-        finish(o, err); /* the lease runs out and it is tried again */
-    } else if (err_is(err) || gone) {
-        struct delivery_outcome outcome = {
-            .endpoint_gone = gone, .retry_after_s = -1, .random = (uint32_t)random_u64()};
-        record(o, &outcome, gone ? "endpoint gone" : "cannot be sent", 0);
-    }
+        err = webhook_new(f, o->merchant, r, &o->hook);
+    if (!err_is(err))
+        err = know(o, r, 0, rows_uuid(r, 0, D_ENDPOINT));
+    if (err_is(err) || o->to.gone)
+        not_sent(o, o->to.gone ? "endpoint gone" : "cannot be sent");
+    else if (may_go(o))
+        go(o);
 }
 
-void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done,
-                   void *ctx)
+static struct deliver *deliver_new(struct flow *f, struct uuid merchant, struct uuid delivery)
 {
     struct deliver *o = calloc(1, sizeof *o);
     ASSERT(o != NULL);
     o->flow = f;
     o->merchant = merchant;
     o->id = delivery;
+    o->took_us = -1;
+    arena_init(&o->arena, DELIVER_ARENA);
+    f->busy++;
+    return o;
+}
+
+void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done,
+                   void *ctx)
+{
+    struct deliver *o = deliver_new(f, merchant, delivery);
     o->done = done;
     o->ctx = ctx;
-    o->took_us = -1;
-    f->busy++;
     load(o);
+}
+
+struct deliver *deliver_prepare(struct flow *f, struct uuid merchant, struct uuid delivery,
+                                struct webhook *hook, const struct rows *r, size_t i,
+                                struct uuid endpoint, int64_t known_us)
+{
+    struct deliver *o = deliver_new(f, merchant, delivery);
+    bool ordered = !rows_null(r, i, HOOK_ORDERED) && rows_bool(r, i, HOOK_ORDERED) &&
+                   uuid_eq(endpoint, rows_uuid(r, i, HOOK_ENDPOINT));
+    if (hook == NULL || ordered)
+        return o;
+    o->hook = webhook_hold(hook);
+    o->known_us = known_us;
+    if (err_is(know(o, r, i, endpoint)))
+        forget(o);
+    return o;
+}
+
+void deliver_begin(struct deliver *o)
+{
+    struct flow *f = o->flow;
+    struct err err = ERR_OK;
+    if (!is_known(o)) {
+        load(o);
+        return;
+    }
+    o->revision = DELIVERY_FIRST_REVISION;
+    o->d.status = DELIVERY_SCHEDULED;
+    err = delivery_take(&o->d, &f->settings.delivery, loop_wall_us(f->loop));
+    ASSERT(!err_is(err));
+    if (may_go(o))
+        go(o);
+}
+
+void deliver_discard(struct deliver *o)
+{
+    finish(o, ERR_OK);
+}
+
+void deliver_forget(struct flow *f)
+{
+    if (f->deliveries != NULL)
+        f->deliveries->changed_us = loop_mono_us(f->loop);
 }
 
 struct err deliver_gate_new(struct flow *f)

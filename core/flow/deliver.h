@@ -2,10 +2,9 @@
 #define RELI_FLOW_DELIVER_H
 
 #include "core/flow/flow.h"
+#include "core/flow/webhook.h"
 
-/* Whether an endpoint's filter ("payment.completed,payment.failed", "payment.*" or "*") takes this
- * type. */
-bool deliver_wants(struct str filter, struct str type);
+struct deliver;
 
 /* Flow.deliveries: who may send now in this process (core/domain/lane.h). ERR_NO_MEMORY. */
 struct err deliver_gate_new(struct flow *f) MUST_USE;
@@ -21,6 +20,19 @@ struct uuid delivery_attempt_row(struct uuid delivery, int n);
  * fires once, on a later turn. */
 void deliver_start(struct flow *f, struct uuid merchant, struct uuid delivery, loop_fn *done,
                    void *ctx);
+
+/* The same for one that the caller is about to make, so that nothing has to be read: `hook` goes to
+ * `endpoint` by row `i` of what was read at `known_us` (NULL: it has to be read, to tell what is
+ * wrong). Once it stands and its job is leased, deliver_begin; else deliver_discard. */
+struct deliver *deliver_prepare(struct flow *f, struct uuid merchant, struct uuid delivery,
+                                struct webhook *hook, const struct rows *r, size_t i,
+                                struct uuid endpoint, int64_t known_us);
+void deliver_begin(struct deliver *o);
+void deliver_discard(struct deliver *o);
+
+/* What this process has read of endpoints and people is read again before it is used: something was
+ * changed. Other processes do so within a second. */
+void deliver_forget(struct flow *f);
 
 /* Another delivery of the same event to the same place, with the same webhook-id. `done` gets its
  * id; ERR_NOT_FOUND. */

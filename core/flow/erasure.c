@@ -6,6 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/crypto/random.h"
+#include "core/flow/deliver.h"
 
 enum { PAGE = 50 };
 /* Well within the job's lease: who works longer hands on. */
@@ -27,6 +28,7 @@ static void begun(void *ctx, struct err err, const struct rows *r)
     bool active = !err_is(err) && rows_bool(r, 0, 0), waiting = !err_is(err) && rows_bool(r, 0, 1);
     if (active && waiting)
         err = ERR(INVALID_STATE, "money is on its way");
+    deliver_forget(f);
     if (active && !waiting)
         log_info("customer.erased", F_ID("customer", q->customer));
     f->busy--;

@@ -14,6 +14,8 @@ struct fanout {
     struct flow *flow;
     struct arena arena;
     struct fanout_unit unit;
+    struct deliver *prepared[FANOUT_MAX]; /* as its deliveries */
+    int64_t known_us;                     /* when the event and the endpoints were read */
     loop_fn *done;
     void *ctx;
 };
@@ -33,33 +35,36 @@ static void stored(void *ctx)
 {
     struct fanout *o = ctx;
     struct err err = o->unit.unit.err;
-    if (!err_is(err)) {
+    if (!err_is(err))
         crash_point(CRASH_FANOUT_STORED);
-        for (size_t i = 0; i < o->unit.n_deliveries; i++)
-            if (o->unit.is_new[i])
-                deliver_start(o->flow, o->unit.row.merchant_id, o->unit.deliveries[i].id, NULL,
-                              NULL);
+    for (size_t i = 0; i < o->unit.n_deliveries; i++) {
+        if (!err_is(err) && o->unit.is_new[i])
+            deliver_begin(o->prepared[i]);
+        else
+            deliver_discard(o->prepared[i]);
     }
     finish(o, err);
 }
 
-enum { E_ID, E_TYPE, E_MODE, E_CALLBACK_URL, E_ENDPOINT, E_FILTER };
-
-static void add(struct fanout *o, const struct rows *r, size_t row, struct uuid endpoint)
+static void add(struct fanout *o, struct webhook *hook, const struct rows *r, size_t row,
+                struct uuid endpoint)
 {
     struct flow *f = o->flow;
     int64_t now = loop_wall_us(f->loop);
-    if (o->unit.n_deliveries == FANOUT_MAX)
+    size_t n = o->unit.n_deliveries;
+    if (n == FANOUT_MAX)
         return;
     struct uuid id = random_uuid(now);
+    o->prepared[n] =
+        deliver_prepare(f, o->unit.row.merchant_id, id, hook, r, row, endpoint, o->known_us);
     o->unit.deliveries[o->unit.n_deliveries++] = (struct delivery_row){
         .merchant_id = o->unit.row.merchant_id,
         .id = id,
-        .mode = arena_dup(&o->arena, rows_str(r, row, E_MODE)),
+        .mode = arena_dup(&o->arena, rows_str(r, row, HOOK_MODE)),
         .payment_id = o->unit.row.payment_id,
         .seq = o->unit.row.seq,
-        .event_id = rows_uuid(r, row, E_ID),
-        .event_type = arena_dup(&o->arena, rows_str(r, row, E_TYPE)),
+        .event_id = rows_uuid(r, row, HOOK_EVENT),
+        .event_type = arena_dup(&o->arena, rows_str(r, row, HOOK_TYPE)),
         .endpoint_id = endpoint,
         .at = now,
         .job_bucket = job_bucket(id),
@@ -71,17 +76,21 @@ static void add(struct fanout *o, const struct rows *r, size_t row, struct uuid 
 static void loaded(void *ctx, struct err err, const struct rows *r)
 {
     struct fanout *o = ctx;
+    struct webhook *hook = NULL;
     if (err_is(err)) {
         finish(o, err);
         return;
     }
+    if (rows_n(r) > 0 && err_is(webhook_new(o->flow, o->unit.row.merchant_id, r, &hook)))
+        hook = NULL; /* they are made all the same, and each tells what is wrong */
     for (size_t i = 0; i < rows_n(r); i++) {
-        struct str filter = rows_str(r, i, E_FILTER);
-        if (i == 0 && !rows_null(r, i, E_CALLBACK_URL))
-            add(o, r, i, o->unit.row.payment_id);
-        if (!rows_null(r, i, E_ENDPOINT) && deliver_wants(filter, rows_str(r, i, E_TYPE)))
-            add(o, r, i, rows_uuid(r, i, E_ENDPOINT));
+        struct str filter = rows_str(r, i, HOOK_FILTER);
+        if (i == 0 && !rows_null(r, i, HOOK_CALLBACK_URL))
+            add(o, hook, r, i, o->unit.row.payment_id);
+        if (!rows_null(r, i, HOOK_ENDPOINT) && webhook_wanted(filter, rows_str(r, i, HOOK_TYPE)))
+            add(o, hook, r, i, rows_uuid(r, i, HOOK_ENDPOINT));
     }
+    webhook_drop(hook);
     crash_point(CRASH_FANOUT_LOADED);
     fanout_unit_ready(&o->unit, stored, o);
     store_write(o->flow->store, &o->unit.unit);
@@ -97,6 +106,7 @@ void fanout_start(struct flow *f, struct uuid merchant, struct uuid payment, int
     o->ctx = ctx;
     o->unit.row = (struct fanout_row){.merchant_id = merchant, .payment_id = payment, .seq = seq};
     arena_init(&o->arena, 64 * 1024);
+    o->known_us = loop_mono_us(f->loop);
     f->busy++;
     struct value params[] = {V_UUID(merchant), V_UUID(payment), V_I32(seq)};
     store_read(f->store, Q_fanout_get, params, COUNT_OF(params), loaded, o);

@@ -84,6 +84,7 @@ struct flow {
     int n_accounts;
     struct flow_account accounts[FLOW_MAX_ACCOUNTS];
     struct deliver_gate *deliveries;     /* deliver.h */
+    size_t webhooks_held;                /* bytes of them; webhook.h */
     struct account_cache *account_cache; /* merchants' own; account.h */
     struct firebase_keys *firebase_keys; /* NULL without Firebase, and with its emulator */
     struct passwords *passwords;         /* hashed and checked off the loop; password_work.h */

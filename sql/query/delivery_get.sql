@@ -1,19 +1,16 @@
 -- A delivery with what it sends and where to. $1 uuid merchant, $2 uuid delivery, $3 timestamptz
 -- now.
--- Columns: status, revision, tries, payment_id, seq, event_id, event_type, endpoint_id, mode,
--- created_at; event data and created_at; payment's or payout's pii, callback_url; endpoint url,
--- status, secrets;
--- merchant webhook_secret; endpoint events; the payment's events before this one, newest first, as
--- "id type" by commas; for an endpoint that wants them in order, when to look again because an
--- earlier one is still on its way.
-select d.status, d.revision, d.tries, d.payment_id, d.seq, d.event_id, d.event_type, d.endpoint_id,
-    d.mode, d.created_at, e.data, e.created_at, coalesce(p.pii, po.pii),
-    coalesce(p.callback_url, po.callback_url), w.url, w.status, w.secrets, m.webhook_secret,
-    w.events,
+-- Columns: as core/flow/webhook.h has them (those of the endpoint are null for a payment's own
+-- callback_url, and when it was deleted); status, revision, tries, endpoint_id; for an endpoint
+-- that wants them in order, when to look again because an earlier one is still on its way.
+select e.id, e.type, d.mode, d.payment_id, d.seq, e.data, e.created_at, coalesce(p.pii, po.pii),
+    coalesce(p.callback_url, po.callback_url), m.webhook_secret,
     (select string_agg(v.id || ' ' || v.type, ',' order by v.seq desc)
      from (select b.id, b.type, b.seq from reli.event b
            where b.merchant_id = d.merchant_id and b.subject_id = d.payment_id and b.seq < d.seq
            order by b.seq desc limit 32) v),
+    w.id, w.url, w.status, w.secrets, w.events, w.ordered,
+    d.status, d.revision, d.tries, d.endpoint_id,
     case when w.ordered then coalesce(
         (select min(greatest(case when b.status = 'sending' then $3 else b.next_at end, $3)
                     + interval '500 ms')

@@ -146,6 +146,7 @@ struct mem_schedule {
 struct mem_endpoint {
     struct uuid merchant, id;
     struct str mode, url, events, secrets, status;
+    bool ordered; /* never */
     int64_t failing_since;
 };
 
@@ -205,7 +206,7 @@ struct mem_column {
     size_t offset;
 };
 
-enum { ROWS_PARTS = 6, ROWS_BYTES = 12288 };
+enum { ROWS_PARTS = 7, ROWS_BYTES = 12288 };
 
 /* Rows side by side of several tables, each a copy. */
 struct rows {

@@ -97,41 +97,30 @@ static const struct mem_column callback_get[] = {
     C(UUID, mem_inbound, id),
 };
 
-static const struct mem_column fanout_get[] = {
-    C(UUID, mem_event, id),
-    C(TEXT, mem_event, type),
-    C(TEXT, mem_event, mode),
-};
-static const struct mem_column payment_url[] = {C(TEXT, mem_payment, callback_url)};
-static const struct mem_column fanout_get_endpoint[] = {
-    C(UUID, mem_endpoint, id),
-    C(TEXT, mem_endpoint, events),
-};
-
-static const struct mem_column delivery_get[] = {
-    C(TEXT, mem_delivery, status), C(I32, mem_delivery, revision),
-    C(I16, mem_delivery, tries),   C(UUID, mem_delivery, payment),
-    C(I32, mem_delivery, seq),     C(UUID, mem_delivery, event),
-    C(TEXT, mem_delivery, type),   C(UUID, mem_delivery, endpoint),
-    C(TEXT, mem_delivery, mode),   C(TIME, mem_delivery, created_at),
-};
-static const struct mem_column delivery_get_event[] = {
-    C(TEXT, mem_event, data),
+/* What core/flow/webhook.h names; nobody counts gaps. */
+static const struct mem_column webhook_event[] = {
+    C(UUID, mem_event, id),      C(TEXT, mem_event, type), C(TEXT, mem_event, mode),
+    C(UUID, mem_event, payment), C(I32, mem_event, seq),   C(TEXT, mem_event, data),
     C(TIME, mem_event, at),
 };
-static const struct mem_column delivery_get_payment[] = {
+static const struct mem_column webhook_payment[] = {
     C(BYTES, mem_payment, pii),
     C(TEXT, mem_payment, callback_url),
 };
-static const struct mem_column delivery_get_endpoint[] = {
-    C(TEXT, mem_endpoint, url),
-    C(TEXT, mem_endpoint, status),
-    C(BYTES, mem_endpoint, secrets),
+static const struct mem_column webhook_earlier[] = {C(TEXT, mem_event, type)};
+static const struct mem_column webhook_endpoint[] = {
+    C(UUID, mem_endpoint, id),       C(TEXT, mem_endpoint, url),    C(TEXT, mem_endpoint, status),
+    C(BYTES, mem_endpoint, secrets), C(TEXT, mem_endpoint, events), C(BOOL, mem_endpoint, ordered),
 };
-/* Filter, earlier events, when to look again: no endpoint here wants order, nobody counts gaps. */
-static const struct mem_column delivery_get_rest[] = {C(TEXT, mem_endpoint, events),
-                                                      C(TEXT, mem_endpoint, events),
-                                                      C(TIME, mem_endpoint, failing_since)};
+
+/* When to look again: no endpoint here wants order. */
+static const struct mem_column delivery_get[] = {
+    C(TEXT, mem_delivery, status),
+    C(I32, mem_delivery, revision),
+    C(I16, mem_delivery, tries),
+    C(UUID, mem_delivery, endpoint),
+};
+static const struct mem_column delivery_look_again[] = {C(TIME, mem_endpoint, failing_since)};
 static const struct mem_column merchant_secret[] = {C(BYTES, mem, webhook_secret)};
 
 static const struct mem_column job_due[] = {
@@ -251,6 +240,15 @@ static void read_callback(const struct value *v, struct rows *r)
     }
 }
 
+static void webhook_parts(struct rows *r, const struct mem_event *e, const struct mem_payment *p)
+{
+    PART(r, webhook_event, e, 1);
+    rows_part(r, webhook_payment, COUNT_OF(webhook_payment), p,
+              offsetof(struct mem_payment, attempts), 1);
+    rows_part(r, merchant_secret, 1, &mem, offsetof(struct mem, n_payments), 1);
+    rows_part(r, webhook_earlier, COUNT_OF(webhook_earlier), NULL, 0, 1);
+}
+
 static void read_fanout(const struct value *v, struct rows *r)
 {
     const struct mem_event *e = mem_event(v[1].u.uuid, (int32_t)v[2].u.i64);
@@ -264,9 +262,8 @@ static void read_fanout(const struct value *v, struct rows *r)
             str_eq(mem.endpoints[i].mode, e->mode))
             enabled[n++] = mem.endpoints[i];
     r->n = n > 0 ? n : 1;
-    PART(r, fanout_get, e, 1);
-    rows_part(r, payment_url, 1, p, offsetof(struct mem_payment, attempts), 1);
-    rows_part(r, fanout_get_endpoint, COUNT_OF(fanout_get_endpoint), n > 0 ? enabled : NULL,
+    webhook_parts(r, e, p);
+    rows_part(r, webhook_endpoint, COUNT_OF(webhook_endpoint), n > 0 ? enabled : NULL,
               sizeof enabled[0], n);
 }
 
@@ -280,13 +277,10 @@ static void read_delivery(const struct value *v, struct rows *r)
         if (uuid_eq(mem.endpoints[i].id, d->endpoint))
             e = &mem.endpoints[i];
     r->n = 1;
+    webhook_parts(r, mem_event(d->payment, d->seq), mem_payment(d->payment));
+    PART(r, webhook_endpoint, e, 1);
     PART(r, delivery_get, d, 1);
-    PART(r, delivery_get_event, mem_event(d->payment, d->seq), 1);
-    rows_part(r, delivery_get_payment, COUNT_OF(delivery_get_payment), mem_payment(d->payment),
-              offsetof(struct mem_payment, attempts), 1);
-    PART(r, delivery_get_endpoint, e, 1);
-    rows_part(r, merchant_secret, 1, &mem, offsetof(struct mem, n_payments), 1);
-    rows_part(r, delivery_get_rest, COUNT_OF(delivery_get_rest), NULL, 0, 1);
+    rows_part(r, delivery_look_again, COUNT_OF(delivery_look_again), NULL, 0, 1);
 }
 
 static void read_schedule(struct rows *r)

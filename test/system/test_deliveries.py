@@ -135,6 +135,33 @@ def test_in_order_when_asked_for(replicas, clock, receiver):
     assert seqs == [1, 1, 2, 3], "one after the other, the first once more"
 
 
+def test_what_waits_for_its_turn_obeys_a_change(replicas, clock, receiver):
+    """One that this replica made at once, another's within a second."""
+    first, second = replicas(2)
+    shop = replicas.shop(first)
+    gates = {"/moved": threading.Event(), "/deleted": threading.Event()}
+
+    def held(hook):
+        assert gates[hook.path].wait(30)
+        return 200
+
+    receiver.answers.update(dict.fromkeys(gates, held))
+    moved, deleted = (shop.endpoint(receiver.url(path), ["payment.initiated"])["id"] for path in gates)
+    for _ in range(6):
+        shop.pay()
+    for path in gates:
+        receiver.wait(4, path)
+    wait_until(lambda: len(deliveries(shop)) == 12, 10, "all are made, two wait at each endpoint")
+    assert shop.patch(f"{ENDPOINTS}/{moved}", {"url": receiver.url("/there")}).status == 200
+    gates["/moved"].set()
+    receiver.wait(2, "/there")
+    assert shop.at(second).delete(f"{ENDPOINTS}/{deleted}").status == 204
+    clock.advance(2)
+    gates["/deleted"].set()
+    wait_until(lambda: len(deliveries(shop, "status=cancelled&")) == 2, 10, "those that waited are cancelled")
+    assert len(receiver.at("/moved")) == len(receiver.at("/deleted")) == 4
+
+
 def test_ten_endpoints_one_dead_one_slow_one_failing_half(reli, receiver):
     """The seven that are well get everything as if they were alone, and so do the others in the end."""
     names = [f"/well{i}" for i in range(7)] + ["/dead", "/slow", "/half"]

@@ -1,4 +1,4 @@
-/* core/flow/deliver.c: which events an endpoint's filter takes. */
+/* core/flow/webhook.c: which events an endpoint's filter takes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/flow/deliver.h"
+#include "core/flow/webhook.h"
 
 static void filters(void **state)
 {
@@ -44,9 +44,9 @@ static void filters(void **state)
         {"PAYMENT.COMPLETED", "payment.completed", false},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
-        if (deliver_wants(str_c(cases[i].filter), str_c(cases[i].type)) != cases[i].wanted)
+        if (webhook_wanted(str_c(cases[i].filter), str_c(cases[i].type)) != cases[i].wanted)
             fail_msg("%s: %s", cases[i].filter, cases[i].type);
-    assert_false(deliver_wants(STR_NULL, STR("payment.completed")));
+    assert_false(webhook_wanted(STR_NULL, STR("payment.completed")));
 }
 
 int main(void)
