@@ -8,6 +8,7 @@
 --   * ids are UUIDv7 and come from the program, like every time and random value: no sequences, no
 --     triggers, no volatile defaults;
 --   * tables that grow are range-partitioned by a UUIDv7, by month (reli.partitions_ensure);
+--   * behind merchant_id a key begins with what tells most rows apart: fewer columns are compared;
 --   * amounts are minor units of the row's currency;
 --   * the nil UUID is the platform merchant.
 
@@ -298,7 +299,7 @@ create table reli.customer (
     updated_at timestamptz not null,
     version int4 not null default 1,
     primary key (merchant_id, id),
-    unique (merchant_id, mode, key),
+    unique (merchant_id, key, mode),
     check ((status = 'erased') = (erased_at is not null)),
     check (status = 'active' or key is null)
 );
@@ -309,9 +310,9 @@ create table reli.customer_handle (
     mode text not null check (mode in ('test', 'live')),
     handle bytea not null,
     key bytea not null,
-    primary key (merchant_id, mode, handle, key)
+    primary key (merchant_id, handle, mode, key)
 );
-create index customer_handle_key on reli.customer_handle (merchant_id, mode, key);
+create index customer_handle_key on reli.customer_handle (merchant_id, key, mode);
 
 create table reli.payment (
     merchant_id uuid not null,
@@ -520,7 +521,7 @@ create table reli.payout_reference (
     mode text not null check (mode in ('test', 'live')),
     reference text not null,
     payout_id uuid not null,
-    primary key (merchant_id, mode, reference)
+    primary key (merchant_id, reference, mode)
 );
 
 -- What happened, in public words. data is the payment, refund or
@@ -601,7 +602,11 @@ create table reli.log_new (
     journals uuid[] not null, -- ledger transfers, steps 1 to `steps`; null none
     steps int2[] not null,
     primary key (merchant_id, id)
-);
+) with (toast_tuple_target = 8160);
+-- Not worth compressing for the second that they live.
+alter table reli.log_new alter ops set storage external, alter subjects set storage external,
+    alter audit_a set storage external, alter audit_b set storage external,
+    alter journals set storage external;
 
 -- Gapless positions in the order of commits, insert-only: ids do not arrive in commit order, so
 -- lists and seals go by these. A row holds the positions `position` to `position + n - 1`. kind 1:
@@ -616,6 +621,9 @@ create table reli.log_position (
     row_ids uuid[],
     primary key (merchant_id, kind, position)
 );
+-- Ids that resemble each other in half of their bytes take long to compress, and hardly shrink.
+alter table reli.log_position alter subjects set storage external,
+    alter row_ids set storage external;
 
 -- Balance of an account as of the transfers that have passed through log_new: debits minus credits.
 create table reli.ledger_balance (
@@ -657,7 +665,7 @@ create table reli.reference_owner (
     mode text not null check (mode in ('test', 'live')),
     reference text not null,
     payment_id uuid not null,
-    primary key (merchant_id, mode, reference)
+    primary key (merchant_id, reference, mode)
 );
 
 -- A provider's proof of payment counts once.
@@ -668,7 +676,7 @@ create table reli.receipt (
     receipt text not null,
     payment_id uuid not null,
     created_at timestamptz not null,
-    primary key (merchant_id, mode, provider, receipt)
+    primary key (merchant_id, receipt, provider, mode)
 );
 
 -- Answers to requests that may come again. Four slots used in turn, one per period of
@@ -687,7 +695,7 @@ create table reli.idempotency (
     problem text,       -- the body of a cached refusal
     lease_until timestamptz not null,
     created_at timestamptz not null,
-    primary key (merchant_id, mode, key, slot)
+    primary key (merchant_id, key, mode, slot)
 ) partition by list (slot);
 create table reli.idempotency_0 partition of reli.idempotency for values in (0);
 create table reli.idempotency_1 partition of reli.idempotency for values in (1);
@@ -706,7 +714,7 @@ create table reli.job (
     lease_owner uuid,
     lease_until timestamptz not null,
     tries int2 not null default 0,
-    primary key (merchant_id, kind, subject, n)
+    primary key (merchant_id, subject, n, kind)
 ) with (fillfactor = 70);
 create index job_due on reli.job (bucket, run_at);
 

@@ -7,7 +7,7 @@
 -- taken, 4 beyond a limit), fanout bool (jobs were made to notify somebody), crossed int4 (of 4:
 -- pos of the first limit that was crossed).
 -- Membership is asked as coalesce(x in (select …), false): a hashed subplan, where a join of CTEs
--- would compare each row with each.
+-- would compare each row with each. From gate to gate go ids only: the rows of u are wide.
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[],
         $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],
@@ -62,7 +62,9 @@ idem as (
     where u.idem_key is not null and not u.idem_held and s.slot >= 0
       and not exists (select from reli.idempotency i
                       where i.merchant_id = u.merchant_id and i.mode = u.mode and i.key = u.idem_key
-                        and i.slot in (u.idem_look_a, u.idem_look_b))
+                        and i.slot in (u.idem_look_a, u.idem_look_b)
+                        -- a slot that alone is written is looked into by the insertion itself
+                        and (u.idem_slot_b >= 0 or i.slot <> u.idem_slot))
     order by u.merchant_id, u.mode, u.idem_key, s.slot
     on conflict do nothing
     returning payment_id
@@ -75,7 +77,7 @@ kept as ( -- who takes over a key whose lease has run out waits for this row, an
     returning i.payment_id
 ),
 keyed as (
-    select u.* from u
+    select u.ord, u.id from u
     where u.idem_key is null
        or (u.idem_held and coalesce(u.id in (select payment_id from kept), false))
        or case when u.idem_slot_b < 0
@@ -104,35 +106,38 @@ verdict as materialized (
     ) g
 ),
 allowed as (
-    select k.* from keyed k
+    select k.id from keyed k
     where not coalesce(k.ord in (select ord from verdict where crossed > 0), false)
 ),
 shown as (
     insert into reli.reference_owner (merchant_id, mode, reference, payment_id)
-    select k.merchant_id, k.mode, w.word, k.id
-    from allowed k cross join lateral (values (k.reference_no), (k.pay_code)) as w(word)
-    order by k.merchant_id, k.mode, w.word
+    select u.merchant_id, u.mode, w.word, u.id
+    from u cross join lateral (values (u.reference_no), (u.pay_code)) as w(word)
+    where coalesce(u.id in (select id from allowed), false)
+    order by u.merchant_id, u.mode, w.word
     on conflict do nothing
     returning payment_id
 ),
 named as (
-    select k.* from allowed k
+    select k.id from allowed k
     where coalesce(k.id in (select payment_id from shown group by payment_id having count(*) = 2),
                    false)
 ),
 taken as (
     insert into reli.reference_owner (merchant_id, mode, reference, payment_id)
-    select k.merchant_id, k.mode, k.reference, k.id from named k
-    where k.reference <> k.reference_no and k.previous_owner is null
-    order by k.merchant_id, k.mode, k.reference
+    select u.merchant_id, u.mode, u.reference, u.id from u
+    where u.reference <> u.reference_no and u.previous_owner is null
+      and coalesce(u.id in (select id from named), false)
+    order by u.merchant_id, u.mode, u.reference
     on conflict do nothing
     returning payment_id
 ),
 passed_on as (
-    update reli.reference_owner r set payment_id = k.id
-    from named k
-    where r.merchant_id = k.merchant_id and r.mode = k.mode and r.reference = k.reference
-      and r.payment_id = k.previous_owner
+    update reli.reference_owner r set payment_id = u.id
+    from u
+    where u.previous_owner is not null and coalesce(u.id in (select id from named), false)
+      and r.merchant_id = u.merchant_id and r.mode = u.mode and r.reference = u.reference
+      and r.payment_id = u.previous_owner
     returning r.payment_id
 ),
 pay as (
@@ -141,16 +146,17 @@ pay as (
         customer_id, customer_key, counted, pii, description, return_url, callback_url, metadata,
         next_action, failure_code, failure_message, status_source, created_at, updated_at,
         expires_at, fee_due, fee_version, fee_on_top)
-    select k.merchant_id, k.id, k.mode, k.status, k.version, 1, k.op_id, k.reference,
-        k.reference_no, k.pay_code, k.provider, k.payment_method, k.account_id, k.amount,
-        k.currency, k.customer_id, k.customer_key, k.counted, k.pii, k.description, k.return_url,
-        k.callback_url, k.metadata, k.next_action, k.failure_code, k.failure_message,
-        k.status_source, k.created_at, k.created_at, k.expires_at, k.fee_due, k.fee_version,
-        k.fee_on_top
-    from named k
-    where k.reference = k.reference_no
-       or coalesce(k.id in (select payment_id from taken), false)
-       or coalesce(k.id in (select payment_id from passed_on), false)
+    select u.merchant_id, u.id, u.mode, u.status, u.version, 1, u.op_id, u.reference,
+        u.reference_no, u.pay_code, u.provider, u.payment_method, u.account_id, u.amount,
+        u.currency, u.customer_id, u.customer_key, u.counted, u.pii, u.description, u.return_url,
+        u.callback_url, u.metadata, u.next_action, u.failure_code, u.failure_message,
+        u.status_source, u.created_at, u.created_at, u.expires_at, u.fee_due, u.fee_version,
+        u.fee_on_top
+    from u
+    where coalesce(u.id in (select id from named), false)
+      and (u.reference = u.reference_no
+           or coalesce(u.id in (select payment_id from taken), false)
+           or coalesce(u.id in (select payment_id from passed_on), false))
     returning id
 ),
 -- A customer's row is made once; nobody waits for it, and nothing of it is changed by a payment.
@@ -202,11 +208,15 @@ audits as (
         l.detail, l.at
     from l where coalesce(l.subject_id in (select id from pay), false)
 ),
+hearing as (
+    select m.merchant_id, m.mode from (select distinct u.merchant_id, u.mode from u) m
+    where exists (select from reli.webhook_endpoint w
+                  where w.merchant_id = m.merchant_id and w.mode = m.mode and w.status = 'enabled')
+),
 heard as (
     select u.id from u
     where u.callback_url is not null
-       or exists (select from reli.webhook_endpoint w
-                  where w.merchant_id = u.merchant_id and w.mode = u.mode and w.status = 'enabled')
+       or coalesce((u.merchant_id, u.mode) in (select merchant_id, mode from hearing), false)
 ),
 logged as (
     insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
