@@ -147,6 +147,7 @@ void writers_leave(struct store *s)
             if (ask_send(s, w->conn, k)) {
                 w->ask = k;
                 w->state = WRITER_ASK;
+                pg_conn_sync(w->conn);
             }
             continue;
         }

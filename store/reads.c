@@ -1,13 +1,17 @@
 /* Reads: statements that change nothing, on connections of their own, so that they never wait
  * behind a commit. What came in a turn leaves at its end, spread over the connections that have
- * least to do; many are in flight on each, every one with its own Sync, since each may fail alone.
+ * least to do; many are in flight on each. A Sync costs both sides more than a look-up by key, so a
+ * few reads of one statement share one, unless the statement was slow when it last ran: their
+ * answers come together. Where one of them fails, those behind it have not been run and go again.
  * A read on a connection that is lost is tried once more on another. */
 #include <stdlib.h>
 
 #include "core/base/log.h"
+#include "core/base/times.h"
 #include "store/store_int.h"
 
-enum { FLIGHT_MAX = 64, ONE_MORE_TRY = 1 };
+enum { FLIGHT_MAX = 64, ONE_MORE_TRY = 1, GROUP_MIN = 4, GROUP_MAX = 8 };
+#define QUICK_US (100 * US_PER_MS)
 
 static void reader_up(void *ctx);
 static void reader_answer(void *ctx, int stmt, PGresult *result);
@@ -95,8 +99,7 @@ bool ask_send(struct store *s, struct pg_conn *conn, struct ask *k)
         return false;
     }
     /* If the connection breaks here, its loss finds the ask in flight. */
-    if (pg_conn_send(conn, k->stmt, &s->params))
-        pg_conn_sync(conn);
+    (void)pg_conn_send(conn, k->stmt, &s->params);
     store_count_statements(1);
     return true;
 }
@@ -149,16 +152,51 @@ void asks_expire(struct store *s, int64_t now_us)
 
 /* ---- readers ---- */
 
+static bool reader_has_room(const struct reader *r)
+{
+    return pg_conn_is_up(r->conn) && r->flight.n < FLIGHT_MAX && pg_conn_has_room(r->conn, 1);
+}
+
 static struct reader *reader_pick(struct store *s)
 {
     struct reader *best = NULL;
     for (int i = 0; i < s->o.readers; i++) {
         struct reader *r = &s->readers[i];
-        if (pg_conn_is_up(r->conn) && r->flight.n < FLIGHT_MAX && pg_conn_has_room(r->conn, 1) &&
-            (best == NULL || r->flight.n < best->flight.n))
+        if (reader_has_room(r) && (best == NULL || r->flight.n < best->flight.n))
             best = r;
     }
     return best;
+}
+
+/* How many of those that wait share a Sync. A few do though other connections are idle; more only
+ * when all have work. */
+static size_t group_size(const struct store *s, int stmt)
+{
+    size_t each = s->asks_read.n / (size_t)s->o.readers;
+    if (s->slow[stmt])
+        return 1;
+    return each < GROUP_MIN ? GROUP_MIN : each > GROUP_MAX ? GROUP_MAX : each;
+}
+
+static void group_leave(struct store *s, struct reader *r, struct ask *k)
+{
+    int stmt = k->stmt;
+    struct ask *last = NULL;
+    for (size_t room = group_size(s, stmt);
+         room > 0 && k != NULL && k->stmt == stmt && reader_has_room(r); room--) {
+        list_remove(&s->asks_read, &k->link);
+        if (ask_send(s, r->conn, k)) {
+            list_push(&r->flight, &k->link);
+            k->ends_group = false;
+            last = k;
+        }
+        k = LIST_ITEM(list_first(&s->asks_read), struct ask, link);
+    }
+    if (last == NULL)
+        return;
+    last->ends_group = true;
+    if (pg_conn_is_up(r->conn))
+        pg_conn_sync(r->conn);
 }
 
 void readers_leave(struct store *s)
@@ -168,9 +206,7 @@ void readers_leave(struct store *s)
         struct reader *r = reader_pick(s);
         if (r == NULL)
             return;
-        list_remove(&s->asks_read, &k->link);
-        if (ask_send(s, r->conn, k))
-            list_push(&r->flight, &k->link);
+        group_leave(s, r, k);
     }
 }
 
@@ -181,26 +217,53 @@ static void reader_up(void *ctx)
     store_check_soon(r->s);
 }
 
+/* Of the first in flight that has none: they come in order. */
 static void reader_answer(void *ctx, int stmt, PGresult *result)
 {
-    (void)stmt;
     struct reader *r = ctx;
-    struct ask *k = LIST_ITEM(list_first(&r->flight), struct ask, link);
-    ASSERT(k != NULL && k->result == NULL);
+    struct link *at = list_first(&r->flight);
+    while (at != NULL && CONTAINER_OF(at, struct ask, link)->result != NULL)
+        at = list_next(&r->flight, at);
+    struct ask *k = LIST_ITEM(at, struct ask, link);
+    ASSERT(k != NULL && k->stmt == stmt);
     k->result = result;
+}
+
+/* The statement was to be prepared by a read before it, which did not get that far. */
+static bool was_not_prepared(const struct pg_failure *f)
+{
+    return strcmp(f->state, "26000") == 0;
 }
 
 static void reader_synced(void *ctx, const struct pg_failure *f)
 {
     struct reader *r = ctx;
-    struct ask *k = LIST_ITEM(list_pop(&r->flight), struct ask, link);
-    ASSERT(k != NULL);
-    /* The statement was to be prepared by a read before it, which did not get that far. */
-    if (f != NULL && strcmp(f->state, "26000") == 0 && k->tries++ < ONE_MORE_TRY) {
-        list_push_front(&r->s->asks_read, &k->link);
-        return;
+    struct store *s = r->s;
+    struct list group;
+    struct ask *k;
+    list_init(&group);
+    do {
+        k = LIST_ITEM(list_pop(&r->flight), struct ask, link);
+        ASSERT(k != NULL);
+        list_push(&group, &k->link);
+    } while (!k->ends_group);
+    k = LIST_ITEM(list_first(&group), struct ask, link);
+    s->slow[k->stmt] = store_clock_us() - k->since_us > QUICK_US;
+    struct link *last = group.head.prev;
+    /* Backwards, so that the front of the queue keeps their order: what has no result failed, if it
+     * is the first, and else was not run. */
+    while (f != NULL && last != &group.head) {
+        struct link *before = last->prev;
+        k = CONTAINER_OF(last, struct ask, link);
+        bool is_first = before == &group.head || CONTAINER_OF(before, struct ask, link)->result;
+        if (k->result != NULL || (is_first && (!was_not_prepared(f) || k->tries++ >= ONE_MORE_TRY)))
+            break;
+        list_remove(&group, last);
+        list_push_front(&s->asks_read, last);
+        last = before;
     }
-    ask_finish(r->s, k, f);
+    while ((k = LIST_ITEM(list_pop(&group), struct ask, link)) != NULL)
+        ask_finish(s, k, k->result == NULL ? f : NULL);
 }
 
 static void reader_lost(void *ctx, const struct pg_failure *f)

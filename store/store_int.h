@@ -30,6 +30,7 @@ struct ask {
     void *ctx;
     int64_t since_us;
     int tries;
+    bool ends_group; /* of those that share a Sync */
     struct err err;
     PGresult *result; /* until its Sync */
     size_t n_params;
@@ -86,6 +87,7 @@ struct store {
     struct list age;     /* units that wait, by age */
     struct list refused; /* units that end with their err on the next turn, by link */
     struct list asks_read, asks_exec, asks_refused;
+    bool slow[N_STMTS]; /* reads of it, when they last ran */
     struct later tell_refused;
     int64_t n_units, n_asks; /* not finished */
     struct timer expiry;
@@ -120,7 +122,8 @@ void readers_free(struct store *s);
 /* Statements of the store itself are never too many. */
 void ask_add(struct store *s, struct list *queue, int stmt, const struct value *params,
              size_t n_params, store_rows_fn *done, void *ctx);
-/* Encodes and sends; false when it cannot be sent at all (the ask is then refused). */
+/* Encodes and sends, without the Sync; false when it cannot be sent at all (the ask is then
+ * refused). */
 bool ask_send(struct store *s, struct pg_conn *conn, struct ask *k);
 /* Tells and frees. */
 void ask_end(struct store *s, struct ask *k, struct err err);
