@@ -19,13 +19,15 @@ static void put_value(const struct redaction *r, const struct json *v, struct st
 
 static bool listed(const char *list, struct str name)
 {
-    struct str rest = str_c(list), part;
-    if (rest.n == 0 || name.n == 0)
+    if (list == NULL || name.n == 0)
         return false;
-    while (str_split(&rest, ',', &part))
-        if (str_ieq(part, name))
+    for (const char *part = list, *end;; part = end + 1) {
+        end = strchrnul(part, ',');
+        if ((size_t)(end - part) == name.n && str_ieq(str_n(part, name.n), name))
             return true;
-    return false;
+        if (*end == '\0')
+            return false;
+    }
 }
 
 static void put_phone(struct buf *out, struct str phone)

@@ -15,10 +15,19 @@ bool str_icontains(struct str s, struct str needle)
 {
     if (needle.n == 0)
         return true;
-    const char first = ascii_lower(needle.p[0]);
-    for (size_t i = 0; i + needle.n <= s.n; i++)
-        if (ascii_lower(s.p[i]) == first && str_ieq(str_n(s.p + i, needle.n), needle))
+    if (needle.n > s.n)
+        return false;
+    const char lower = ascii_lower(needle.p[0]), upper = ascii_upper(needle.p[0]);
+    const char *end = s.p + (s.n - needle.n) + 1;
+    for (const char *at = s.p; at < end; at++) {
+        const char *a = memchr(at, lower, (size_t)(end - at));
+        const char *b = lower == upper ? NULL : memchr(at, upper, (size_t)((a ? a : end) - at));
+        at = b != NULL ? b : a;
+        if (at == NULL)
+            return false;
+        if (str_ieq(str_n(at, needle.n), needle))
             return true;
+    }
     return false;
 }
 

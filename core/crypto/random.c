@@ -1,4 +1,5 @@
-/* Randomness from getrandom(2), fetched a few hundred bytes at a time: ids need ten bytes each. */
+/* Randomness from getrandom(2), fetched some kilobytes at a time: ids need ten bytes each, and
+ * a payment some hundred. */
 #include "core/crypto/random.h"
 
 #include <string.h>
@@ -6,7 +7,9 @@
 
 #include "core/base/attr.h"
 
-static unsigned char pool[512];
+enum { DIRECT = 128 };
+
+static unsigned char pool[4096];
 static size_t pool_left;
 static random_fn *other;
 
@@ -31,7 +34,7 @@ void random_bytes(void *out, size_t n)
         other(out, n);
         return;
     }
-    if (n > sizeof pool / 4) {
+    if (n > DIRECT) {
         from_kernel(out, n);
         return;
     }

@@ -60,6 +60,8 @@ struct charge {
     struct limit_counts counts;
     struct charge_refusal refusal; /* what is stored as the answer of its key */
     bool looked;                   /* whether the key is known */
+    struct gw_charge request; /* as it was built for attempt request_n; 0 none */
+    int request_n;
     struct create_unit unit;
     struct uuid previous_owner;
     bool held; /* the idempotency record is ours already */

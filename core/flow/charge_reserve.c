@@ -148,9 +148,16 @@ struct err charge_request(struct charge *c, struct gw_charge *out)
 {
     const struct gateway *g = gateway_find(c->rec.provider);
     int n = c->rec.p.n_attempts > 0 ? c->rec.p.n_attempts : 1;
+    if (c->request_n == n) { /* what was tried before the reservation is what is sent */
+        c->request.now_us = loop_wall_us(c->flow->loop);
+        *out = c->request;
+        return ERR_OK;
+    }
     TRY(attempt_request(c->flow, &c->arena, &c->rec, n, g, out));
     if (c->in.method_token.n > 0) /* kept nowhere; it has no next provider */
         out->method_token = c->in.method_token;
+    c->request = *out;
+    c->request_n = n;
     return ERR_OK;
 }
 
@@ -281,6 +288,7 @@ static struct err fill(struct charge *c)
     if (c->person.n > 0)
         TRY(record_seal_person(f, c->in.merchant, id, &c->arena, c->person, &c->rec.pii));
     c->unit = (struct create_unit){0};
+    c->request_n = 0;
     TRY(step_twice(c, try_build(c)));
     payment_insert_fill(&c->rec, &c->unit.row);
     TRY(customer_fill(f->vault, &c->arena, &c->rec, c->in.phone, c->in.email, random_uuid(now),
