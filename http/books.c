@@ -21,7 +21,7 @@ enum {
 struct books {
     struct http_exchange *x;
     struct field_errors errors;
-    int64_t limit;
+    int64_t limit, after; /* of events: a position */
 };
 
 static struct books *books_new(struct http_exchange *x)
@@ -70,7 +70,8 @@ static struct str or_null(const struct rows *r, size_t row, int col)
 
 /* ---- events ---- */
 
-enum { E_POSITION, E_SUBJECT, E_SEQ, E_ID, E_TYPE, E_DATA, E_AT, E_MODE, E_PII };
+enum { E_UPTO, E_POSITION, E_SUBJECT, E_SEQ, E_ID, E_TYPE, E_DATA, E_AT, E_MODE, E_PII };
+enum { EVENTS_WINDOW = 5000 }; /* positions that one page looks at */
 
 static struct err put_event(struct books *l, struct buf *b, const struct rows *r, size_t i)
 {
@@ -99,10 +100,17 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
     struct buf b;
     buf_init(&b, BOOKS_MAX);
     struct jsonw w = jw_into(&b);
-    size_t n = err_is(err) ? 0 : rows_n(r);
-    bool more = n > (size_t)l->limit;
-    if (more)
+    size_t n = err_is(err) || rows_null(r, 0, E_POSITION) ? 0 : rows_n(r);
+    int64_t end = l->after;
+    bool more = false;
+    if (n > (size_t)l->limit) {
         n = (size_t)l->limit;
+        end = rows_i64(r, n - 1, E_POSITION);
+        more = true;
+    } else if (!err_is(err) && rows_i64(r, 0, E_UPTO) > l->after) {
+        end = rows_i64(r, 0, E_UPTO);
+        more = end == l->after + EVENTS_WINDOW;
+    }
     list_put_start(&w);
     for (size_t i = 0; i < n && !err_is(err); i++) {
         if (i > 0)
@@ -110,9 +118,9 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
         err = put_event(l, &b, r, i);
     }
     list_close(&w, more);
-    if (n > 0 && !err_is(err)) {
+    if (end > 0) {
         char next[24];
-        snprintf(next, sizeof next, "%lld", (long long)rows_i64(r, n - 1, E_POSITION));
+        snprintf(next, sizeof next, "%lld", (long long)end);
         jw_c(&w, "next", next);
     } else {
         jw_null(&w, "next");
@@ -126,22 +134,24 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
     api_reply_buf(l->x, 200, &b);
 }
 
-/* `next` is given even on the last page: it is where to look for what comes later. */
+/* `next` is given even on the last page: it is where to look for what comes later. A page may be
+ * short and not the last: it looks at so many positions and no further, whatever it is to find. */
 void event_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
     struct books *l = books_new(x);
-    int64_t after = 0;
     if (l == NULL)
         return;
     struct str cursor = http_query(x, STR("after")), type = http_query(x, STR("type"));
-    if (cursor.p != NULL && (!str_to_i64(cursor, &after) || after < 0 || after > INT64_MAX / 2))
+    if (cursor.p != NULL &&
+        (!str_to_i64(cursor, &l->after) || l->after < 0 || l->after > INT64_MAX / 2))
         field_error(&l->errors, STR("after"), "format", "Not a cursor; send `next` of a page.");
     if (!books_ok(l))
         return;
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_I64(after),
-                             V_TEXT(type), V_I64(l->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_event_page, params, COUNT_OF(params), events_read, l);
+    struct value params[] = {
+        V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_I64(l->after), V_TEXT(STR_NULL),
+        V_I64(EVENTS_WINDOW),  V_I64(l->limit + 1),          V_TEXT(type)};
+    store_read(api_of(x)->flow->store, Q_feed_page, params, COUNT_OF(params), events_read, l);
 }
 
 /* ---- ledger ---- */

@@ -2,6 +2,7 @@
 #include "http/api.h"
 
 #include "core/base/times.h"
+#include "core/flow/customer.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 #include "http/list.h"
@@ -203,13 +204,19 @@ static void counted(void *ctx, struct err err, const struct rows *r)
 static void query(struct listing *l)
 {
     const struct principal *who = api_who(l->x);
-    struct store *store = api_of(l->x)->flow->store;
+    struct flow *f = api_of(l->x)->flow;
+    struct store *store = f->store;
+    struct customer_hash theirs =
+        customer_hash(f->vault, who->merchant, who->live, CUSTOMER_EXTERNAL_ID, l->customer);
+    struct uuid ours = UUID_NIL;
+    bool anybody = l->customer.p == NULL;
+    if (!anybody && !uuid_parse(l->customer, &ours))
+        ours = UUID_NIL;
     struct value params[] = {
         V_UUID(who->merchant),
         V_TEXT(mode_word(who->live)),
         V_TEXT(l->provider),
         V_TEXT(l->status),
-        V_TEXT(l->customer),
         V_TEXT(l->method),
         V_TEXT(l->currency),
         V_I64(l->least),
@@ -219,13 +226,20 @@ static void query(struct listing *l)
         V_UUID_OPT(l->cursor),
         V_I64(l->limit + 1),
         V_I64(l->by_page ? (l->page - 1) * l->limit : 0),
+        V_UUID_OPT(ours),
+        V_BYTES(str_n((const char *)theirs.b, sizeof theirs.b)),
     };
+    enum query found = l->newer ? Q_payment_list_newer : Q_payment_list;
+    if (!anybody)
+        found = l->newer ? Q_payment_list_of_newer : Q_payment_list_of;
     l->waiting = l->by_page ? 2 : 1;
-    store_read(store, l->newer ? Q_payment_list_newer : Q_payment_list, params, COUNT_OF(params),
-               rows_loaded, l);
+    store_read(store, found, params, anybody ? 13 : 15, rows_loaded, l);
     if (l->by_page) {
-        params[11] = V_I64(TOTAL_MAX + 1);
-        store_read(store, Q_payment_count, params, 12, counted, l);
+        params[10] = V_I64(TOTAL_MAX + 1);
+        params[11] = params[13];
+        params[12] = params[14];
+        store_read(store, anybody ? Q_payment_count : Q_payment_count_of, params, anybody ? 11 : 13,
+                   counted, l);
     }
 }
 

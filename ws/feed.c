@@ -393,7 +393,8 @@ static void read_behind(struct feed *d, int64_t from, const struct audience *onl
                              V_I64(from),
                              V_TEXT(some ? buf_view(&named) : STR_NULL),
                              V_I64(WINDOW),
-                             V_I64(PAGE)};
+                             V_I64(PAGE),
+                             V_TEXT(STR_NULL)};
     store_read(d->feeds->flow->store, Q_feed_page, params, COUNT_OF(params), page_read, d);
     buf_free(&named);
 }

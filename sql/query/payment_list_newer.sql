@@ -1,9 +1,8 @@
 -- A page of payments that are newer than the cursor, oldest first.
--- $1 uuid merchant, $2 text mode; filters, null for none: $3 provider, $4 status, $5 customer_id
--- (theirs or ours), $6 payment_method, $7 currency, $8 int8 least amount, $9 int8 greatest
--- amount, $10 uuid first id (date_from), $11 uuid id behind the last (date_to); $12 uuid cursor or
--- null, $13 int8 limit,
--- $14 int8 offset. Columns: payment_columns of store/rows.c.
+-- $1 uuid merchant, $2 text mode; filters, null for none: $3 provider, $4 status, $5
+-- payment_method, $6 currency, $7 int8 least amount, $8 int8 greatest amount, $9 uuid first id
+-- (date_from), $10 uuid id behind the last (date_to); $11 uuid cursor or null, $12 int8 limit, $13
+-- int8 offset. Columns: payment_columns of store/rows.c.
 select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
     p.reference_no, p.pay_code, p.provider, p.payment_method, p.account_id, p.amount, p.currency,
     p.received, p.refunded, p.refund_reserved, p.fee, p.fee_due, p.fee_on_top, p.customer_id,
@@ -14,17 +13,11 @@ from reli.payment p
 where p.merchant_id = $1 and p.mode = $2
   and ($3::text is null or p.provider = $3)
   and ($4::text is null or p.status = $4)
-  and ($5::text is null or p.customer_id = $5
-       or p.customer_key = (
-           select c.key from reli.customer c
-           where c.merchant_id = $1 and c.mode = $2
-             and c.id = case when $5 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-                        then $5::uuid end))
-  and ($6::text is null or p.payment_method = $6)
-  and ($7::text is null or p.currency = $7)
-  and p.amount between $8 and $9
-  and p.id >= coalesce($10::uuid, '00000000-0000-0000-0000-000000000000')
-  and p.id < coalesce($11::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-  and p.id > coalesce($12::uuid, '00000000-0000-0000-0000-000000000000')
+  and ($5::text is null or p.payment_method = $5)
+  and ($6::text is null or p.currency = $6)
+  and p.amount between $7 and $8
+  and p.id >= coalesce($9::uuid, '00000000-0000-0000-0000-000000000000')
+  and p.id < coalesce($10::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+  and p.id > coalesce($11::uuid, '00000000-0000-0000-0000-000000000000')
 order by p.id
-limit $13 offset $14
+limit $12 offset $13

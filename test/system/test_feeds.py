@@ -63,6 +63,22 @@ def test_a_merchants_log(reli):
         w.close()
 
 
+def test_a_page_of_the_log_looks_so_far_and_no_further(reli):
+    """A type that hardly anything has: a page stops after five thousand positions and says where to go on."""
+    confirm(reli, reli.pay())
+    wait_until(lambda: len(log(reli)) == 3, 10, "the log has the three")
+    reli.replica.database.rows(
+        "insert into reli.log_position (merchant_id, kind, position, n, subjects, seqs) "
+        "select %s, 1, 4, 6000, array_agg(gen_random_uuid()), array_agg(1) from generate_series(1, 6000)", reli.merchant)
+    pages, after = [], 0
+    while not pages or pages[-1]["has_more"]:
+        pages.append(reli.get(f"{V1}/events?type=payment.completed&after={after}").json)
+        after = pages[-1]["next"]
+    assert [(len(p["data"]), p["has_more"], p["next"]) for p in pages] == [(1, True, "5000"), (0, False, "6003")]
+    assert reli.get(f"{V1}/events?after=6003").json == {
+        "object": "list", "data": [], "has_more": False, "next": "6003"}
+
+
 def test_a_customers_part(reli):
     ann, bob = word("ann"), word('b/"ö')
     first = reli.pay(of(ann))

@@ -1,0 +1,18 @@
+-- How many of one customer's payments a filter finds, at most $11. Parameters $1 to $10 as in
+-- payment_list, $12 and $13 as $14 and $15 of payment_list_of. Row: int8.
+select count(*)
+from (
+    select from reli.payment p
+    where p.merchant_id = $1 and p.mode = $2
+      and ($3::text is null or p.provider = $3)
+      and ($4::text is null or p.status = $4)
+      and p.customer_key = coalesce((
+          select c.key from reli.customer c
+          where c.merchant_id = $1 and c.mode = $2 and c.id = $12), $13::bytea)
+      and ($5::text is null or p.payment_method = $5)
+      and ($6::text is null or p.currency = $6)
+      and p.amount between $7 and $8
+      and p.id >= coalesce($9::uuid, '00000000-0000-0000-0000-000000000000')
+      and p.id < coalesce($10::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    limit $11
+) as found
