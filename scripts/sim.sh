@@ -32,7 +32,7 @@ inside=(core/base/buf.c
     core/flow/{payout_move,payout_rows,payout_run,refund,refund_move,refund_run,resolve,webhook,webhook_sign}.c
     core/codec/jsonw.c store/{kinds,payout_rows,refund_rows,rows}.c)
 # The rest: allocates nothing, or only between begin and end of one call, or once for all worlds.
-outside=(core/base/{address,err,fsm,log,metric,money,secret,str,times,uuid}.c core/codec/{fields,json,json_plain}.c core/crypto/{ed25519,text}.c
+outside=(core/base/{address,err,fsm,log,metric,money,secret,str,times,uuid}.c core/codec/{fields,json}.c core/crypto/{ed25519,text}.c
     core/flow/vault.c)
 
 jobs=()

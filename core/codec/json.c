@@ -1,22 +1,20 @@
-/* JSON in: plain documents by json_plain.c, all others by jansson, behind a scan of the nesting
- * depth. */
-#include "core/codec/json_int.h"
+/* JSON in, by jansson, behind a scan of the nesting depth. */
+#include "core/codec/json.h"
 
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What jansson read, as values of ours: no other file sees jansson. The items of each lie side by
- * side. */
-struct hard_doc {
-    json_t *tree;
-    struct json values[];
-};
-
-static const json_t *hard(const struct json *j)
+/* struct json is json_t under a name of ours: no other file sees jansson. */
+static const json_t *in(const struct json *j)
 {
-    return j->hard;
+    return (const json_t *)(const void *)j;
+}
+
+static const struct json *out_of(const json_t *j)
+{
+    return (const struct json *)(const void *)j;
 }
 
 void json_seed(uint32_t seed)
@@ -49,9 +47,38 @@ static bool too_deep(struct str text, size_t *where)
     return false;
 }
 
-static enum json_kind kind_of(const json_t *j)
+struct err json_parse(struct str text, struct json **out, size_t *where)
 {
-    switch (json_typeof(j)) {
+    size_t ignored;
+    if (where == NULL)
+        where = &ignored;
+    *where = 0;
+    *out = NULL;
+    if (text.n == 0)
+        return ERR(INVALID_JSON, "empty");
+    if (too_deep(text, where))
+        return ERR(INVALID_JSON, "nested too deep");
+    json_error_t e;
+    json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &e);
+    if (root == NULL) {
+        *where = e.position > 0 ? (size_t)e.position : 0;
+        return ERR_D(INVALID_JSON, json_error_code(&e), "syntax");
+    }
+    *out = (struct json *)(void *)root;
+    return ERR_OK;
+}
+
+void json_free(struct json *root)
+{
+    if (root != NULL)
+        json_decref((json_t *)(void *)root);
+}
+
+enum json_kind json_kind(const struct json *j)
+{
+    if (j == NULL)
+        return JSON_ABSENT;
+    switch (json_typeof(in(j))) {
     case JSON_OBJECT:
         return JSON_OBJ;
     case JSON_ARRAY:
@@ -71,106 +98,9 @@ static enum json_kind kind_of(const json_t *j)
     return JSON_KIND_NULL;
 }
 
-/* Recursion ends, here and below: the depth is limited. */
-static size_t hard_count(json_t *j)
-{
-    size_t n = 1, i;
-    const char *name;
-    json_t *item;
-    json_object_foreach(j, name, item) n += hard_count(item);
-    json_array_foreach(j, i, item) n += hard_count(item);
-    return n;
-}
-
-static void hard_take(json_t *j, struct json *v, struct json **free_)
-{
-    size_t i;
-    const char *name;
-    json_t *item;
-    v->hard = j;
-    v->kind = kind_of(j);
-    v->i64 = json_integer_value(j);
-    v->truth = json_is_true(j);
-    v->n = json_is_object(j) ? json_object_size(j) : json_array_size(j);
-    struct json *to = *free_;
-    v->first = v->n > 0 ? to : NULL;
-    *free_ += v->n;
-    json_object_foreach(j, name, item)
-    {
-        to->name = str_c(name);
-        hard_take(item, to++, free_);
-    }
-    json_array_foreach(j, i, item) hard_take(item, to++, free_);
-    for (i = 1; i < v->n; i++)
-        v->first[i - 1].next = &v->first[i];
-}
-
-static struct err hard_parse(struct str text, struct json **out, size_t *where)
-{
-    if (too_deep(text, where))
-        return ERR(INVALID_JSON, "nested too deep");
-    json_error_t e;
-    json_t *tree = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &e);
-    if (tree == NULL) {
-        *where = e.position > 0 ? (size_t)e.position : 0;
-        return ERR_D(INVALID_JSON, json_error_code(&e), "syntax");
-    }
-    size_t n = hard_count(tree);
-    struct hard_doc *doc = calloc(1, sizeof *doc + n * sizeof(struct json));
-    if (doc == NULL) {
-        json_decref(tree);
-        return ERR(INVALID_JSON, "no memory");
-    }
-    doc->tree = tree;
-    struct json *next = doc->values + 1;
-    hard_take(tree, doc->values, &next);
-    *out = doc->values;
-    return ERR_OK;
-}
-
-struct err json_parse(struct str text, struct json **out, size_t *where)
-{
-    size_t ignored;
-    if (where == NULL)
-        where = &ignored;
-    *where = 0;
-    *out = NULL;
-    if (text.n == 0)
-        return ERR(INVALID_JSON, "empty");
-    *out = json_plain(text);
-    return *out != NULL ? ERR_OK : hard_parse(text, out, where);
-}
-
-void json_free(struct json *root)
-{
-    if (root == NULL)
-        return;
-    if (root->hard == NULL) {
-        json_plain_free(root);
-        return;
-    }
-    struct hard_doc *doc = CONTAINER_OF(root, struct hard_doc, values);
-    json_decref(doc->tree);
-    free(doc);
-}
-
-enum json_kind json_kind(const struct json *j)
-{
-    return j != NULL ? j->kind : JSON_ABSENT;
-}
-
 const struct json *json_get(const struct json *obj, const char *name)
 {
-    if (json_kind(obj) != JSON_OBJ)
-        return NULL;
-    if (obj->hard != NULL && json_object_get(hard(obj), name) == NULL)
-        return NULL; /* there may be thousands to walk through */
-    struct str wanted = str_c(name);
-    const struct json *m = obj->first;
-    for (size_t i = 0; i < obj->n; i++, m = m->next)
-        if (str_eq(m->name, wanted))
-            return m;
-    return NULL;
+    return json_kind(obj) == JSON_OBJ ? out_of(json_object_get(in(obj), name)) : NULL;
 }
 
 const struct json *json_path(const struct json *j, ...)
@@ -188,16 +118,14 @@ struct str json_str(const struct json *j)
 {
     if (json_kind(j) != JSON_STR)
         return STR_NULL;
-    if (j->hard != NULL)
-        return str_n(json_string_value(hard(j)), json_string_length(hard(j)));
-    return str_n(j->raw.p + 1, j->raw.n - 2);
+    return str_n(json_string_value(in(j)), json_string_length(in(j)));
 }
 
 bool json_i64(const struct json *j, int64_t *out)
 {
     if (json_kind(j) != JSON_INT)
         return false;
-    *out = j->i64;
+    *out = json_integer_value(in(j));
     return true;
 }
 
@@ -205,25 +133,18 @@ bool json_bool(const struct json *j, bool *out)
 {
     if (json_kind(j) != JSON_BOOL)
         return false;
-    *out = j->truth;
+    *out = json_is_true(in(j));
     return true;
 }
 
 size_t json_n(const struct json *arr)
 {
-    return json_kind(arr) == JSON_ARR ? arr->n : 0;
+    return json_kind(arr) == JSON_ARR ? json_array_size(in(arr)) : 0;
 }
 
 const struct json *json_at(const struct json *arr, size_t i)
 {
-    if (i >= json_n(arr))
-        return NULL;
-    if (arr->hard != NULL)
-        return &arr->first[i];
-    const struct json *item = arr->first;
-    while (i-- > 0)
-        item = item->next;
-    return item;
+    return json_kind(arr) == JSON_ARR ? out_of(json_array_get(in(arr), i)) : NULL;
 }
 
 struct str json_number_text(const struct json *j, char out[JSON_NUMBER_TEXT])
@@ -234,10 +155,10 @@ struct str json_number_text(const struct json *j, char out[JSON_NUMBER_TEXT])
     case JSON_STR:
         return json_str(j);
     case JSON_INT:
-        n = snprintf(out, JSON_NUMBER_TEXT, "%lld", (long long)j->i64);
+        n = snprintf(out, JSON_NUMBER_TEXT, "%lld", (long long)json_integer_value(in(j)));
         return str_n(out, (size_t)n);
     case JSON_REAL_:
-        real = j->hard != NULL ? json_real_value(hard(j)) : strtod(j->raw.p, NULL);
+        real = json_real_value(in(j));
         n = snprintf(out, JSON_NUMBER_TEXT, "%.15g", real);
         if (strtod(out, NULL) != real) // NOLINT: equality is the point
             return STR_NULL;
@@ -251,13 +172,13 @@ bool json_next(const struct json *obj, struct json_iter *it)
 {
     if (json_kind(obj) != JSON_OBJ)
         return false;
-    bool begun = it->obj != NULL;
-    const struct json *m = !begun ? obj->first : it->value != NULL ? it->value->next : NULL;
+    json_t *o = (json_t *)(void *)in(obj); /* jansson's iterators take no const */
+    it->at = it->obj == NULL ? json_object_iter(o) : json_object_iter_next(o, it->at);
     it->obj = obj;
-    it->value = m;
-    if (m == NULL)
+    if (it->at == NULL)
         return false;
-    it->name = m->name;
+    it->name = str_c(json_object_iter_key(it->at));
+    it->value = out_of(json_object_iter_value(it->at));
     return true;
 }
 
@@ -269,18 +190,9 @@ static int append(const char *p, size_t n, void *ctx)
 
 void json_canonical(const struct json *j, struct buf *out)
 {
-    json_t *again = NULL;
-    if (j == NULL) {
+    if (json_dump_callback(in(j), append, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) !=
+        0)
         out->failed = true;
-        return;
-    }
-    if (j->hard == NULL) /* seldom asked for: what jansson makes of it */
-        again = json_loadb(j->raw.p, j->raw.n, JSON_DECODE_ANY, NULL);
-    const json_t *tree = again != NULL ? again : hard(j);
-    if (tree == NULL ||
-        json_dump_callback(tree, append, out, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) != 0)
-        out->failed = true;
-    json_decref(again);
 }
 
 /* ---- walking over text that is known to be valid ---- */

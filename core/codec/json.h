@@ -51,6 +51,7 @@ struct str json_number_text(const struct json *j, char out[JSON_NUMBER_TEXT]);
 
 /* The members of an object, in the order of the text. */
 struct json_iter {
+    void *at;
     const struct json *obj;
     struct str name;
     const struct json *value;
