@@ -742,7 +742,9 @@ create table reli.provider_event (
     primary key (merchant_id, subject_id, dedupe_key)
 ) partition by range (subject_id);
 create index provider_event_age on reli.provider_event using brin (created_at);
-create index provider_event_id on reli.provider_event (merchant_id, id);
+-- The id first: of a table without statistics PostgreSQL takes whichever index is smaller, and one
+-- that begins with merchant_id would be taken for the key's, by the merchant alone.
+create index provider_event_id on reli.provider_event (id, merchant_id);
 -- News of money sent unasked: payment_id is the account until it is known whose it is, then the
 -- payment's or the exception's.
 create index provider_event_paid on reli.provider_event (merchant_id, payment_id)
