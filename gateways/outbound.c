@@ -49,6 +49,7 @@ struct outbound {
     struct loop *loop;
     struct multi *multi;
     struct hosts *hosts;
+    struct url_book *urls;
     struct outbound_options opt;
     struct list calls; /* resolving or in transfer */
     struct list looks;
@@ -64,6 +65,7 @@ struct outbound_call {
     struct outbound *o;
     enum call_state state;
     CURL *easy;
+    const char *protocols; /* what it was told; NULL: nothing yet */
     struct arena mem;
     outbound_fn *done;
     void *ctx;
@@ -139,11 +141,13 @@ struct err outbound_new(struct loop *l, const struct outbound_options *opt, stru
         free(o);
         return ERR(INTERNAL, "curl_global_init");
     }
-    struct err err = hosts_new(l, &o->hosts);
+    o->urls = url_book_new();
+    struct err err = o->urls != NULL ? hosts_new(l, &o->hosts) : ERR(NO_MEMORY, "outbound");
     if (!err_is(err))
         err = multi_new(l, o->opt.max_per_host, o->opt.max_in_flight, transfer_ended, o, &o->multi);
     if (err_is(err)) {
         hosts_free(o->hosts);
+        url_book_free(o->urls);
         free(o);
         curl_global_cleanup();
         return err;
@@ -173,6 +177,7 @@ void outbound_free(struct outbound *o)
     }
     multi_free(o->multi);
     hosts_free(o->hosts);
+    url_book_free(o->urls);
     free(o);
     curl_global_cleanup();
 }
@@ -609,8 +614,13 @@ static struct outbound_call *call_take(struct outbound *o)
     }
     CURL *easy = c->easy;
     struct buf body = c->body;
-    *c = (struct outbound_call){
-        .o = o, .easy = easy, .body = body, .state = CALL_ENDED, .fd = CURL_SOCKET_BAD};
+    const char *protocols = c->protocols;
+    *c = (struct outbound_call){.o = o,
+                                .easy = easy,
+                                .body = body,
+                                .protocols = protocols,
+                                .state = CALL_ENDED,
+                                .fd = CURL_SOCKET_BAD};
     c->response.retry_after_s = c->response.max_age_s = -1;
     c->started_us = real_us();
     return c;
@@ -685,13 +695,23 @@ static void method_set(CURL *e, const char *method, struct str body)
         curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
 }
 
+/* libcurl reads that text each time, and it is nearly always the same. */
+static bool protocols_set(struct outbound_call *c, const char *protocols)
+{
+    if (c->protocols != NULL && strcmp(c->protocols, protocols) == 0)
+        return true;
+    bool done = curl_easy_setopt(c->easy, CURLOPT_PROTOCOLS_STR, protocols) == CURLE_OK;
+    c->protocols = done ? protocols : NULL;
+    return done;
+}
+
 static struct err call_copy(struct outbound_call *c, const struct outbound_request *in)
 {
     struct curl_slist *headers;
     int64_t timeout_us = in->timeout_us > 0 ? in->timeout_us : DEFAULT_TIMEOUT_US;
     struct str url = str_c(in->url);
     arena_init(&c->mem, in->body.n + ARENA_EXTRA);
-    TRY(url_read(url, &c->mem, &c->url));
+    TRY(url_book_read(c->o->urls, url, &c->mem, &c->url));
     if (in->public_only && !url_is_public(&c->url))
         return ERR(INVALID, "URL: not a public one");
     TRY(headers_copy(c, in, &headers));
@@ -706,11 +726,11 @@ static struct err call_copy(struct outbound_call *c, const struct outbound_reque
     c->body.limit = c->max_response;
     c->deadline_us = c->started_us + timeout_us;
     CURL *e = c->easy;
-    if (curl_easy_setopt(e, CURLOPT_URL, in->url) != CURLE_OK)
+    if (curl_easy_setopt(e, CURLOPT_URL, in->url) != CURLE_OK ||
+        !protocols_set(c, in->public_only ? "https" : "http,https"))
         return ERR(NO_MEMORY, "URL");
     method_set(e, method.p, body);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, in->public_only ? "https" : "http,https");
     curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, in->once ? (long)FRESH_S : (long)KEPT_S);
     return ERR_OK;
 }

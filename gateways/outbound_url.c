@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "gateways/outbound.h"
@@ -99,6 +100,78 @@ struct err url_read(struct str url, struct arena *mem, struct url_parts *out)
     curl_url_cleanup(u);
     return err;
 }
+
+/* ---- lately ---- */
+
+enum { BOOK_PAGES = 256 };
+
+/* One URL; the texts stand behind it. */
+struct url_page {
+    struct url_parts parts;
+    struct str text;
+};
+
+struct url_book {
+    struct url_page *pages[BOOK_PAGES]; /* where a URL would stand; NULL: none yet */
+};
+
+struct url_book *url_book_new(void)
+{
+    return calloc(1, sizeof(struct url_book));
+}
+
+static void page_free(struct url_page *p)
+{
+    if (p == NULL)
+        return;
+    explicit_bzero((char *)(uintptr_t)p->text.p, p->text.n); /* a path may be a secret */
+    free(p);
+}
+
+void url_book_free(struct url_book *b)
+{
+    for (size_t i = 0; b != NULL && i < BOOK_PAGES; i++)
+        page_free(b->pages[i]);
+    free(b);
+}
+
+static struct url_page *page_new(struct str text, const struct url_parts *parts)
+{
+    size_t host = strlen(parts->host) + 1;
+    struct url_page *p = malloc(sizeof *p + text.n + host);
+    if (p == NULL)
+        return NULL;
+    char *to = memcpy((char *)(p + 1), text.p, text.n);
+    p->text = str_n(to, text.n);
+    p->parts = *parts;
+    p->parts.host = memcpy(to + text.n, parts->host, host);
+    return p;
+}
+
+static struct url_page **place_of(struct url_book *b, struct str url)
+{
+    uint32_t h = 0x811c9dc5u;
+    for (size_t i = 0; i < url.n; i++)
+        h = (h ^ (uint8_t)url.p[i]) * 0x01000193u;
+    return &b->pages[h % BOOK_PAGES];
+}
+
+struct err url_book_read(struct url_book *b, struct str url, struct arena *mem,
+                         struct url_parts *out)
+{
+    struct url_page **place = place_of(b, url);
+    if (*place != NULL && str_eq((*place)->text, url)) {
+        *out = (*place)->parts;
+        out->host = arena_dup(mem, str_c(out->host)).p;
+        return out->host != NULL ? ERR_OK : ERR(NO_MEMORY, "arena");
+    }
+    TRY(url_read(url, mem, out));
+    page_free(*place);
+    *place = page_new(url, out); /* NULL: it is read again */
+    return ERR_OK;
+}
+
+/* ---- public ones ---- */
 
 static bool under(struct str host, struct str suffix)
 {

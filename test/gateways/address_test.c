@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 #include <sys/socket.h>
@@ -264,13 +265,40 @@ static void parts(void **state)
     arena_free(&mem);
 }
 
+/* More than there are pages, twice: who is found again says what he said, and who was pushed out is
+ * read anew; what is refused stays refused. */
+static void books(void **state)
+{
+    (void)state;
+    struct url_book *b = url_book_new();
+    assert_non_null(b);
+    for (int round = 0; round < 2; round++)
+        for (int i = 1; i <= 600; i++) {
+            char url[64], host[32];
+            struct arena mem;
+            struct url_parts p;
+            snprintf(host, sizeof host, "shop%d.example", i);
+            snprintf(url, sizeof url, "%s://SHOP%d.example:%d/", i % 2 == 0 ? "http" : "https", i,
+                     i);
+            arena_init(&mem, 4096);
+            for (int again = 0; again < 2; again++) {
+                assert_false(err_is(url_book_read(b, str_c(url), &mem, &p)));
+                assert_string_equal(p.host, host);
+                assert_int_equal(p.port, i);
+                assert_int_equal(p.https, i % 2);
+                assert_true(err_is(url_book_read(b, STR("https://u@shop.example/"), &mem, &p)));
+            }
+            arena_free(&mem);
+        }
+    url_book_free(b);
+    url_book_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ranges),
-        cmocka_unit_test(texts),
-        cmocka_unit_test(urls),
-        cmocka_unit_test(parts),
+        cmocka_unit_test(ranges), cmocka_unit_test(texts), cmocka_unit_test(urls),
+        cmocka_unit_test(parts),  cmocka_unit_test(books),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
