@@ -1,5 +1,7 @@
 -- Moves deliveries by compare-and-set on the revision, with their jobs, what was tried and what
--- their endpoints learn. endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable).
+-- their endpoints learn. endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable). A request
+-- that was the last one and answered with nothing is told by its delivery's own row: it gets none
+-- of its own (delivery_attempts.sql).
 -- Rows: ord int4 of those that moved, bool whether that disabled the endpoint.
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int4[], $5::text[], $6::int2[],
@@ -20,7 +22,8 @@ tried as (
     insert into reli.delivery_attempt (merchant_id, delivery_id, n, at, http, error, took_us,
         answer)
     select u.merchant_id, u.id, u.tries, u.at, u.last_http, u.last_error, u.last_took_us, u.answer
-    from u where u.status <> 'cancelled' and coalesce(u.id in (select id from moved), false)
+    from u where u.status <> 'cancelled' and (u.status <> 'delivered' or u.answer is not null)
+      and coalesce(u.id in (select id from moved), false)
     on conflict do nothing
 ),
 endpoints as (

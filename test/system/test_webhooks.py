@@ -298,6 +298,10 @@ def test_recovers_in_the_middle_of_the_schedule(replicas, clock, receiver):
         wait_until(lambda n=n: deliveries(shop)[0]["tries"] == n + 1, 5, "recorded")
     (d,) = deliveries(shop)
     assert (d["status"], d["tries"], d["last_http_status"]) == ("delivered", 4, 204)
+    told = shop.get(f"{DELIVERIES}/{d['id']}").json["attempts"]
+    assert [(a["n"], a["http_status"], a["answer"]) for a in told] == [
+        (1, 500, None), (2, 302, None), (3, 404, None), (4, 204, None)]
+    assert told[3]["at"] == d["updated_at"] and told[3]["latency_ms"] >= 0 and told[3]["error"] is None
     assert receiver.at("/elsewhere") == [], "redirects are not followed"
 
 
