@@ -20,6 +20,7 @@
 enum {
     DELIVER_ARENA = 64 * 1024,
     ANSWER_MAX = 512,
+    UNRECORDED_MAX = 512,
     HELD_MAX = 32 * 1024 * 1024, /* bytes of what is rendered; who waits beyond it is read again */
     DELIVERY_FIRST_REVISION = 1, /* delivery_create.sql */
 };
@@ -43,6 +44,7 @@ struct deliver_gate {
     struct timer timer; /* on while somebody waits */
     int64_t changed_us; /* what was read before is forgotten, monotonic */
     bool pumping;
+    int unrecorded; /* delivered and out of their lanes, and not yet committed */
 };
 
 struct deliver {
@@ -50,6 +52,7 @@ struct deliver {
     struct arena arena;
     struct lane_place place;
     bool ok;         /* what its lane learns */
+    bool unrecorded; /* it is among those */
     int64_t took_us; /* -1: nothing was sent */
     struct uuid merchant, id;
     struct webhook *hook; /* NULL: what is known of it has to be read (again) */
@@ -108,14 +111,21 @@ static void pump(struct deliver_gate *g)
     metric_set(&waiting_now, lanes_waiting(g->lanes));
 }
 
+/* The next one's turn. */
+static void leave(struct deliver *o)
+{
+    struct deliver_gate *g = o->flow->deliveries;
+    lane_leave(g->lanes, &o->place, o->ok, o->took_us);
+    if (!o->flow->closing)
+        pump(g);
+}
+
 static void finish(struct deliver *o, struct err err)
 {
     struct deliver_gate *g = o->flow->deliveries;
-    if (lane_holds(&o->place)) {
-        lane_leave(g->lanes, &o->place, o->ok, o->took_us);
-        if (!o->flow->closing)
-            pump(g);
-    }
+    if (lane_holds(&o->place))
+        leave(o);
+    g->unrecorded -= o->unrecorded;
     if (err_is(err))
         log_warn("delivery.failed", F_ID("delivery", o->id), F_ERR(err));
     o->flow->busy--;
@@ -164,6 +174,19 @@ static void recorded(void *ctx)
         finish(o, o->unit.unit.err);
 }
 
+/* What was delivered needs its lane no more: the next one is on its way while the commit is. After
+ * a failure it waits, since that may have been the one too many. A crash sends again what was not
+ * recorded: hence no more of it than a limit. */
+static void leave_early(struct deliver *o)
+{
+    struct deliver_gate *g = o->flow->deliveries;
+    if (!o->ok || !lane_holds(&o->place) || g->unrecorded >= UNRECORDED_MAX)
+        return;
+    o->unrecorded = true;
+    g->unrecorded++;
+    leave(o);
+}
+
 static void record(struct deliver *o, const struct delivery_outcome *outcome, const char *error,
                    int64_t took_us)
 {
@@ -205,6 +228,7 @@ static void record(struct deliver *o, const struct delivery_outcome *outcome, co
     };
     delivery_unit_ready(&o->unit, recorded, o);
     store_write(f->store, &o->unit.unit);
+    leave_early(o);
 }
 
 struct uuid delivery_attempt_row(struct uuid delivery, int n)
