@@ -23,13 +23,15 @@ struct step {
 
 typedef bool guard_fn(const struct step *s);
 
-static guard_fn requests_left, may_wait, earlier, disputable, disputed_earlier, sound, sound_news,
-    disputable_news, paid_by_another, denied, vouched, came_back, lease_over, overdue, rested;
+static guard_fn requests_left, answers, may_wait, earlier, disputable, disputed_earlier, sound,
+    sound_news, disputable_news, paid_by_another, denied, vouched, came_back, lease_over, overdue,
+    rested;
 
 #define IN(s) (1u << PAYOUT_##s)
 #define WAITING (IN(PENDING_APPROVAL) | IN(QUEUED) | IN(PARKED))
 #define UNSENT (IN(QUEUED) | IN(PARKED))
 #define UNDECIDED (IN(PROCESSING) | IN(IN_RECONCILIATION))
+#define LEFT (IN(COMPLETED) | IN(RETURNED))
 #define OVER (IN(FAILED) | IN(CANCELLED) | IN(REJECTED))
 
 #define AT(r) (1u << PAYOUT_REQUEST_##r)
@@ -66,10 +68,10 @@ static const struct row rows[] = {
     ROW(IN(CANCELLED), ANY, CANCEL, NULL, STAY, KEEP, NONE, NONE),
 
     ROW(IN(QUEUED), IDLE, DISPATCH, requests_left, PROCESSING, SENDING, NONE, NONE),
-    ROW(UNDECIDED, ANSWERABLE, ACCEPTED, NULL, STAY, SUBMITTED, NONE, NONE),
+    ROW(UNDECIDED, ANSWERABLE, ACCEPTED, answers, STAY, SUBMITTED, NONE, NONE),
     ROW(IN(PROCESSING), ANSWERABLE, REFUSED, may_wait, PARKED, REFUSED, NONE, NONE),
-    ROW(UNDECIDED, ANSWERABLE, REFUSED, NULL, FAILED, REFUSED, RELEASE, NONE),
-    ROW(UNDECIDED, AT(SENDING), AMBIGUOUS, NULL, STAY, UNCERTAIN, NONE, NONE),
+    ROW(UNDECIDED, ANSWERABLE, REFUSED, answers, FAILED, REFUSED, RELEASE, NONE),
+    ROW(UNDECIDED, AT(SENDING), AMBIGUOUS, answers, STAY, UNCERTAIN, NONE, NONE),
 
     ROW(UNDECIDED, OPEN, SUCCESS, disputable, IN_RECONCILIATION, DISPUTED, NONE, INTEGRITY),
     ROW(UNDECIDED, ANY, SUCCESS, disputed_earlier, STAY, KEEP, NONE, INTEGRITY),
@@ -80,7 +82,7 @@ static const struct row rows[] = {
     ROW(UNSENT, AT(REFUSED), SUCCESS, sound, COMPLETED, PAID, SETTLE, LATE),
     ROW(OVER, ANY, SUCCESS, disputable_news, STAY, KEEP, NONE, INTEGRITY),
     ROW(OVER, ANY, SUCCESS, sound_news, COMPLETED, PAID, SETTLE_LATE, LATE),
-    ROW(IN(COMPLETED), ANY, SUCCESS, paid_by_another, STAY, KEEP, NONE, TWICE),
+    ROW(LEFT, ANY, SUCCESS, paid_by_another, STAY, KEEP, NONE, TWICE),
 
     ROW(UNDECIDED, OPEN, FAILURE, denied, FAILED, UNPAID, RELEASE, NONE),
     ROW(UNDECIDED, AT(DISPUTED), FAILURE, vouched, FAILED, UNPAID, RELEASE, NONE),
@@ -252,9 +254,16 @@ static bool current(const struct step *s)
     return s->ev->request == 0 || s->ev->request == s->p->n;
 }
 
+/* An answer may be written twice, when the first time nobody heard that it was: by then the next
+ * request may be on its way, under the same number where the provider knows it by its id. */
+static bool answers(const struct step *s)
+{
+    return current(s) && s->ev->sent_at_us == s->p->sent_at_us;
+}
+
 static bool may_wait(const struct step *s)
 {
-    return s->ev->later && s->p->park_n < s->rules->park.n && requests_left(s);
+    return answers(s) && s->ev->later && s->p->park_n < s->rules->park.n && requests_left(s);
 }
 
 /* What the event says is not about another request of the provider's. */

@@ -121,11 +121,12 @@ void payout_rules_default(struct payout_rules *r);
 
 struct payout_event {
     enum payout_event_kind kind;
-    int request;      /* n that it is about; 0: the latest */
-    bool same_person; /* APPROVE: the approver is the requester */
-    bool again;       /* DISPATCH: the provider knows a repeated request by its id: as the last */
-    bool later;       /* REFUSED: for lack of capacity; the same may be taken later */
-    bool vouched;     /* SUCCESS, FAILURE: two people say so */
+    int request;        /* n that it is about; 0: the latest */
+    int64_t sent_at_us; /* ACCEPTED, REFUSED, AMBIGUOUS: of the sending that was answered so */
+    bool same_person;   /* APPROVE: the approver is the requester */
+    bool again;         /* DISPATCH: the provider knows a repeated request by its id: as the last */
+    bool later;         /* REFUSED: for lack of capacity; the same may be taken later */
+    bool vouched;       /* SUCCESS, FAILURE: two people say so */
     struct money amount; /* SUCCESS: reported; currency 0: not said */
     enum failure_code code;
     struct str provider_ref, receipt, provider_code, message;

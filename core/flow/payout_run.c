@@ -124,6 +124,7 @@ static void said(struct work *w, const struct gw_result *r, const struct gw_exch
     w->said = (struct payout_event){
         .kind = kind_of(r->verdict, query),
         .request = w->rec.p.n,
+        .sent_at_us = w->rec.p.sent_at_us,
         .later = r->retry_later,
         .amount = r->amount,
         .code = r->code,
@@ -158,7 +159,16 @@ static void asked(void *ctx, const struct gw_result *result, const struct gw_exc
     said(ctx, result, exchange, true);
 }
 
-/* Sends or asks; what cannot even be started is known for certain not to have left. */
+/* Whoever stood still after the write does not know what others have made of it since. */
+static bool is_late(const struct work *w)
+{
+    struct payout_rules rules;
+    payout_rules_default(&rules);
+    return loop_wall_us(w->flow->loop) >= w->rec.p.sent_at_us + rules.sending_lease_us;
+}
+
+/* Sends or asks; what cannot even be started is known for certain not to have left. It may be
+ * started later, unless it is wrong in itself. */
 static void call_provider(struct work *w, bool query)
 {
     struct flow *f = w->flow;
@@ -167,6 +177,8 @@ static void call_provider(struct work *w, bool query)
     struct err err = account == NULL ? ERR(CONFIG, "the account is not configured here")
                                      : payout_request(f, &w->arena, &w->rec, w->rec.p.n,
                                                       account->gw.gateway, &in);
+    if (!err_is(err) && !query && is_late(w))
+        err = ERR(TIMEOUT, "not sent in time");
     if (!err_is(err) && query)
         err = gw_payout_query_start(f->gateways, &account->gw, &in, str_c(w->rec.p.provider_ref),
                                     asked, w);
@@ -174,8 +186,10 @@ static void call_provider(struct work *w, bool query)
         err = gw_payout_start(f->gateways, &account->gw, &in, sent, w);
     if (!err_is(err))
         return;
+    bool wrong = err.code == ERR_INVALID || err.code == ERR_CONFIG;
     struct gw_result result = {.verdict = GW_REFUSED,
-                               .code = FAILURE_CONFIGURATION,
+                               .retry_later = !wrong,
+                               .code = wrong ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE,
                                .message = err.what != NULL ? str_c(err.what) : STR("")};
     struct gw_exchange exchange = {.op = query ? GW_OP_PAYOUT_QUERY : GW_OP_PAYOUT};
     said(w, &result, &exchange, query);

@@ -155,8 +155,27 @@ static const struct script scripts[] = {
      S(COMPLETED, SENDING, SETTLE, LATE, "payout.completed")},
     {"both requests were paid", "dispatch refused:later +40s tick dispatch success:first success",
      S(COMPLETED, SENDING, NONE, TWICE, NULL)},
+    {"both were paid, and one came back",
+     "dispatch refused:later +40s tick dispatch success return success:first",
+     S(RETURNED, UNPAID, NONE, TWICE, NULL)},
+    {"the first request was paid another amount",
+     "dispatch refused:later +40s tick dispatch success:first+amount",
+     S(PROCESSING, SENDING, NONE, INTEGRITY, NULL)},
+    {"the first request came back, the second was paid",
+     "dispatch refused:later +40s tick dispatch success return:first", SAME(COMPLETED, PAID)},
+    {"another one came back", "dispatch accepted success return:other", SAME(COMPLETED, PAID)},
     {"the first request's failure", "dispatch refused:later +40s tick dispatch failure:first",
      SAME(PROCESSING, SENDING)},
+    {"the first request's refusal, written again",
+     "dispatch refused:later +40s tick dispatch refused:first", SAME(PROCESSING, SENDING)},
+    {"the first request's refusal for now, written again",
+     "dispatch refused:later +40s tick dispatch refused:old", SAME(PROCESSING, SENDING)},
+    {"a refusal of the same request, written again",
+     "dispatch refused:later +40s tick dispatch:again refused:old", SAME(PROCESSING, SENDING)},
+    {"the answer to the first, written again",
+     "dispatch refused:later +40s tick dispatch:again accepted:old", SAME(PROCESSING, SENDING)},
+    {"no answer to the first, written again",
+     "dispatch refused:later +40s tick dispatch:again ambiguous:old", SAME(PROCESSING, SENDING)},
     {"sent again under its id", "dispatch refused:later +40s tick dispatch:again success",
      S(COMPLETED, PAID, SETTLE, NONE, "payout.completed")},
     {"no such request", "dispatch success:second", BAD(PROCESSING, SENDING, INVALID_STATE)},
@@ -200,6 +219,16 @@ static bool from_provider(enum payout_event_kind kind)
     return kind >= PAYOUT_EVENT_ACCEPTED && kind <= PAYOUT_EVENT_RETURN;
 }
 
+/* How it is said: words joined by +. */
+static bool says(struct str how, const char *word)
+{
+    struct str one;
+    while (str_split(&how, '+', &one))
+        if (str_eq(one, str_c(word)))
+            return true;
+    return false;
+}
+
 static struct payout_event event_of(const struct payout *p, struct str word)
 {
     struct str kind;
@@ -207,23 +236,24 @@ static struct payout_event event_of(const struct payout *p, struct str word)
     struct str how = word.p != NULL ? word : STR("");
     struct payout_event ev = {.kind = kind_of(kind), .random = 1u << 31};
     ev.request = from_provider(ev.kind) ? p->n : 0;
+    ev.sent_at_us = p->sent_at_us - says(how, "old");
     if (ev.kind == PAYOUT_EVENT_ACCEPTED)
         ev.provider_ref = STR("theirs");
-    ev.same_person = str_eq(how, STR("same"));
-    ev.later = str_eq(how, STR("later"));
-    ev.again = str_eq(how, STR("again"));
-    ev.vouched = str_eq(how, STR("vouched"));
+    ev.same_person = says(how, "same");
+    ev.later = says(how, "later");
+    ev.again = says(how, "again");
+    ev.vouched = says(how, "vouched");
     if (ev.vouched)
         ev.request = 0;
-    if (str_eq(how, STR("amount")))
+    if (says(how, "amount"))
         ev.amount = (struct money){AMOUNT - 1, p->amount.currency};
-    if (str_eq(how, STR("other")))
+    if (says(how, "other"))
         ev.provider_ref = STR("another");
-    if (str_eq(how, STR("receipt")))
+    if (says(how, "receipt"))
         ev.receipt = STR("R1");
-    if (str_eq(how, STR("first")))
+    if (says(how, "first"))
         ev.request = 1;
-    if (str_eq(how, STR("second")))
+    if (says(how, "second"))
         ev.request = 2;
     return ev;
 }
@@ -371,6 +401,10 @@ static void try_event(const struct world *from, const struct payout_event *ev)
     }
     if (ev->kind == PAYOUT_EVENT_DISPATCH)
         assert_false(is_open(&from->p));
+    bool stale =
+        (ev->request != 0 && ev->request != from->p.n) || ev->sent_at_us != from->p.sent_at_us;
+    if (stale && ev->kind >= PAYOUT_EVENT_ACCEPTED && ev->kind <= PAYOUT_EVENT_AMBIGUOUS)
+        assert_int_equal(w.p.request, from->p.request);
     if (fx.ask)
         assert_true(w.p.provider_ref[0] != 0 && payout_status_held(w.p.status));
     check_money(from, &w, &fx);
@@ -402,6 +436,7 @@ static void try_all(const struct world *from)
                                     : (bits & 16) != 0 ? STR("two")
                                                        : STR(""),
                 };
+                ev.sent_at_us = from->p.sent_at_us - ((bits & 4) != 0);
                 if ((bits & 32) != 0)
                     ev.amount = (struct money){1, from->p.amount.currency};
                 if (ev.vouched && kind != PAYOUT_EVENT_SUCCESS && kind != PAYOUT_EVENT_FAILURE)
@@ -459,6 +494,7 @@ static void test_parks_end(void **state)
         struct payout_event tick = {.kind = PAYOUT_EVENT_TICK};
         assert_false(err_is(payout_step(&p, &dispatch, &rules, now, &fx)));
         refused.request = p.n;
+        refused.sent_at_us = p.sent_at_us;
         assert_false(err_is(payout_step(&p, &refused, &rules, now, &fx)));
         assert_true(++sent <= PAYOUT_MAX_REQUESTS);
         if (p.status == PAYOUT_PARKED) {
