@@ -25,6 +25,7 @@ const struct column payout_insert_columns[PAYOUT_INSERT_COLUMNS] = {
     COLUMN(TEXT, payout_insert_row, requested_by),
     COLUMN(TIME, payout_insert_row, created_at),
     COLUMN(UUID_OPT, payout_insert_row, previous_owner),
+    COLUMN(I32, payout_insert_row, previous_version),
     COLUMN(TEXT, payout_insert_row, idem_key),
     COLUMN(I16, payout_insert_row, idem_slot),
     COLUMN(I16, payout_insert_row, idem_slot_b),

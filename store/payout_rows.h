@@ -28,6 +28,7 @@ struct payout_insert_row {
     struct str requested_by;
     int64_t created_at;
     struct uuid previous_owner;
+    int32_t previous_version;
     struct str idem_key;
     int16_t idem_slot;
     int16_t idem_slot_b;
@@ -90,7 +91,7 @@ struct payout_update_row {
     int16_t journal_steps;
 };
 
-enum { PAYOUT_INSERT_COLUMNS = 37, PAYOUT_UPDATE_COLUMNS = 38 };
+enum { PAYOUT_INSERT_COLUMNS = 38, PAYOUT_UPDATE_COLUMNS = 38 };
 
 extern const struct column payout_insert_columns[PAYOUT_INSERT_COLUMNS],
     payout_update_columns[PAYOUT_UPDATE_COLUMNS];

@@ -41,7 +41,7 @@ static const uint32_t state_next[] = {
     [CHARGE_RESERVE] = TO(LOOKUP) | TO(PRICE) | TO(ACCOUNT) | TO(RESERVE) | TO(OWNER) | TO(REFUSE) |
                        TO(SEND) | TO(DONE),
     [CHARGE_OWNER] = TO(RESERVE) | TO(REFUSE) | TO(DONE),
-    [CHARGE_REFUSE] = TO(DONE),
+    [CHARGE_REFUSE] = TO(LOOKUP) | TO(DONE),
     [CHARGE_SEND] = TO(RECORD),
     [CHARGE_NEXT] = TO(RECORD) | TO(DONE),
     [CHARGE_RECORD] = TO(NEXT) | TO(RECORD) | TO(SEND) | TO(LOOKUP) | TO(DONE),

@@ -192,9 +192,13 @@ void charge_lookup(struct charge *c)
 static void refused(void *ctx, struct err err, const struct rows *rows)
 {
     struct charge *c = ctx;
-    (void)rows;
     if (err_is(err)) {
         charge_end_with(c, err, STR_NULL);
+        return;
+    }
+    if (rows != NULL && rows_n(rows) == 0) { /* this took too long, and the key is another's */
+        charge_enter(c, CHARGE_LOOKUP);
+        charge_lookup(c);
         return;
     }
     struct charge_result result = {

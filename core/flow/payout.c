@@ -33,6 +33,7 @@ struct request {
     int64_t holder_lease_us, original_us;
     struct str snapshot; /* that was answered with */
     struct uuid previous_owner;
+    int32_t previous_version;           /* of the reference while it was his */
     const struct flow_account *account; /* held */
     struct payout_record rec;
     struct payout_effects fx;
@@ -62,12 +63,17 @@ static void fail(struct request *q, struct err err, const char *detail)
 
 /* ---- nothing comes of it, and that is the key's answer ---- */
 
+static void look_up(struct request *q);
+
 static void refused(void *ctx, struct err err, const struct rows *rows)
 {
     struct request *q = ctx;
-    (void)rows;
     if (err_is(err)) {
         finish(q, err, NULL);
+        return;
+    }
+    if (rows != NULL && rows_n(rows) == 0) { /* this took too long, and the key is another's */
+        look_up(q);
         return;
     }
     struct payout_result result = {
@@ -95,7 +101,6 @@ static void refuse(struct request *q, struct err why, const char *detail)
 
 /* ---- the key is known ---- */
 
-static void look_up(struct request *q);
 static void find_account(struct request *q);
 static void read_funds(struct request *q);
 
@@ -261,6 +266,7 @@ static void owner_known(void *ctx, struct err err, const struct rows *r)
         return;
     }
     q->previous_owner = none ? UUID_NIL : rows_uuid(r, 0, 0);
+    q->previous_version = none ? 0 : (int32_t)rows_i64(r, 0, 2);
     read_funds(q);
 }
 
@@ -301,11 +307,12 @@ static void wrote(void *ctx)
     }
 }
 
-static void fill_idempotency(struct request *q)
+static struct err fill_idempotency(struct request *q)
 {
     struct payout_insert_row *row = &q->unit.row;
     if (q->in.idem_key.p == NULL)
-        return;
+        return ERR_OK;
+    TRY(idempotency_place_fresh(&q->place, loop_wall_us(q->flow->loop)));
     row->idem_key = q->in.idem_key;
     row->idem_slot = q->place.slot;
     row->idem_slot_b = q->place.slot_b;
@@ -314,6 +321,7 @@ static void fill_idempotency(struct request *q)
     row->idem_period = q->place.period;
     row->idem_fingerprint = str_n((char *)q->fingerprint, FINGERPRINT_LEN);
     row->idem_lease = loop_wall_us(q->flow->loop) + FLOW_LEASE_US;
+    return ERR_OK;
 }
 
 /* `matured` is brought in from what is pending, or given back to it. */
@@ -348,12 +356,13 @@ static struct err fill(struct request *q, int64_t matured, int32_t version)
     payout_insert_fill(&q->rec, &u->row);
     u->row.payee_key = arena_dup(&q->arena, str_n((char *)payee.b, sizeof payee.b));
     u->row.previous_owner = q->previous_owner;
+    u->row.previous_version = q->previous_version;
     u->row.matured = matured;
     u->row.wallet_version = version;
     u->row.job_run_at = q->rec.p.status == PAYOUT_QUEUED ? now + FLOW_LEASE_US : 0;
     u->row.job_owner = f->replica;
     u->row.job_lease = now + FLOW_LEASE_US;
-    fill_idempotency(q);
+    TRY(fill_idempotency(q));
     TRY(payout_event_row(f, &q->arena, &q->rec, q->fx.notice, &parts->events[0]));
     parts->n_events = 1;
     payout_audit_row(f, &q->rec, q->rec.p.status, q->fx.action, q->in.actor, STR_NULL,

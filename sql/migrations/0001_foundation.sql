@@ -521,6 +521,7 @@ create table reli.payout_reference (
     mode text not null check (mode in ('test', 'live')),
     reference text not null,
     payout_id uuid not null,
+    version int4 not null, -- grows whenever it is taken
     primary key (merchant_id, reference, mode)
 );
 

@@ -1,43 +1,45 @@
 -- Creates payouts: one row of u per unit, with its event, audit row and hold.
 -- Gates, in this order: the idempotency key is new or held by the same payout, the reference is
--- free (or passes on from previous_owner), the guarded account has what is to be held, with what is
--- brought into it from pending (`matured`, computed when it had wallet_version). What fails a gate
+-- free (or passes on from previous_owner, as it was at previous_version: who had it without coming
+-- into being may have come since), the guarded account has what is to be held, with what is brought
+-- into it from pending (`matured`, computed when it had wallet_version). What fails a gate
 -- writes nothing behind it. No two units of a batch hold on one account.
 -- Rows: ord int4, stage int4 (0 created, 1 key known, 2 reference taken, 3 not held), fanout bool.
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
         $7::text[], $8::text[], $9::text[], $10::uuid[], $11::int8[], $12::text[], $13::bytea[],
         $14::bytea[], $15::text[], $16::text[], $17::text[], $18::json[], $19::text[],
-        $20::timestamptz[], $21::uuid[], $22::text[], $23::int2[], $24::int2[], $25::int2[],
-        $26::int2[], $27::int4[], $28::bytea[], $29::timestamptz[], $30::uuid[], $31::int8[],
-        $32::int4[], $33::timestamptz[], $34::int2[], $35::uuid[], $36::timestamptz[], $37::uuid[],
-        $38::int2[])
+        $20::timestamptz[], $21::uuid[], $22::int4[], $23::text[], $24::int2[], $25::int2[],
+        $26::int2[], $27::int2[], $28::int4[], $29::bytea[], $30::timestamptz[], $31::uuid[],
+        $32::int8[], $33::int4[], $34::timestamptz[], $35::int2[], $36::uuid[], $37::timestamptz[],
+        $38::uuid[], $39::int2[])
     as u(ord, merchant_id, id, mode, status, op_id, reference, provider, payment_method, account_id,
         amount, currency, pii, payee_key, purpose, description, callback_url, metadata,
-        requested_by, created_at, previous_owner, idem_key, idem_slot, idem_slot_b, idem_look_a,
-        idem_look_b, idem_period, idem_fingerprint, idem_lease, wallet_id, matured, wallet_version,
-        job_run_at, job_bucket, job_owner, job_lease, audit_a, journal_steps)
+        requested_by, created_at, previous_owner, previous_version, idem_key, idem_slot,
+        idem_slot_b, idem_look_a, idem_look_b, idem_period, idem_fingerprint, idem_lease, wallet_id,
+        matured, wallet_version, job_run_at, job_bucket, job_owner, job_lease, audit_a,
+        journal_steps)
 ),
 e as materialized (
-    select * from unnest($39::int4[], $40::uuid[], $41::uuid[], $42::int4[], $43::uuid[],
-        $44::text[], $45::text[], $46::text[], $47::timestamptz[], $48::int2[], $49::uuid[],
-        $50::timestamptz[])
+    select * from unnest($40::int4[], $41::uuid[], $42::uuid[], $43::int4[], $44::uuid[],
+        $45::text[], $46::text[], $47::text[], $48::timestamptz[], $49::int2[], $50::uuid[],
+        $51::timestamptz[])
     as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($51::int4[], $52::uuid[], $53::uuid[], $54::uuid[], $55::text[],
-        $56::text[], $57::text[], $58::text[], $59::text[], $60::text[], $61::timestamptz[])
+    select * from unnest($52::int4[], $53::uuid[], $54::uuid[], $55::uuid[], $56::text[],
+        $57::text[], $58::text[], $59::text[], $60::text[], $61::text[], $62::timestamptz[])
     as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
-    select * from unnest($62::int4[], $63::uuid[], $64::uuid[], $65::uuid[], $66::text[],
-        $67::text[], $68::text[], $69::text[], $70::timestamptz[])
+    select * from unnest($63::int4[], $64::uuid[], $65::uuid[], $66::uuid[], $67::text[],
+        $68::text[], $69::text[], $70::text[], $71::timestamptz[])
     as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
-    select * from unnest($71::int4[], $72::uuid[], $73::uuid[], $74::uuid[], $75::int2[],
-        $76::text[], $77::text[], $78::uuid[], $79::uuid[], $80::int8[], $81::text[],
-        $82::timestamptz[])
+    select * from unnest($72::int4[], $73::uuid[], $74::uuid[], $75::uuid[], $76::int2[],
+        $77::text[], $78::text[], $79::uuid[], $80::uuid[], $81::int8[], $82::text[],
+        $83::timestamptz[])
     as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id, amount,
         currency, at)
 ),
@@ -73,17 +75,18 @@ keyed as (
           end
 ),
 taken as (
-    insert into reli.payout_reference (merchant_id, mode, reference, payout_id)
-    select k.merchant_id, k.mode, k.reference, k.id from keyed k where k.previous_owner is null
+    insert into reli.payout_reference (merchant_id, mode, reference, payout_id, version)
+    select k.merchant_id, k.mode, k.reference, k.id, 1 from keyed k where k.previous_owner is null
     order by k.merchant_id, k.mode, k.reference
     on conflict do nothing
     returning payout_id
 ),
 passed_on as (
-    update reli.payout_reference r set payout_id = k.id
+    update reli.payout_reference r set payout_id = k.id, version = r.version + 1
     from keyed k
     where r.merchant_id = k.merchant_id and r.mode = k.mode and r.reference = k.reference
       and r.payout_id = k.previous_owner
+      and (k.previous_owner = k.id or r.version = k.previous_version)
     returning r.payout_id
 ),
 named as (

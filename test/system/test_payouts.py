@@ -3,13 +3,19 @@
 import concurrent.futures
 import http.client
 import json
+import pathlib
+import re
+import threading
 
+import psycopg2
 import pytest
 from helpers import V1, Clock, new_key, phone, wait_until, word
 from stack import Launcher
+from test_moves import columns_of_units
 from test_refunds import ADVANCES, books_agree, brought, collected
 
 PAYOUTS = V1 + "/payouts"
+CREATE = pathlib.Path(__file__).parents[2] / "sql/query/payout_create.sql"
 
 # ending of the amount → (where it ends, whether money has left, exceptions)
 OUTCOMES = {
@@ -369,6 +375,43 @@ def test_what_is_pending_is_brought_in_once(replicas, stack):
     assert sorted(a.status for a in answers) == [201, 422]
     assert left(replicas.database, shop) == 20000
     books_agree(stack, replicas.database)
+
+
+def test_a_reference_that_somebody_has_come_to_meanwhile_is_not_passed_on(reli, db):
+    """Two orders with one reference: the first had not enough, and so the second was told that its owner had never
+    come into being. By the time it took the reference, the first had found enough: two payouts went out."""
+    collected(reli)
+    first = pay_out(reli)
+    wait_payout(reli, first["id"], "completed")
+    statement = CREATE.read_text()
+    numbers = columns_of_units(statement)
+    last = max(map(int, re.findall(r"\$(\d+)", statement)))
+    unit = db.one("""select 0 as ord, merchant_id, gen_random_uuid() as id, mode, 'queued' as status, op_id, reference,
+                         provider, payment_method, account_id, amount, currency, requested_by, created_at,
+                         id as previous_owner, 1 as previous_version, wallet_id, 0 as matured, 1 as wallet_version,
+                         -1 as idem_slot_b
+                     from reli.payout where id = %s""", first["id"])
+    arguments = {n: "null" for n in range(1, last + 1)}
+    for name, value in unit.items():
+        arguments[numbers[name]] = f"'{{\"{value}\"}}'"
+    mine, other = psycopg2.connect(db.owner_url), psycopg2.connect(db.owner_url)
+    try:
+        with mine.cursor() as m, other.cursor() as o:
+            m.execute("prepare take as " + statement)
+            mine.commit()
+            o.execute("update reli.payout_reference set version = version + 1 where payout_id = %s", (first["id"],))
+            call = f"execute take({', '.join(arguments[n] for n in range(1, last + 1))})"
+            work = threading.Thread(target=m.execute, args=(call,))
+            work.start()
+            wait_until(lambda: db.value("select count(*) from pg_stat_activity where pid = %s and wait_event_type = 'Lock'",
+                                        mine.info.backend_pid) == 1, 10, "it waits for who has the reference")
+            other.commit()
+            work.join(10)
+            assert [r[:2] for r in m.fetchall()] == [(0, 2)]
+            mine.rollback()
+    finally:
+        mine.close()
+        other.close()
 
 
 def test_cancelled_or_sent_but_never_both(reli, db, stack, sandbox):
