@@ -6,6 +6,7 @@
 
 #include "core/base/times.h"
 #include "test/sim/heap.h"
+#include "test/sim/mem.h"
 #include "test/sim/provider_int.h"
 
 static struct {
@@ -36,7 +37,7 @@ const struct decision *back_decided(const struct back *b, int64_t now_us)
 /* ---- callbacks ---- */
 
 /* "S ref receipt minor salt" paid, "F ref code salt" not. */
-struct err back_callback_parse(const struct gw_callback *in, struct arena *mem,
+struct err back_callback_parse(const struct gw_callback *in, struct arena *arena,
                                struct gw_result *out)
 {
     struct str rest = in->body, word[5];
@@ -46,16 +47,16 @@ struct err back_callback_parse(const struct gw_callback *in, struct arena *mem,
         n_words++;
     if (n_words < 4 || !str_starts(word[0], STR("R")))
         return ERR(PARSE, "not a callback about a refund");
-    *out = (struct gw_result){.verdict = GW_UNKNOWN, .provider_ref = arena_dup(mem, word[1])};
+    *out = (struct gw_result){.verdict = GW_UNKNOWN, .provider_ref = arena_dup(arena, word[1])};
     if (str_eq(word[0], STR("RS")) && n_words == 5 && str_to_i64(word[3], &n)) {
         out->verdict = GW_SUCCEEDED;
-        out->receipt = arena_dup(mem, word[2]);
+        out->receipt = arena_dup(arena, word[2]);
         out->amount = (struct money){n, CURRENCY('K', 'E', 'S')};
         out->provider_code = STR("0");
     } else if (str_eq(word[0], STR("RF")) && str_to_i64(word[2], &n)) {
         out->verdict = GW_FAILED;
         out->code = (enum failure_code)n;
-        out->provider_code = arena_dup(mem, word[2]);
+        out->provider_code = arena_dup(arena, word[2]);
     }
     return ERR_OK;
 }
@@ -75,7 +76,7 @@ static void callbacks_plan(struct back *b, struct decision *d, int64_t at_us)
         .provider = b->provider,
         .subject = b->refund,
         .token = str_c(b->token),
-        .of_refund = true,
+        .by_address = true,
         .heard = &d->heard,
         .at_us = at_us,
     };
@@ -137,6 +138,8 @@ static void back_arrives(struct back *b)
 {
     b->arrived_us = w.now_us;
     snprintf(b->ref, sizeof b->ref, "rb_%d", ++backs.n);
+    if (gw_refund_our_id_is_ref(provider_gateway(b->provider), b->rail))
+        memcpy(b->ref, b->our_id, sizeof b->ref);
     b->next = backs.all;
     backs.all = b;
     back_decide(b);
@@ -155,6 +158,12 @@ static struct back *back_new(int at, const struct gw_refund *in)
     b->provider = at;
     b->rail = in->rail;
     b->asked = in->amount;
+    const struct mem_refund *r = mem_refund(b->refund);
+    const struct mem_rail *last = r != NULL && r->n_rails > 0 ? &r->rails[r->n_rails - 1] : NULL;
+    if (last == NULL || last->n != b->attempt || !str_eq(r->status, STR("processing")) ||
+        (!str_eq(last->status, STR("sending")) && !str_eq(last->status, STR("uncertain"))))
+        sim_violation("a refund is sent that is not on its way any more");
+    str_copy_c(b->our_id, sizeof b->our_id, in->our_id);
     if (!uuid_parse(in->our_id, &ours) || !uuid_eq(ours, attempt))
         sim_violation("a refund is sent with an id that is not its attempt's");
     return b;
@@ -254,22 +263,6 @@ void gw_client_told(struct gw_client *client, const struct gw_account *a, enum h
                     enum failure_code code)
 {
     (void)client, (void)a, (void)kind, (void)code;
-}
-
-/* No payouts are made in these worlds. */
-struct err gw_payout_start(struct gw_client *client, const struct gw_account *a,
-                           const struct gw_payout *in, gw_done_fn *done, void *ctx)
-{
-    (void)client, (void)a, (void)in, (void)done, (void)ctx;
-    return ERR(INVALID, "no payouts here");
-}
-
-struct err gw_payout_query_start(struct gw_client *client, const struct gw_account *a,
-                                 const struct gw_payout *in, struct str provider_ref,
-                                 gw_done_fn *done, void *ctx)
-{
-    (void)client, (void)a, (void)in, (void)provider_ref, (void)done, (void)ctx;
-    return ERR(INVALID, "no payouts here");
 }
 
 struct err gw_refund_query_start(struct gw_client *client, const struct gw_account *a,

@@ -216,13 +216,12 @@ static const struct order *order_of(const struct mem_payment *p)
 
 /* ---- its books, its events ---- */
 
-/* What the transfers of a payment have added to accounts of a type. */
-static int64_t booked(const struct mem_payment *p, const char *type)
+int64_t check_booked(struct uuid subject, const char *type)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < mem.n_transfers; i++) {
         const struct mem_transfer *t = &mem.transfers[i];
-        if (!uuid_eq(t->payment, p->id))
+        if (!uuid_eq(t->payment, subject))
             continue;
         for (size_t k = 0; k < mem.n_accounts; k++) {
             bool named = str_eq(mem.accounts[k].type, str_c(type));
@@ -233,12 +232,12 @@ static int64_t booked(const struct mem_payment *p, const char *type)
     return sum;
 }
 
-/* What its transfers of a kind come to. */
-static int64_t moved(const struct mem_payment *p, const char *kind)
+int64_t check_moved(struct uuid subject, const char *kind)
 {
     int64_t sum = 0;
     for (size_t i = 0; i < mem.n_transfers; i++)
-        if (uuid_eq(mem.transfers[i].payment, p->id) && str_eq(mem.transfers[i].kind, str_c(kind)))
+        if (uuid_eq(mem.transfers[i].payment, subject) &&
+            str_eq(mem.transfers[i].kind, str_c(kind)))
             sum += mem.transfers[i].amount;
     return sum;
 }
@@ -263,8 +262,9 @@ static int64_t received(const struct mem_payment *p)
 /* What has gone back, what is the merchant's, and what is nobody's, all came in. */
 static void check_books(const struct mem_payment *p)
 {
-    int64_t own = received(p), kept = moved(p, "unallocated_kept");
-    int64_t nobodys = moved(p, "payment_unallocated"), returned = moved(p, "unallocated_returned");
+    int64_t own = received(p), kept = check_moved(p->id, "unallocated_kept");
+    int64_t nobodys = check_moved(p->id, "payment_unallocated"),
+            returned = check_moved(p->id, "unallocated_returned");
     int64_t fee = is_paid(p) && own > 0 && !p->late && p->fee_due <= p->received ? p->fee_due : 0;
     if (nobodys > 0 && !check_has_exception(p->id, "integrity_failure") &&
         !check_has_exception(p->id, "double_success"))
@@ -273,17 +273,18 @@ static void check_books(const struct mem_payment *p)
         SAY(p, "%lld came in", (long long)own);
     if (p->received != (!is_paid(p) ? 0 : own > 0 ? own : p->received))
         SAY(p, "has received %lld", (long long)p->received);
-    if (p->fee != fee || booked(p, "fees_income") != -fee)
+    if (p->fee != fee || check_booked(p->id, "fees_income") != -fee)
         SAY(p, "its fee is %lld of %lld", (long long)p->fee, (long long)p->fee_due);
-    if (kept + returned > nobodys || booked(p, "unallocated") != kept + returned - nobodys)
+    if (kept + returned > nobodys ||
+        check_booked(p->id, "unallocated") != kept + returned - nobodys)
         SAY(p, "%s", "unallocated money has gone");
     int64_t back = check_refunds(p);
-    if (booked(p, "provider_receivable") != own + nobodys - returned - back)
+    if (check_booked(p->id, "provider_receivable") != own + nobodys - returned - back)
         SAY(p, "the books say that the provider owes %lld",
-            (long long)booked(p, "provider_receivable"));
-    if (booked(p, "merchant_pending") != p->refunded + fee - own - kept)
+            (long long)check_booked(p->id, "provider_receivable"));
+    if (check_booked(p->id, "merchant_pending") != p->refunded + fee - own - kept)
         SAY(p, "the books say that the merchant has %lld",
-            -(long long)booked(p, "merchant_pending"));
+            -(long long)check_booked(p->id, "merchant_pending"));
 }
 
 /* The states that its public events tell, one after the other, end in the one that it has. */
@@ -359,22 +360,23 @@ static void check_delivery(const struct mem_delivery *d, struct str url)
         sim_violation("a webhook has come to rest %.*s", STR_ARG(d->status));
 }
 
-static void check_webhooks(const struct mem_payment *p)
+void check_webhooks(const char *what, struct uuid id, struct str callback_url)
 {
     for (size_t i = 0; i < mem.n_events; i++) {
         const struct mem_event *e = &mem.events[i];
-        if (!uuid_eq(e->payment, p->id))
+        if (!uuid_eq(e->payment, id))
             continue;
-        const struct mem_delivery *d = delivery_of(e, p->id);
-        if ((p->callback_url.p != NULL) != (d != NULL))
-            SAY(p, "event %d has %s delivery to callback_url", (int)e->seq, d != NULL ? "a" : "no");
+        const struct mem_delivery *d = delivery_of(e, id);
+        if ((callback_url.p != NULL) != (d != NULL))
+            sim_violation("%s: event %d has %s delivery to callback_url", what, (int)e->seq,
+                          d != NULL ? "a" : "no");
         if (d != NULL)
-            check_delivery(d, p->callback_url);
+            check_delivery(d, callback_url);
         for (size_t k = 0; k < mem.n_endpoints; k++) {
             const struct mem_endpoint *w_ = &mem.endpoints[k];
             d = delivery_of(e, w_->id);
             if (d == NULL && str_eq(w_->status, STR("enabled")) && wants(w_->events, e->type))
-                SAY(p, "event %d has no delivery to an endpoint", (int)e->seq);
+                sim_violation("%s: event %d has no delivery to an endpoint", what, (int)e->seq);
             if (d != NULL)
                 check_delivery(d, w_->url);
         }
@@ -453,12 +455,13 @@ void check_world(void)
             check_truth(p);
         check_books(p);
         check_events(p);
-        check_webhooks(p);
+        check_webhooks("a payment", p->id, p->callback_url);
         sim_trace_str(p->status);
         sim_trace((uint64_t)p->version);
     }
     check_orders();
     check_refund_asks();
+    check_payouts();
     check_callbacks();
     check_rest();
 }

@@ -163,5 +163,6 @@ void cover_print(uint64_t least)
 {
     print_payments(least);
     cover_print_refunds(least);
+    cover_print_payouts(least);
     cover_note("nine of ten rows", n_taken_rows * 10 >= n_open_rows * 9);
 }

@@ -22,7 +22,8 @@ struct cover_row {
     uint64_t taken;
 };
 void cover_row(const struct cover_row *row, const char *const *words, int n, uint64_t least);
-/* cover_refund.c */
+/* cover_refund.c, cover_payout.c */
 void cover_print_refunds(uint64_t least);
+void cover_print_payouts(uint64_t least);
 
 #endif

@@ -54,7 +54,7 @@ static void thanks(void *ctx, struct err err, const struct gateway *gateway)
     *t = (struct thanked){emissions.thanked, e->subject, e->body};
     emissions.thanked = t;
     if (e->heard != NULL)
-        *e->heard |= e->ip_ok || !e->of_refund;
+        *e->heard |= e->ip_ok || !e->by_address;
 }
 
 static void emission_receive(void *ctx)

@@ -53,11 +53,13 @@ void mem_tables_begin(void)
     mem.n_payments = mem.n_idempotency = mem.n_references = mem.n_receipts = mem.n_jobs = 0;
     mem.n_inbound = mem.n_events = mem.n_deliveries = mem.n_transfers = mem.n_exceptions = 0;
     mem.n_endpoints = mem.n_accounts = mem.n_refunds = 0;
+    mem.n_payouts = mem.n_payout_references = mem.n_guarded = 0;
     mem.n_schedules = 0;
     mem.next_job_known = false;
     schedules_make();
     for (size_t i = 0; i < 16; i++)
         mem.merchant.b[i] = (uint8_t)sim_u64();
+    mem_payouts_begin();
     mem.webhook_secret = seal("merchant.webhook_secret", mem.merchant, secret);
     uint32_t n = sim_below(4) > 0 ? 0 : 1 + sim_below(2);
     for (uint32_t i = 0; i < n; i++) {
@@ -382,6 +384,10 @@ struct err mem_commit(struct unit *u)
         return mem_create_commit(u);
     case Q_payment_move:
         return mem_move_commit(u);
+    case Q_payout_create:
+        return mem_payout_create_commit(u);
+    case Q_payout_move:
+        return mem_payout_move_commit(u);
     case Q_callback_store:
         return inbound_commit(u);
     case Q_delivery_create:
@@ -429,7 +435,9 @@ static void job_later(const struct value *v)
 /* Sets a refusal as the key's answer, or gives the key back. */
 static void idempotency_end(const struct value *v, bool refusal)
 {
-    bool exists = mem_payment(v[3].u.uuid) != NULL || mem_refund(v[3].u.uuid) != NULL;
+    bool exists = mem_payment(v[3].u.uuid) != NULL || mem_refund(v[3].u.uuid) != NULL ||
+                  mem_payout(v[3].u.uuid) != NULL;
+    mem.n_refused = 0;
     for (size_t i = mem.n_idempotency; i-- > 0;) {
         struct mem_idempotency *r = &mem.idempotency[i];
         if (!str_eq(r->key, v[2].u.str) || !uuid_eq(r->payment, v[3].u.uuid) ||
@@ -438,6 +446,7 @@ static void idempotency_end(const struct value *v, bool refusal)
         if (!refusal && r->lease_until > v[4].u.i64)
             continue;
         if (refusal) {
+            mem.n_refused++;
             r->http_status = (int16_t)v[4].u.i64;
             r->seq = 0;
             r->problem = world_dup(v[5].u.str);

@@ -16,11 +16,14 @@ enum {
     MEM_INBOUND = 512,
     MEM_EVENTS = 512,
     MEM_DELIVERIES = 1024,
-    MEM_TRANSFERS = 128,
+    MEM_TRANSFERS = 256,
     MEM_EXCEPTIONS = 256,
     MEM_ENDPOINTS = 3,
     MEM_ACCOUNTS = 32,
     MEM_REFUNDS = 128,
+    MEM_PAYOUTS = 32,
+    MEM_PAYOUT_REFERENCES = 32,
+    MEM_GUARDED = 4,
     MEM_SCHEDULES = 3,
 };
 
@@ -72,6 +75,28 @@ struct mem_refund {
     struct mem_rail rails[REFUND_MAX_RAILS];
 };
 
+struct mem_payout {
+    struct uuid merchant, id, op_id, account_id, wallet_id;
+    struct str mode, status, reference, provider, method, currency, pii, purpose, description,
+        callback_url, metadata, requested_by, approved_by, failure_code, failure_provider_code,
+        failure_message, provider_ref, receipt, request;
+    int32_t version, revision;
+    int64_t amount, sent_at, answered_at, next_at, recon_since, created_at, updated_at,
+        completed_at;
+    int16_t n, paid_n, poll_n, park_n;
+    bool late;
+    /* for the checker */
+    bool ended_once; /* without money, or it came back */
+    struct str idem_key;
+};
+
+/* What a merchant can pay out. */
+struct mem_guarded {
+    struct uuid account;
+    int64_t balance;
+    int32_t version;
+};
+
 struct mem_idempotency {
     struct uuid merchant, payment;
     struct str mode, key, fingerprint, provider_ref, problem;
@@ -83,6 +108,7 @@ struct mem_idempotency {
 struct mem_reference {
     struct str mode, reference;
     struct uuid payment;
+    int32_t version; /* of payouts' */
 };
 
 struct mem_receipt {
@@ -159,10 +185,13 @@ struct mem {
     struct uuid merchant;
     struct str webhook_secret; /* sealed */
     size_t n_payments, n_idempotency, n_references, n_receipts, n_jobs, n_inbound, n_events,
-        n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts, n_refunds, n_schedules;
+        n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts, n_refunds, n_schedules,
+        n_payouts, n_payout_references, n_guarded;
+    int64_t opening;     /* what could be paid out when the world began */
     int64_t next_job_us; /* of all jobs; TIME_NEVER */
     bool next_job_known;
     bool exception_moved; /* by the last exception_move.sql */
+    size_t n_refused;     /* by the last idempotency_refuse.sql */
     struct mem_endpoint endpoints[MEM_ENDPOINTS];
     struct mem_schedule schedules[MEM_SCHEDULES];
     struct mem_account accounts[MEM_ACCOUNTS];
@@ -177,6 +206,9 @@ struct mem {
     struct mem_transfer transfers[MEM_TRANSFERS];
     struct mem_exception exceptions[MEM_EXCEPTIONS];
     struct mem_refund refunds[MEM_REFUNDS];
+    struct mem_payout payouts[MEM_PAYOUTS];
+    struct mem_reference payout_references[MEM_PAYOUT_REFERENCES];
+    struct mem_guarded guarded[MEM_GUARDED];
 };
 extern struct mem mem;
 
@@ -189,6 +221,9 @@ struct mem_payment *mem_payment(struct uuid id);
 const struct mem_event *mem_event(struct uuid payment, int32_t seq);
 struct mem_delivery *mem_delivery(struct uuid id);
 struct mem_refund *mem_refund(struct uuid id);
+struct mem_payout *mem_payout(struct uuid id);
+/* The guarded account that payouts of the worlds' one currency are held on. */
+struct uuid mem_wallet(void);
 struct mem_inbound *mem_inbound(struct uuid subject, struct str dedupe_key);
 
 /* Runs a unit as one transaction and tells the unit's kind its rows. ERR_INTERNAL where the schema
@@ -232,6 +267,11 @@ void mem_move_exception(const struct value *params);
 /* refund_get.sql, refund_first.sql */
 void mem_read_refund(const struct value *params, struct rows *out);
 void mem_read_refund_first(const struct value *params, struct rows *out);
+/* payout_get.sql, payout_owner.sql, payout_funds.sql; what fan-outs and deliveries join of it */
+void mem_read_payout(const struct value *params, struct rows *out);
+void mem_read_payout_owner(const struct value *params, struct rows *out);
+void mem_read_payout_funds(const struct value *params, struct rows *out);
+void mem_payout_person_part(const struct mem_payout *p, struct rows *out);
 /* Answers a statement of store_read (or what one of store_exec returns). */
 void mem_read(enum query query, const struct value *params, struct rows *out);
 

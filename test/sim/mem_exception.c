@@ -15,9 +15,9 @@ static struct mem_exception *find(struct uuid id)
 struct err mem_exception_add(const struct exception_row *row)
 {
     static const char *const kinds[] = {
-        "integrity_failure", "double_success", "double_refund", "stuck",
-        "sig_forged",        "receipt_taken",  "callback_dead", "refund_manual",
-        "refund_late",       "refund_revoked", "reversed"};
+        "integrity_failure", "double_success", "double_refund", "stuck",       "sig_forged",
+        "receipt_taken",     "callback_dead",  "refund_manual", "refund_late", "refund_revoked",
+        "reversed",          "payout_late",    "double_payout"};
     struct str kind = STR_NULL;
     for (size_t i = 0; i < COUNT_OF(kinds); i++)
         if (str_eq(row->kind, str_c(kinds[i])))

@@ -49,6 +49,7 @@ struct mem_key {
     int16_t slot, slot_b, look_a, look_b, http_status;
     int32_t seq, period;
     int64_t lease_until, created_at;
+    bool unrefused; /* held without a refusal as its answer */
 };
 int mem_keyed(const struct mem_key *k);
 /* Whether its subject holds it; from now on until the new lease. */
@@ -56,6 +57,16 @@ bool mem_kept(const struct mem_key *k);
 
 /* What a move writes of refunds. */
 struct err mem_refund_write(const struct move_unit *u);
+
+/* What units of payments and payouts write alike. */
+struct err mem_event_store(const struct event_row *e, bool is_heard);
+struct err mem_transfer_store(const struct transfer_row *t);
+void mem_account_store(const struct account_row *c);
+
+/* An empty wallet, or one with something in it. */
+void mem_payouts_begin(void);
+struct err mem_payout_create_commit(struct unit *u);
+struct err mem_payout_move_commit(struct unit *u);
 
 struct err mem_create_commit(struct unit *u);
 struct err mem_move_commit(struct unit *u);

@@ -33,7 +33,7 @@ static void attempt_store(struct mem_payment *p, const struct attempt_row *a)
     at->next_poll_at = mem_is_timed(a->next_poll_at) ? a->next_poll_at : 0;
 }
 
-static struct err event_store(const struct event_row *e, bool is_heard)
+struct err mem_event_store(const struct event_row *e, bool is_heard)
 {
     if (mem_event(e->subject_id, e->seq) != NULL)
         return mem_refuse("two events of one seq");
@@ -80,7 +80,8 @@ bool mem_kept(const struct mem_key *k)
     for (size_t i = 0; i < mem.n_idempotency; i++) {
         struct mem_idempotency *r = &mem.idempotency[i];
         if ((r->slot != k->look_a && r->slot != k->look_b) || !str_eq(r->key, k->key) ||
-            !str_eq(r->mode, k->mode) || !uuid_eq(r->payment, k->subject))
+            !str_eq(r->mode, k->mode) || !uuid_eq(r->payment, k->subject) ||
+            (k->unrefused && r->problem.p != NULL))
             continue;
         r->lease_until = k->lease_until;
         kept = true;
@@ -126,7 +127,7 @@ static bool reference_insert(struct str mode, struct str word, struct uuid payme
     if (mem_reference(mode, word) != NULL)
         return false;
     *ROW_NEW(mem.references, mem.n_references, MEM_REFERENCES) =
-        (struct mem_reference){mode, world_dup(word), payment};
+        (struct mem_reference){mode, world_dup(word), payment, 1};
     return true;
 }
 
@@ -195,7 +196,7 @@ static struct err payment_insert(const struct create_unit *u)
         mem_job_insert(STR("payment"), row->id, 0, row->job_bucket, row->job_run_at, row->job_owner,
                        row->job_lease);
     for (size_t i = 0; i < u->n_events; i++)
-        TRY(event_store(&u->events[i], mem_heard(row->mode, row->callback_url)));
+        TRY(mem_event_store(&u->events[i], mem_heard(row->mode, row->callback_url)));
     return ERR_OK;
 }
 
@@ -291,7 +292,7 @@ static struct err row_check(const struct mem_payment *p, const struct payment_up
     return ERR_OK;
 }
 
-static struct err transfer_store(const struct transfer_row *t)
+struct err mem_transfer_store(const struct transfer_row *t)
 {
     for (size_t i = 0; i < mem.n_transfers; i++)
         if (mem.transfers[i].step == t->step && uuid_eq(mem.transfers[i].journal, t->journal_id))
@@ -311,7 +312,7 @@ static struct err transfer_store(const struct transfer_row *t)
     return ERR_OK;
 }
 
-static void account_store(const struct account_row *c)
+void mem_account_store(const struct account_row *c)
 {
     for (size_t i = 0; i < mem.n_accounts; i++)
         if (uuid_eq(mem.accounts[i].id, c->id))
@@ -391,11 +392,11 @@ static struct err move_write(struct mem_payment *p, const struct move_unit *u)
     for (size_t i = 0; i < u->n_attempts; i++)
         attempt_store(p, &u->attempts[i]);
     for (size_t i = 0; i < u->n_events; i++)
-        TRY(event_store(&u->events[i], is_heard));
+        TRY(mem_event_store(&u->events[i], is_heard));
     for (size_t i = 0; i < u->n_accounts; i++)
-        account_store(&u->accounts[i]);
+        mem_account_store(&u->accounts[i]);
     for (size_t i = 0; i < u->n_transfers; i++)
-        TRY(transfer_store(&u->transfers[i]));
+        TRY(mem_transfer_store(&u->transfers[i]));
     for (size_t i = 0; i < u->n_exceptions; i++)
         TRY(mem_exception_add(&u->exceptions[i]));
     for (size_t i = 0; i < u->n_resolutions; i++)

@@ -240,11 +240,15 @@ static void read_callback(const struct value *v, struct rows *r)
     }
 }
 
-static void webhook_parts(struct rows *r, const struct mem_event *e, const struct mem_payment *p)
+static void webhook_parts(struct rows *r, const struct mem_event *e, struct uuid subject)
 {
+    const struct mem_payout *o = mem_payout(subject);
     PART(r, webhook_event, e, 1);
-    rows_part(r, webhook_payment, COUNT_OF(webhook_payment), p,
-              offsetof(struct mem_payment, attempts), 1);
+    if (o != NULL)
+        mem_payout_person_part(o, r);
+    else
+        rows_part(r, webhook_payment, COUNT_OF(webhook_payment), mem_payment(subject),
+                  offsetof(struct mem_payment, attempts), 1);
     rows_part(r, merchant_secret, 1, &mem, offsetof(struct mem, n_payments), 1);
     rows_part(r, webhook_earlier, COUNT_OF(webhook_earlier), NULL, 0, 1);
 }
@@ -252,17 +256,16 @@ static void webhook_parts(struct rows *r, const struct mem_event *e, const struc
 static void read_fanout(const struct value *v, struct rows *r)
 {
     const struct mem_event *e = mem_event(v[1].u.uuid, (int32_t)v[2].u.i64);
-    const struct mem_payment *p = mem_payment(v[1].u.uuid);
     struct mem_endpoint enabled[MEM_ENDPOINTS];
     size_t n = 0;
-    if (e == NULL || p == NULL)
+    if (e == NULL)
         return;
     for (size_t i = 0; i < mem.n_endpoints; i++)
         if (str_eq(mem.endpoints[i].status, STR("enabled")) &&
             str_eq(mem.endpoints[i].mode, e->mode))
             enabled[n++] = mem.endpoints[i];
     r->n = n > 0 ? n : 1;
-    webhook_parts(r, e, p);
+    webhook_parts(r, e, e->payment);
     rows_part(r, webhook_endpoint, COUNT_OF(webhook_endpoint), n > 0 ? enabled : NULL,
               sizeof enabled[0], n);
 }
@@ -277,7 +280,7 @@ static void read_delivery(const struct value *v, struct rows *r)
         if (uuid_eq(mem.endpoints[i].id, d->endpoint))
             e = &mem.endpoints[i];
     r->n = 1;
-    webhook_parts(r, mem_event(d->payment, d->seq), mem_payment(d->payment));
+    webhook_parts(r, mem_event(d->payment, d->seq), d->payment);
     PART(r, webhook_endpoint, e, 1);
     PART(r, delivery_get, d, 1);
     rows_part(r, delivery_look_again, COUNT_OF(delivery_look_again), NULL, 0, 1);
@@ -328,6 +331,15 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_refund_first:
         mem_read_refund_first(params, out);
         break;
+    case Q_payout_get:
+        mem_read_payout(params, out);
+        break;
+    case Q_payout_owner:
+        mem_read_payout_owner(params, out);
+        break;
+    case Q_payout_funds:
+        mem_read_payout_funds(params, out);
+        break;
     case Q_idempotency_get:
         read_idempotency(params, out);
         break;
@@ -376,7 +388,9 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_callback_close:
     case Q_endpoint_disabled:
     case Q_job_later:
-    case Q_idempotency_refuse:
+    case Q_idempotency_refuse: /* only how many there are is asked */
+        out->n = mem.n_refused;
+        break;
     case Q_idempotency_release:
     case Q_idempotency_answer:
         break;

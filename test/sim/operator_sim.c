@@ -68,6 +68,27 @@ static bool look_up_refund(const struct mem_exception *x, enum exception_resolut
     return !open && !(paid && by_hand);
 }
 
+/* It is not decided while any request of it is open. */
+static bool look_up_payout(const struct mem_exception *x, enum exception_resolution *out)
+{
+    const struct mem_payout *p = mem_payout(x->subject);
+    bool paid = false, open = false, right = true;
+    for (const struct out *o = provider_outs(); o != NULL; o = o->next) {
+        if (!uuid_eq(o->payout, x->subject))
+            continue;
+        const struct fate *d = out_fate(o, w.now_us);
+        open |= d == NULL && !o->vanished;
+        paid |= d != NULL && d->kind == FATE_PAID;
+        right &= d == NULL || d->amount.minor == p->amount;
+    }
+    *out = paid ? RESOLUTION_COMPLETED : RESOLUTION_FAILED;
+    if (!right && sim_below(2) == 0) /* another amount has gone: they settle it by hand */
+        *out = RESOLUTION_FAILED;
+    if (!str_eq(p->status, STR("in_reconciliation")))
+        *out = RESOLUTION_NOTED;
+    return !open;
+}
+
 static bool decide(struct visit *v, const struct mem_exception *x)
 {
     static const char *const outcomes[] = {"stuck", "integrity_failure", "refund_manual"};
@@ -76,8 +97,9 @@ static bool decide(struct visit *v, const struct mem_exception *x)
     v->resolution = RESOLUTION_NOTED;
     for (size_t i = 0; i < COUNT_OF(outcomes); i++)
         if (str_eq(x->kind, str_c(outcomes[i])))
-            return mem_refund(x->subject) != NULL ? look_up_refund(x, &v->resolution)
-                                                  : look_up_payment(x, &v->resolution);
+            return mem_payout(x->subject) != NULL   ? look_up_payout(x, &v->resolution)
+                   : mem_refund(x->subject) != NULL ? look_up_refund(x, &v->resolution)
+                                                    : look_up_payment(x, &v->resolution);
     return true;
 }
 

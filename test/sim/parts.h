@@ -83,7 +83,7 @@ struct back {
     int attempt;
     enum refund_rail rail;
     char token[97];
-    char ref[20];
+    char our_id[40], ref[40];
     struct money asked;
     int64_t arrived_us;
     int salt; /* no two of its callbacks are the same bytes */
@@ -102,10 +102,50 @@ struct back {
 struct back *provider_backs(void);
 const struct decision *back_decided(const struct back *b, int64_t now_us);
 
+/* What became of a payout at its provider, one thing after the other. */
+enum fate_kind { FATE_PAID, FATE_FAILED, FATE_BACK /* it was paid, and the money is back */ };
+struct fate {
+    enum fate_kind kind;
+    int64_t at_us;
+    enum failure_code code;
+    struct money amount;
+    char receipt[16];
+    bool heard; /* a callback that tells it was acknowledged */
+    bool told;  /* an answer that tells it was handed to a process … */
+    bool whole; /* with the amount */
+    int64_t told_us;
+    struct process *told_to;
+};
+
+/* What a provider made of one request to pay out. */
+struct out {
+    struct out *next;
+    int provider;
+    struct uuid payout;
+    int request;
+    char token[97];
+    char our_id[40], ref[40];
+    struct money asked;
+    int64_t arrived_us;
+    int salt; /* no two of its callbacks are the same bytes */
+    int n_fates;
+    struct fate fates[2];
+    bool vanished;
+    bool denied;         /* somebody was told that it was not taken */
+    bool mixed_up;       /* somebody else's result has come under its name */
+    int64_t answered_us; /* its reference was handed to a process; 0 never */
+    struct process *answered_to;
+};
+
+/* Requests that reached a provider, newest first. */
+struct out *provider_outs(void);
+/* The last that has happened by now; NULL: nothing is decided. */
+const struct fate *out_fate(const struct out *o, int64_t now_us);
+
 /* A callback that reli has thanked for. */
 struct thanked {
     struct thanked *next;
-    struct uuid subject; /* payment or refund */
+    struct uuid subject; /* payment, refund or payout */
     struct str body;
 };
 struct thanked *provider_thanked(void);
@@ -165,6 +205,28 @@ void refunder_begin(void);
 void refunder_process_died(struct process *p);
 struct refund_ask *refund_asks(void);
 
+/* ---- those who pay out: payouter_sim.c ---- */
+
+struct payout_ask {
+    struct payout_ask *next;
+    int provider;
+    struct str key, reference, callback_url;
+    struct money amount;
+    int64_t approval_above;
+    bool unbuildable, rewritten, late, asked;
+    int n_open, tries;
+    struct uuid payout; /* nil: none known */
+    bool refused;       /* there is not enough, or its reference is another's */
+    bool answered_new;
+    struct str body; /* of the first answer */
+    bool ended_by_word, rejected;
+};
+
+/* After client_begin. */
+void payouter_begin(void);
+void payouter_process_died(struct process *p);
+struct payout_ask *payout_asks(void);
+
 /* ---- operators: operator_sim.c ---- */
 
 void operators_begin(void);
@@ -178,6 +240,16 @@ void check_world(void);
 struct mem_payment;
 int64_t check_refunds(const struct mem_payment *p);
 void check_refund_asks(void);
+/* The payouts, what can still be paid out, and those who asked: check_payout.c. */
+void check_payouts(void);
+/* What payments and payouts share, in check.c. `id` had that many events; its own URL, p NULL none.
+ */
+void check_webhooks(const char *what, struct uuid id, struct str callback_url);
+/* What the transfers of a payment or payout have added to accounts of a type, debits less credits.
+ */
+int64_t check_booked(struct uuid subject, const char *type);
+/* What its transfers of a kind come to. */
+int64_t check_moved(struct uuid subject, const char *kind);
 /* Whether an exception of that kind was raised for a payment or refund; whether it is open. */
 bool check_has_exception(struct uuid subject, const char *kind);
 bool check_has_open(struct uuid subject, const char *kind);

@@ -3,7 +3,7 @@
 
 #include "test/sim/parts.h"
 
-/* Shared by provider_sim.c, back_sim.c and emit_sim.c. */
+/* Shared by provider_sim.c, back_sim.c, out_sim.c and emit_sim.c. */
 
 enum { ANSWER_LIMIT_S = 30 };
 
@@ -18,6 +18,8 @@ struct call {
     int64_t started_us;
     struct prompt *prompt; /* to be made, or found */
     struct back *back;     /* the same of a refund */
+    struct out *out;       /* and of a payout … */
+    struct out_send *send; /* … that is being sent */
     char ref[PAYMENT_REF_MAX + 1];
     struct gw_result result;
     struct gw_exchange exchange;
@@ -38,12 +40,13 @@ struct uuid token_attempt(struct str callback_url, char token[97]);
 /* A callback on its way to whoever is up. */
 struct emission {
     int provider;
-    struct uuid subject; /* payment or refund */
+    struct uuid subject; /* payment, refund or payout */
     struct str token, body;
     bool ip_ok, forged;
-    bool of_refund; /* then it is believed from the provider's own addresses only */
-    bool *heard;    /* set when reli has thanked for it; may be NULL */
-    bool *misled;   /* set when it arrives, if it is invented; may be NULL */
+    bool by_address; /* of refunds and payouts: it is believed from the provider's own addresses
+                        only */
+    bool *heard;     /* set when reli has thanked for it; may be NULL */
+    bool *misled;    /* set when it arrives, if it is invented; may be NULL */
     int64_t at_us;
     int tries;
     struct process *to;
@@ -63,5 +66,16 @@ void backs_begin(void);
 /* gateway.refund_callback_parse of all */
 struct err back_callback_parse(const struct gw_callback *in, struct arena *mem,
                                struct gw_result *out);
+
+/* ---- out_sim.c ---- */
+
+void outs_begin(void);
+/* An answer about a payout reaches its process. */
+void out_told(struct call *c);
+/* gateway.payout_build and gateway.payout_callback_parse of all */
+struct err out_build(const struct gw_account *a, const struct gw_payout *in, struct str token,
+                     struct arena *mem, struct outbound_request *request);
+struct err out_callback_parse(const struct gw_callback *in, struct arena *mem,
+                              struct gw_result *result);
 
 #endif

@@ -1,7 +1,8 @@
-/* gateways/client.h for payments, and two scripted providers (refunds: back_sim.c). "alpha" is like
- * Daraja: a query names neither amount nor receipt, and its "not found" means nothing. "beta" is
- * like MTN: queries are complete, and what it does not know was never taken. What a provider makes
- * of a charge, its prompts, is the truth that the checker compares with. */
+/* gateways/client.h for payments, and two scripted providers (refunds: back_sim.c, payouts:
+ * out_sim.c). "alpha" is like Daraja: a query names neither amount nor receipt, and its "not found"
+ * means nothing. "beta" is like MTN: queries are complete, and what it does not know was never
+ * taken. What a provider makes of a charge, its prompts, is the truth that the checker compares
+ * with. */
 #include <stdio.h>
 
 #include "core/base/times.h"
@@ -20,6 +21,7 @@ void provider_begin(void)
     provider.n = 0;
     emissions_begin();
     backs_begin();
+    outs_begin();
 }
 
 struct prompt *provider_prompts(void)
@@ -91,6 +93,9 @@ static const struct gateway gateway_alpha = {
     .n_refund_rails = 2,
     .refund_rails = {REFUND_RAIL_REVERSAL, REFUND_RAIL_PAYOUT},
     .refund_callback_parse = back_callback_parse,
+    .payout_our_id_is_ref = true,
+    .payout_build = out_build,
+    .payout_callback_parse = out_callback_parse,
 };
 static const struct gateway gateway_beta = {
     .name = "beta",
@@ -107,6 +112,9 @@ static const struct gateway gateway_beta = {
     .n_refund_rails = 1,
     .refund_rails = {REFUND_RAIL_PAYOUT},
     .refund_callback_parse = back_callback_parse,
+    .payout_may_resend = true,
+    .payout_build = out_build,
+    .payout_callback_parse = out_callback_parse,
 };
 static const struct gateway gateway_cash = {
     .name = "cash",
@@ -371,6 +379,7 @@ static void call_told(void *ctx)
         c->back->told_paid_us = w.now_us;
         c->back->told_paid_to = c->process;
     }
+    out_told(c);
     c->done(c->ctx, &c->result, &c->exchange);
 }
 

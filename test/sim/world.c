@@ -151,6 +151,7 @@ static void process_die(struct process *p)
     provider_process_died(p);
     client_process_died(p);
     refunder_process_died(p);
+    payouter_process_died(p);
     int64_t down_us = sim_below(4) > 0 ? sim_between(50 * US_PER_MS, 5 * US_PER_S)
                                        : sim_between(5 * US_PER_S, 5 * US_PER_MIN);
     static int replica_numbers[N_REPLICAS] = {0, 1};
@@ -308,8 +309,6 @@ struct process *process_any(void)
 
 /* ---- a world ---- */
 
-enum { N_THEMES = 4 };
-
 /* Some worlds are about one trouble, so that what is rare elsewhere happens often enough. */
 static void theme_choose(void)
 {
@@ -343,9 +342,18 @@ static void theme_choose(void)
         {3, FAULT_PAID_LATE, 700},
         {3, FAULT_AMOUNT_WRONG, 400},
         {3, FAULT_CALLBACK_LOST, 30},
+        /* a provider of payouts that is busy, and takes what it says it has refused */
+        {THEME_PAYOUTS, FAULT_PAYOUT_REFUSED, 600},
+        {THEME_PAYOUTS, FAULT_PAYOUT_DENIED, 500},
+        {THEME_PAYOUTS, FAULT_PAYOUT_AMOUNT_WRONG, 300},
+        {THEME_PAYOUTS, FAULT_PAYOUT_FAILED, 100},
+        {THEME_PAYOUTS, FAULT_CALLBACK_LOST, 30},
+        {THEME_PAYOUTS, FAULT_CALLBACK_FOREIGN, 0},
+        {THEME_PAYOUTS, FAULT_FROZEN_DOUBT, 300},
+        {THEME_PAYOUTS, FAULT_CRASH_STEP, 0},
     };
-    static const uint32_t of_16[16] = {0, 0, 0, 1, 1, 2, 2, 3}; /* the rest: none */
-    uint32_t n = sim_below(16), theme = n < 8 ? of_16[n] : N_THEMES;
+    static const uint32_t of_16[16] = {0, 0, 0, 1, 1, 2, 2, 3, 4, 4}; /* the rest: none */
+    uint32_t n = sim_below(16), theme = n < 10 ? of_16[n] : N_THEMES;
     for (size_t i = 0; i < COUNT_OF(themes); i++)
         if (themes[i].theme == theme)
             w.chance[themes[i].fault] = themes[i].chance;
@@ -398,6 +406,7 @@ void world_begin(uint64_t seed, uint64_t index)
     receiver_begin();
     client_begin();
     refunder_begin();
+    payouter_begin();
     operators_begin();
     static int replica_numbers[N_REPLICAS] = {0, 1};
     for (int i = 0; i < N_REPLICAS; i++)

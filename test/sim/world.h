@@ -29,6 +29,7 @@
     X(OUTAGE, "database away for a while", 3)                                 \
     X(FROZEN, "a replica stands still for minutes", 2)                        \
     X(FROZEN_CALL, "it stands still while a provider is asked", 5)            \
+    X(FROZEN_DOUBT, "it stands still while a commit is not answered", 40)     \
     X(CLOCK_JUMP, "clock of a replica jumps", 30)                             \
     X(CHARGE_UNSENT, "charge: no connection", 50)                             \
     X(CHARGE_REFUSED, "charge: refused", 80)                                  \
@@ -58,6 +59,18 @@
     X(REFUND_FAILED, "refund: failed for certain", 250)                       \
     X(REFUND_PAID_LATE, "refund: paid after it was told to have failed", 150) \
     X(REFUND_AMOUNT_WRONG, "refund: another amount went back", 60)            \
+    X(PAYOUT_UNSENT, "payout: no connection", 100)                            \
+    X(PAYOUT_REFUSED, "payout: refused", 250)                                 \
+    X(PAYOUT_DENIED, "payout: said to be refused, and taken", 80)             \
+    X(PAYOUT_DROPPED, "payout: lost on its way", 60)                          \
+    X(PAYOUT_ANSWER_LOST, "payout: answer lost", 120)                         \
+    X(PAYOUT_ANSWER_LATE, "payout: answer after up to a minute", 150)         \
+    X(PAYOUT_OPEN_REF, "payout: unclear answer with a reference", 80)         \
+    X(PAYOUT_FAILED, "payout: failed for certain", 250)                       \
+    X(PAYOUT_PAID_LATE, "payout: paid after it was told to have failed", 150) \
+    X(PAYOUT_RETURNED, "payout: paid, and came back", 150)                    \
+    X(PAYOUT_AMOUNT_WRONG, "payout: another amount was paid", 60)             \
+    X(PAYOUT_MIXED_UP, "payout: callback about somebody else's", 40)          \
     X(WEBHOOK_FAILED, "webhook not taken", 200)                               \
     X(WEBHOOK_GONE, "webhook endpoint gone", 10)                              \
     X(CLIENT_AGAIN, "request sent again", 250)                                \
@@ -69,6 +82,9 @@ enum fault {
 #undef X
         N_FAULTS
 };
+
+/* Some worlds are about one trouble; this one about payouts. */
+enum { THEME_PAYOUTS = 4, N_THEMES };
 
 enum { N_REPLICAS = 2, MAX_EVENTS = 16384, MAX_TIMERS = 256 };
 
@@ -134,7 +150,7 @@ extern struct world w;
 
 /* Counts over all worlds. */
 struct totals {
-    uint64_t worlds, lifecycles, steps, provider_calls, faults[N_FAULTS];
+    uint64_t worlds, lifecycles, payouts, steps, provider_calls, faults[N_FAULTS];
     uint64_t crashes_at[CRASH_N_POINTS], visits[CRASH_N_POINTS];
 };
 extern struct totals totals;
