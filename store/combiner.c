@@ -251,12 +251,32 @@ static void table_encode(struct writer *w, size_t from, size_t to, const struct 
     }
 }
 
+/* The same as one array of rows. */
+static void rows_encode(struct writer *w, size_t from, size_t to, size_t t)
+{
+    struct params *p = &w->s->params;
+    const struct unit_kind *kind = w->units[from]->kind;
+    const struct unit_table *table = &kind->tables[t];
+    size_t lo = w->spans[w->n_spans - 1].lo;
+    params_rows_open(p, pg_conn_row_type(w->conn, kind->row_types[t]));
+    for (size_t i = from; i < to; i++) {
+        const char *row = w->units[i]->rows[t];
+        for (size_t n = w->units[i]->n_rows[t]; n > 0; n--, row += table->row_size)
+            params_rows_add(p, (int32_t)(i - lo), table->columns, table->n_columns, row);
+    }
+    params_array_close(p);
+}
+
 static bool kind_encode(struct writer *w, size_t from, size_t to)
 {
     const struct unit_kind *kind = w->units[from]->kind;
     params_reset(&w->s->params);
-    for (size_t t = 0; t < kind->n_tables; t++)
-        table_encode(w, from, to, &kind->tables[t], NULL, t);
+    for (size_t t = 0; t < kind->n_tables; t++) {
+        if (kind->row_types != NULL && kind->row_types[t] != ROW_NONE)
+            rows_encode(w, from, to, t);
+        else
+            table_encode(w, from, to, &kind->tables[t], NULL, t);
+    }
     return params_ready(&w->s->params);
 }
 

@@ -78,11 +78,16 @@ static const struct unit_table create_tables[] = {
     {limit_columns, LIMIT_COLUMNS, sizeof(struct limit_row)},
 };
 
+static const enum row_type create_types[] = {ROW_PAYMENT, ROW_ATTEMPT, ROW_EVENT, ROW_AUDIT,
+                                             ROW_NONE};
+_Static_assert(COUNT_OF(create_types) == COUNT_OF(create_tables), "one each");
+
 static const struct unit_kind create_kind = {
     .query = Q_payment_create,
     .rank = 1,
     .tables = create_tables,
     .n_tables = COUNT_OF(create_tables),
+    .row_types = create_types,
     .on_row = create_row,
     .reset = create_reset,
     .lock = &limit_lock,

@@ -67,6 +67,7 @@ struct pg_conn {
     enum conn_state state;
     unsigned attempt; /* picks host and address */
     int64_t pause_us, up_since_us, server_version;
+    Oid row_types[N_ROW_TYPES];
     bool was_up, quiet; /* quiet: this outage is in the log already */
     struct timer
         alarm; /* WAIT: try again; DIAL, SETUP: the deadline; UP: a look at `progress_us` */
@@ -139,6 +140,13 @@ void pg_conn_free(struct pg_conn *c)
 bool pg_conn_is_up(const struct pg_conn *c)
 {
     return c->state == CONN_UP && !c->broken;
+}
+
+Oid pg_conn_row_type(struct pg_conn *c, enum row_type type)
+{
+    if (c->row_types[type] == InvalidOid && !c->broken)
+        conn_break(c);
+    return c->row_types[type];
 }
 
 /* ---- sending ---- */
@@ -311,12 +319,24 @@ static void conn_dialled(void *ctx, struct err err, const char *words, PGconn *p
     " (select system_identifier from pg_control_system()),"                    \
     " case when not pg_is_in_recovery()"                                       \
     " then ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int8 end"
+enum { SERVER_COLUMNS = 4 };
+
+/* The number of a row type, if it is there. */
+#define ROW_TYPE(name)                                         \
+    ", (select t.oid::int8 from pg_type t join pg_namespace n" \
+    " on n.oid = t.typnamespace where n.nspname = 'reli'"      \
+    " and t.typname = '" name "')"
+
+/* Only writers write rows. In the order of their enum. */
+#define WRITER                                                                   \
+    SERVER ROW_TYPE("payment_new") ROW_TYPE("attempt_new") ROW_TYPE("event_new") \
+        ROW_TYPE("audit_new")
 
 /* Every setting of a session in one round trip. On writers the planner is kept on nested loops over
  * indexes with generic plans: a batch's arrays are small beside the tables, whatever the statistics
  * say, and a plan that turns to scanning a table in the middle of the day would be an outage. */
 static const char *const setup_text[] = {
-    [PG_WRITER] = SERVER ", set_config('application_name', 'reli', false),"
+    [PG_WRITER] = WRITER ", set_config('application_name', 'reli', false),"
                          " set_config('client_encoding', 'UTF8', false),"
                          " set_config('TimeZone', 'UTC', false),"
                          " set_config('statement_timeout', $1, false),"
@@ -365,6 +385,8 @@ static bool conn_setup_done(struct pg_conn *c, const PGresult *res)
         return false;
     }
     *c->lineage = c->met;
+    for (int i = ROW_NONE + 1; c->role == PG_WRITER && i < N_ROW_TYPES; i++)
+        c->row_types[i] = (Oid)rows_i64(&r, 0, SERVER_COLUMNS + i - 1);
     return true;
 }
 

@@ -74,6 +74,9 @@ struct err pg_conn_new(struct loop *l, const char *conninfo, enum pg_role role,
 void pg_conn_free(struct pg_conn *c);
 
 bool pg_conn_is_up(const struct pg_conn *c);
+/* The server's number of a row type; 0: the schema is not there, or was not when this connection
+ * came up, which then ends (`lost` follows) to look anew. */
+Oid pg_conn_row_type(struct pg_conn *c, enum row_type type);
 /* Another connection has met the server's successor: nothing more is sent here, `lost` follows. */
 void pg_conn_leave_if_old(struct pg_conn *c);
 /* Whether `n` statements and a Sync may be sent now. */

@@ -67,6 +67,9 @@ struct unit_table {
     size_t row_size;
 };
 
+/* Types of the schema for whole rows: int4 (the row's unit), then the columns of a table. */
+enum row_type { ROW_NONE, ROW_PAYMENT, ROW_ATTEMPT, ROW_EVENT, ROW_AUDIT, N_ROW_TYPES };
+
 enum { UNIT_MAX_TABLES = 12, UNIT_MAX_KEYS = 4 };
 
 struct unit;
@@ -81,7 +84,8 @@ struct unit_lock {
 };
 
 /* A kind of unit: one statement over arrays. Its parameters are, for each table in order: an int4
- * array with each row's unit (index in the batch, from 0), then one array per column. It returns
+ * array with each row's unit (index in the batch, from 0), then one array per column; or, if the
+ * table has a row_type, one array of such rows, which costs the server far less. It returns
  * rows whose first column is that index (int4); on_row gets each of them. A unit without rows keeps
  * the outcome it was submitted with. Units of a kind are ordered by (merchant, keys[0]);
  * kinds run in the order of `rank`. */
@@ -90,6 +94,7 @@ struct unit_kind {
     int rank;
     const struct unit_table *tables;
     size_t n_tables;
+    const enum row_type *row_types; /* of each table; NULL: arrays of columns throughout */
     void (*on_row)(struct unit *u, const struct rows *r, size_t row);
     /* Before a unit is run again (rolled back batch, lost connection): puts back what on_row
      * changed. */

@@ -43,6 +43,11 @@ void params_value(struct params *p, const struct value *v);
 void params_array_open(struct params *p, enum column_type type);
 void params_array_add(struct params *p, const void *first, size_t stride, size_t n);
 void params_array_close(struct params *p);
+/* An array of rows of the composite type `type`: each an int4, `ord`, and then its columns. Closed
+ * as any array. */
+void params_rows_open(struct params *p, Oid type);
+void params_rows_add(struct params *p, int32_t ord, const struct column *columns, size_t n_columns,
+                     const void *row);
 /* Settles the pointers; false if the limit or memory was exceeded. */
 bool params_ready(struct params *p) MUST_USE;
 

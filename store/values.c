@@ -103,19 +103,50 @@ void params_value(struct params *p, const struct value *v)
     }
 }
 
-void params_array_open(struct params *p, enum column_type type)
+static void array_open(struct params *p, Oid array, Oid item)
 {
-    size_t at = params_next(p, wire_types[type].array_oid);
+    size_t at = params_next(p, array);
     p->at[at] = p->bytes.n;
     p->open = true;
     p->has_null = false;
     p->n_items = 0;
-    p->item_type = type;
     buf_be32(&p->bytes, 1); /* dimensions */
     buf_be32(&p->bytes, 0); /* has NULLs: set when closed */
-    buf_be32(&p->bytes, wire_types[type].oid);
+    buf_be32(&p->bytes, item);
     buf_be32(&p->bytes, 0); /* items: set when closed */
     buf_be32(&p->bytes, 1); /* lower bound */
+}
+
+void params_array_open(struct params *p, enum column_type type)
+{
+    array_open(p, wire_types[type].array_oid, wire_types[type].oid);
+    p->item_type = type;
+}
+
+void params_rows_open(struct params *p, Oid type)
+{
+    array_open(p, InvalidOid, type); /* the array's own type is in the statement's text */
+}
+
+void params_rows_add(struct params *p, int32_t ord, const struct column *columns, size_t n_columns,
+                     const void *row)
+{
+    ASSERT(p->open);
+    size_t at = p->bytes.n;
+    buf_be32(&p->bytes, 0); /* length: set below */
+    buf_be32(&p->bytes, (uint32_t)n_columns + 1);
+    buf_be32(&p->bytes, OID_INT4);
+    put_field(&p->bytes, COL_I32, &ord);
+    for (size_t c = 0; c < n_columns; c++) {
+        buf_be32(&p->bytes, wire_types[columns[c].type].oid);
+        put_field(&p->bytes, columns[c].type, (const char *)row + columns[c].offset);
+    }
+    p->n_items++;
+    if (p->bytes.failed)
+        return;
+    ASSERT(p->bytes.n - at - 4 <= INT32_MAX); /* there is a limit to all of it */
+    uint32_t len = htobe32((uint32_t)(p->bytes.n - at - 4));
+    memcpy(p->bytes.p + at, &len, 4);
 }
 
 void params_array_add(struct params *p, const void *first, size_t stride, size_t n)

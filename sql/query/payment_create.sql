@@ -9,48 +9,20 @@
 -- Membership is asked as coalesce(x in (select …), false): a hashed subplan, where a join of CTEs
 -- would compare each row with each. From gate to gate go ids only: the rows of u are wide.
 with u as materialized (
-    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::int4[],
-        $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::uuid[],
-        $14::int8[], $15::text[], $16::text[], $17::bytea[], $18::text[], $19::text[], $20::text[],
-        $21::json[], $22::json[], $23::text[], $24::text[], $25::text[], $26::timestamptz[],
-        $27::timestamptz[], $28::uuid[], $29::text[], $30::int2[], $31::int2[], $32::int2[],
-        $33::int2[], $34::int4[], $35::bool[], $36::bytea[], $37::timestamptz[], $38::int2[],
-        $39::int4[], $40::timestamptz[], $41::int2[], $42::uuid[], $43::timestamptz[], $44::uuid[],
-        $45::uuid[], $46::int8[], $47::int4[], $48::bool[], $49::uuid[], $50::bytea[], $51::bytea[],
-        $52::bytea[], $53::bytea[])
-    as u(ord, merchant_id, id, mode, status, version, op_id, reference, reference_no, pay_code,
-        provider, payment_method, account_id, amount, currency, customer_id, pii, description,
-        return_url, callback_url, metadata, next_action, failure_code, failure_message,
-        status_source, created_at, expires_at, previous_owner, idem_key, idem_slot, idem_slot_b,
-        idem_look_a, idem_look_b, idem_period, idem_held, idem_fingerprint, idem_lease, idem_http,
-        idem_seq, job_run_at, job_bucket, job_owner, job_lease, audit_a, audit_b, fee_due,
-        fee_version, fee_on_top, customer_row, customer_key, handle_a, handle_b,
-        counted)
+    select * from unnest($1::reli.payment_new[])
 ),
 a as materialized (
-    select * from unnest($54::int4[], $55::uuid[], $56::uuid[], $57::int2[], $58::text[],
-        $59::text[],
-        $60::text[], $61::uuid[], $62::int8[], $63::text[], $64::text[], $65::text[], $66::text[],
-        $67::text[], $68::timestamptz[], $69::timestamptz[], $70::int2[], $71::timestamptz[],
-        $72::timestamptz[], $73::json[], $74::int2[], $75::bool[])
-    as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
-        provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at,
-        route, codes_n, cancel_asked)
+    select * from unnest($2::reli.attempt_new[])
 ),
 e as materialized (
-    select * from unnest($76::int4[], $77::uuid[], $78::uuid[], $79::int4[], $80::uuid[],
-        $81::text[], $82::text[], $83::text[], $84::timestamptz[], $85::int2[], $86::uuid[],
-        $87::timestamptz[])
-    as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
+    select * from unnest($3::reli.event_new[])
 ),
 l as materialized (
-    select * from unnest($88::int4[], $89::uuid[], $90::uuid[], $91::uuid[], $92::text[],
-        $93::text[], $94::text[], $95::text[], $96::text[], $97::text[], $98::timestamptz[])
-    as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
+    select * from unnest($4::reli.audit_new[])
 ),
 q as materialized (
-    select * from unnest($99::int4[], $100::uuid[], $101::uuid[], $102::int2[], $103::uuid[],
-        $104::text[], $105::int8[], $106::int8[], $107::int8[], $108::int8[])
+    select * from unnest($5::int4[], $6::uuid[], $7::uuid[], $8::int2[], $9::uuid[],
+        $10::text[], $11::int8[], $12::int8[], $13::int8[], $14::int8[])
     as q(ord, merchant_id, payment_id, pos, id, about, amount, n, max_amount, max_count)
 ),
 idem as (

@@ -5,10 +5,14 @@ is the same for every payment is a pgbench variable and reaches PostgreSQL as a 
 reli; what differs (ids, keys, times) is an expression. Ids are time-ordered as UUIDv7 are.
 """
 
+import pathlib
 import re
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
 ARGUMENT = re.compile(r"\$(\d+)::(\w+)\[\]")
+ROWS = re.compile(r"\b(\w+) as materialized \(\s*select \* from unnest\(\$(\d+)::(reli\.\w+)\[\]\)")
 TABLE = re.compile(r"unnest\(((?:\$\d+::\w+\[\],?\s*)+)\)\s*as\s+(\w+)\(([\w,\s]+)\)")
 
 # 32 hex digits: six of the time, six that grow, the version, 19 random decimal ones.
@@ -30,6 +34,13 @@ def text_of(path):
     return "\n".join(line for line in lines if line).rstrip(";")
 
 
+def plain(value):
+    """The text of a value."""
+    if isinstance(value, (bytes, memoryview)):
+        return "\\x" + bytes(value).hex()
+    return ("t" if value else "f") if isinstance(value, bool) else str(value)
+
+
 def literal(values):
     """The text of an array."""
     words = []
@@ -37,11 +48,7 @@ def literal(values):
         if value is None:
             words.append("NULL")
         else:
-            if isinstance(value, (bytes, memoryview)):
-                value = "\\x" + bytes(value).hex()
-            if isinstance(value, bool):
-                value = "t" if value else "f"
-            words.append('"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"')
+            words.append('"' + plain(value).replace("\\", "\\\\").replace('"', '\\"') + '"')
     return "{" + ",".join(words) + "}"
 
 
@@ -91,9 +98,43 @@ def create_values(db, payment):
 EXPRESSIONS = {"subject_id", "id", "at", "bucket", "lease"}
 
 
+def row_type(name):
+    """The columns of a row type of the schema, with their types."""
+    text = (ROOT / "sql/migrations/0001_foundation.sql").read_text()
+    columns = re.search(rf"create type {re.escape(name)} as \((.*?)\);", text, re.S)[1]
+    return [column.split() for column in columns.split(",")]
+
+
+def rows_of(alias, kind, values, variables):
+    """An array of rows; what is the same for every payment is a variable."""
+    columns = row_type(kind)
+    unknown = [] if values is None else [name for name, _ in columns if name not in values]
+    if unknown:
+        raise KeyError(f"test/bench/statement.py has no value for {alias}.{', '.join(unknown)}")
+    rows = []
+    for i in range(0 if values is None else len(values["ord"])):
+        fields = []
+        for name, type_ in columns:
+            value = values[name]
+            if isinstance(value, str):
+                fields.append(f"({value})::{type_}")
+            elif value[i] is None:
+                fields.append(f"null::{type_}")
+            elif name in EXPRESSIONS:
+                fields.append(f"({value[i]})::{type_}")
+            else:
+                variable = f"{alias}{i}_{name}"
+                variables += ["-D", f"{variable}={plain(value[i])}"]
+                fields.append(f":{variable}::{type_}")
+        rows.append(f"row({', '.join(fields)})::{kind}")
+    return f"array[{', '.join(rows)}]::{kind}[]"
+
+
 def create_script(sql, values):
     """The script, and its variables as arguments of pgbench."""
     arguments, variables = {}, ["-D", "tick=100000"]
+    for alias, number, kind in ROWS.findall(sql):
+        sql = sql.replace(f"${number}::{kind}[]", rows_of(alias, kind, values[alias], variables))
     for numbers, alias, names in TABLE.findall(sql):
         for (number, kind), name in zip(ARGUMENT.findall(numbers), re.findall(r"\w+", names), strict=True):
             if alias not in values or (values[alias] is not None and name not in values[alias]):

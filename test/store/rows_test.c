@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,10 +33,10 @@ static const size_t c_sizes[] = {
 enum { PARAMETERS = 256, GROUPS = 16 };
 
 struct statement {
-    struct str types[PARAMETERS]; /* types[n] of $n: "uuid" for $n::uuid[] */
+    struct str types[PARAMETERS]; /* types[n] of $n: "uuid" for $n::uuid[], "reli.x" for a row */
     size_t n;
     size_t group_params[GROUPS]; /* parameters of the unnest … */
-    size_t group_names[GROUPS];  /* … and the names behind it */
+    size_t group_names[GROUPS];  /* … and the names behind it; 0: those of the row type */
     struct str group_first[GROUPS];
     size_t n_groups;
 };
@@ -53,6 +54,15 @@ static struct str word_at(struct str text, size_t at)
     return str_n(text.p + at, n - at);
 }
 
+/* A word, or two with a dot between. */
+static struct str type_at(struct str text, size_t at)
+{
+    size_t n = at + word_at(text, at).n;
+    if (n < text.n && text.p[n] == '.')
+        n += 1 + word_at(text, n + 1).n;
+    return str_n(text.p + at, n - at);
+}
+
 /* Each `$n::type[]`, in the order of the text, which must be the order of the numbers. */
 static void read_parameters(struct str text, struct statement *s)
 {
@@ -63,7 +73,7 @@ static void read_parameters(struct str text, struct statement *s)
         assert_true(str_to_i64(number, &n));
         assert_int_equal(n, s->n + 1); /* once each, and nothing else with a dollar sign */
         assert_true(str_starts(str_from(text, behind), STR("::")));
-        struct str type = word_at(text, behind + 2);
+        struct str type = type_at(text, behind + 2);
         assert_true(str_starts(str_from(text, behind + 2 + type.n), STR("[]")));
         assert_true(s->n + 1 < PARAMETERS);
         s->types[++s->n] = type;
@@ -78,7 +88,7 @@ static size_t count(struct str text, char c)
     return n;
 }
 
-/* Each `unnest($1::int4[], …) as x(ord, …)`. */
+/* Each `unnest($1::int4[], …) as x(ord, …)` or `unnest($1::reli.x[])`. */
 static void read_groups(struct str text, struct statement *s)
 {
     for (;;) {
@@ -90,6 +100,10 @@ static void read_groups(struct str text, struct statement *s)
         assert_true(end != SIZE_MAX && s->n_groups < GROUPS);
         s->group_params[s->n_groups] = count(str_first(text, end), '$');
         text = str_from(text, end + 1);
+        if (str_starts(str_trim(text), STR(")"))) {
+            s->n_groups++;
+            continue;
+        }
         size_t open = str_find(text, '(', 0);
         assert_true(str_starts(str_trim(text), STR("as ")) && open != SIZE_MAX);
         text = str_from(text, open + 1);
@@ -119,6 +133,42 @@ static void check_type(const char *query, size_t n, struct str type, const char 
         fail_msg("%s: $%zu is %.*s[], the table says %s", query, n, STR_ARG(type), want);
 }
 
+static void check_arrays(const char *query, const struct statement *s, size_t t,
+                         const struct unit_table *table, size_t *at)
+{
+    if (s->group_params[t] != table->n_columns + 1 || s->group_names[t] != table->n_columns + 1)
+        fail_msg("%s: table %zu has %zu columns and ord, its unnest %zu parameters and %zu names",
+                 query, t, table->n_columns, s->group_params[t], s->group_names[t]);
+    assert_true(str_eq(s->group_first[t], STR("ord")));
+    check_type(query, *at, s->types[*at], "int4");
+    ++*at;
+    for (size_t c = 0; c < table->n_columns; c++, ++*at)
+        check_type(query, *at, s->types[*at], sql_types[table->columns[c].type]);
+}
+
+/* `create type reli.x as (ord int4, …)`. */
+static void check_row_type(const char *query, struct str name, const struct unit_table *table)
+{
+    char head[64];
+    snprintf(head, sizeof head, "create type %.*s as (", STR_ARG(name));
+    struct str text = embed_text(&embed_migrations[0]);
+    size_t at = str_find_str(text, str_c(head));
+    if (at == SIZE_MAX)
+        fail_msg("%s: no type %.*s", query, STR_ARG(name));
+    text = str_from(text, at + strlen(head));
+    struct str rest = str_first(text, str_find(text, ')', 0)), column;
+    size_t n = 0;
+    for (; str_split(&rest, ',', &column); n++) {
+        column = str_trim(column);
+        struct str word = word_at(column, 0);
+        assert_true(n < table->n_columns + 1);
+        assert_true(n > 0 || str_eq(word, STR("ord")));
+        check_type(query, n, str_trim(str_from(column, word.n)),
+                   n == 0 ? "int4" : sql_types[table->columns[n - 1].type]);
+    }
+    assert_int_equal(n, table->n_columns + 1);
+}
+
 static void parameters(void **state)
 {
     (void)state;
@@ -137,17 +187,12 @@ static void parameters(void **state)
         if (s.n_groups != kind->n_tables)
             fail_msg("%s: %zu arrays of rows, %zu tables", file->name, s.n_groups, kind->n_tables);
         for (size_t t = 0; t < kind->n_tables; t++) {
-            const struct unit_table *table = &kind->tables[t];
-            if (s.group_params[t] != table->n_columns + 1 ||
-                s.group_names[t] != table->n_columns + 1)
-                fail_msg("%s: table %zu has %zu columns and ord, its unnest %zu parameters and "
-                         "%zu names",
-                         file->name, t, table->n_columns, s.group_params[t], s.group_names[t]);
-            assert_true(str_eq(s.group_first[t], STR("ord")));
-            check_type(file->name, at, s.types[at], "int4");
-            at++;
-            for (size_t c = 0; c < table->n_columns; c++, at++)
-                check_type(file->name, at, s.types[at], sql_types[table->columns[c].type]);
+            if (kind->row_types == NULL || kind->row_types[t] == ROW_NONE) {
+                check_arrays(file->name, &s, t, &kind->tables[t], &at);
+                continue;
+            }
+            assert_true(s.group_params[t] == 1 && s.group_names[t] == 0);
+            check_row_type(file->name, s.types[at++], &kind->tables[t]);
         }
         assert_int_equal(s.n, at - 1);
         assert_true(s.n <= PARAMS_MAX);

@@ -182,6 +182,39 @@ static void test_arrays(void **state)
     params_free(&p);
 }
 
+/* Each item is a value of a composite type: its fields with their types, NULL without bytes. */
+static void test_row_arrays(void **state)
+{
+    (void)state;
+    const struct sample rows[2] = {{.text = STR("ab"), .i16 = 3}, {.i16 = -1}};
+    static const struct column two[] = {COLUMN(TEXT, sample, text), COLUMN(I16, sample, i16)};
+    struct params p;
+    params_init(&p, 4096);
+    params_rows_open(&p, 0x12345);
+    params_array_close(&p);
+    params_rows_open(&p, 0x12345);
+    params_rows_add(&p, 5, two, COUNT_OF(two), &rows[0]);
+    params_rows_add(&p, 7, two, COUNT_OF(two), &rows[1]);
+    params_array_close(&p);
+    assert_true(params_ready(&p));
+    check_param(&p, 0, 0, BYTES("\0\0\0\0\0\0\0\0\0\1\x23\x45"));
+    check_param(&p, 1, 0,
+                BYTES("\0\0\0\1\0\0\0\0\0\1\x23\x45\0\0\0\2\0\0\0\1"
+                      "\0\0\0\x24\0\0\0\3\0\0\0\x17\0\0\0\4\0\0\0\5"
+                      "\0\0\0\x19\0\0\0\2ab\0\0\0\x15\0\0\0\2\0\3"
+                      "\0\0\0\x22\0\0\0\3\0\0\0\x17\0\0\0\4\0\0\0\7"
+                      "\0\0\0\x19\xff\xff\xff\xff\0\0\0\x15\0\0\0\2\xff\xff"));
+    params_free(&p);
+    for (size_t limit = 0; limit < 120; limit++) {
+        params_init(&p, limit);
+        params_rows_open(&p, 1);
+        params_rows_add(&p, 5, two, COUNT_OF(two), &rows[0]); /* 20 bytes before it */
+        params_array_close(&p);
+        assert_int_equal(params_ready(&p), limit >= 60);
+        params_free(&p);
+    }
+}
+
 /* Whatever the limit, it is kept, and said. */
 static void test_limit(void **state)
 {
@@ -335,13 +368,10 @@ static void test_rows_read_beyond_cap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalars),
-        cmocka_unit_test(test_arrays),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_infinite_times),
-        cmocka_unit_test(test_rows_read),
-        cmocka_unit_test(test_rows_read_beyond_cap),
+        cmocka_unit_test(test_scalars),    cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_row_arrays), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_rows),       cmocka_unit_test(test_infinite_times),
+        cmocka_unit_test(test_rows_read),  cmocka_unit_test(test_rows_read_beyond_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
