@@ -5,8 +5,9 @@
  *   arrays per kind, COMMIT, Sync -> outcomes
  *
  * A writer that is idle takes all that is ready at the end of the turn; while all are busy units
- * gather: that is the combining, without a timer and without added delay. Nothing is told before
- * the Sync.
+ * gather: that is the combining. A batch costs the server as much as some dozens of its units do, so
+ * that a few units do not leave beside a large batch: they wait until there are as many of them, or
+ * it is over, or some milliseconds have gone. Nothing is told before the Sync.
  *
  * What goes wrong: contention runs the same batch again. Any other refusal halves it until the unit
  * whose fault it is stands alone and gets its own error. A timeout does so with short timeouts, so
@@ -25,6 +26,7 @@
 #include "store/store_int.h"
 
 #define HURRIED_US (1 * US_PER_S)
+#define GATHER_US (5 * US_PER_MS)
 
 enum { CONTENTION_TRIES = 5, KINDS_MAX = 64, SCAN_MAX = 4096 };
 
@@ -136,6 +138,27 @@ void units_tell_refused(struct store *s)
 
 /* ---- a batch leaves ---- */
 
+static void gathered(void *ctx)
+{
+    (void)ctx; /* the end of this turn looks again */
+}
+
+/* Whether what is ready is enough to leave beside what is under way. */
+static bool enough_ready(struct store *s)
+{
+    size_t flying = 0;
+    for (int i = 0; i < s->o.writers; i++)
+        if (s->writers[i].state == WRITER_BATCH)
+            flying += s->writers[i].spans[0].hi;
+    const struct unit *oldest = LIST_ITEM(list_first(&s->age), struct unit, age);
+    if (s->ready.n >= flying || oldest == NULL)
+        return true;
+    int64_t left_us = oldest->since_us + GATHER_US - store_clock_us();
+    if (left_us > 0 && !timer_is_on(&s->gather))
+        timer_set(s->l, &s->gather, left_us, gathered, s);
+    return left_us <= 0;
+}
+
 void writers_leave(struct store *s)
 {
     for (int i = 0; i < s->o.writers; i++) {
@@ -151,6 +174,8 @@ void writers_leave(struct store *s)
             }
             continue;
         }
+        if (!enough_ready(s))
+            return;
         size_t n = batch_take(s, w->units);
         if (n == 0)
             return;

@@ -89,6 +89,7 @@ void store_free(struct store *s)
     while (s->writers != NULL && s->readers != NULL && (units_cancel(s) || asks_cancel(s)))
         continue;
     timer_off(s->l, &s->expiry);
+    timer_off(s->l, &s->gather);
     loop_later_off(s->l, &s->tell_refused);
     loop_hook_remove(s->l, &s->hook);
     writers_free(s);

@@ -90,6 +90,7 @@ struct store {
     bool slow[N_STMTS]; /* reads of it, when they last ran */
     struct later tell_refused;
     int64_t n_units, n_asks; /* not finished */
+    struct timer gather; /* wakes the loop for units that wait for company */
     struct timer expiry;
     int64_t expiry_us; /* real time that `expiry` is set to */
 

@@ -34,6 +34,56 @@ static void test_one_turn_few_commits(void **state)
     finish();
 }
 
+static bool all_left(void *ctx)
+{
+    (void)ctx;
+    return s->ready.n == 0;
+}
+
+static bool turned(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+static bool is_done(void *ctx)
+{
+    return ((const struct item *)ctx)->n_done == 1;
+}
+
+/* Beside a batch that is under way few units wait for company, though a writer is idle; but not for
+ * as long as the batch takes. */
+static void test_few_wait_for_company(void **state)
+{
+    (void)state;
+    enum { N = 16 };
+    start((struct store_options){.writers = 2});
+    run_ready();
+    struct item *large = items_new(N, &grief_kind), *few = items_new(N + 1, &put_kind);
+    large[0].row.v = 4; /* waits for the row */
+    sql("begin; update lock_row set v = v + 1 where id = 1");
+    write_all(large, N);
+    assert_true(run_until(all_left, NULL, 10000));
+    int64_t before_us = store_clock_us();
+    write_all(few, 1);
+    assert_true(run_until(turned, NULL, 10000));
+    assert_true(s->ready.n == 1 || store_clock_us() - before_us >= 5 * US_PER_MS);
+    assert_true(run_until(is_done, &few[0], 10000));
+    write_all(few + 1, N); /* as many as are under way */
+    assert_true(run_until(turned, NULL, 10000));
+    assert_int_equal(s->ready.n, 0);
+    assert_true(run_until(is_done, &few[N], 10000));
+    assert_int_equal(large[0].n_done, 0);
+    sql("commit");
+    run_idle();
+    count_items(large, N, ERR_NONE, N);
+    count_items(few, N + 1, ERR_NONE, N + 1);
+    assert_int_equal(ask("select count(distinct tx) from put_row"), 2);
+    free(large);
+    free(few);
+    finish();
+}
+
 static void test_duplicate_fails_alone(void **state)
 {
     (void)state;
@@ -333,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PG_TEST(test_one_turn_few_commits),
+        PG_TEST(test_few_wait_for_company),
         PG_TEST(test_duplicate_fails_alone),
         PG_TEST(test_poison_fails_alone),
         PG_TEST(test_one_key_keeps_order),
