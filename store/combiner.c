@@ -5,9 +5,9 @@
  *   arrays per kind, COMMIT, Sync -> outcomes
  *
  * A writer that is idle takes all that is ready at the end of the turn; while all are busy units
- * gather: that is the combining. A batch costs the server as much as some dozens of its units do, so
- * that a few units do not leave beside a large batch: they wait until there are as many of them, or
- * it is over, or some milliseconds have gone. Nothing is told before the Sync.
+ * gather: that is the combining. A batch costs the server as much as a dozen of its units or more,
+ * so few units do not leave beside a large batch: they wait until there are as many of them, or it
+ * is over, or some milliseconds have gone. Nothing is told before the Sync.
  *
  * What goes wrong: contention runs the same batch again. Any other refusal halves it until the unit
  * whose fault it is stands alone and gets its own error. A timeout does so with short timeouts, so

@@ -910,8 +910,8 @@ create table reli.security_event (
     primary key (merchant_id, id)
 ) partition by range (id);
 
--- What payment_create.sql is given: arrays of rows, which cost the server a quarter of as many arrays
--- of columns. Their columns are those of store/rows.c, behind the number of the unit.
+-- What payment_create.sql is given: arrays of rows, which cost the server a third of what arrays of
+-- their columns do. The columns are those of store/rows.c, behind the number of the unit.
 create type reli.payment_new as (
     ord int4, merchant_id uuid, id uuid, mode text, status text, version int4, op_id uuid,
     reference text, reference_no text, pay_code text, provider text, payment_method text,

@@ -84,6 +84,32 @@ static void test_few_wait_for_company(void **state)
     finish();
 }
 
+/* Whoever connects before the schema is there looks again for the types of rows. */
+static void test_rows_of_a_type_made_later(void **state)
+{
+    (void)state;
+    enum { N = 3 };
+    static const enum row_type types[] = {ROW_EVENT};
+    const struct unit_kind kind = {.query = (enum query)Q_ROWS,
+                                   .tables = item_table,
+                                   .n_tables = 1,
+                                   .row_types = types,
+                                   .on_row = item_row,
+                                   .reset = item_reset};
+    start((struct store_options){.writers = 1});
+    run_ready();
+    struct item *items = items_new(N, &kind);
+    for (int i = 0; i < N; i++)
+        items[i].row.v = 10 + i;
+    sql("create type reli.event_new as (ord int4, id uuid, op_id uuid, v int8)");
+    write_all(items, N);
+    run_idle();
+    count_items(items, N, ERR_NONE, N);
+    assert_int_equal(ask("select sum(v) from put_row"), 33);
+    free(items);
+    finish();
+}
+
 static void test_duplicate_fails_alone(void **state)
 {
     (void)state;
@@ -384,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PG_TEST(test_one_turn_few_commits),
         PG_TEST(test_few_wait_for_company),
+        PG_TEST(test_rows_of_a_type_made_later),
         PG_TEST(test_duplicate_fails_alone),
         PG_TEST(test_poison_fails_alone),
         PG_TEST(test_one_key_keeps_order),

@@ -30,7 +30,7 @@
 
 /* ---- statements ---- */
 
-enum { Q_PUT, Q_CHAIN, Q_GRIEF, Q_BOTH, Q_DIVIDE, Q_SLOW, Q_BAD, Q_TOUCH, Q_LOCK, N_OWN };
+enum { Q_PUT, Q_CHAIN, Q_GRIEF, Q_BOTH, Q_DIVIDE, Q_SLOW, Q_BAD, Q_TOUCH, Q_LOCK, Q_ROWS, N_OWN };
 _Static_assert((int)N_OWN <= (int)N_QUERIES, "the enum has room for them");
 
 static const struct {
@@ -63,6 +63,10 @@ static const struct {
     [Q_TOUCH] = {"touch",
                  "insert into put_row (id, op_id, v, tx) values ($1, $1, $2, txid_current())"
                  " returning v"},
+    /* As put, of whole rows. */
+    [Q_ROWS] = {"rows", "with u as (select * from unnest($1::reli.event_new[])),"
+                        "     i as (insert into put_row (id, op_id, v) select id, op_id, v from u)"
+                        " select ord, true, txid_current() from u"},
     /* What is locked before a batch: its answer is nobody's. */
     [Q_LOCK] = {"lock", "with u as (select * from unnest($1::int4[], $2::uuid[], $3::uuid[],"
                         "                               $4::int8[]) as u(ord, id, op_id, v))"
@@ -109,7 +113,8 @@ static const char schema[] =
     "  update lock_row set v = v + 1 where id = 2; update lock_row set v = v + 1 where id = 1;"
     "  return true;"
     " end $$;"
-    "create schema if not exists reli; drop table if exists reli.schema_migration;"
+    "create schema if not exists reli; drop type if exists reli.event_new;"
+    "drop table if exists reli.schema_migration;"
     "create table reli.schema_migration (name text primary key, checksum text, applied_at "
     "timestamptz);"
     "insert into reli.schema_migration values ('0001_first', '', now()), ('0002_second', '', "
