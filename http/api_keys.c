@@ -13,8 +13,6 @@
 
 enum {
     SCOPES_MAX = 16,
-    LIST_DEFAULT = 20,
-    LIST_MOST = 100,
     ANSWER_MAX = 256 * 1024,
 };
 #define OVERLAP_DEFAULT US_PER_DAY
@@ -103,20 +101,14 @@ void api_key_index(struct http_exchange *x)
     const struct principal *who = api_who(x);
     struct key_op *op = op_new(x);
     struct field_errors errors = {.arena = x->arena};
-    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after"));
     struct uuid cursor = UUID_NIL;
     if (op == NULL)
         return;
-    op->limit = LIST_DEFAULT;
-    if (limit.p != NULL &&
-        (!str_to_i64(limit, &op->limit) || op->limit < 1 || op->limit > LIST_MOST))
-        field_error(&errors, STR("limit"), "format", "1 to 100.");
-    if (after.p != NULL && !uuid_parse(after, &cursor))
-        field_error(&errors, STR("after"), "format", "Not an id.");
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+    op->limit = LIST_LIMIT;
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &errors);
+    list_id(http_query(x, STR("after")), "after", &cursor, &errors);
+    if (!list_ok(x, &errors))
         return;
-    }
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
                              V_UUID_OPT(cursor), V_I64(op->limit + 1)};
     store_read(api_of(x)->flow->store, Q_api_key_list, params, COUNT_OF(params), listed, op);

@@ -10,12 +10,7 @@
 #include "core/flow/render.h"
 #include "http/list.h"
 
-enum {
-    BOOKS_MAX = 8 << 20,
-    BOOKS_LIMIT = 20,
-    BOOKS_LIMIT_MAX = 100,
-    TRANSFER_CURSOR = UUID_TEXT + 8
-};
+enum { BOOKS_MAX = 8 << 20, TRANSFER_CURSOR = UUID_TEXT + 8 };
 
 /* A list in the making. */
 struct books {
@@ -27,34 +22,15 @@ struct books {
 static struct books *books_new(struct http_exchange *x)
 {
     struct books *b = ARENA_NEW(x->arena, struct books);
-    struct str limit = http_query(x, STR("limit"));
     if (b == NULL) {
         http_problem(x, ERR(NO_MEMORY, "list"), "");
         return NULL;
     }
     b->x = x;
     b->errors.arena = x->arena;
-    b->limit = BOOKS_LIMIT;
-    if (limit.p != NULL &&
-        (!str_to_i64(limit, &b->limit) || b->limit < 1 || b->limit > BOOKS_LIMIT_MAX))
-        field_error(&b->errors, STR("limit"), "format", "1 to 100.");
+    b->limit = LIST_LIMIT;
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &b->limit, &b->errors);
     return b;
-}
-
-static bool books_ok(struct books *b)
-{
-    if (b->errors.n > 0)
-        http_problem_fields(b->x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &b->errors);
-    return b->errors.n == 0;
-}
-
-static struct uuid id_query(struct books *b, const char *name)
-{
-    struct uuid id = UUID_NIL;
-    struct str value = http_query(b->x, str_c(name));
-    if (value.p != NULL && !uuid_parse(value, &id))
-        field_error(&b->errors, str_c(name), "format", "Not an id.");
-    return id;
 }
 
 static void list_close(struct jsonw *w, bool more)
@@ -146,7 +122,7 @@ void event_index(struct http_exchange *x)
     if (cursor.p != NULL &&
         (!str_to_i64(cursor, &l->after) || l->after < 0 || l->after > INT64_MAX / 2))
         field_error(&l->errors, STR("after"), "format", "Not a cursor; send `next` of a page.");
-    if (!books_ok(l))
+    if (!list_ok(x, &l->errors))
         return;
     struct value params[] = {
         V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_I64(l->after), V_TEXT(STR_NULL),
@@ -197,7 +173,7 @@ void balance_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
     struct books *l = books_new(x);
-    if (l == NULL || !books_ok(l))
+    if (l == NULL || !list_ok(x, &l->errors))
         return;
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live))};
     store_read(api_of(x)->flow->store, Q_balance_list, params, COUNT_OF(params), balances_read, l);
@@ -277,10 +253,11 @@ void transfer_index(struct http_exchange *x)
     struct books *l = books_new(x);
     if (l == NULL)
         return;
-    struct uuid payment = id_query(l, "payment_id"), journal;
+    struct uuid payment = UUID_NIL, journal;
     int64_t step;
+    list_id(http_query(x, STR("payment_id")), "payment_id", &payment, &l->errors);
     transfer_cursor(l, &journal, &step);
-    if (!books_ok(l))
+    if (!list_ok(x, &l->errors))
         return;
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
                              V_UUID_OPT(journal),   V_I32((int32_t)step),

@@ -9,6 +9,7 @@
 #include "core/flow/payout.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "http/list.h"
 #include "http/refund_list.h"
 
 enum {
@@ -374,7 +375,6 @@ void customer_export(struct http_exchange *x)
 {
     struct export *e = ARENA_NEW(x->arena, struct export);
     struct field_errors errors = {.arena = x->arena};
-    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after"));
     if (e == NULL) {
         http_problem(x, ERR(NO_MEMORY, "customer data"), "");
         return;
@@ -384,12 +384,8 @@ void customer_export(struct http_exchange *x)
     buf_init(&e->head, PART_MAX);
     buf_init(&e->payers, PART_MAX);
     buf_init(&e->payouts, PART_MAX);
-    if (limit.p != NULL && (!str_to_i64(limit, &e->limit) || e->limit < 1 || e->limit > PAGE_MAX))
-        field_error(&errors, STR("limit"), "format", "1 to 20.");
-    if (after.p != NULL && !uuid_parse(after, &e->after))
-        field_error(&errors, STR("after"), "format", "Not an id.");
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
-    else
+    list_limit(http_query(x, STR("limit")), PAGE_MAX, &e->limit, &errors);
+    list_id(http_query(x, STR("after")), "after", &e->after, &errors);
+    if (list_ok(x, &errors))
         customer_of_path(x, found, e);
 }

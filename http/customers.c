@@ -10,7 +10,7 @@
 #include "core/flow/render.h"
 #include "http/list.h"
 
-enum { BODY_MAX = 1 << 20, LIMIT_DEFAULT = 20, LIMIT_MAX = 100, WORD_MAX = 254 };
+enum { BODY_MAX = 1 << 20, WORD_MAX = 254 };
 
 /* ---- one ---- */
 
@@ -227,11 +227,9 @@ static void read_one(struct listing *l, struct str name, struct str value)
 {
     char e164[PHONE_TEXT];
     if (str_eq(name, STR("limit"))) {
-        if (!str_to_i64(value, &l->limit) || l->limit < 1 || l->limit > LIMIT_MAX)
-            field_error(&l->errors, STR("limit"), "format", "1 to 100.");
+        list_limit(value, LIST_LIMIT_MAX, &l->limit, &l->errors);
     } else if (str_eq(name, STR("after"))) {
-        if (!uuid_parse(value, &l->after))
-            field_error(&l->errors, STR("after"), "format", "Not an id.");
+        list_id(value, "after", &l->after, &l->errors);
     } else if (str_eq(name, STR("phone"))) {
         if (phone_parse(value, str_c(api_who(l->x)->country), e164))
             want(l, CUSTOMER_PHONE, str_c(e164));
@@ -261,13 +259,11 @@ void customer_index(struct http_exchange *x)
     }
     l->x = x;
     l->errors.arena = x->arena;
-    l->limit = LIMIT_DEFAULT;
+    l->limit = LIST_LIMIT;
     while (http_query_next(x, &at, &name, &value))
         read_one(l, name, value);
-    if (l->errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &l->errors);
+    if (!list_ok(x, &l->errors))
         return;
-    }
     struct value params[] = {
         V_UUID(who->merchant),
         V_TEXT(mode_word(who->live)),

@@ -82,27 +82,21 @@ void delivery_index(struct http_exchange *x)
     struct delivery_listing *l = ARENA_NEW(x->arena, struct delivery_listing);
     struct field_errors errors = {.arena = x->arena};
     struct uuid cursor = UUID_NIL, endpoint = UUID_NIL;
-    struct str status = http_query(x, STR("status")), after = http_query(x, STR("after")),
-               limit = http_query(x, STR("limit")), to = http_query(x, STR("endpoint_id"));
+    struct str status = http_query(x, STR("status"));
     enum delivery_status known;
     if (l == NULL) {
         http_problem(x, ERR(NO_MEMORY, "deliveries"), "");
         return;
     }
     l->x = x;
-    l->limit = 20;
+    l->limit = LIST_LIMIT;
     if (status.p != NULL && !delivery_status_parse(status, &known))
         field_error(&errors, STR("status"), "format", "No such status.");
-    if (to.p != NULL && !uuid_parse(to, &endpoint))
-        field_error(&errors, STR("endpoint_id"), "format", "Not an id.");
-    if (after.p != NULL && !uuid_parse(after, &cursor))
-        field_error(&errors, STR("after"), "format", "Not a cursor.");
-    if (limit.p != NULL && (!str_to_i64(limit, &l->limit) || l->limit < 1 || l->limit > 100))
-        field_error(&errors, STR("limit"), "format", "1 to 100.");
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+    list_id(http_query(x, STR("endpoint_id")), "endpoint_id", &endpoint, &errors);
+    list_id(http_query(x, STR("after")), "after", &cursor, &errors);
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &l->limit, &errors);
+    if (!list_ok(x, &errors))
         return;
-    }
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
                              V_TEXT(status),        V_UUID_OPT(cursor),
                              V_I64(l->limit + 1),   V_UUID_OPT(endpoint)};

@@ -4,7 +4,7 @@
 #include "core/flow/resolve.h"
 #include "http/list.h"
 
-enum { EXCEPTIONS_BODY = 1 << 20, EXCEPTIONS_LIMIT = 20, EXCEPTIONS_LIMIT_MAX = 100 };
+enum { EXCEPTIONS_BODY = 1 << 20 };
 
 struct listing {
     struct http_exchange *x;
@@ -44,25 +44,18 @@ void exception_index(struct http_exchange *x)
     struct listing *l = ARENA_NEW(x->arena, struct listing);
     struct uuid after = UUID_NIL;
     struct str status = http_query(x, STR("status"));
-    struct str cursor = http_query(x, STR("after"));
-    struct str limit = http_query(x, STR("limit"));
     if (l == NULL) {
         http_problem(x, ERR(NO_MEMORY, "list"), "");
         return;
     }
-    *l = (struct listing){x, EXCEPTIONS_LIMIT};
-    if (limit.p != NULL &&
-        (!str_to_i64(limit, &l->limit) || l->limit < 1 || l->limit > EXCEPTIONS_LIMIT_MAX))
-        field_error(&errors, STR("limit"), "format", "1 to 100.");
-    if (cursor.p != NULL && !uuid_parse(cursor, &after))
-        field_error(&errors, STR("after"), "format", "Not an id.");
+    *l = (struct listing){x, LIST_LIMIT};
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &l->limit, &errors);
+    list_id(http_query(x, STR("after")), "after", &after, &errors);
     if (status.p != NULL && !str_eq(status, STR("open")) && !str_eq(status, STR("assigned")) &&
         !str_eq(status, STR("resolved")))
         field_error(&errors, STR("status"), "format", "open, assigned or resolved.");
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+    if (!list_ok(x, &errors))
         return;
-    }
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
                              V_UUID_OPT(after), V_I64(l->limit + 1)};
     store_read(api_of(x)->flow->store, Q_exception_list, params, COUNT_OF(params), listed, l);

@@ -1,7 +1,19 @@
 #ifndef RELI_HTTP_LIST_H
 #define RELI_HTTP_LIST_H
 
+#include "http/server.h"
+
+#include "core/codec/fields.h"
 #include "core/codec/jsonw.h"
+
+enum { LIST_LIMIT = 20, LIST_LIMIT_MAX = 100 }; /* rows of a page: unless told, and at most */
+
+/* The query of a list (contract.md, section 3). A parameter that is absent (p == NULL) leaves what
+ * is there; one that is wrong is added to the errors. `limit` counts rows, 1 to `most`. */
+void list_limit(struct str value, int64_t most, int64_t *limit, struct field_errors *e);
+void list_id(struct str value, const char *param, struct uuid *id, struct field_errors *e);
+/* Whether nothing was wrong; if something was, it has been answered. */
+bool list_ok(struct http_exchange *x, const struct field_errors *e);
 
 /* {"object":"list","data":[ … ],"has_more":…,"next":…}, contract.md, section 3. */
 static inline void list_put_start(struct jsonw *w)

@@ -10,7 +10,7 @@
 #include "core/flow/password_work.h"
 #include "http/list.h"
 
-enum { MEMBER_BODY = 1 << 20, LIST_LIMIT = 20, LIST_MAX = 100, TOKEN_LEN = 4 + 2 * (16 + 16 + 24) };
+enum { MEMBER_BODY = 1 << 20, TOKEN_LEN = 4 + 2 * (16 + 16 + 24) };
 #define INVITATION_US (7 * US_PER_DAY)
 
 /* One request; in the exchange's arena. */
@@ -159,19 +159,13 @@ void member_index(struct http_exchange *x)
 {
     struct member_op *op = op_new(x);
     struct field_errors errors = {.arena = x->arena};
-    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after"));
     struct uuid from = UUID_NIL;
     if (op == NULL)
         return;
-    if (limit.p != NULL &&
-        (!str_to_i64(limit, &op->limit) || op->limit < 1 || op->limit > LIST_MAX))
-        field_error(&errors, STR("limit"), "format", "1 to 100.");
-    if (after.p != NULL && !uuid_parse(after, &from))
-        field_error(&errors, STR("after"), "format", "Not an id.");
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &errors);
+    list_id(http_query(x, STR("after")), "after", &from, &errors);
+    if (!list_ok(x, &errors))
         return;
-    }
     struct value params[] = {V_UUID(op->merchant), V_UUID_OPT(UUID_NIL), V_UUID_OPT(from),
                              V_I64(op->limit + 1)};
     store_read(flow_of(op)->store, Q_member_list, params, COUNT_OF(params), listed, op);

@@ -7,7 +7,7 @@
 #include "core/flow/webhook_sign.h"
 #include "http/list.h"
 
-enum { MERCHANT_BODY = 1 << 20, LIST_LIMIT = 20, LIST_MAX = 100, NAME_LONGEST = 128, KYC_MAX = 3 };
+enum { MERCHANT_BODY = 1 << 20, NAME_LONGEST = 128, KYC_MAX = 3 };
 
 /* One request; in the exchange's arena. */
 struct merchant_op {
@@ -157,23 +157,17 @@ void merchant_index(struct http_exchange *x)
 {
     struct merchant_op *op = op_new(x);
     struct field_errors errors = {.arena = x->arena};
-    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after")),
-               status = http_query(x, STR("status"));
+    struct str status = http_query(x, STR("status"));
     struct uuid from = UUID_NIL;
     enum merchant_status s;
     if (op == NULL)
         return;
-    if (limit.p != NULL &&
-        (!str_to_i64(limit, &op->limit) || op->limit < 1 || op->limit > LIST_MAX))
-        field_error(&errors, STR("limit"), "format", "1 to 100.");
-    if (after.p != NULL && !uuid_parse(after, &from))
-        field_error(&errors, STR("after"), "format", "Not an id.");
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &errors);
+    list_id(http_query(x, STR("after")), "after", &from, &errors);
     if (status.p != NULL && !merchant_parse(status, &s))
         field_error(&errors, STR("status"), "unknown", "No such state of a merchant.");
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
+    if (!list_ok(x, &errors))
         return;
-    }
     struct value params[] = {V_UUID_OPT(from), V_TEXT(status), V_I64(op->limit + 1),
                              V_UUID_OPT(UUID_NIL)};
     store_read(flow_of(op)->store, Q_merchant_list, params, COUNT_OF(params), listed, op);

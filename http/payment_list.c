@@ -7,13 +7,7 @@
 #include "core/flow/render.h"
 #include "http/list.h"
 
-enum {
-    LIMIT_DEFAULT = 20,
-    LIMIT_MAX = 100,
-    TOTAL_MAX = 10000,
-    PAGE_MAX = 1000000,
-    LIST_MAX = 8 << 20
-};
+enum { TOTAL_MAX = 10000, PAGE_MAX = 1000000, LIST_BYTES = 8 << 20 };
 
 struct listing {
     struct http_exchange *x;
@@ -66,8 +60,7 @@ static void read_one(struct listing *l, struct str name, struct str value)
         }
     }
     if (str_eq(name, STR("limit"))) {
-        if (!str_to_i64(value, &l->limit) || l->limit < 1 || l->limit > LIMIT_MAX)
-            fault(l, "limit", "1 to 100.");
+        list_limit(value, LIST_LIMIT_MAX, &l->limit, &l->errors);
     } else if (str_eq(name, STR("page"))) {
         l->by_page = true;
         if (!str_to_i64(value, &l->page) || l->page < 1 || l->page > PAGE_MAX)
@@ -133,7 +126,7 @@ static void answer(struct listing *l)
 {
     struct http_exchange *x = l->x;
     struct buf b;
-    buf_init(&b, LIST_MAX);
+    buf_init(&b, LIST_BYTES);
     struct jsonw w = jw_into(&b);
     list_put_start(&w);
     for (size_t i = 0; i < l->n && !err_is(l->err); i++) {
@@ -287,14 +280,12 @@ void payment_index(struct http_exchange *x)
     }
     l->x = x;
     l->errors.arena = x->arena;
-    l->limit = LIMIT_DEFAULT;
+    l->limit = LIST_LIMIT;
     l->greatest = INT64_MAX;
     l->page = 1;
     read_query(l);
-    if (l->errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &l->errors);
+    if (!list_ok(x, &l->errors))
         return;
-    }
     if (l->reference.p == NULL) {
         query(l);
         return;

@@ -6,7 +6,7 @@
 #include "http/list.h"
 #include "http/payment_input.h"
 
-enum { LIST_BYTES = 8 << 20, LIST_LIMIT = 20, LIST_LIMIT_MAX = 100 };
+enum { LIST_BYTES = 8 << 20 };
 
 /* ---- asking ---- */
 
@@ -263,11 +263,9 @@ static void read_one(struct listing *l, struct str name, struct str value)
     } else if (str_eq(name, STR("reference"))) {
         l->reference = value;
     } else if (str_eq(name, STR("after"))) {
-        if (!uuid_parse(value, &l->after))
-            field_error(&l->errors, name, "format", "Not a cursor; send `next` of a page.");
+        list_id(value, "after", &l->after, &l->errors);
     } else if (str_eq(name, STR("limit"))) {
-        if (!str_to_i64(value, &l->limit) || l->limit < 1 || l->limit > LIST_LIMIT_MAX)
-            field_error(&l->errors, name, "format", "1 to 100.");
+        list_limit(value, LIST_LIMIT_MAX, &l->limit, &l->errors);
     } else {
         field_error(&l->errors, str_first(name, 64), "unknown", "No such parameter.");
     }
@@ -316,10 +314,8 @@ void payout_index(struct http_exchange *x)
     *l = (struct listing){.x = x, .errors = {.arena = x->arena}, .limit = LIST_LIMIT};
     while (http_query_next(x, &at, &name, &value))
         read_one(l, name, value);
-    if (l->errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &l->errors);
+    if (!list_ok(x, &l->errors))
         return;
-    }
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
                              V_TEXT(l->status),     V_TEXT(l->provider),
                              V_UUID_OPT(l->after),  V_I64(l->limit + 1),

@@ -6,7 +6,7 @@
 #include "core/flow/callback.h"
 #include "http/list.h"
 
-enum { ANSWER_MAX = 1 << 20, LIMIT = 20, MOST = 100 };
+enum { ANSWER_MAX = 1 << 20 };
 
 enum {
     I_ID,
@@ -63,7 +63,7 @@ static struct inbound_op *op_new(struct http_exchange *x)
         http_problem(x, ERR(NO_MEMORY, "provider event"), "");
         return NULL;
     }
-    *op = (struct inbound_op){.x = x, .errors.arena = x->arena, .limit = LIMIT};
+    *op = (struct inbound_op){.x = x, .errors.arena = x->arena, .limit = LIST_LIMIT};
     return op;
 }
 
@@ -141,22 +141,17 @@ static bool state_known(struct str word)
 void inbound_index(struct http_exchange *x)
 {
     struct inbound_op *op = op_new(x);
-    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after")),
-               payment = http_query(x, STR("payment_id"));
     if (op == NULL)
         return;
     op->state = http_query(x, STR("status"));
-    if (limit.p != NULL && (!str_to_i64(limit, &op->limit) || op->limit < 1 || op->limit > MOST))
-        field_error(&op->errors, STR("limit"), "format", "1 to 100.");
-    if (after.p != NULL && !uuid_parse(after, &op->cursor))
-        field_error(&op->errors, STR("after"), "format", "Not an id.");
-    if (payment.p != NULL && !uuid_parse(payment, &op->payment))
-        field_error(&op->errors, STR("payment_id"), "format", "Not an id.");
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &op->errors);
+    list_id(http_query(x, STR("after")), "after", &op->cursor, &op->errors);
+    list_id(http_query(x, STR("payment_id")), "payment_id", &op->payment, &op->errors);
     if (op->state.p != NULL && !state_known(op->state))
         field_error(&op->errors, STR("status"), "format", "No such status.");
-    if (op->errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &op->errors);
-    else if (!uuid_is_nil(op->cursor))
+    if (!list_ok(x, &op->errors))
+        return;
+    if (!uuid_is_nil(op->cursor))
         find(op, op->cursor, cursor_known);
     else
         list_after(op, UUID_NIL, STR_NULL);

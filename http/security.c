@@ -6,7 +6,7 @@
 #include "core/codec/jsonw.h"
 #include "http/list.h"
 
-enum { EVENTS_BODY = 256 * 1024, EVENTS_LIMIT = 20, EVENTS_MOST = 100 };
+enum { EVENTS_BODY = 256 * 1024 };
 
 enum { E_ID, E_KIND, E_ADDRESS, E_ACTOR, E_ROUTE, E_DETAIL, E_TIMES, E_CREATED, E_LAST };
 
@@ -76,7 +76,6 @@ static void read_date(struct listing *l, const char *param, bool end, struct uui
 void security_index(struct http_exchange *x)
 {
     struct listing *l = ARENA_NEW(x->arena, struct listing);
-    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after"));
     enum security_kind kind;
     if (l == NULL) {
         http_problem(x, ERR(NO_MEMORY, "list"), "");
@@ -84,21 +83,16 @@ void security_index(struct http_exchange *x)
     }
     l->x = x;
     l->errors.arena = x->arena;
-    l->limit = EVENTS_LIMIT;
+    l->limit = LIST_LIMIT;
     l->kind = http_query(x, STR("kind"));
-    if (limit.p != NULL &&
-        (!str_to_i64(limit, &l->limit) || l->limit < 1 || l->limit > EVENTS_MOST))
-        field_error(&l->errors, STR("limit"), "format", "1 to 100.");
-    if (after.p != NULL && !uuid_parse(after, &l->cursor))
-        field_error(&l->errors, STR("after"), "format", "Not an id.");
+    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &l->limit, &l->errors);
+    list_id(http_query(x, STR("after")), "after", &l->cursor, &l->errors);
     if (l->kind.p != NULL && !security_parse(l->kind, &kind))
         field_error(&l->errors, STR("kind"), "format", "No such kind.");
     read_date(l, "date_from", false, &l->from);
     read_date(l, "date_to", true, &l->until);
-    if (l->errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &l->errors);
+    if (!list_ok(x, &l->errors))
         return;
-    }
     struct value params[] = {V_UUID(api_who(x)->merchant), V_TEXT(l->kind),
                              V_UUID_OPT(l->from),          V_UUID_OPT(l->until),
                              V_UUID_OPT(l->cursor),        V_I64(l->limit + 1)};
