@@ -973,8 +973,9 @@ begin
                     'create table reli.%I partition of reli.%I for values from (%L) to (%L)%s',
                     part, t, overlay(lo placing '-' from 9 for 0) || '-0000-0000-000000000000',
                     overlay(hi placing '-' from 9 for 0) || '-0000-0000-000000000000',
-                    -- each row moves once, soon: beside itself, which no index has to learn
-                    case when t = 'webhook_delivery' then ' with (fillfactor = 50)' else '' end);
+                    -- each row moves soon: beside itself, which no index has to learn
+                    case when t in ('attempt', 'provider_event', 'webhook_delivery')
+                         then ' with (fillfactor = 50)' else '' end);
                 made := made + 1;
             end if;
         end loop;
