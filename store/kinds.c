@@ -139,11 +139,17 @@ static const struct unit_table move_tables[] = {
     {limit_columns, LIMIT_COLUMNS, sizeof(struct limit_row)},
 };
 
+static const enum row_type move_types[] = {
+    ROW_PAYMENT_CHANGE, ROW_ATTEMPT, ROW_EVENT,  ROW_AUDIT,          ROW_ACCOUNT,    ROW_TRANSFER,
+    ROW_EXCEPTION,      ROW_CALL,    ROW_REFUND, ROW_REFUND_ATTEMPT, ROW_RESOLUTION, ROW_LIMIT};
+_Static_assert(COUNT_OF(move_types) == COUNT_OF(move_tables), "one each");
+
 static const struct unit_kind move_kind = {
     .query = Q_payment_move,
     .rank = 2,
     .tables = move_tables,
     .n_tables = COUNT_OF(move_tables),
+    .row_types = move_types,
     .on_row = move_row,
     .reset = move_reset,
     .lock = &limit_lock,
@@ -294,11 +300,15 @@ static const struct unit_table inbound_tables[] = {
     {inbound_columns, INBOUND_COLUMNS, sizeof(struct inbound_row)},
 };
 
+static const enum row_type inbound_types[] = {ROW_INBOUND};
+_Static_assert(COUNT_OF(inbound_types) == COUNT_OF(inbound_tables), "one each");
+
 static const struct unit_kind inbound_kind = {
     .query = Q_callback_store,
     .rank = 3,
     .tables = inbound_tables,
     .n_tables = COUNT_OF(inbound_tables),
+    .row_types = inbound_types,
     .on_row = inbound_row,
     .reset = inbound_reset,
 };

@@ -328,9 +328,12 @@ enum { SERVER_COLUMNS = 4 };
     " and t.typname = '" name "')"
 
 /* Only writers write rows. In the order of their enum. */
-#define WRITER                                                                   \
-    SERVER ROW_TYPE("payment_new") ROW_TYPE("attempt_new") ROW_TYPE("event_new") \
-        ROW_TYPE("audit_new")
+#define WRITER                                                                                   \
+    SERVER ROW_TYPE("payment_new") ROW_TYPE("attempt_new") ROW_TYPE("event_new")                 \
+        ROW_TYPE("audit_new") ROW_TYPE("payment_change") ROW_TYPE("account_new")                 \
+            ROW_TYPE("transfer_new") ROW_TYPE("exception_new") ROW_TYPE("call_new")              \
+                ROW_TYPE("refund_new") ROW_TYPE("refund_attempt_new") ROW_TYPE("resolution_new") \
+                    ROW_TYPE("limit_new") ROW_TYPE("inbound_new")
 
 /* Every setting of a session in one round trip. On writers the planner is kept on nested loops over
  * indexes with generic plans: a batch's arrays are small beside the tables, whatever the statistics

@@ -68,7 +68,24 @@ struct unit_table {
 };
 
 /* Types of the schema for whole rows: int4 (the row's unit), then the columns of a table. */
-enum row_type { ROW_NONE, ROW_PAYMENT, ROW_ATTEMPT, ROW_EVENT, ROW_AUDIT, N_ROW_TYPES };
+enum row_type {
+    ROW_NONE,
+    ROW_PAYMENT,
+    ROW_ATTEMPT,
+    ROW_EVENT,
+    ROW_AUDIT,
+    ROW_PAYMENT_CHANGE,
+    ROW_ACCOUNT,
+    ROW_TRANSFER,
+    ROW_EXCEPTION,
+    ROW_CALL,
+    ROW_REFUND,
+    ROW_REFUND_ATTEMPT,
+    ROW_RESOLUTION,
+    ROW_LIMIT,
+    ROW_INBOUND,
+    N_ROW_TYPES
+};
 
 enum { UNIT_MAX_TABLES = 12, UNIT_MAX_KEYS = 4 };
 

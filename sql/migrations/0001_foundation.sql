@@ -939,6 +939,64 @@ create type reli.audit_new as (
     ord int4, merchant_id uuid, subject_id uuid, id uuid, mode text, action text, actor text,
     before text, after text, detail text, at timestamptz
 );
+-- What payment_move.sql is given beside the last three.
+create type reli.payment_change as (
+    ord int4, merchant_id uuid, id uuid, mode text, revision int4, op_id uuid, status text,
+    version int4, received int8, status_source text, late bool, failure_code text,
+    failure_provider_code text, failure_message text, provider text, provider_ref text,
+    receipt text, receipt_claim text, next_action json, recon_since timestamptz,
+    completed_at timestamptz, updated_at timestamptz, job_run_at timestamptz, job_bucket int2,
+    job_owner uuid, job_lease timestamptz, idem_key text, idem_slot int2, idem_slot_b int2,
+    idem_http int2, idem_seq int4, idem_provider_ref text, inbound_subject uuid, inbound_key bytea,
+    inbound_n int4, inbound_state text, inbound_reason text, log_seq int4, audit_a uuid,
+    journal_id uuid, journal_steps int2, refunded int8, reserved int8, fee int8, job_kind text,
+    job_subject uuid, idem_subject uuid, idem_fingerprint bytea, idem_look_a int2, idem_look_b int2,
+    idem_period int4, idem_lease timestamptz, account_id uuid, claim_provider text, audit_b uuid,
+    fee_due int8
+);
+create type reli.account_new as (
+    ord int4, merchant_id uuid, payment_id uuid, id uuid, mode text, type text, owner text,
+    currency text, at timestamptz
+);
+create type reli.transfer_new as (
+    ord int4, merchant_id uuid, payment_id uuid, journal_id uuid, step int2, mode text, kind text,
+    debit_id uuid, credit_id uuid, amount int8, currency text, at timestamptz
+);
+create type reli.exception_new as (
+    ord int4, merchant_id uuid, payment_id uuid, id uuid, subject_id uuid, attempt_n int2,
+    mode text, kind text, detail text, amount int8, currency text, at timestamptz
+);
+create type reli.call_new as (
+    ord int4, merchant_id uuid, payment_id uuid, id uuid, mode text, attempt_n int2, op text,
+    http_status int4, took_us int8, outcome text, body bytea, at timestamptz
+);
+create type reli.refund_new as (
+    ord int4, merchant_id uuid, id uuid, payment_id uuid, mode text, status text, version int4,
+    amount int8, currency text, reason text, requested_by text, approved_by text, account_id uuid,
+    late bool, excess bool, failure_code text, failure_provider_code text, failure_message text,
+    provider_ref text, receipt text, recon_since timestamptz, created_at timestamptz,
+    updated_at timestamptz, completed_at timestamptz, is_new bool
+);
+create type reli.refund_attempt_new as (
+    ord int4, merchant_id uuid, payment_id uuid, refund_id uuid, n int2, mode text, rail text,
+    status text, provider_ref text, receipt text, provider_code text, code text,
+    sent_at timestamptz, answered_at timestamptz, poll_n int2, next_poll_at timestamptz,
+    at timestamptz
+);
+create type reli.resolution_new as (
+    ord int4, merchant_id uuid, payment_id uuid, subject_id uuid, item_id uuid, resolution text,
+    evidence text, resolved_by text, at timestamptz
+);
+create type reli.limit_new as (
+    ord int4, merchant_id uuid, payment_id uuid, pos int2, id uuid, about text, amount int8, n int8,
+    max_amount int8, max_count int8
+);
+-- And callback_store.sql.
+create type reli.inbound_new as (
+    ord int4, merchant_id uuid, subject_id uuid, dedupe_key bytea, id uuid, mode text,
+    provider text, payment_id uuid, attempt_n int2, kind text, peer text, ip_ok bool, raw bytea,
+    at timestamptz, job_n int4, job_bucket int2, job_owner uuid, job_lease timestamptz
+);
 
 -- Partitions for the month of p_from and the two after it, for every partitioned table whose key is
 -- a UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls

@@ -1,12 +1,7 @@
 -- Stores callbacks with the job that processes each. A body that is known already (same URL, same
 -- digest) is left alone. Rows: ord int4, for the new ones.
 with u as materialized (
-    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::bytea[], $5::uuid[], $6::text[],
-        $7::text[],
-        $8::uuid[], $9::int2[], $10::text[], $11::text[], $12::bool[], $13::bytea[],
-        $14::timestamptz[], $15::int4[], $16::int2[], $17::uuid[], $18::timestamptz[])
-    as u(ord, merchant_id, subject_id, dedupe_key, id, mode, provider, payment_id, attempt_n,
-        kind, peer, ip_ok, raw, at, job_n, job_bucket, job_owner, job_lease)
+    select * from unnest($1::reli.inbound_new[])
 ),
 kept as (
     insert into reli.provider_event (merchant_id, subject_id, dedupe_key, id, mode, provider,

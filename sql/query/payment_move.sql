@@ -6,102 +6,40 @@
 -- Rows: ord int4, stage int4 (0 moved, 1 receipt is another payment's, 2 the revision is another, 3
 -- key known), fanout bool.
 with u as materialized (
-    select * from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::text[], $5::int4[], $6::uuid[],
-        $7::text[], $8::int4[], $9::int8[], $10::text[], $11::bool[], $12::text[], $13::text[],
-        $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::json[],
-        $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::timestamptz[],
-        $24::int2[], $25::uuid[], $26::timestamptz[], $27::text[], $28::int2[], $29::int2[],
-        $30::int2[], $31::int4[], $32::text[], $33::uuid[], $34::bytea[], $35::int4[], $36::text[],
-        $37::text[], $38::int4[], $39::uuid[], $40::uuid[], $41::int2[], $42::int8[], $43::int8[],
-        $44::int8[], $45::text[], $46::uuid[], $47::uuid[], $48::bytea[], $49::int2[], $50::int2[],
-        $51::int4[], $52::timestamptz[], $53::uuid[], $54::text[], $55::uuid[],
-        $56::int8[])
-    as u(ord, merchant_id, id, mode, revision, op_id, status, version, received, status_source,
-        late, failure_code, failure_provider_code, failure_message, provider, provider_ref,
-        receipt, receipt_claim, next_action, recon_since, completed_at, updated_at, job_run_at,
-        job_bucket, job_owner, job_lease, idem_key, idem_slot, idem_slot_b, idem_http, idem_seq,
-        idem_provider_ref, inbound_subject, inbound_key, inbound_n, inbound_state, inbound_reason,
-        log_seq, audit_a, journal_id, journal_steps, refunded, reserved, fee, job_kind,
-        job_subject, idem_subject, idem_fingerprint, idem_look_a, idem_look_b, idem_period,
-        idem_lease, account_id, claim_provider, audit_b, fee_due)
+    select * from unnest($1::reli.payment_change[])
 ),
 a as materialized (
-    select * from unnest($57::int4[], $58::uuid[], $59::uuid[], $60::int2[], $61::text[],
-        $62::text[],
-        $63::text[], $64::uuid[], $65::int8[], $66::text[], $67::text[], $68::text[], $69::text[],
-        $70::text[], $71::timestamptz[], $72::timestamptz[], $73::int2[], $74::timestamptz[],
-        $75::timestamptz[], $76::json[], $77::int2[], $78::bool[])
-    as a(ord, merchant_id, payment_id, n, mode, status, provider, account_id, amount, currency,
-        provider_ref, receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at,
-        route, codes_n, cancel_asked)
+    select * from unnest($2::reli.attempt_new[])
 ),
 e as materialized (
-    select * from unnest($79::int4[], $80::uuid[], $81::uuid[], $82::int4[], $83::uuid[],
-        $84::text[], $85::text[], $86::text[], $87::timestamptz[], $88::int2[], $89::uuid[],
-        $90::timestamptz[])
-    as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
+    select * from unnest($3::reli.event_new[])
 ),
 l as materialized (
-    select * from unnest($91::int4[], $92::uuid[], $93::uuid[], $94::uuid[], $95::text[],
-        $96::text[], $97::text[], $98::text[], $99::text[], $100::text[], $101::timestamptz[])
-    as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
+    select * from unnest($4::reli.audit_new[])
 ),
 c as materialized (
-    select * from unnest($102::int4[], $103::uuid[], $104::uuid[], $105::uuid[], $106::text[],
-        $107::text[], $108::text[], $109::text[], $110::timestamptz[])
-    as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
+    select * from unnest($5::reli.account_new[])
 ),
 t as materialized (
-    select * from unnest($111::int4[], $112::uuid[], $113::uuid[], $114::uuid[], $115::int2[],
-        $116::text[], $117::text[], $118::uuid[], $119::uuid[], $120::int8[], $121::text[],
-        $122::timestamptz[])
-    as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id,
-        amount, currency, at)
+    select * from unnest($6::reli.transfer_new[])
 ),
 x as materialized (
-    select * from unnest($123::int4[], $124::uuid[], $125::uuid[], $126::uuid[],
-        $127::uuid[], $128::int2[], $129::text[], $130::text[], $131::text[], $132::int8[],
-        $133::text[], $134::timestamptz[])
-    as x(ord, merchant_id, payment_id, id, subject_id, attempt_n, mode, kind, detail,
-        amount, currency, at)
+    select * from unnest($7::reli.exception_new[])
 ),
 pc as materialized (
-    select * from unnest($135::int4[], $136::uuid[], $137::uuid[], $138::uuid[], $139::text[],
-        $140::int2[], $141::text[], $142::int4[], $143::int8[], $144::text[], $145::bytea[],
-        $146::timestamptz[])
-    as pc(ord, merchant_id, payment_id, id, mode, attempt_n, op, http_status, took_us, outcome,
-        body, at)
+    select * from unnest($8::reli.call_new[])
 ),
 rf as materialized (
-    select * from unnest($147::int4[], $148::uuid[], $149::uuid[], $150::uuid[], $151::text[],
-        $152::text[], $153::int4[], $154::int8[], $155::text[], $156::text[], $157::text[],
-        $158::text[], $159::uuid[], $160::bool[], $161::bool[], $162::text[], $163::text[],
-        $164::text[], $165::text[], $166::text[], $167::timestamptz[], $168::timestamptz[],
-        $169::timestamptz[], $170::timestamptz[], $171::bool[])
-    as rf(ord, merchant_id, id, payment_id, mode, status, version, amount, currency, reason,
-        requested_by, approved_by, account_id, late, excess, failure_code, failure_provider_code,
-        failure_message, provider_ref, receipt, recon_since, created_at, updated_at, completed_at,
-        is_new)
+    select * from unnest($9::reli.refund_new[])
 ),
 ra as materialized (
-    select * from unnest($172::int4[], $173::uuid[], $174::uuid[], $175::uuid[], $176::int2[],
-        $177::text[],
-        $178::text[], $179::text[], $180::text[], $181::text[], $182::text[], $183::text[],
-        $184::timestamptz[], $185::timestamptz[], $186::int2[], $187::timestamptz[],
-        $188::timestamptz[])
-    as ra(ord, merchant_id, payment_id, refund_id, n, mode, rail, status, provider_ref,
-        receipt, provider_code, code, sent_at, answered_at, poll_n, next_poll_at, at)
+    select * from unnest($10::reli.refund_attempt_new[])
 ),
 y as materialized (
-    select * from unnest($189::int4[], $190::uuid[], $191::uuid[], $192::uuid[],
-        $193::uuid[], $194::text[], $195::text[], $196::text[], $197::timestamptz[])
-    as y(ord, merchant_id, payment_id, subject_id, item_id, resolution, evidence,
-        resolved_by, at)
+    select * from unnest($11::reli.resolution_new[])
 ),
 q as materialized (
-    select * from unnest($198::int4[], $199::uuid[], $200::uuid[], $201::int2[], $202::uuid[],
-        $203::text[], $204::int8[], $205::int8[], $206::int8[], $207::int8[])
-    as q(ord, merchant_id, payment_id, pos, id, about, amount, n, max_amount, max_count)
+    select * from unnest($12::reli.limit_new[])
 ),
 idem as (
     insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,

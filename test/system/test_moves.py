@@ -1,5 +1,6 @@
 """payment_move.sql by itself: what it does when somebody else is at the same rows."""
 
+import json
 import pathlib
 import re
 import threading
@@ -11,27 +12,16 @@ from helpers import cash, wait_until
 MOVE = pathlib.Path(__file__).parents[2] / "sql/query/payment_move.sql"
 
 
-def columns_of_units(statement):
-    """Parameter number by column of the statement's first array of rows."""
-    numbers, names = re.search(r"unnest\(([^)]*)\)\s+as u\(([^)]*)\)", statement).groups()
-    return dict(zip(re.findall(r"\w+", names), map(int, re.findall(r"\$(\d+)", numbers))))
-
-
 def moves(db, statement, payments, **more):
     """The statement's arguments: each payment is cancelled, as it is otherwise; `more` are columns alike for all."""
     row = """select merchant_id, id, mode, revision, id as op_id, 'cancelled' as status, version, received,
                  status_source, late, provider, refunded, refund_reserved as reserved, fee, fee_due, updated_at,
                  0 as log_seq, 0 as journal_steps, account_id, 'payment' as job_kind, id as job_subject
              from reli.payment where id = %s"""
-    rows = [db.one(row, p) for p in payments]
-    arguments = {n: "null" for n in range(1, max(map(int, re.findall(r"\$(\d+)", statement))) + 1)}
-    numbers = columns_of_units(statement)
-    arguments[numbers["ord"]] = "'{" + ",".join(str(i) for i in range(len(rows))) + "}'"
-    for name in rows[0]:
-        arguments[numbers[name]] = "'{" + ",".join(f'"{r[name]}"' for r in rows) + "}'"
-    for name, value in more.items():
-        arguments[numbers[name]] = "'{" + ",".join([f'"{value}"'] * len(rows)) + "}'"
-    return ", ".join(arguments[n] for n in sorted(arguments))
+    kind, *others = re.findall(r"unnest\(\$\d+::([\w.]+)\[\]\)", statement)
+    rows = [json.dumps(dict(db.one(row, p)) | {"ord": i} | more, default=str) for i, p in enumerate(payments)]
+    units = ", ".join(f"jsonb_populate_record(null::{kind}, '{text}')" for text in rows)
+    return ", ".join([f"array[{units}]"] + ["null"] * len(others))
 
 
 def test_a_lease_taken_meanwhile_keeps_no_job_alive(reli, db):
@@ -74,7 +64,7 @@ def test_a_key_is_new_in_both_slots_or_not_at_all(reli, db):
                    lease_until, created_at)
                select merchant_id, mode, %s, 1, 1, '\\x00', id, created_at, created_at
                from reli.payment where id = %s""", key, first)
-    place = {"idem_key": key, "idem_fingerprint": r"\\\\x00", "idem_subject": second, "idem_slot": 0, "idem_slot_b": 1,
+    place = {"idem_key": key, "idem_fingerprint": r"\x00", "idem_subject": second, "idem_slot": 0, "idem_slot_b": 1,
              "idem_look_a": 0, "idem_look_b": 3, "idem_period": 0, "idem_lease": "2030-01-01"}
     connection = psycopg2.connect(db.owner_url)
     try:
