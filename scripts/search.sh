@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The exhaustive search: every order of up to 8 events through the real transition functions of payments and
-# refunds, and the moves that occur against tables written from domain.md alone. Prints states and transitions.
+# refunds, every order at all of those of payouts, and the moves that occur against tables written from domain.md
+# alone. Prints states and transitions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 build=${BUILD:-build}
-names=(domain/payment_search_test domain/payment_table_test domain/refund_search_test)
+names=(domain/payment_search_test domain/payment_table_test domain/refund_search_test domain/payout_test)
 programs=("${names[@]/#/$build/release/test/}")
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT

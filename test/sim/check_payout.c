@@ -141,7 +141,8 @@ static void check_out(const struct mem_payout *p, const struct out *o)
 
 /* ---- all of a payout ---- */
 
-/* Who says so: requests that were paid, that came back, that ended without money. */
+/* Who says so: requests that were paid, and did not come back as far as reli knows; that came
+ * back; that ended without money. */
 struct truth {
     int n_paid, n_told, n_back, n_unpaid, n_vanished, n;
 };
@@ -155,7 +156,8 @@ static struct truth truth_of(const struct mem_payout *p)
         check_out(p, o);
         t.n++;
         t.n_paid += has_kind(o, FATE_PAID);
-        t.n_told += told_kind(o, FATE_PAID) && o->fates[0].kind != FATE_FAILED;
+        t.n_told +=
+            told_kind(o, FATE_PAID) && !told_kind(o, FATE_BACK) && o->fates[0].kind != FATE_FAILED;
         t.n_back += has_kind(o, FATE_BACK);
         t.n_unpaid += has_kind(o, FATE_FAILED);
         t.n_vanished += o->vanished;

@@ -1,9 +1,9 @@
 /* Payouts at the scripted providers, behind gateways/client.h. "alpha" is like Daraja: it knows a
  * request by our id, which must never come twice, tells by callback only, and a query of it is
- * answered by one more callback. "beta" has references of its own, knows a repeated request by our
- * id, and its queries are complete. What a provider makes of a request, its "outs", is the truth
- * that the checker compares with; whether a request may leave at all is judged here, the moment it
- * leaves. */
+ * answered by one more callback. "beta" knows a repeated request by our id, and its queries are
+ * complete; in half of the worlds it has references of its own. What a provider makes of a request,
+ * its "outs", is the truth that the checker compares with; whether a request may leave at all is
+ * judged here, the moment it leaves. */
 #include <stdio.h>
 
 #include "core/base/times.h"
@@ -175,10 +175,12 @@ static void out_decide(struct out *o)
     if (!paid && sim_fault(FAULT_PAYOUT_PAID_LATE))
         fate_add(o, after(at_us), FATE_PAID);
     else if (paid && sim_fault(FAULT_PAYOUT_RETURNED))
-        fate_add(o, after(at_us), FATE_BACK);
+        fate_add(o, sim_below(3) == 0 ? at_us + sim_between(0, 5 * US_PER_S) : after(at_us),
+                 FATE_BACK);
     for (int i = 0; i < o->n_fates; i++)
         callbacks_plan(o, &o->fates[i], o->fates[i].at_us);
-    if (o->provider == PROVIDER_ALPHA && sim_fault(FAULT_PAYOUT_MIXED_UP)) /* it can be noticed */
+    if (provider_gateway(o->provider)->payout_our_id_is_ref &&
+        sim_fault(FAULT_PAYOUT_MIXED_UP)) /* it can be noticed */
         mix_up(o);
     if (sim_fault(FAULT_CALLBACK_FORGED))
         forge(o);
@@ -188,7 +190,7 @@ static void out_arrives(struct out *o)
 {
     o->arrived_us = w.now_us;
     outs.n++;
-    if (o->provider == PROVIDER_ALPHA)
+    if (provider_gateway(o->provider)->payout_our_id_is_ref)
         memcpy(o->ref, o->our_id, sizeof o->ref);
     else
         snprintf(o->ref, sizeof o->ref, "po_%d", outs.n);

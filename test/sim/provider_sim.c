@@ -15,15 +15,6 @@ static struct {
     int n;
 } provider;
 
-void provider_begin(void)
-{
-    provider.prompts = NULL;
-    provider.n = 0;
-    emissions_begin();
-    backs_begin();
-    outs_begin();
-}
-
 struct prompt *provider_prompts(void)
 {
     return provider.prompts;
@@ -97,7 +88,7 @@ static const struct gateway gateway_alpha = {
     .payout_build = out_build,
     .payout_callback_parse = out_callback_parse,
 };
-static const struct gateway gateway_beta = {
+static struct gateway gateway_beta = {
     .name = "beta",
     .methods = "beta,wallet",
     .currencies = "KES",
@@ -125,6 +116,17 @@ static const struct gateway gateway_cash = {
     .expiry_us = 7 * US_PER_DAY,
 };
 const struct gateway *const gateways[] = {&gateway_alpha, &gateway_beta, &gateway_cash, NULL};
+
+/* In half of the worlds beta knows a payout by our id, as alpha does. */
+void provider_begin(void)
+{
+    provider.prompts = NULL;
+    provider.n = 0;
+    gateway_beta.payout_our_id_is_ref = sim_below(2) == 0;
+    emissions_begin();
+    backs_begin();
+    outs_begin();
+}
 
 const struct gateway *provider_gateway(int i)
 {

@@ -181,7 +181,8 @@ static void flight_step(void *ctx)
         if (!err_is(f->err))
             f->err = ERR(AMBIGUOUS, "simulated");
         f->runs = 0;
-        if (f->store->process->alive && sim_fault(FAULT_FROZEN_DOUBT))
+        if (f->store->process->alive && f->store->process->frozen_until_us <= w.now_us &&
+            sim_fault(FAULT_FROZEN_DOUBT))
             process_freeze(f->store->process);
         event_in(sim_between(US_PER_MS, 5 * US_PER_S), NULL, flight_step, f);
     } else {
