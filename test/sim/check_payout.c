@@ -82,6 +82,18 @@ static bool is_noted(const struct mem_payout *p)
            check_has_exception(p->id, "callback_dead") || is_mistaken(p);
 }
 
+/* Two operators have said how it ended. */
+static bool by_people(const struct mem_payout *p)
+{
+    for (size_t i = 0; i < mem.n_exceptions; i++) {
+        const struct mem_exception *x = &mem.exceptions[i];
+        if (uuid_eq(x->subject, p->id) && x->proposed_by.n > 0 &&
+            (str_eq(x->resolution, STR("completed")) || str_eq(x->resolution, STR("failed"))))
+            return true;
+    }
+    return false;
+}
+
 /* ---- one request ---- */
 
 /* The provider has decided, reli has its reference, and questions were still due. */
@@ -125,7 +137,7 @@ static void check_out(const struct mem_payout *p, const struct out *o)
         SAY(p, "nobody knows what became of %s, and its money is free", o->ref);
     if (is_called_off(p) && !o->denied)
         SAY(p, "%s was sent and called off", o->ref);
-    if (o->answered_us > 0 && o->request == p->n && p->provider_ref.n == 0 &&
+    if (o->answered_us > 0 && o->request == p->n && p->provider_ref.n == 0 && !by_people(p) &&
         check_kept_by(o->answered_to, o->answered_us) && w.longest_outage_us <= CHECKED_OUTAGE_US)
         SAY(p, "the provider's reference %s was lost", o->ref);
     if (d == NULL)
@@ -163,17 +175,6 @@ static struct truth truth_of(const struct mem_payout *p)
         t.n_vanished += o->vanished;
     }
     return t;
-}
-
-static bool by_people(const struct mem_payout *p)
-{
-    for (size_t i = 0; i < mem.n_exceptions; i++) {
-        const struct mem_exception *x = &mem.exceptions[i];
-        if (uuid_eq(x->subject, p->id) && x->proposed_by.n > 0 &&
-            (str_eq(x->resolution, STR("completed")) || str_eq(x->resolution, STR("failed"))))
-            return true;
-    }
-    return false;
 }
 
 static void check_evidence(const struct mem_payout *p)

@@ -72,17 +72,17 @@ static bool look_up_refund(const struct mem_exception *x, enum exception_resolut
 static bool look_up_payout(const struct mem_exception *x, enum exception_resolution *out)
 {
     const struct mem_payout *p = mem_payout(x->subject);
-    bool paid = false, open = false, right = true;
+    bool paid = false, open = false, right = false;
     for (const struct out *o = provider_outs(); o != NULL; o = o->next) {
         if (!uuid_eq(o->payout, x->subject))
             continue;
         const struct fate *d = out_fate(o, w.now_us);
         open |= d == NULL && !o->vanished;
         paid |= d != NULL && d->kind == FATE_PAID;
-        right &= d == NULL || d->amount.minor == p->amount;
+        right |= d != NULL && d->kind == FATE_PAID && d->amount.minor == p->amount;
     }
     *out = paid ? RESOLUTION_COMPLETED : RESOLUTION_FAILED;
-    if (!right && sim_below(2) == 0) /* another amount has gone: they settle it by hand */
+    if (paid && !right && sim_below(2) == 0) /* another amount: they settle it by hand */
         *out = RESOLUTION_FAILED;
     if (!str_eq(p->status, STR("in_reconciliation")))
         *out = RESOLUTION_NOTED;
