@@ -422,9 +422,25 @@ static const struct unit_kind lease_kind = {
     .reset = lease_reset,
 };
 
-void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)
+static void later_row(struct unit *unit, const struct rows *r, size_t row)
 {
-    set_unit(&u->unit, &lease_kind, u->row.merchant_id, done, ctx);
+    (void)r, (void)row;
+    CONTAINER_OF(unit, struct lease_unit, unit)->taken = true;
+}
+
+static const struct unit_kind later_kind = {
+    .query = Q_job_put_off,
+    .rank = 9,
+    .tables = lease_tables,
+    .n_tables = COUNT_OF(lease_tables),
+    .on_row = later_row,
+    .reset = lease_reset,
+};
+
+static void lease_ready(struct lease_unit *u, const struct unit_kind *kind, loop_fn *done,
+                        void *ctx)
+{
+    set_unit(&u->unit, kind, u->row.merchant_id, done, ctx);
     uint64_t h = key_uuid(KEY_JOB, u->row.merchant_id, u->row.subject);
     u->unit.keys[0] =
         key_of(key_of(h, u->row.kind.p, u->row.kind.n), &u->row.n, sizeof u->row.n) | 1;
@@ -432,7 +448,17 @@ void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)
     lease_reset(&u->unit);
 }
 
+void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)
+{
+    lease_ready(u, &lease_kind, done, ctx);
+}
+
+void later_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx)
+{
+    lease_ready(u, &later_kind, done, ctx);
+}
+
 const struct unit_kind *const unit_kinds[] = {
     &create_kind, &move_kind,          &inbound_kind,     &fanout_kind, &delivery_kind,
-    &lease_kind,  &payout_create_kind, &payout_move_kind, NULL,
+    &lease_kind,  &payout_create_kind, &payout_move_kind, &later_kind,  NULL,
 };

@@ -120,16 +120,18 @@ struct delivery_unit {
 
 void delivery_unit_ready(struct delivery_unit *u, loop_fn *done, void *ctx);
 
-/* ---- a job is taken ---- */
+/* ---- a job is taken, or given back ---- */
 
 struct lease_unit {
     struct unit unit;
-    bool taken;
+    bool taken; /* or given back: it was ours */
     int tries;
     struct lease_row row;
 };
 
 void lease_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx);
+/* Its owner wants it to come again at `until`. */
+void later_unit_ready(struct lease_unit *u, loop_fn *done, void *ctx);
 
 /* The counters of limits on money, locked before creates and moves. */
 extern const struct unit_lock limit_lock;

@@ -21,6 +21,7 @@ enum {
     DELIVER_ARENA = 64 * 1024,
     ANSWER_MAX = 512,
     UNRECORDED_MAX = 512,
+    OFF_MAX = 256,
     HELD_MAX = 32 * 1024 * 1024, /* bytes of what is rendered; who waits beyond it is read again */
     DELIVERY_FIRST_REVISION = 1, /* delivery_create.sql */
 };
@@ -42,6 +43,8 @@ struct deliver_gate {
     struct flow *flow;
     struct lanes *lanes;
     struct timer timer; /* on while somebody waits */
+    struct list off;    /* put off, and not yet stored */
+    struct timer off_timer;
     int64_t changed_us; /* what was read before is forgotten, monotonic */
     bool pumping;
     int unrecorded; /* delivered and out of their lanes, and not yet committed */
@@ -51,9 +54,10 @@ struct deliver {
     struct flow *flow;
     struct arena arena;
     struct lane_place place;
-    bool ok;         /* what its lane learns */
-    bool unrecorded; /* it is among those */
-    int64_t took_us; /* -1: nothing was sent */
+    struct link link; /* in gate.off */
+    bool ok;          /* what its lane learns */
+    bool unrecorded;  /* it is among those */
+    int64_t took_us;  /* -1: nothing was sent */
     struct uuid merchant, id;
     struct webhook *hook; /* NULL: what is known of it has to be read (again) */
     struct webhook_target to;
@@ -61,7 +65,10 @@ struct deliver {
     int32_t revision;
     struct delivery d;
     struct str mode, answer;
-    struct delivery_unit unit;
+    union {
+        struct delivery_unit unit;
+        struct lease_unit later; /* when it is put off */
+    };
     loop_fn *done;
     void *ctx;
 };
@@ -302,22 +309,58 @@ static struct err send(struct deliver *o)
 
 /* ---- its turn ---- */
 
-/* The job comes again; no try is counted. */
-static void put_off_until(struct deliver *o, int64_t at_us)
+static void given_back(void *ctx)
 {
-    struct flow *f = o->flow;
-    struct value params[] = {V_UUID(o->merchant), V_TEXT(STR("delivery")), V_UUID(o->id), V_I32(0),
-                             V_TIME(at_us),       V_UUID(f->replica)};
-    o->took_us = -1;
-    store_exec(f->store, Q_job_later, params, COUNT_OF(params), stored, o);
+    struct deliver *o = ctx;
+    finish(o, o->later.unit.err);
 }
 
-/* Up to twice as late, so that those put off together come apart. */
+static void give_back(struct deliver *o)
+{
+    later_unit_ready(&o->later, given_back, o);
+    store_write(o->flow->store, &o->later.unit);
+}
+
+/* The job comes again; no try is counted. */
+static void prepare_to_give_back(struct deliver *o, int64_t at_us)
+{
+    struct flow *f = o->flow;
+    o->took_us = -1;
+    o->later.row = (struct lease_row){
+        .merchant_id = o->merchant,
+        .kind = STR("delivery"),
+        .subject = o->id,
+        .owner = f->replica,
+        .until = at_us,
+        .now = loop_wall_us(f->loop),
+    };
+}
+
+static void give_back_all(void *ctx)
+{
+    struct deliver_gate *g = ctx;
+    struct link *k;
+    timer_off(g->flow->loop, &g->off_timer);
+    while ((k = list_pop(&g->off)) != NULL)
+        give_back(LIST_ITEM(k, struct deliver, link));
+}
+
+/* Up to twice as late, so that those put off together come apart. Nothing is lost if that is not
+ * stored, so it is stored with what else was put off lately: an endpoint that is ill does this with
+ * all that it gets, and the others wait for the same commits. */
 static void put_off(struct deliver *o, int64_t wait_us)
 {
+    struct flow *f = o->flow;
+    struct deliver_gate *g = f->deliveries;
     int64_t spread = (int64_t)(random_u64() % (uint64_t)(wait_us + 1));
     metric_add(&put_off_total, 1);
-    put_off_until(o, loop_wall_us(o->flow->loop) + wait_us + spread);
+    forget(o);
+    prepare_to_give_back(o, loop_wall_us(f->loop) + wait_us + spread);
+    list_push(&g->off, &o->link);
+    if (f->closing || g->off.n >= OFF_MAX)
+        give_back_all(g);
+    else if (!timer_is_on(&g->off_timer))
+        timer_set(f->loop, &g->off_timer, US_PER_S, give_back_all, g);
 }
 
 /* Nobody waits for ever: a job's lease is longer than a lane's patience. A process that stops
@@ -414,7 +457,8 @@ static void loaded(void *ctx, struct err err, const struct rows *r)
         return;
     }
     if (!lane_holds(&o->place) && !rows_null(r, 0, D_LOOK_AGAIN)) {
-        put_off_until(o, rows_time(r, 0, D_LOOK_AGAIN));
+        prepare_to_give_back(o, rows_time(r, 0, D_LOOK_AGAIN));
+        give_back(o);
         return;
     }
     o->revision = (int32_t)rows_i64(r, 0, D_REVISION);
@@ -508,6 +552,7 @@ struct err deliver_gate_new(struct flow *f)
     }
     g->flow = f;
     g->lanes = lanes;
+    list_init(&g->off);
     f->deliveries = g;
     return ERR_OK;
 }
@@ -521,7 +566,11 @@ void deliver_gate_free(struct flow *f)
     int64_t later_us;
     while ((p = lane_expired(g->lanes, TIME_NEVER, &later_us)) != NULL)
         finish(CONTAINER_OF(p, struct deliver, place), ERR(UNAVAILABLE, "the process stops"));
+    struct link *k;
+    while ((k = list_pop(&g->off)) != NULL)
+        finish(LIST_ITEM(k, struct deliver, link), ERR(UNAVAILABLE, "the process stops"));
     timer_off(f->loop, &g->timer);
+    timer_off(f->loop, &g->off_timer);
     lanes_free(g->lanes);
     free(g);
     f->deliveries = NULL;

@@ -358,7 +358,25 @@ static struct err delivery_commit(struct unit *unit)
     return ERR_OK;
 }
 
-/* ---- job_lease.sql ---- */
+/* ---- job_lease.sql, job_put_off.sql, job_later.sql ---- */
+
+static bool job_put_off(struct mem_job *j, struct uuid owner, int64_t until)
+{
+    if (j == NULL || !uuid_eq(j->lease_owner, owner))
+        return false;
+    j->run_at = j->lease_until = until;
+    mem.next_job_known = false;
+    return true;
+}
+
+static struct err later_commit(struct unit *unit)
+{
+    const struct lease_row *row = &CONTAINER_OF(unit, struct lease_unit, unit)->row;
+    struct unit_answer a = {0};
+    if (job_put_off(mem_job(row->kind, row->subject, row->n), row->owner, row->until))
+        mem_answer(unit, mem_stage_columns, 1, &a);
+    return ERR_OK;
+}
 
 static struct err lease_commit(struct unit *unit)
 {
@@ -396,6 +414,8 @@ struct err mem_commit(struct unit *u)
         return delivery_commit(u);
     case Q_job_lease:
         return lease_commit(u);
+    case Q_job_put_off:
+        return later_commit(u);
     default:
         return mem_refuse("a kind of unit that is not simulated");
     }
@@ -425,11 +445,7 @@ static struct err callback_close(const struct value *v)
 
 static void job_later(const struct value *v)
 {
-    struct mem_job *j = mem_job(v[1].u.str, v[2].u.uuid, (int32_t)v[3].u.i64);
-    if (j == NULL || !uuid_eq(j->lease_owner, v[5].u.uuid))
-        return;
-    j->run_at = j->lease_until = v[4].u.i64;
-    mem.next_job_known = false;
+    job_put_off(mem_job(v[1].u.str, v[2].u.uuid, (int32_t)v[3].u.i64), v[5].u.uuid, v[4].u.i64);
 }
 
 /* Sets a refusal as the key's answer, or gives the key back. */

@@ -198,7 +198,7 @@ static void parameters(void **state)
         assert_true(s.n <= PARAMS_MAX);
         buf_free(&b);
     }
-    assert_int_equal(n_kinds, 8);
+    assert_int_equal(n_kinds, 9);
 }
 
 /* Each member of a row struct is one column, in their order: a line that is missing, twice or in

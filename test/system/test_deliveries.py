@@ -162,6 +162,37 @@ def test_what_waits_for_its_turn_obeys_a_change(replicas, clock, receiver):
     assert len(receiver.at("/moved")) == len(receiver.at("/deleted")) == 4
 
 
+def test_one_that_waits_for_too_long_comes_back_later(replicas, clock, receiver):
+    """It gives its job back, and no try is counted."""
+    replica = replicas.one()
+    shop = replicas.shop(replica)
+    gate = threading.Event()
+
+    def held(hook):
+        assert gate.wait(30)
+        return 200
+
+    receiver.answers["/hook"] = held
+    shop.endpoint(receiver.url(), ["payment.initiated"])
+    for _ in range(5):
+        shop.pay()
+    receiver.wait(4)
+    wait_until(lambda: len(deliveries(shop)) == 5, 10, "all are made, one waits")
+    clock.advance(21)
+
+    def given_back():
+        return replica.database.rows("select 1 from reli.job where kind = 'delivery' and lease_until = run_at and "
+                                     "run_at between to_timestamp(%s) and to_timestamp(%s)",
+                                     clock.now() + 10, clock.now() + 45)
+
+    wait_until(lambda: len(given_back()) == 1, 10, "its job is given back")
+    gate.set()
+    wait_until(lambda: len(deliveries(shop, "status=delivered&")) == 4, 10, "the others are delivered")
+    clock.advance(45)
+    wait_until(lambda: len(deliveries(shop, "status=delivered&")) == 5, 10, "it is delivered too")
+    assert {d["tries"] for d in deliveries(shop)} == {1} and len(receiver.at()) == 5
+
+
 def test_ten_endpoints_one_dead_one_slow_one_failing_half(reli, receiver):
     """The seven that are well get everything as if they were alone, and so do the others in the end."""
     names = [f"/well{i}" for i in range(7)] + ["/dead", "/slow", "/half"]
