@@ -17,7 +17,8 @@ void list_id(struct str value, const char *param, struct uuid *id, struct field_
 
 bool list_ok(struct http_exchange *x, const struct field_errors *e)
 {
-    if (e->n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", e);
-    return e->n == 0;
+    if (e->n == 0)
+        return true;
+    http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", e);
+    return false; /* they may have been the exchange's, and gone with it */
 }
