@@ -25,7 +25,7 @@ def real_payment(b, shop, receiver):
     """One that has been through everything: its id."""
     sandbox = b.w.sandbox()
     reli = b.w.serve(MPESA_BASE_URL=f"http://127.0.0.1:{sandbox.port}/mpesa")
-    deliveries.add_endpoints(reli, shop[1], [receiver.url(1)])
+    deliveries.add_endpoints(reli, shop[1], [receiver.url(1, "talk")])  # what it says is kept
     payment, _ = b.create(reli, bench.STK.replace("#####", "00000"), shop[1])
     b.settled()
     count = "select count(*) as n from reli.{} where merchant_id = %s and status {} 'delivered'"

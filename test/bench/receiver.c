@@ -1,8 +1,8 @@
 /* Merchants' endpoints for webhooks, fast enough not to be what is measured.
  *   receiver ADDRESSES     listens on 127.0.0.1 to 127.0.0.ADDRESSES, prints "port N"
  * What a request's path begins with decides: /slow answers after SLOW_MS, /half refuses half of the
- * requests, /dead never answers, /count tells requests and bytes of bodies so far; all else is
- * answered 200 at once. */
+ * requests, /dead never answers, /talk answers with a word, /count tells requests and bytes of
+ * bodies so far; all else is answered 200 at once. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -104,6 +104,8 @@ static void decide(struct caller *c, const char *path)
         answer(c, "200 OK", text);
     } else if (starts(path, "/half") && is_heads()) {
         answer(c, "503 Service Unavailable", "later");
+    } else if (starts(path, "/talk")) {
+        answer(c, "200 OK", "taken");
     } else {
         answer(c, "200 OK", "");
     }
