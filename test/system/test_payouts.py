@@ -11,7 +11,6 @@ import psycopg2
 import pytest
 from helpers import V1, Clock, new_key, phone, wait_until, word
 from stack import Launcher
-from test_moves import columns_of_units
 from test_refunds import ADVANCES, books_agree, brought, collected
 
 PAYOUTS = V1 + "/payouts"
@@ -375,6 +374,12 @@ def test_what_is_pending_is_brought_in_once(replicas, stack):
     assert sorted(a.status for a in answers) == [201, 422]
     assert left(replicas.database, shop) == 20000
     books_agree(stack, replicas.database)
+
+
+def columns_of_units(statement):
+    """Parameter number by column of the statement's first array of rows."""
+    numbers, names = re.search(r"unnest\(([^)]*)\)\s+as u\(([^)]*)\)", statement).groups()
+    return dict(zip(re.findall(r"\w+", names), map(int, re.findall(r"\$(\d+)", numbers))))
 
 
 def test_a_reference_that_somebody_has_come_to_meanwhile_is_not_passed_on(reli, db):
