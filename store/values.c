@@ -304,10 +304,10 @@ static Oid rows_type(const struct rows *r, size_t row, int col)
     return PQftype(r->result, col);
 }
 
-/* The bytes of a value; n is 0 when NULL. */
+/* The bytes of a value that rows_type has been asked of; n is 0 when NULL. */
 static struct str rows_bytes(const struct rows *r, size_t row, int col)
 {
-    if (rows_null(r, row, col))
+    if (PQgetisnull(r->result, (int)row, col) != 0)
         return STR_NULL;
     return str_n(PQgetvalue(r->result, (int)row, col),
                  (size_t)PQgetlength(r->result, (int)row, col));

@@ -47,6 +47,13 @@ static inline void buf_add(struct buf *b, const void *p, size_t n)
     }
 }
 
+/* About `n` more bytes will come: one allocation where it would take several. */
+static inline void buf_expect(struct buf *b, size_t n)
+{
+    if (n <= b->limit && b->n <= b->limit - n)
+        (void)buf_room(b, n); /* without memory it fails now instead of later */
+}
+
 static inline void buf_str(struct buf *b, struct str s)
 {
     buf_add(b, s.p, s.n);

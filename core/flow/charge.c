@@ -89,6 +89,7 @@ void charge_reply_payment(struct charge *c, struct charge_result *result, struct
     struct client_token t = {payment, c->in.merchant, c->in.live, expires_us + US_PER_HOUR};
     struct buf body;
     buf_init(&body, BODY_MAX);
+    buf_expect(&body, snapshot.n + person.n + CLIENT_TOKEN_LEN + 128);
     client_token_make(c->flow->vault, &t, token);
     render_created(&body, snapshot, person, provider_ref, str_c(token));
     result->body = buf_view(&body);

@@ -4,7 +4,7 @@
 #include "core/base/times.h"
 #include "core/crypto/mac.h"
 
-enum { KEY_MIN = 16, KEY_MAX = 255, SLOTS = 4 };
+enum { KEY_MIN = 16, KEY_MAX = 255, SLOTS = 4, FINGERPRINT_USUAL = 512 };
 #define PLACE_LIFE_US (5 * US_PER_MIN)
 
 bool idempotency_key_ok(struct str key)
@@ -50,11 +50,12 @@ void fingerprint_make(struct vault *v, struct str route, const struct fingerprin
 {
     ASSERT(n <= FINGERPRINT_MAX_FIELDS);
     uint8_t route_mac[32];
-    vault_hash(v, "fingerprint", route, route_mac);
+    vault_route_hash(v, route, route_mac);
     uint64_t key;
     memcpy(&key, route_mac, sizeof key);
     struct buf all;
     buf_init(&all, 1 << 21);
+    buf_expect(&all, FINGERPRINT_USUAL);
     buf_str(&all, route);
     memset(out, 0, FINGERPRINT_LEN);
     for (size_t i = 0; i < n; i++) {

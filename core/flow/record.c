@@ -7,6 +7,7 @@
 
 enum {
     SNAPSHOT_MAX = 256 * 1024,
+    SNAPSHOT_USUAL = 1024,
     JOURNAL_REVERSED = 15 /* in place of an attempt's n, which is at most PAYMENT_MAX_ATTEMPTS */
 };
 
@@ -33,6 +34,7 @@ struct err record_event(struct flow *f, struct arena *a, const struct payment_re
 {
     struct buf b;
     buf_init(&b, SNAPSHOT_MAX);
+    buf_expect(&b, SNAPSHOT_USUAL);
     struct jsonw w = jw_into(&b);
     jw_open(&w);
     render_payment(&w, rec, STR_NULL);

@@ -181,7 +181,8 @@ void render_payout(struct jsonw *w, const struct payout_record *rec, struct str 
  * first. What a client has sent of his own stands behind. */
 static size_t find_nobody(struct str snapshot, size_t *n)
 {
-    size_t at = str_find_str(snapshot, nobody), payee = str_find_str(snapshot, no_payee);
+    size_t at = str_find_str(snapshot, nobody);
+    size_t payee = str_find_str(str_first(snapshot, at), no_payee);
     *n = at <= payee ? nobody.n : no_payee.n;
     return at <= payee ? at : payee;
 }

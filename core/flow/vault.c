@@ -21,6 +21,11 @@ struct vault {
     int32_t sealing; /* 0: the newest */
     struct secret hmac;
     int32_t hmac_number;
+    struct {
+        char text[64];
+        size_t n;
+        uint8_t mac[32];
+    } route; /* the last one that was asked for */
 };
 
 /* What a sealed text says of the key: a number made of its id (FNV-1a). */
@@ -134,6 +139,7 @@ static struct err take(struct vault *v, struct str kind, int32_t number, struct 
         return ERR(CRYPTO, "a wrapped key has a wrong length");
     if (str_eq(kind, STR("hmac"))) {
         secret_free(&v->hmac);
+        v->route.n = 0; /* was of another key */
         v->hmac_number = number;
         return secret_set(&v->hmac, key);
     }
@@ -249,6 +255,20 @@ void vault_hash(struct vault *v, const char *purpose, struct str text, uint8_t o
     ASSERT(vault_ready(v));
     struct str parts[] = {str_n(purpose, strlen(purpose) + 1), text};
     hmac_sha256(secret_view(&v->hmac), parts, COUNT_OF(parts), out);
+}
+
+void vault_route_hash(struct vault *v, struct str route, uint8_t out[32])
+{
+    if (route.n == 0 || route.n > sizeof v->route.text) {
+        vault_hash(v, "fingerprint", route, out);
+        return;
+    }
+    if (!str_eq(str_n(v->route.text, v->route.n), route)) {
+        vault_hash(v, "fingerprint", route, v->route.mac);
+        memcpy(v->route.text, route.p, route.n);
+        v->route.n = route.n;
+    }
+    memcpy(out, v->route.mac, sizeof v->route.mac);
 }
 
 static void put_hex(char *out, const uint8_t *bytes, size_t n)

@@ -52,6 +52,9 @@ struct err vault_open(struct vault *v, const char *place, struct uuid merchant, 
 
 /* HMAC-SHA256 of an API key: what the database knows of it. */
 void vault_hash(struct vault *v, const char *purpose, struct str text, uint8_t out[32]);
+/* That of a route, for the purpose "fingerprint"; the last one is remembered, since few come often.
+ */
+void vault_route_hash(struct vault *v, struct str route, uint8_t out[32]);
 
 /* ---- tokens in URLs ---- */
 

@@ -84,6 +84,24 @@ static void buf_keeps_its_limit(void **state)
     buf_free(&b);
 }
 
+/* A guess: what is too much is no failure, and what comes may be more or less. */
+static void buf_expects(void **state)
+{
+    (void)state;
+    for (size_t guess = 0; guess < 40; guess++) {
+        struct buf b;
+        buf_init(&b, 30);
+        buf_c(&b, "0123456789");
+        buf_expect(&b, guess);
+        assert_true(!b.failed && b.n == 10);
+        buf_c(&b, "01234567890123456789");
+        assert_true(!b.failed && b.n == 30);
+        buf_expect(&b, 1);
+        assert_false(b.failed);
+        buf_free(&b);
+    }
+}
+
 static void buf_formats_long_texts(void **state)
 {
     (void)state;
@@ -206,13 +224,10 @@ static void blobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(buf_appends),
-        cmocka_unit_test(buf_keeps_its_limit),
-        cmocka_unit_test(buf_formats_long_texts),
-        cmocka_unit_test(arena_caps),
-        cmocka_unit_test(arena_gives_clean_aligned_memory),
-        cmocka_unit_test(arena_texts),
-        cmocka_unit_test(secrets),
+        cmocka_unit_test(buf_appends), cmocka_unit_test(buf_keeps_its_limit),
+        cmocka_unit_test(buf_expects), cmocka_unit_test(buf_formats_long_texts),
+        cmocka_unit_test(arena_caps),  cmocka_unit_test(arena_gives_clean_aligned_memory),
+        cmocka_unit_test(arena_texts), cmocka_unit_test(secrets),
         cmocka_unit_test(blobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,6 +265,32 @@ static void hmac_key_rotation(void **state)
     vault_free(v);
 }
 
+/* Remembered or not, it is the hash. */
+static void route_hashes(void **state)
+{
+    (void)state;
+    static const char *const routes[] = {"POST /a",
+                                         "POST /a",
+                                         "POST /ab",
+                                         "POST /a",
+                                         "",
+                                         "POST /a",
+                                         "POST /0123456789012345678901234567890123456789"
+                                         "012345678901234567890123456789",
+                                         "POST /a"};
+    struct vault *v = ready_vault();
+    uint8_t want[32], got[32];
+    for (int key = 1; key <= 2; key++) {
+        for (size_t i = 0; i < COUNT_OF(routes); i++) {
+            vault_hash(v, "fingerprint", str_c(routes[i]), want);
+            vault_route_hash(v, str_c(routes[i]), got);
+            assert_memory_equal(want, got, 32);
+        }
+        assert_false(err_is(vault_add(v, STR("hmac"), 2, wrapped_key(v))));
+    }
+    vault_free(v);
+}
+
 /* ---- tokens ---- */
 
 enum { TOKEN_ROOM = 256 };
@@ -414,7 +440,7 @@ int main(void)
         cmocka_unit_test(sealed_columns),    cmocka_unit_test(swapped),
         cmocka_unit_test(data_key_rotation), cmocka_unit_test(hmac_key_rotation),
         cmocka_unit_test(callback_tokens),   cmocka_unit_test(client_tokens),
-        cmocka_unit_test(tickets),
+        cmocka_unit_test(tickets),           cmocka_unit_test(route_hashes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
