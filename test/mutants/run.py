@@ -137,17 +137,17 @@ class Copy:
 
     def compiled(self, m, work):
         """The mutant's object."""
-        text, target = self.source_of(m), work / "mutant.o"
+        target = work / "mutant.o"
         if m.file.endswith(".sql"):
-            with self.lock:  # the assembler includes it from its place
+            with self.lock:  # the assembler includes it from its place, where others read it too
                 path = self.root / m.file
-                good = path.read_text()
+                good, text = path.read_text(), self.source_of(m)
                 path.write_text(text)
                 code, said = run([*self.cc, "-c", "-o", target, "build/gen/embed.S"], cwd=self.root)
                 path.write_text(good)
         else:
             source = work / pathlib.Path(m.file).name
-            source.write_text(text)
+            source.write_text(self.source_of(m))
             code, said = run([*self.cc, *self.compile, "-c", "-o", target, source], cwd=self.root)
         if code != 0:
             raise ValueError(f"it does not compile: {said[-800:]}")
