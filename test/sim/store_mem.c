@@ -147,6 +147,10 @@ static void flight_done(void *ctx)
 
 static void flight_tell(struct flight *f)
 {
+    struct process *p = f->store->process;
+    if (p->alive && p->frozen_until_us <= w.now_us && sim_below(32) == 0 &&
+        sim_fault(FAULT_FROZEN_DOUBT))
+        process_freeze(p);
     if (sim_below(8) == 0) /* other things happen between commit and answer */
         event_in(quick_us(), f->store->process, flight_done, f);
     else
