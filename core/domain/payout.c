@@ -511,7 +511,7 @@ static void add_facts(struct step *s)
     bool reference = payout_is_open(p) && current(s) &&
                      learn(p->provider_ref, sizeof p->provider_ref, ev->provider_ref);
     bool receipt = p->status == PAYOUT_COMPLETED && ev->kind == PAYOUT_EVENT_SUCCESS &&
-                   learn(p->receipt, sizeof p->receipt, ev->receipt);
+                   same_reference(s) && learn(p->receipt, sizeof p->receipt, ev->receipt);
     int64_t next = p->next_at_us;
     if (reference || (undecided && in(UNDECIDED, (int)p->status)))
         watch(s, s->now_us);
