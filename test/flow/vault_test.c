@@ -269,15 +269,10 @@ static void hmac_key_rotation(void **state)
 static void route_hashes(void **state)
 {
     (void)state;
-    static const char *const routes[] = {"POST /a",
-                                         "POST /a",
-                                         "POST /ab",
-                                         "POST /a",
-                                         "",
-                                         "POST /a",
-                                         "POST /0123456789012345678901234567890123456789"
-                                         "012345678901234567890123456789",
-                                         "POST /a"};
+    static const char longer[] = "POST /0123456789012345678901234567890123456789"
+                                 "012345678901234567890123456789";
+    static const char *const routes[] = {"POST /a", "POST /a", "POST /ab", "POST /a",
+                                         "",        "POST /a", longer,     "POST /a"};
     struct vault *v = ready_vault();
     uint8_t want[32], got[32];
     for (int key = 1; key <= 2; key++) {
