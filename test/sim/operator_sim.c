@@ -122,6 +122,7 @@ static void done(void *ctx, struct err err, const char *detail, const struct exc
     switch (err.code) {
     case ERR_NONE:
         if (v->same_person && v->agreeing && resolution_needs_two(v->resolution) &&
+            str_eq(rec->resolution, str_c(resolution_word(v->resolution))) &&
             str_eq(rec->proposed_by, rec->resolved_by))
             sim_violation("one person has ended an exception alone");
         v->agreeing = true;
