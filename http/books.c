@@ -47,7 +47,7 @@ static struct str or_null(const struct rows *r, size_t row, int col)
 /* ---- events ---- */
 
 enum { E_UPTO, E_POSITION, E_SUBJECT, E_SEQ, E_ID, E_TYPE, E_DATA, E_AT, E_MODE, E_PII };
-enum { EVENTS_WINDOW = 5000 }; /* positions that one page looks at */
+enum { EVENTS_WINDOW = 4000 }; /* positions that one page looks at */
 
 static struct err put_event(struct books *l, struct buf *b, const struct rows *r, size_t i)
 {

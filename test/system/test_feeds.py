@@ -64,7 +64,7 @@ def test_a_merchants_log(reli):
 
 
 def test_a_page_of_the_log_looks_so_far_and_no_further(reli):
-    """A type that hardly anything has: a page stops after five thousand positions and says where to go on."""
+    """A type that hardly anything has: a page stops after four thousand positions and says where to go on."""
     confirm(reli, reli.pay())
     wait_until(lambda: len(log(reli)) == 3, 10, "the log has the three")
     reli.replica.database.rows(
@@ -74,7 +74,7 @@ def test_a_page_of_the_log_looks_so_far_and_no_further(reli):
     while not pages or pages[-1]["has_more"]:
         pages.append(reli.get(f"{V1}/events?type=payment.completed&after={after}").json)
         after = pages[-1]["next"]
-    assert [(len(p["data"]), p["has_more"], p["next"]) for p in pages] == [(1, True, "5000"), (0, False, "6003")]
+    assert [(len(p["data"]), p["has_more"], p["next"]) for p in pages] == [(1, True, "4000"), (0, False, "6003")]
     assert reli.get(f"{V1}/events?after=6003").json == {
         "object": "list", "data": [], "has_more": False, "next": "6003"}
 
