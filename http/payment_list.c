@@ -199,10 +199,12 @@ static void query(struct listing *l)
     const struct principal *who = api_who(l->x);
     struct flow *f = api_of(l->x)->flow;
     struct store *store = f->store;
-    struct customer_hash theirs =
-        customer_hash(f->vault, who->merchant, who->live, CUSTOMER_EXTERNAL_ID, l->customer);
+    struct customer_hash theirs = {0};
     struct uuid ours = UUID_NIL;
     bool anybody = l->customer.p == NULL;
+    if (!anybody)
+        theirs =
+            customer_hash(f->vault, who->merchant, who->live, CUSTOMER_EXTERNAL_ID, l->customer);
     if (!anybody && !uuid_parse(l->customer, &ours))
         ours = UUID_NIL;
     struct value params[] = {

@@ -6,6 +6,7 @@
 #include "core/base/times.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "core/flow/sending.h"
 
 struct str attempt_our_id(struct arena *a, const struct payment_record *rec, int n,
                           const struct gateway *g)
@@ -108,9 +109,9 @@ void attempt_answer(struct arena *a, const struct payment_record *rec, int n,
 void attempt_send(struct flow *f, const struct gw_account *account, const struct attempt *a,
                   const struct gw_charge *in, gw_done_fn *done, void *ctx)
 {
-    bool late = in->now_us >= a->sent_at_us + f->settings.rules.sending_lease_us;
-    struct err err = late ? ERR(TIMEOUT, "not sent in time")
-                          : gw_charge_start(f->gateways, account, in, done, ctx);
+    struct err err = sending_in_time(in->now_us, a->sent_at_us, f->settings.rules.sending_lease_us);
+    if (!err_is(err))
+        err = gw_charge_start(f->gateways, account, in, done, ctx);
     if (!err_is(err))
         return;
     struct gw_result result = {.verdict = GW_REFUSED,

@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/times.h"
 #include "core/flow/account.h"
+#include "core/flow/sending.h"
 
 enum { WORK_ARENA = 1024 * 1024, ANSWER_TRIES = 60 };
 
@@ -159,26 +160,20 @@ static void asked(void *ctx, const struct gw_result *result, const struct gw_exc
     said(ctx, result, exchange, true);
 }
 
-/* Whoever stood still after the write does not know what others have made of it since. */
-static bool is_late(const struct work *w)
-{
-    struct payout_rules rules;
-    payout_rules_default(&rules);
-    return loop_wall_us(w->flow->loop) >= w->rec.p.sent_at_us + rules.sending_lease_us;
-}
-
 /* Sends or asks; what cannot even be started is known for certain not to have left. It may be
  * started later, unless it is wrong in itself. */
 static void call_provider(struct work *w, bool query)
 {
     struct flow *f = w->flow;
     struct gw_payout in;
+    struct payout_rules rules;
     const struct flow_account *account = w->account;
+    payout_rules_default(&rules);
     struct err err = account == NULL ? ERR(CONFIG, "the account is not configured here")
                                      : payout_request(f, &w->arena, &w->rec, w->rec.p.n,
                                                       account->gw.gateway, &in);
-    if (!err_is(err) && !query && is_late(w))
-        err = ERR(TIMEOUT, "not sent in time");
+    if (!err_is(err) && !query)
+        err = sending_in_time(loop_wall_us(f->loop), w->rec.p.sent_at_us, rules.sending_lease_us);
     if (!err_is(err) && query)
         err = gw_payout_query_start(f->gateways, &account->gw, &in, str_c(w->rec.p.provider_ref),
                                     asked, w);
@@ -186,11 +181,8 @@ static void call_provider(struct work *w, bool query)
         err = gw_payout_start(f->gateways, &account->gw, &in, sent, w);
     if (!err_is(err))
         return;
-    bool wrong = err.code == ERR_INVALID || err.code == ERR_CONFIG;
-    struct gw_result result = {.verdict = GW_REFUSED,
-                               .retry_later = !wrong,
-                               .code = wrong ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE,
-                               .message = err.what != NULL ? str_c(err.what) : STR("")};
+    struct gw_result result = sending_not_started(err);
+    result.retry_later = result.code != FAILURE_CONFIGURATION;
     struct gw_exchange exchange = {.op = query ? GW_OP_PAYOUT_QUERY : GW_OP_PAYOUT};
     said(w, &result, &exchange, query);
 }

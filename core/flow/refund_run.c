@@ -10,6 +10,7 @@
 #include "core/flow/refund.h"
 #include "core/flow/refund_rules.h"
 #include "core/flow/render.h"
+#include "core/flow/sending.h"
 
 enum { WORK_ARENA = 1024 * 1024, ANSWER_TRIES = 60 };
 
@@ -168,36 +169,27 @@ static struct err provider_refund(struct work *w, struct gw_refund *out)
     return ERR_OK;
 }
 
-/* Whoever stood still after the write does not know what others have made of it since. */
-static bool is_late(const struct work *w)
-{
-    const struct rail_attempt *at = &w->rec.r.attempts[w->rec.r.n_attempts - 1];
-    int64_t lease_us = w->flow->settings.rules.sending_lease_us;
-    return loop_wall_us(w->flow->loop) >= at->sent_at_us + lease_us;
-}
-
 /* Sends or asks; what cannot even be started is known for certain not to have left. */
 static void call_provider(struct work *w, bool query)
 {
     struct flow *f = w->flow;
     struct gw_refund in;
+    struct refund_rules rules;
     const struct flow_account *account = w->account;
+    const struct rail_attempt *at = &w->rec.r.attempts[w->rec.r.n_attempts - 1];
+    refund_rules_of(account != NULL ? account->gw.gateway : NULL, &rules);
     struct err err = account == NULL ? ERR(CONFIG, "the account is not configured here")
                                      : provider_refund(w, &in);
-    if (!err_is(err) && !query && is_late(w))
-        err = ERR(TIMEOUT, "not sent in time");
+    if (!err_is(err) && !query)
+        err = sending_in_time(loop_wall_us(f->loop), at->sent_at_us, rules.sending_lease_us);
     if (!err_is(err) && query)
-        err = gw_refund_query_start(f->gateways, &account->gw, &in,
-                                    str_c(w->rec.r.attempts[w->rec.r.n_attempts - 1].provider_ref),
-                                    asked, w);
+        err = gw_refund_query_start(f->gateways, &account->gw, &in, str_c(at->provider_ref), asked,
+                                    w);
     else if (!err_is(err))
         err = gw_refund_start(f->gateways, &account->gw, &in, sent, w);
     if (!err_is(err))
         return;
-    bool wrong = err.code == ERR_INVALID || err.code == ERR_CONFIG;
-    struct gw_result result = {.verdict = GW_REFUSED,
-                               .code = wrong ? FAILURE_CONFIGURATION : FAILURE_PROVIDER_UNAVAILABLE,
-                               .message = err.what != NULL ? str_c(err.what) : STR("")};
+    struct gw_result result = sending_not_started(err);
     struct gw_exchange exchange = {.op = query ? GW_OP_REFUND_QUERY : GW_OP_REFUND};
     said(w, &result, &exchange, query);
 }

@@ -547,7 +547,7 @@ class Death:
         replica.killed = True
         shop = shop.at(launcher.again(replica, RELI_CRASH_AT=None))
         self.answer = ask(shop, body, key)
-        for step in (0, 61, 61, 61, 120, 300, 600):
+        for step in (61, 61, 61, 120, 300, 600):  # the first ends the dead one's leases
             launcher.clock.advance(step)
             launcher.settle()
             brought(launcher.sandbox)

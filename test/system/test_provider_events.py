@@ -1,6 +1,6 @@
 """What providers call back with: listed, looked into, processed once more."""
 
-from helpers import V1, parse_time, phone, stk, wait_until
+from helpers import SLOW, V1, parse_time, phone, stk, wait_until
 
 EVENTS = V1 + "/provider-events"
 
@@ -31,6 +31,7 @@ def test_dead_letters_are_processed_once_the_provider_is_back(replicas, clock, s
     """The callback comes from a strange address and the provider cannot be asked, for eight hours."""
     one = replicas.one(MPESA_CALLBACK_CIDRS="192.0.2.0/24")
     shop = replicas.shop(one)
+    sandbox.chaos(delay_ms=int(2000 * SLOW))  # the provider is gone before the customer has decided
     p = shop.pay(stk())
     sandbox.chaos(down=True)
     (e,) = wait_until(lambda: events(shop), 10, "the callback")
