@@ -49,18 +49,17 @@ def wait_until(predicate, deadline=10.0, what="", every=0.02):
 
 # ---- addresses and words ----
 
-_used_ports = set()
+_reserved = []
 
 
 def free_port():
-    """A port that nobody listens on and that this run has not given out before."""
-    while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _used_ports:
-            _used_ports.add(port)
-            return port
+    """A port that nobody else on this machine gets before this process ends. reli may listen on it, since it shares
+    ports; without this the replicas of two workers did, and one answered for the other."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    s.bind(("127.0.0.1", 0))
+    _reserved.append(s)
+    return s.getsockname()[1]
 
 
 _numbers = itertools.count(int(time.time()) % 50000)
@@ -508,6 +507,7 @@ class Replica(Process, Site):
         Site.__init__(self, f"http://127.0.0.1:{port}")
         Process.__init__(self, [binary, "serve"], env, log)
         self.binary, self.env, self.clock = binary, env, clock
+        self.staff = None  # who is logged in here and opens shops
         if clock is not None and self not in clock.replicas:
             clock.replicas.append(self)
 

@@ -92,6 +92,21 @@ class Person(Site):
     def delete(self, path, **kw):
         return self.request("DELETE", path, **kw)
 
+    def opens_shop(self, country="KE"):
+        """As staff: a new merchant that may take test payments. Its id, webhook secret and first key."""
+        def put(path, body, **headers):
+            r = self.acting(**headers).post(V1 + path, body)
+            if r.status == 401:  # tests may take longer than an access token
+                self.login()
+                r = self.acting(**headers).post(V1 + path, body)
+            assert r.status in (200, 201), r
+            return r.json
+
+        made = put("/merchants", {"name": "A shop", "country": country})
+        put(f"/merchants/{made['id']}/activate", None)
+        key = put("/api-keys", {"scopes": ["*"]}, Reli_Merchant=made["id"], Reli_Mode="test")
+        return made["id"], made["webhook_secret"], key["key"]
+
     def enrol(self, confirm=True):
         """A second factor; its secret."""
         r = self.post(V1 + "/auth/totp/enrol", {"password": self.password})

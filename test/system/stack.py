@@ -57,7 +57,8 @@ class Services:
         try:
             c.autocommit = True
             with c.cursor() as cursor:
-                cursor.execute(statement)
+                for s in [statement] if isinstance(statement, str) else statement:
+                    cursor.execute(s)
                 return cursor.fetchall() if cursor.description else None
         finally:
             c.close()
@@ -166,6 +167,7 @@ class Stack:
             "RELI_PROVIDER_MODE": "test",
             "RELI_WEBHOOK_ALLOW_PRIVATE": "1",
             "RELI_DRAIN_TIMEOUT": "8s",
+            "RELI_PG_READERS": "2",
             # One key asks for all that a test asks; test_limits.py has limits.
             "RELI_RATE_LIMIT": "0", "RELI_RATE_LIMIT_LOGIN": "0",
             "RELI_BREAKER_CALLS": "0",  # tests of failures one after the other are no sick provider
@@ -201,9 +203,9 @@ class Stack:
     def database(self):
         self.look_after()
         name = f"{self.tag}_{next(self.numbers)}"
-        self.services.admin(f"create database {name} template {self.template} owner reli_owner")
-        # Rights on a database are not copied.
-        self.services.admin(f"grant connect on database {name} to reli_service")
+        self.services.admin([f"create database {name} template {self.template} owner reli_owner",
+                             # Rights on a database are not copied.
+                             f"grant connect on database {name} to reli_service"])
         database = Database(self.services, name)
         self.databases.append((database, []))
         return database
@@ -228,7 +230,11 @@ class Stack:
         return replica
 
     def shop(self, replica, country="KE", mode="test"):
-        """A new merchant with a key."""
+        """A new merchant with a key: by staff where they have logged in, which costs no processes, or by commands."""
+        if replica.staff is not None and mode == "test":
+            shop = Shop(replica, *replica.staff.opens_shop(country))
+            shop.stack = self
+            return shop
         made = self.cli(replica.database, "merchant", "create", "--name", "A shop", "--country", country)
         assert made.returncode == 0, made.stderr
         words = dict(line.split("=", 1) for line in made.stdout.splitlines() if "=" in line)
