@@ -6,7 +6,11 @@
 #include "core/codec/fields.h"
 #include "core/codec/jsonw.h"
 
-enum { LIST_LIMIT = 20, LIST_LIMIT_MAX = 100 }; /* rows of a page: unless told, and at most */
+enum {
+    LIST_LIMIT = 20, /* rows of a page, unless told */
+    LIST_LIMIT_MAX = 100,
+    LIST_LOOK = 4000 /* rows that a page with filters looks at: it may be short and not the last */
+};
 
 /* The query of a list (contract.md, section 3). A parameter that is absent (p == NULL) leaves what
  * is there; one that is wrong is added to the errors. `limit` counts rows, 1 to `most`. */

@@ -20,6 +20,7 @@ struct listing {
     int64_t limit, page;
     bool by_page, newer;
     struct uuid cursor; /* nil: none */
+    struct uuid reach;  /* the last that is looked at; nil: all of them */
     /* answers */
     int waiting;
     struct err err;
@@ -138,10 +139,11 @@ static void answer(struct listing *l)
         render_payment(&w, rec, person);
         jw_close(&w);
     }
+    bool short_of = !l->more && !uuid_is_nil(l->reach);
     jw_close_list(&w);
-    jw_bool(&w, "has_more", l->more);
-    if (l->n > 0 && l->more)
-        jw_uuid(&w, "next", l->found[l->n - 1].id);
+    jw_bool(&w, "has_more", l->more || short_of);
+    if (l->more || short_of)
+        jw_uuid(&w, "next", l->more ? l->found[l->n - 1].id : l->reach);
     else
         jw_null(&w, "next");
     if (l->by_page) {
@@ -238,6 +240,44 @@ static void query(struct listing *l)
     }
 }
 
+static void reach_known(void *ctx, struct err err, const struct rows *r)
+{
+    struct listing *l = ctx;
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    if (rows_n(r) > 0) {
+        l->reach = rows_uuid(r, 0, 0);
+        *(l->newer ? &l->until : &l->from) = V_UUID_OPT(l->newer ? uuid_next(l->reach) : l->reach);
+    }
+    query(l);
+}
+
+/* What is found by index needs no end; and pages by number have the count of all. */
+static bool looks_far(const struct listing *l)
+{
+    bool filters = l->provider.p != NULL || l->status.p != NULL || l->method.p != NULL ||
+                   l->currency.p != NULL;
+    return filters && l->customer.p == NULL && !l->by_page;
+}
+
+static void look(struct listing *l)
+{
+    struct value params[] = {V_UUID(api_who(l->x)->merchant),
+                             l->from,
+                             l->until,
+                             V_UUID_OPT(l->cursor),
+                             V_BOOL(!l->newer),
+                             V_BOOL(l->newer),
+                             V_I64(LIST_LOOK)};
+    if (looks_far(l))
+        store_read(api_of(l->x)->flow->store, Q_payment_reach, params, COUNT_OF(params),
+                   reach_known, l);
+    else
+        query(l);
+}
+
 static void one_loaded(void *ctx, struct err err, const struct rows *r)
 {
     struct listing *l = ctx;
@@ -289,7 +329,7 @@ void payment_index(struct http_exchange *x)
     if (!list_ok(x, &l->errors))
         return;
     if (l->reference.p == NULL) {
-        query(l);
+        look(l);
         return;
     }
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),

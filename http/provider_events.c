@@ -33,6 +33,8 @@ struct inbound_op {
     int64_t limit;
     struct uuid id, payment, cursor;
     struct str state;
+    struct uuid last_subject, reach, reach_subject; /* nil: none */
+    struct str last_dedupe, reach_dedupe;
     bool again;
 };
 
@@ -93,18 +95,64 @@ static void listed(void *ctx, struct err err, const struct rows *r)
         put(&w, r, i);
         jw_close(&w);
     }
-    list_put_end(&w, more, more ? rows_uuid(r, n - 1, I_ID) : UUID_NIL);
+    bool short_of = !more && !uuid_is_nil(op->reach);
+    list_put_end(&w, more || short_of, more ? rows_uuid(r, n - 1, I_ID) : op->reach);
     api_reply_buf(op->x, 200, &b);
 }
 
-static void list_after(struct inbound_op *op, struct uuid subject, struct str dedupe)
+static void list(struct inbound_op *op)
 {
     const struct principal *who = api_who(op->x);
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
-                             V_TEXT(op->state),     V_UUID_OPT(op->payment),
-                             V_UUID_OPT(subject),   V_BYTES(dedupe),
-                             V_I64(op->limit + 1)};
+    struct value params[] = {
+        V_UUID(who->merchant),         V_TEXT(mode_word(who->live)), V_TEXT(op->state),
+        V_UUID_OPT(op->last_subject),  V_BYTES(op->last_dedupe),     V_I64(op->limit + 1),
+        V_UUID_OPT(op->reach_subject), V_BYTES(op->reach_dedupe)};
     store_read(api_of(op->x)->flow->store, Q_callback_list, params, COUNT_OF(params), listed, op);
+}
+
+static void list_of_payment(struct inbound_op *op)
+{
+    const struct principal *who = api_who(op->x);
+    struct uuid last = op->payment;
+    last.b[15] |= 15; /* attempts are counted there: attempt_id() */
+    struct value params[] = {V_UUID(who->merchant),
+                             V_TEXT(mode_word(who->live)),
+                             V_TEXT(op->state),
+                             V_UUID(op->payment),
+                             V_UUID_OPT(op->last_subject),
+                             V_BYTES(op->last_dedupe),
+                             V_I64(op->limit + 1),
+                             V_UUID(last)};
+    store_read(api_of(op->x)->flow->store, Q_callback_list_of, params, COUNT_OF(params), listed,
+               op);
+}
+
+static void reach_known(void *ctx, struct err err, const struct rows *r)
+{
+    struct inbound_op *op = ctx;
+    if (err_is(err)) {
+        fail(op->x, err);
+        return;
+    }
+    if (rows_n(r) > 0) {
+        op->reach = rows_uuid(r, 0, 0);
+        op->reach_subject = rows_uuid(r, 0, 1);
+        op->reach_dedupe = arena_dup(op->x->arena, rows_str(r, 0, 2));
+    }
+    list(op);
+}
+
+static void look(struct inbound_op *op)
+{
+    struct value params[] = {V_UUID(api_who(op->x)->merchant), V_UUID_OPT(op->last_subject),
+                             V_BYTES(op->last_dedupe), V_I64(LIST_LOOK)};
+    if (!uuid_is_nil(op->payment))
+        list_of_payment(op);
+    else if (op->state.p == NULL)
+        list(op);
+    else
+        store_read(api_of(op->x)->flow->store, Q_callback_reach, params, COUNT_OF(params),
+                   reach_known, op);
 }
 
 /* The cursor is an id; the page begins behind its row, and behind one that is not there is nothing.
@@ -112,13 +160,17 @@ static void list_after(struct inbound_op *op, struct uuid subject, struct str de
 static void cursor_known(void *ctx, struct err err, const struct rows *r)
 {
     struct inbound_op *op = ctx;
-    if (err_is(err))
+    if (err_is(err)) {
         fail(op->x, err);
-    else if (rows_n(r) == 0)
+        return;
+    }
+    if (rows_n(r) == 0) {
         listed(op, err, r);
-    else
-        list_after(op, rows_uuid(r, 0, I_SUBJECT),
-                   arena_dup(op->x->arena, rows_str(r, 0, I_DEDUPE)));
+        return;
+    }
+    op->last_subject = rows_uuid(r, 0, I_SUBJECT);
+    op->last_dedupe = arena_dup(op->x->arena, rows_str(r, 0, I_DEDUPE));
+    look(op);
 }
 
 static void find(struct inbound_op *op, struct uuid id, store_rows_fn *done)
@@ -154,7 +206,7 @@ void inbound_index(struct http_exchange *x)
     if (!uuid_is_nil(op->cursor))
         find(op, op->cursor, cursor_known);
     else
-        list_after(op, UUID_NIL, STR_NULL);
+        look(op);
 }
 
 /* ---- one ---- */

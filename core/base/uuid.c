@@ -41,6 +41,14 @@ struct uuid uuid_v7_floor(int64_t wall_ms)
     return u;
 }
 
+struct uuid uuid_next(struct uuid u)
+{
+    for (size_t i = sizeof u.b; i-- > 0;)
+        if (++u.b[i] != 0)
+            break;
+    return u;
+}
+
 const char *uuid_text(struct uuid u, char out[UUID_TEXT])
 {
     static const char hex[] = "0123456789abcdef";

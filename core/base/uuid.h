@@ -45,6 +45,9 @@ int64_t uuid_v7_ms(struct uuid u);
 /* The smallest version 7 UUID of that millisecond, as a bound for ranges. */
 struct uuid uuid_v7_floor(int64_t wall_ms);
 
+/* The one behind it in order; nil after the last. */
+struct uuid uuid_next(struct uuid u);
+
 /* 36 lower-case characters and NUL. */
 const char *uuid_text(struct uuid u, char out[UUID_TEXT]);
 /* The canonical 36 characters, either case. */

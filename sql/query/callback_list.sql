@@ -1,6 +1,6 @@
 -- Stored callbacks, of what is newest first (a subject's id is its time). $1 uuid merchant, $2 text
--- mode, $3 text state or null, $4 uuid payment or null, $5 uuid of the last one's subject or null,
--- $6 bytea its dedupe key, $7 int8 limit.
+-- mode, $3 text state or null, $4 uuid of the last one's subject or null, $5 bytea its dedupe key,
+-- $6 int8 limit, $7 uuid of the last subject that is looked at or null, $8 bytea its dedupe key.
 -- Columns: id, provider, kind, state, reason, payment_id, attempt_n, peer, ip_ok, created_at,
 -- updated_at, subject_id, dedupe_key; when it is processed next, how often it has been tried.
 select v.id, v.provider, v.kind, v.state, v.reason, v.payment_id, v.attempt_n, v.peer, v.ip_ok,
@@ -11,7 +11,9 @@ left join reli.job j on j.merchant_id = v.merchant_id and j.kind = 'inbound'
     and j.n = ('x' || encode(substring(v.dedupe_key from 1 for 4), 'hex'))::bit(32)::int4
               & 2147483647
 where v.merchant_id = $1 and v.mode = $2 and ($3::text is null or v.state = $3)
-  and ($4::uuid is null or v.payment_id = $4)
-  and ($5::uuid is null or (v.subject_id, v.dedupe_key) < ($5, $6::bytea))
+  and (v.subject_id, v.dedupe_key)
+      < (coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'), coalesce($5::bytea, ''))
+  and (v.subject_id, v.dedupe_key)
+      >= (coalesce($7::uuid, '00000000-0000-0000-0000-000000000000'), coalesce($8::bytea, ''))
 order by v.subject_id desc, v.dedupe_key desc
-limit $7
+limit $6

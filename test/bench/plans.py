@@ -27,15 +27,16 @@ SORT_MOST = 2_000
 HOT = {"payment_create", "payment_move", "payment_get", "audit_list", "idempotency_get", "event_newer",
        "event_list", "callback_store", "fanout_get", "delivery_create", "delivery_get",
        "delivery_move", "job_due", "job_lease", "log_append", "log_waiting", "seal_waiting", "seal_rows",
-       "payment_list", "payment_list_newer", "payment_count", "payment_list_of", "payment_list_of_newer", "payment_count_of", "reference_get", "refund_get",
-       "delivery_list", "transfer_list", "transfer_of_payment", "callback_show", "customer_list", "customer_find", "exception_list", "callback_list",
+       "payment_list", "payment_list_newer", "payment_count", "payment_list_of", "payment_list_of_newer",
+       "payment_count_of", "reference_get", "refund_get",
+       "delivery_list", "transfer_list", "transfer_of_payment", "callback_show", "customer_list", "customer_find",
+       "exception_list", "callback_list", "callback_list_of", "callback_reach", "delivery_reach", "payment_reach",
        "terms_get", "limit_lock", "feed_page"}
 # What may look at more, and why.
 MAY = {"payment_count": "counts up to 10 000", "retention": "once a day; its BRIN indexes give whole ranges of pages"}
-# Lists whose filter matches little or nothing walk through all of a shop's rows until they have a page: their
-# time is measured, and they are kept out of what is judged.
+# Lists whose filter matches little or nothing: a page ends after 4 000 rows.
 IN_VAIN = ("/payments?status=failed", "/payments?provider=stripe",
-           "/webhook-deliveries?status=dead")
+           "/webhook-deliveries?status=dead", "/provider-events?status=dead")
 
 SETTINGS = {"session_preload_libraries": "auto_explain", "auto_explain.log_min_duration": "0",
             "auto_explain.log_analyze": "on", "auto_explain.log_timing": "off", "auto_explain.log_format": "json",
@@ -112,7 +113,8 @@ def live(side, reli):
                  "/payments?page=2&", "/payments?date_from=2026-01-01T00:00:00Z&",
                  f"/payments?after={old}&", f"/payments?before={old}&", "/payments?min_amount=500&currency=KES&", "/events?",
                  "/events?type=payment.completed&", "/events?type=payment.failed&",
-                 "/webhook-deliveries?", "/provider-events?", "/exceptions?",
+                 "/webhook-deliveries?", "/provider-events?", f"/provider-events?payment_id={made[0]['id']}&",
+                 *(path + "&" for path in IN_VAIN), "/exceptions?",
                  "/exceptions?status=open&", "/customers?", "/customers?phone=%2B254711222333&", "/ledger/transfers?",
                  "/security-events?", "/balances?", "/limits?", "/routes?"):
         for _ in range(2):
@@ -206,7 +208,7 @@ def check(side, out):
         "select c.relname as name, greatest(c.reltuples, 0)::int8 as n from pg_class c where c.relkind in ('r', 'p')")}
     slowest = max((timed(side, path), path) for path in IN_VAIN)
     out.row(f"the slowest list of none, of {side.n // len(side.shops):,}, ms", f"{slowest[0] * 1e3:.0f}")
-    out.note(f"GET {slowest[1]}: filters that match nothing walk through all of a shop's rows")
+    out.note(f"GET {slowest[1]}: filters that match nothing look at 4 000 rows")
     side.w.stop(side.reli)
     seen, bad = {}, {}
     for one in record(side):
