@@ -2,6 +2,7 @@
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
 #include "core/flow/deliver.h"
+#include "core/flow/render.h"
 #include "http/api.h"
 #include "http/list.h"
 
@@ -32,7 +33,7 @@ static void put_delivery(struct jsonw *w, const struct rows *r, size_t i)
     jw_c(w, "object", "webhook_delivery");
     jw_uuid(w, "event_id", rows_uuid(r, i, W_EVENT));
     jw_str(w, "event_type", rows_str(r, i, W_TYPE));
-    jw_uuid(w, "payment_id", rows_uuid(r, i, W_PAYMENT));
+    render_subject(w, rows_uuid(r, i, W_PAYMENT));
     jw_i64(w, "seq", rows_i64(r, i, W_SEQ));
     if (own)
         jw_null(w, "endpoint_id"); /* the payment's own callback_url */

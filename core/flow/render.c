@@ -229,6 +229,16 @@ void render_created(struct buf *out, struct str snapshot, struct str person,
     buf_char(out, '}');
 }
 
+void render_subject(struct jsonw *w, struct uuid subject)
+{
+    if (id_is_payout(subject)) {
+        jw_null(w, "payment_id");
+        jw_uuid(w, "payout_id", subject);
+    } else {
+        jw_uuid(w, "payment_id", subject);
+    }
+}
+
 void render_event(struct buf *out, const struct event_view *e, struct str person)
 {
     struct jsonw w = jw_into(out);
@@ -238,12 +248,7 @@ void render_event(struct buf *out, const struct event_view *e, struct str person
     jw_i64(&w, "seq", e->seq);
     jw_time(&w, "timestamp", e->at_us);
     jw_str(&w, "mode", e->mode);
-    if (id_is_payout(e->payment)) {
-        jw_null(&w, "payment_id");
-        jw_uuid(&w, "payout_id", e->payment);
-    } else {
-        jw_uuid(&w, "payment_id", e->payment);
-    }
+    render_subject(&w, e->payment);
     jw_key(&w, "data");
     render_snapshot(out, e->snapshot, person, STR_NULL);
     buf_char(out, '}');

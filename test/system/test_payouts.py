@@ -275,6 +275,10 @@ def test_what_is_asked_and_told(reli, db, receiver, sandbox):
     assert sorted((h.json["seq"], h.json["type"]) for h in hooks[:3]) == [
         (1, "payout.pending"), (2, "payout.processing"), (3, "payout.completed")]
 
+    sent = reli.get(V1 + "/webhook-deliveries?limit=100").json["data"]
+    assert {(d["payment_id"], d.get("payout_id")) for d in sent if d["event_type"].startswith("payout.")} == \
+        {(None, made["id"])}, "a delivery called it a payment"
+
     def listed():
         return [e["type"] for e in reli.get(V1 + "/events?limit=100").json["data"] if e.get("payout_id") == made["id"]]
 
