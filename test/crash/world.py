@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -30,13 +31,13 @@ _given = set()
 
 
 def free_port():
+    """Below what the kernel takes for connections that leave: one of these could be taken before it is wanted."""
     while True:
+        port = random.randrange(20000, 32000)
         with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
+            if port not in _given and s.connect_ex(("127.0.0.1", port)) != 0:
+                _given.add(port)
+                return port
 
 
 def until(predicate, seconds, what, every=0.05):
