@@ -698,10 +698,14 @@ create table reli.idempotency (
     created_at timestamptz not null,
     primary key (merchant_id, key, mode, slot)
 ) partition by list (slot);
-create table reli.idempotency_0 partition of reli.idempotency for values in (0);
-create table reli.idempotency_1 partition of reli.idempotency for values in (1);
-create table reli.idempotency_2 partition of reli.idempotency for values in (2);
-create table reli.idempotency_3 partition of reli.idempotency for values in (3);
+create table reli.idempotency_0 partition of reli.idempotency for values in (0)
+    with (fillfactor = 60);
+create table reli.idempotency_1 partition of reli.idempotency for values in (1)
+    with (fillfactor = 60);
+create table reli.idempotency_2 partition of reli.idempotency for values in (2)
+    with (fillfactor = 60);
+create table reli.idempotency_3 partition of reli.idempotency for values in (3)
+    with (fillfactor = 60);
 
 -- The next deadline of each machine. The key orders (kind, subject, n); bucket spreads replicas.
 create table reli.job (
@@ -1032,7 +1036,7 @@ begin
                     part, t, overlay(lo placing '-' from 9 for 0) || '-0000-0000-000000000000',
                     overlay(hi placing '-' from 9 for 0) || '-0000-0000-000000000000',
                     -- each row moves soon: beside itself, which no index has to learn
-                    case when t in ('attempt', 'provider_event', 'webhook_delivery')
+                    case when t in ('payment', 'attempt', 'provider_event', 'webhook_delivery')
                          then ' with (fillfactor = 50)' else '' end);
                 made := made + 1;
             end if;
