@@ -35,7 +35,7 @@ struct err person_name(struct str person, struct arena *a, struct str *name) MUS
 /* The members of a payout, without braces; `payee` as made by render_payee, "" for none. */
 void render_payout(struct jsonw *w, const struct payout_record *rec, struct str payee);
 
-/* The members that say what an event is about: payment_id; of a payout's that is null, and payout_id
+/* The members that say what an event is about: payment_id; of a payout's it is null, and payout_id
  * stands behind it. */
 void render_subject(struct jsonw *w, struct uuid subject);
 /* One event: {"id","type","seq","timestamp","mode","payment_id","data"}. */
