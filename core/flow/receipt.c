@@ -3,7 +3,10 @@
  * for, after a look into the database that may take five seconds.
  *
  * Ways to fail: forged (401); the database is away (the news: 503; the question: yes, since the
- * money will find its place in `unallocated`). */
+ * money will find its place in `unallocated`).
+ *
+ * The limit on a provider's callbacks (callback_receive.c) is not asked: of a charge the polls ask
+ * again, of money sent unasked nobody would, and M-Pesa brings its news once. */
 #include "core/flow/receipt.h"
 
 #include <stdlib.h>

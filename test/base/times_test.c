@@ -235,6 +235,24 @@ static void uuid_texts(void **state)
     assert_false(uuid_parse(STR("0123456789ab7def8123456789abcdef"), &u));
 }
 
+static void uuids_in_a_row(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000001"},
+        {"01234567-89ab-7def-8123-4567890000ff", "01234567-89ab-7def-8123-456789000100"},
+        {"01234567-89ab-7def-81ff-ffffffffffff", "01234567-89ab-7def-8200-000000000000"},
+        {"00ffffff-ffff-ffff-ffff-ffffffffffff", "01000000-0000-0000-0000-000000000000"},
+        {"ffffffff-ffff-ffff-ffff-ffffffffffff", "00000000-0000-0000-0000-000000000000"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char next[UUID_TEXT];
+        struct uuid u;
+        assert_true(uuid_parse(str_c(rows[i][0]), &u));
+        assert_string_equal(uuid_text(uuid_next(u), next), rows[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +263,7 @@ int main(void)
         cmocka_unit_test(durations),
         cmocka_unit_test(uuids_grow),
         cmocka_unit_test(uuid_texts),
+        cmocka_unit_test(uuids_in_a_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

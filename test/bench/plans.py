@@ -21,7 +21,7 @@ V1 = "/api/v1"
 LEAST = 100_000    # payments, for plans to be those of many
 BIG = 10_000       # rows of a table that nobody may walk through
 READ_MOST = 5_000  # rows that one node of a plan may look at, and SORT_MOST that it may sort
-SORT_MOST = 2_000
+SORT_MOST = 4_000  # what a page looks at
 
 # Without one of these the check has not looked where it hurts.
 HOT = {"payment_create", "payment_move", "payment_get", "audit_list", "idempotency_get", "event_newer",
