@@ -19,7 +19,7 @@
 #include "core/flow/tick.h"
 #include "store/kinds.h"
 
-enum { PER_BUCKET = 64 };
+enum { PER_BUCKET = 64 }; /* of each kind */
 #define BEAT_US (10 * US_PER_S)
 #define SECOND_BEAT_US US_PER_S /* who started together soon know of each other */
 #define DEAD_US (60 * US_PER_S)
@@ -27,8 +27,30 @@ enum { PER_BUCKET = 64 };
 
 static struct metric taken_total = METRIC_COUNTER("reli_jobs_total", "", "Jobs taken by lease");
 
+/* Those that come first are looked for first. The last two wait for others, providers and
+ * endpoints, that may take their time: each has a part of what runs at once, so that neither those
+ * of a provider that hangs nor those of slow endpoints keep anything else waiting. */
+enum job_kind {
+    JOB_REFUND,
+    JOB_PAYOUT,
+    JOB_INBOUND,
+    JOB_FANOUT,
+    JOB_ERASURE,
+    JOB_RESEAL,
+    JOB_PAYMENT,
+    JOB_DELIVERY,
+    JOB_N_KINDS
+};
+static const struct str words[JOB_N_KINDS] = {
+    [JOB_REFUND] = {"refund", 6},   [JOB_PAYOUT] = {"payout", 6},
+    [JOB_INBOUND] = {"inbound", 7}, [JOB_FANOUT] = {"fanout", 6},
+    [JOB_ERASURE] = {"erasure", 7}, [JOB_RESEAL] = {"reseal", 6},
+    [JOB_PAYMENT] = {"payment", 7}, [JOB_DELIVERY] = {"delivery", 8},
+};
+
 struct running {
     struct jobs *jobs;
+    enum job_kind kind;
     struct lease_unit unit;
 };
 
@@ -37,22 +59,23 @@ struct jobs {
     struct jobs_options o;
     struct timer scan_timer, beat_timer, upkeep_timer;
     bool scanning, stopped, beaten;
-    int n_running, n_deliveries; /* the second within the first: they wait for others */
+    int n_running, n_of[JOB_N_KINDS];
     int64_t started_us;
 };
 
 static void scan(void *ctx);
 
-static bool is_delivery(struct str kind)
+static bool has_room(const struct jobs *j, enum job_kind kind)
 {
-    return str_eq(kind, STR("delivery"));
+    bool waits = kind == JOB_PAYMENT || kind == JOB_DELIVERY;
+    return j->n_running < j->o.max_running && (!waits || j->n_of[kind] < j->o.max_running / 8 * 3);
 }
 
 static void work_done(void *ctx)
 {
     struct running *r = ctx;
     r->jobs->n_running--;
-    r->jobs->n_deliveries -= is_delivery(r->unit.row.kind);
+    r->jobs->n_of[r->kind]--;
     r->jobs->flow->busy--;
     free(r);
 }
@@ -62,24 +85,34 @@ static void work(struct running *r)
     struct flow *f = r->jobs->flow;
     const struct lease_row *row = &r->unit.row;
     metric_add(&taken_total, 1);
-    if (str_eq(row->kind, STR("payment")))
-        tick_start(f, row->merchant_id, row->subject, work_done, r);
-    else if (str_eq(row->kind, STR("refund")))
+    switch (r->kind) {
+    case JOB_REFUND:
         refund_run(f, row->merchant_id, row->subject, work_done, r);
-    else if (str_eq(row->kind, STR("payout")))
+        break;
+    case JOB_PAYOUT:
         payout_run(f, row->merchant_id, row->subject, work_done, r);
-    else if (str_eq(row->kind, STR("inbound")))
+        break;
+    case JOB_INBOUND:
         callback_process(f, row->merchant_id, row->subject, row->n, r->unit.tries, work_done, r);
-    else if (str_eq(row->kind, STR("fanout")))
+        break;
+    case JOB_FANOUT:
         fanout_start(f, row->merchant_id, row->subject, row->n, work_done, r);
-    else if (str_eq(row->kind, STR("delivery")))
-        deliver_start(f, row->merchant_id, row->subject, work_done, r);
-    else if (str_eq(row->kind, STR("erasure")))
+        break;
+    case JOB_ERASURE:
         erasure_run(f, row->merchant_id, row->subject, work_done, r);
-    else if (str_eq(row->kind, STR("reseal")))
+        break;
+    case JOB_RESEAL:
         reseal_run(f, row->n, work_done, r);
-    else
-        work_done(r);
+        break;
+    case JOB_PAYMENT:
+        tick_start(f, row->merchant_id, row->subject, work_done, r);
+        break;
+    case JOB_DELIVERY:
+        deliver_start(f, row->merchant_id, row->subject, work_done, r);
+        break;
+    case JOB_N_KINDS:
+        ASSERT(false);
+    }
 }
 
 static void leased(void *ctx)
@@ -91,15 +124,12 @@ static void leased(void *ctx)
         work(r);
 }
 
-static struct str kind_word(struct str kind)
+static enum job_kind kind_of(struct str word)
 {
-    static const struct str words[] = {{"payment", 7}, {"refund", 6},   {"inbound", 7},
-                                       {"fanout", 6},  {"delivery", 8}, {"erasure", 7},
-                                       {"payout", 6},  {"reseal", 6}};
-    for (size_t i = 0; i < COUNT_OF(words); i++)
-        if (str_eq(kind, words[i]))
-            return words[i];
-    return STR_NULL;
+    int k = 0;
+    while (k < JOB_N_KINDS && !str_eq(word, words[k]))
+        k++;
+    return (enum job_kind)k;
 }
 
 enum { J_MERCHANT, J_KIND, J_SUBJECT, J_N };
@@ -107,15 +137,16 @@ enum { J_MERCHANT, J_KIND, J_SUBJECT, J_N };
 static void take(struct jobs *j, const struct rows *rows, size_t i)
 {
     struct flow *f = j->flow;
-    struct str kind = kind_word(rows_str(rows, i, J_KIND));
-    struct running *r = kind.p != NULL ? calloc(1, sizeof *r) : NULL;
+    enum job_kind kind = kind_of(rows_str(rows, i, J_KIND));
+    struct running *r = kind != JOB_N_KINDS && has_room(j, kind) ? calloc(1, sizeof *r) : NULL;
     if (r == NULL)
         return;
     int64_t now = loop_wall_us(f->loop);
     r->jobs = j;
+    r->kind = kind;
     r->unit.row = (struct lease_row){
         .merchant_id = rows_uuid(rows, i, J_MERCHANT),
-        .kind = kind,
+        .kind = words[kind],
         .subject = rows_uuid(rows, i, J_SUBJECT),
         .n = (int32_t)rows_i64(rows, i, J_N),
         .owner = f->replica,
@@ -123,7 +154,7 @@ static void take(struct jobs *j, const struct rows *rows, size_t i)
         .now = now,
     };
     j->n_running++;
-    j->n_deliveries += is_delivery(kind);
+    j->n_of[kind]++;
     f->busy++;
     lease_unit_ready(&r->unit, leased, r);
     store_write(f->store, &r->unit.unit);
@@ -137,7 +168,7 @@ static void scanned(void *ctx, struct err err, const struct rows *rows)
     j->flow->busy--;
     if (j->stopped)
         return;
-    for (size_t i = 0; i < n && j->n_running < j->o.max_running; i++)
+    for (size_t i = 0; i < n; i++)
         take(j, rows, i);
     /* many at once: look again soon */
     timer_set(j->flow->loop, &j->scan_timer, n >= PER_BUCKET ? 20 * US_PER_MS : j->o.scan_us, scan,
@@ -154,8 +185,17 @@ static void scan(void *ctx)
     }
     j->scanning = true;
     f->busy++;
+    char text[128];
+    struct buf kinds = {.p = text, .cap = sizeof text, .limit = sizeof text};
+    for (int k = 0; k < JOB_N_KINDS; k++)
+        if (has_room(j, (enum job_kind)k)) {
+            buf_char(&kinds, kinds.n == 0 ? '{' : ',');
+            buf_str(&kinds, words[k]);
+        }
+    buf_char(&kinds, '}');
+    ASSERT(!kinds.failed);
     struct value params[] = {V_TIME(loop_wall_us(f->loop)), V_I64(PER_BUCKET),
-                             V_BOOL(j->n_deliveries < j->o.max_running / 2)};
+                             V_TEXT(buf_view(&kinds))};
     store_read(f->store, Q_job_due, params, COUNT_OF(params), scanned, j);
 }
 

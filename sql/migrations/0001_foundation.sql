@@ -721,7 +721,7 @@ create table reli.job (
     tries int2 not null default 0,
     primary key (merchant_id, subject, n, kind)
 ) with (fillfactor = 70);
-create index job_due on reli.job (bucket, run_at);
+create index job_due on reli.job (bucket, kind, run_at);
 
 -- Callbacks from providers, as they came. subject_id is the attempt (or account) that the URL
 -- named.

@@ -44,9 +44,13 @@ q as materialized (
 idem as (
     insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
         http_status, seq, lease_until, created_at)
-    select u.merchant_id, u.mode, u.idem_key, s.slot, u.idem_period, u.idem_fingerprint,
+    select u.merchant_id, u.mode, u.idem_key, s.slot, s.period, u.idem_fingerprint,
         u.idem_subject, nullif(u.idem_http, 0), nullif(u.idem_seq, 0), u.idem_lease, u.updated_at
-    from u cross join lateral (values (u.idem_slot), (u.idem_slot_b)) as s(slot)
+    from u cross join lateral (values
+        (u.idem_slot, u.idem_period),
+        -- what lies in the slot before goes with it
+        (u.idem_slot_b, u.idem_period - (u.idem_slot_b = (u.idem_slot + 3) % 4)::int4)
+    ) as s(slot, period)
     where u.idem_fingerprint is not null and s.slot >= 0
       and not exists (select from reli.idempotency i
                       where i.merchant_id = u.merchant_id and i.mode = u.mode and i.key = u.idem_key

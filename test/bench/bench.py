@@ -326,9 +326,10 @@ class Bench:
                            "('pending', 'processing')")
 
     def callbacks(self):
-        """The pushes go to nginx, which writes down the callback URLs and calls nobody."""
+        """The pushes go to nginx, which writes down the callback URLs and calls nobody. Customers answer within
+        seconds: by the time that all these are there, polls would have begun, and be measured as well."""
         reli = self.w.serve(MPESA_BASE_URL=f"http://127.0.0.1:{self.nginx.push_port}",
-                            RELI_PROVIDER_TIMEOUT="30s")
+                            RELI_PROVIDER_TIMEOUT="30s", RELI_POLL_SCHEDULE="1h")
         log, made = self.w.folder / "pushes.log", 0
         while made < self.z.callbacks:
             made += self.payments(reli, 64, 2, body=STK)["requests"]

@@ -105,6 +105,16 @@ def throughput(b, receiver):
     b.out.row("reli's CPU per webhook, µs", f"{us:.0f}", "60", us / 60, at_most=1)
 
 
+def what_waits(b, endpoints):
+    """Of what has not arrived: how many, in which state, why, and the jobs that are to bring it."""
+    return b.w.db.rows(
+        "select array_position(%s::uuid[], d.endpoint_id) as place, d.status, d.tries, d.last_error, count(*) as n, "
+        "count(j.subject) as jobs, min(j.run_at - now())::text as due, max(j.lease_until - now())::text as lease "
+        "from reli.webhook_delivery d left join reli.job j on j.merchant_id = d.merchant_id and j.subject = d.id "
+        "where d.endpoint_id = any(%s::uuid[]) and d.status <> 'delivered' group by 1, 2, 3, 4 order by 1, 2, 3",
+        endpoints, endpoints)
+
+
 def waited(b, reli, receiver, paths, tag):
     """p50 and p99 in ms from the event to its arrival at the first seven; all that answer get everything."""
     _, key = b.w.shop()
@@ -112,7 +122,10 @@ def waited(b, reli, receiver, paths, tag):
     n = b.w.pace(reli, 8, b.z.webhook_rate, b.z.webhook_s, b.request(key, tag))["requests"]
     unwaited = ("dead", "half") if b.z.smoke else ("dead",)  # what is refused comes again, which takes its time
     answering = [i for i, path in zip(ids, paths, strict=True) if path not in unwaited]
-    wait_until(lambda: delivered(b, answering)["n"] == n * len(answering), "all that answer get everything")
+    try:
+        wait_until(lambda: delivered(b, answering)["n"] == n * len(answering), "all that answer get everything")
+    except RuntimeError as e:
+        raise RuntimeError(f"{e}: {what_waits(b, answering)}") from None
     found = b.w.db.one(
         "select percentile_cont(array[0.5, 0.99]) within group (order by extract(epoch from d.updated_at - e.created_at)) "
         "as p, max(d.tries) as tries from reli.webhook_delivery d join reli.event e on e.merchant_id = d.merchant_id and "

@@ -312,7 +312,7 @@ static void read_jobs(const struct value *v, struct rows *r)
     size_t n = 0;
     for (size_t i = 0; i < mem.n_jobs && n < COUNT_OF(due); i++)
         if (mem.jobs[i].run_at <= v[0].u.i64 && mem.jobs[i].lease_until <= v[0].u.i64 &&
-            (v[2].u.boolean || !str_eq(mem.jobs[i].kind, STR("delivery"))))
+            str_find_str(v[2].u.str, mem.jobs[i].kind) != SIZE_MAX)
             due[n++] = mem.jobs[i];
     r->n = n;
     rows_part(r, job_due, COUNT_OF(job_due), due, sizeof due[0], n);

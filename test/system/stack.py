@@ -127,7 +127,7 @@ class Stack:
             # The machine does not fail, only processes do: what the kernel has taken is safe.
             self.services.admin("alter system set fsync = off")
             self.services.admin("select pg_reload_conf()")
-        self.sandbox = None
+        self.sandbox, self.sandboxes = None, []
         self.leaving = []   # told to stop, not yet looked at
         self.databases = []  # (database, its processes)
         self.template = f"{self.tag}_template"
@@ -146,6 +146,7 @@ class Stack:
         sandbox = Sandbox(self.binary, env, log, port).ready()
         sandbox.certificate = certificate
         sandbox.reset()
+        self.sandboxes.append(sandbox)
         return sandbox
 
     def base_env(self):
@@ -285,14 +286,17 @@ class Stack:
     def close(self):
         try:
             self.look_after(to_the_end=True)
-            self.sandbox.term()
-            self.sandbox.wait()
-            self.check_end(self.sandbox)
+            for sandbox in self.sandboxes:
+                if sandbox.running():
+                    sandbox.term()
+                    sandbox.wait()
+                self.check_end(sandbox)
         finally:
             for _, processes in self.databases:
                 for process in processes:
                     process.kill()
-            self.sandbox.kill()
+            for sandbox in self.sandboxes:
+                sandbox.kill()
             for database, _ in self.databases:
                 database.close()
             if self.services.folder is not None:

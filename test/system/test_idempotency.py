@@ -343,14 +343,25 @@ def test_replicas_that_disagree_about_the_period(replicas, stack, tmp_path):
         assert {r.status for r in got} == {201} and len({r.json["id"] for r in got}) == 1, got
 
 
-def test_after_the_retention(replicas, clock):
-    shop = replicas.shop(replicas.one())
+@pytest.mark.parametrize("begin", [5 * 60, 12 * 3600, 86400 - 5 * 60])
+def test_after_the_retention(replicas, clock, begin):
+    """Near a boundary of periods a key lies in both; it stayed in the earlier one's place until that was used again."""
+    one = replicas.one()
+    shop = replicas.shop(one)
+
+    def later(seconds):
+        done = [line["event"] for line in one.logs()].count("upkeep.done")
+        clock.advance(seconds)
+        wait_until(lambda: [line["event"] for line in one.logs()].count("upkeep.done") > done, 10, "upkeep")
+
+    later((begin - clock.now()) % 86400 + 86400)
     key, key2 = new_key(), new_key()
     first = shop.initialize(cash(), key=key)
     named = shop.initialize(cash(reference="ORDER-1"), key=key2)
-    clock.advance(23 * 3600)
+    later(23 * 3600)
     is_replay(first, shop.initialize(cash(), key=key))
-    clock.advance(49 * 3600)
+    for hours in (13, 24, 12):
+        later(hours * 3600)
     again = shop.initialize(cash(), key=key)
     assert again.status == 201 and again.json["id"] != first.json["id"], again
     assert again.header("Idempotent-Replayed") is None

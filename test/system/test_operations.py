@@ -508,3 +508,24 @@ def test_logs_are_json_and_say_nothing_private(replicas, sandbox, receiver):
     tokens = {t for t in re.findall(r"[0-9a-f]{96}", text)}
     assert tokens == set(), "a callback's token"
     assert refused["id"] in text, "ids are for looking things up"
+
+
+def test_polls_of_a_provider_that_hangs_keep_nothing_waiting(replicas, clock, sandbox, receiver):
+    """More questions than may run at once, none of them answered; a webhook whose time has come does not wait."""
+    one = replicas.one(RELI_PROVIDER_TIMEOUT="60s", RELI_WEBHOOK_SCHEDULE="1m,1m")
+    shop = replicas.shop(one)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: shop.pay(stk("063"))["id"], range(700)))  # pending for ever
+    receiver.answers["/hook"] = [500, 200]
+    shop.endpoint(receiver.url(), ["payment.initiated"])
+    shop.pay()
+    assert receiver.wait(1)
+    wait_until(lambda: replicas.database.value(
+        "select count(*) from reli.job where kind = 'delivery' and run_at > to_timestamp(%s)", clock.now()), 10, "put off")
+    sandbox.chaos(answer_delay_ms={"min": 50_000, "max": 50_000})
+    asked = sandbox.get("/_sandbox/calls?limit=0").json["received"]
+    clock.advance(62)
+    assert receiver.wait(2, deadline=10)
+    hanging = sandbox.get("/_sandbox/calls?limit=0").json["received"] - asked
+    assert len(made) == 700 and hanging >= 50, "as many as may be asked at once"
+    sandbox.chaos(answer_delay_ms={"min": 0, "max": 0})
