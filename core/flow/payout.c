@@ -176,7 +176,12 @@ static void known(void *ctx, struct err err, const struct rows *r)
         finish(q, err, NULL);
         return;
     }
+    if (rows_n(r) == 0 && q->unheld && ++q->tries > REQUEST_TRIES) {
+        finish(q, ERR(CONFLICT, "too many lost races"), NULL);
+        return;
+    }
     if (rows_n(r) == 0) {
+        q->unheld = false; /* any more: the key was released meanwhile */
         find_account(q);
         return;
     }
