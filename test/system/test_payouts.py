@@ -345,6 +345,30 @@ def test_not_enough_is_refused_and_the_refusal_replayed(reli, db):
     assert ask(reli, order("901.00")).code == "insufficient_balance"
 
 
+def test_a_key_that_is_released_before_its_refusal_is_taken_again(replicas):
+    """It was looked for, not found, and refused once more, until the request's memory was used up."""
+    shop = replicas.shop(replicas.one())
+    replicas.database.rows("""
+        create table reli.released (key text);
+        create function reli.release_once() returns trigger language plpgsql security definer as $$
+        begin
+            if exists (select from reli.released) then
+                return new;
+            end if;
+            insert into reli.released values (old.key);
+            delete from reli.idempotency where merchant_id = old.merchant_id and key = old.key;
+            return null;
+        end $$;
+        create trigger release_once before update on reli.idempotency for each row
+            when (new.problem is not null) execute function reli.release_once()""")
+    key, body = new_key(), order()
+    r = ask(shop, body, key)
+    assert r.code == "insufficient_balance", r
+    assert replicas.database.rows("select key from reli.released") == [{"key": key}]
+    again = ask(shop, body, key)
+    assert (again.status, again.body, again.header("Idempotent-Replayed")) == (r.status, r.body, "true")
+
+
 def test_fifty_at_once_never_take_more_than_there_is(replicas, stack):
     """By two replicas: what is pending is brought in once."""
     two = replicas(2)
