@@ -1,5 +1,6 @@
 /* The log's clerk: LEAD, then for each merchant with new rows APPEND and SEAL, one after the other.
- * What fails is found again on the next round. */
+ * What fails is found again on the next round. Where much is written rounds follow each other
+ * sooner, so that none is long: payments wait behind it. */
 #include "core/flow/keeper.h"
 
 #include <stdlib.h>
@@ -7,17 +8,20 @@
 #include "core/base/log.h"
 #include "core/flow/seal.h"
 
-enum { MERCHANTS = 200, APPEND_ROWS = 1000, SEAL_ROWS = 1000 };
+enum { MERCHANTS = 200, APPEND_ROWS = 1000, SEAL_ROWS = 1000, BUSY = 64 };
 #define ROUND_US (500 * US_PER_MS)
+#define BUSY_ROUND_US (100 * US_PER_MS) /* after one with BUSY audit rows */
 #define LEAD_US (5 * US_PER_S)
+#define LEAD_AGAIN_US (400 * US_PER_MS) /* no need to ask again so soon */
 #define SWEEP_US US_PER_MIN
 
 struct keeper {
     struct flow *flow;
     struct timer timer;
     bool stopped;
-    int64_t swept_us;
-    size_t n, at; /* merchants of this round, and the one being worked on */
+    int64_t swept_us, led_us; /* monotonic: the last sweep, the last lead that was had */
+    int64_t made;             /* positions of audit rows, in this round */
+    size_t n, at;             /* merchants of this round, and the one being worked on */
     struct uuid merchants[MERCHANTS];
     bool full; /* there may be more than was taken */
     struct seal seal;
@@ -32,7 +36,11 @@ static void round_end(struct keeper *k, bool again)
 {
     k->flow->busy--;
     if (!k->stopped)
-        timer_set(k->flow->loop, &k->timer, again ? 0 : ROUND_US, round_start, k);
+        timer_set(k->flow->loop, &k->timer,
+                  again             ? 0
+                  : k->made >= BUSY ? BUSY_ROUND_US
+                                    : ROUND_US,
+                  round_start, k);
 }
 
 static void merchant_done(struct keeper *k)
@@ -124,6 +132,7 @@ static void appended(void *ctx, struct err err, const struct rows *r)
         return;
     }
     k->full |= rows_i64(r, 0, 0) == APPEND_ROWS;
+    k->made += rows_i64(r, 0, 1);
     if (rows_i64(r, 0, 1) > 0)
         find_unsealed(k);
     else
@@ -155,14 +164,9 @@ static void found(void *ctx, struct err err, const struct rows *r)
 }
 
 /* Once a minute also those whose seal was not finished by a process that died. */
-static void leading(void *ctx, struct err err, const struct rows *r)
+static void look(struct keeper *k)
 {
-    struct keeper *k = ctx;
     struct flow *f = k->flow;
-    if (err_is(err) || rows_n(r) == 0) {
-        round_end(k, false);
-        return;
-    }
     struct value limit = V_I64(MERCHANTS);
     if (loop_mono_us(f->loop) - k->swept_us >= SWEEP_US) {
         struct value params[] = {V_UUID_OPT(UUID_NIL), limit};
@@ -173,12 +177,29 @@ static void leading(void *ctx, struct err err, const struct rows *r)
     store_read(f->store, Q_log_waiting, &limit, 1, found, k);
 }
 
+static void leading(void *ctx, struct err err, const struct rows *r)
+{
+    struct keeper *k = ctx;
+    if (err_is(err) || rows_n(r) == 0) {
+        round_end(k, false);
+        return;
+    }
+    k->led_us = loop_mono_us(k->flow->loop);
+    look(k);
+}
+
 static void round_start(void *ctx)
 {
     struct keeper *k = ctx;
     struct flow *f = k->flow;
     int64_t now = loop_wall_us(f->loop);
     f->busy++;
+    k->made = 0;
+    if (k->led_us != 0 && loop_mono_us(f->loop) - k->led_us < LEAD_AGAIN_US) {
+        look(k);
+        return;
+    }
+    k->led_us = 0;
     struct value params[] = {V_UUID(f->replica), V_TIME(now), V_TIME(now + LEAD_US)};
     store_exec(f->store, Q_log_lead, params, COUNT_OF(params), leading, k);
 }

@@ -427,8 +427,9 @@ class Bench:
         finally:
             watch.stdin.close()
             watch.wait(10)
-        ceiling = [int(word) for word in
-                   run(self.w.tools / "watch", "ceiling", per_payment, bytes_ // frames, 20).split()]
+        # As many sockets, of which one thousand after the other has its turn.
+        ceiling = [int(word) for word in run(self.w.tools / "watch", "ceiling", per_payment, bytes_ // frames,
+                                             self.z.bursts, len(made)).split()]
         ours, theirs = frames / us * 1e6, ceiling[0] / ceiling[2] * 1e6
         self.out.row(f"WebSocket fan-out to {per_payment:,}, against write()", rate(ours), rate(theirs),
                      ours / theirs, 0.8)

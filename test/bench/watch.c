@@ -6,9 +6,9 @@
  * reads SIP bytes every SIP_MS. "open N M"; at the end of standard input, how many of the slow ones
  *       were cut off and the bytes that each of them has read on average
  * (a path may be followed by a blank and an API key)
- *   watch ceiling N BYTES ROUNDS  what write() alone achieves: a process that writes BYTES to each
- * of N sockets, ROUNDS times; prints the same for all rounds together, and the µs of CPU that the
- * writing took */
+ *   watch ceiling N BYTES ROUNDS GROUPS  what write() alone achieves: a process that has GROUPS
+ * times N sockets and writes BYTES to each of one group, then of the next, ROUNDS times; prints the
+ * same for all rounds together, and the µs of CPU that the writing took */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -53,9 +53,11 @@ static int64_t now_us(void)
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-static int64_t tv_us(struct timeval tv)
+static int64_t cpu_us(void)
 {
-    return (int64_t)tv.tv_sec * 1000000 + tv.tv_usec;
+    struct timespec ts;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 static void files_allow(void)
@@ -276,49 +278,59 @@ static int crowd(const char *host, const char *port, const char *file, const cha
 
 /* ---- ceiling ---- */
 
-static void writer(const int *fds, int n, size_t len, int ask)
+/* The other side of the watchers: takes their connections, then writes to one group at each word
+ * that `asked` brings. At its end, the µs of CPU that the writing took. */
+static void writer(int listener, int n, int groups, size_t len, int asked)
 {
     uint8_t *frame = calloc(1, len);
+    int *fds = calloc(WATCHERS_MAX, sizeof *fds), one = 1;
     char word;
-    if (frame == NULL)
+    if (frame == NULL || fds == NULL)
         die("calloc");
+    for (int i = 0; i < n * groups; i++) {
+        fds[i] = accept(listener, NULL, NULL);
+        if (fds[i] < 0)
+            die("accept");
+        setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
     frame[0] = 0x81;
     frame[1] = len < 128 ? (uint8_t)(len - 2) : 126;
     if (len >= 128) {
         frame[2] = (uint8_t)((len - 4) >> 8);
         frame[3] = (uint8_t)(len - 4);
     }
-    while (read(ask, &word, 1) == 1)
+    int64_t since_us = cpu_us();
+    for (int group = 0; read(asked, &word, 1) == 1; group = (group + 1) % groups)
         for (int i = 0; i < n; i++)
-            if (write(fds[i], frame, len) != (ssize_t)len)
+            if (write(fds[group * n + i], frame, len) != (ssize_t)len)
                 die("write");
-    _exit(0);
+    int64_t took_us = cpu_us() - since_us;
+    _exit(write(asked, &took_us, sizeof took_us) != sizeof took_us);
 }
 
-static int ceiling(int n, size_t len, int rounds)
+static int ceiling(int n, size_t len, int rounds, int groups)
 {
-    struct watcher *watchers = calloc((size_t)n, sizeof *watchers);
-    int *theirs = calloc((size_t)n, sizeof *theirs), ask[2], one = 1;
+    struct watcher *watchers = watchers_new();
+    int ask[2];
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t at_len = sizeof at;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (watchers == NULL || theirs == NULL || pipe(ask) != 0 ||
-        bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 128) != 0 ||
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ask) != 0 ||
+        bind(listener, (struct sockaddr *)&at, sizeof at) != 0 ||
+        listen(listener, SOMAXCONN) != 0 ||
         getsockname(listener, (struct sockaddr *)&at, &at_len) != 0)
         die("ceiling");
-    for (int i = 0; i < n; i++) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ask[1]); /* or its end would not be seen */
+        writer(listener, n, groups, len, ask[0]);
+    }
+    for (int i = 0; i < n * groups; i++) {
         watchers[i].greeted = true;
         watchers[i].fd = socket(AF_INET, SOCK_STREAM, 0);
         if (connect(watchers[i].fd, (struct sockaddr *)&at, sizeof at) != 0)
             die("connect");
-        theirs[i] = accept(listener, NULL, NULL);
-        setsockopt(theirs[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         poll_add(watchers[i].fd, &watchers[i]);
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(ask[1]);
-        writer(theirs, n, len, ask[0]);
     }
     size_t all = 0;
     int64_t took_us = 0;
@@ -329,12 +341,11 @@ static int ceiling(int n, size_t len, int rounds)
         took_us += frames_wait((size_t)n);
         all += n_frames;
     }
-    close(ask[1]);
-    struct rusage used;
-    if (wait4(pid, NULL, 0, &used) != pid)
-        die("wait4");
-    printf("%zu %zu %lld %lld\n", all, n_bytes, (long long)took_us,
-           (long long)(tv_us(used.ru_utime) + tv_us(used.ru_stime)));
+    int64_t cpu = 0;
+    shutdown(ask[1], SHUT_WR);
+    if (read(ask[1], &cpu, sizeof cpu) != sizeof cpu || waitpid(pid, NULL, 0) != pid)
+        die("the writer");
+    printf("%zu %zu %lld %lld\n", all, n_bytes, (long long)took_us, (long long)cpu);
     return 0;
 }
 
@@ -346,9 +357,10 @@ int main(int argc, char **argv)
         return hold(argv[2], argv[3], argv[4]);
     if (argc == 6 && strcmp(argv[1], "crowd") == 0)
         return crowd(argv[2], argv[3], argv[4], argv[5]);
-    if (argc == 5 && strcmp(argv[1], "ceiling") == 0 && atoi(argv[3]) >= 8)
-        return ceiling(atoi(argv[2]), (size_t)atoi(argv[3]), atoi(argv[4]));
+    if (argc == 6 && strcmp(argv[1], "ceiling") == 0 && atoi(argv[3]) >= 8 && atoi(argv[2]) > 0 &&
+        atoi(argv[5]) > 0 && WATCHERS_MAX / (size_t)atoi(argv[2]) >= (size_t)atoi(argv[5]))
+        return ceiling(atoi(argv[2]), (size_t)atoi(argv[3]), atoi(argv[4]), atoi(argv[5]));
     fprintf(stderr, "usage: watch hold HOST PORT FILE | watch crowd HOST PORT FILE SLOW | "
-                    "watch ceiling N BYTES ROUNDS\n");
+                    "watch ceiling N BYTES ROUNDS GROUPS\n");
     return 2;
 }
