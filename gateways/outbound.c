@@ -20,6 +20,7 @@
 #include "core/base/times.h"
 #include "gateways/outbound_addr.h"
 #include "gateways/outbound_host.h"
+#include "gateways/outbound_look.h"
 #include "gateways/outbound_multi.h"
 #include "gateways/outbound_url.h"
 
@@ -30,7 +31,6 @@ enum {
     HEAD_MAX = 64 * 1024,
     HEADER_MAX = 8 * 1024,
     ARENA_EXTRA = 32 * 1024,
-    LOOKS_MAX = 4,
     KEPT_S = 118, /* how long a connection may have been idle: libcurl's own default */
     FRESH_S = 1,  /* the same for calls that are made once */
     DEFAULT_PER_HOST = 64,
@@ -39,8 +39,6 @@ enum {
 };
 #define DEFAULT_CONNECT_US (5 * US_PER_S)
 #define DEFAULT_TIMEOUT_US (30 * US_PER_S)
-#define LOOK_US (2 * US_PER_S)
-#define LOOK_PAUSE_US (10 * US_PER_S)
 #define RETRY_AFTER_MAX_S (366 * INT64_C(86400))
 
 enum call_state { CALL_RESOLVE, CALL_TRANSFER, CALL_ENDED };
@@ -52,10 +50,9 @@ struct outbound {
     struct url_book *urls;
     struct outbound_options opt;
     struct list calls; /* resolving or in transfer */
-    struct list looks;
-    int64_t no_looks_until_us; /* monotonic */
-    struct list ended;         /* to be reported */
-    struct list spare;         /* with their easy handles, for the next ones */
+    struct looks *looks;
+    struct list ended; /* to be reported */
+    struct list spare; /* with their easy handles, for the next ones */
     struct later report;
     bool closing;
 };
@@ -109,7 +106,6 @@ static void call_resolved(void *ctx, struct err err, const struct addresses *fou
 static void call_transfer(struct outbound_call *c);
 static void call_end(struct outbound_call *c, enum outbound_outcome outcome, const char *error);
 static void call_late(void *ctx);
-static void looks_cancel(struct outbound *o);
 static void transfer_ended(void *ctx, CURL *easy, CURLcode code);
 static void report(void *ctx);
 
@@ -134,7 +130,6 @@ struct err outbound_new(struct loop *l, const struct outbound_options *opt, stru
     if (o->opt.max_in_flight <= 0)
         o->opt.max_in_flight = DEFAULT_IN_FLIGHT;
     list_init(&o->calls);
-    list_init(&o->looks);
     list_init(&o->ended);
     list_init(&o->spare);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -144,8 +139,11 @@ struct err outbound_new(struct loop *l, const struct outbound_options *opt, stru
     o->urls = url_book_new();
     struct err err = o->urls != NULL ? hosts_new(l, &o->hosts) : ERR(NO_MEMORY, "outbound");
     if (!err_is(err))
+        err = looks_new(l, o->hosts, &o->looks);
+    if (!err_is(err))
         err = multi_new(l, o->opt.max_per_host, o->opt.max_in_flight, transfer_ended, o, &o->multi);
     if (err_is(err)) {
+        looks_free(o->looks);
         hosts_free(o->hosts);
         url_book_free(o->urls);
         free(o);
@@ -166,7 +164,7 @@ void outbound_free(struct outbound *o)
         struct outbound_call *c = CONTAINER_OF(k, struct outbound_call, link);
         call_end(c, c->sent ? OUTBOUND_UNKNOWN : OUTBOUND_NOT_SENT, "shutting down");
     }
-    looks_cancel(o);
+    looks_cancel(o->looks);
     loop_later_off(o->loop, &o->report);
     report(o);
     while ((k = list_pop(&o->spare)) != NULL) {
@@ -176,10 +174,16 @@ void outbound_free(struct outbound *o)
         free(c);
     }
     multi_free(o->multi);
+    looks_free(o->looks);
     hosts_free(o->hosts);
     url_book_free(o->urls);
     free(o);
     curl_global_cleanup();
+}
+
+struct err outbound_look(struct outbound *o, struct str url, outbound_look_fn *done, void *ctx)
+{
+    return o->closing ? ERR(CANCELED, "shutting down") : looks_start(o->looks, url, done, ctx);
 }
 
 int outbound_in_flight(const struct outbound *o)
@@ -251,101 +255,6 @@ static void call_addresses(struct outbound_call *c, const struct addresses *foun
         call_end(c, OUTBOUND_NOT_SENT, "the address is not allowed");
     else
         call_transfer(c);
-}
-
-/* ---- a look without a call ---- */
-
-struct outbound_look {
-    struct link link;
-    struct outbound *o;
-    struct host_wait wait;
-    struct timer deadline;
-    struct later soon;
-    struct err err;
-    outbound_look_fn *done;
-    void *ctx;
-};
-
-static void look_end(struct outbound_look *k, struct err err)
-{
-    outbound_look_fn *done = k->done;
-    void *ctx = k->ctx;
-    hosts_leave(&k->wait);
-    timer_off(k->o->loop, &k->deadline);
-    loop_later_off(k->o->loop, &k->soon);
-    list_remove(&k->o->looks, &k->link);
-    free(k);
-    done(ctx, err);
-}
-
-static void looks_cancel(struct outbound *o)
-{
-    struct link *k;
-    while ((k = list_first(&o->looks)) != NULL)
-        look_end(CONTAINER_OF(k, struct outbound_look, link), ERR(CANCELED, "shutting down"));
-}
-
-static struct err look_at(const struct addresses *found)
-{
-    for (int i = 0; i < found->n; i++)
-        if (!sockaddr_is_public((const struct sockaddr *)&found->a[i]))
-            return ERR(INVALID, "the address is not allowed");
-    return ERR_OK;
-}
-
-static void look_soon(void *ctx)
-{
-    struct outbound_look *k = ctx;
-    look_end(k, k->err);
-}
-
-/* The thread that asks is still at it, and payments need the others: no more looks for a while. */
-static void look_late(void *ctx)
-{
-    struct outbound *o = ((struct outbound_look *)ctx)->o;
-    o->no_looks_until_us = loop_mono_us(o->loop) + LOOK_PAUSE_US;
-    look_end(ctx, ERR(TIMEOUT, "the name was not resolved in time"));
-}
-
-static void look_resolved(void *ctx, struct err err, const struct addresses *found)
-{
-    look_end(ctx, err_is(err) ? ERR(IO, "the name does not resolve") : look_at(found));
-}
-
-struct err outbound_look(struct outbound *o, struct str url, outbound_look_fn *done, void *ctx)
-{
-    const struct addresses *found = NULL;
-    struct sockaddr_storage literal;
-    struct url_parts parts;
-    struct arena mem;
-    if (o->closing)
-        return ERR(CANCELED, "shutting down");
-    if (o->looks.n >= LOOKS_MAX || loop_mono_us(o->loop) < o->no_looks_until_us)
-        return ERR(OVERLOADED, "too many looks");
-    struct outbound_look *k = calloc(1, sizeof *k);
-    if (k == NULL)
-        return ERR(NO_MEMORY, "look");
-    *k = (struct outbound_look){.o = o, .done = done, .ctx = ctx};
-    arena_init(&mem, 1024);
-    struct err err = url_read(url, &mem, &parts);
-    if (!err_is(err) && !url_is_public(&parts))
-        err = ERR(INVALID, "URL: not a public one");
-    bool is_address = !err_is(err) && sockaddr_parse(parts.host, parts.port, &literal);
-    if (!err_is(err) && !is_address)
-        err = hosts_ask(o->hosts, str_c(parts.host), &k->wait, look_resolved, k, &found);
-    arena_free(&mem);
-    if (err_is(err)) {
-        free(k);
-        return err;
-    }
-    list_push(&o->looks, &k->link);
-    if (found != NULL)
-        k->err = look_at(found);
-    if (found != NULL || is_address)
-        loop_later(o->loop, &k->soon, look_soon, k);
-    else
-        timer_set(o->loop, &k->deadline, LOOK_US, look_late, k);
-    return ERR_OK;
 }
 
 /* ---- the transfer ---- */
