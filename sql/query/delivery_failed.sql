@@ -1,6 +1,6 @@
 -- Deliveries to an endpoint that were given up since a moment and have not been made again since,
--- of an event the last one, for /recover. $1 uuid merchant, $2 uuid endpoint, $3 uuid least delivery
--- id, $4 int8 limit, $5 timestamptz until or null. Column: delivery id.
+-- of an event the last one, for /recover. $1 uuid merchant, $2 uuid endpoint, $3 uuid least
+-- delivery id, $4 int8 limit, $5 timestamptz until or null. Column: delivery id.
 select d.id
 from reli.webhook_delivery d
 where d.merchant_id = $1 and d.endpoint_id = $2 and d.id >= $3
