@@ -52,7 +52,7 @@ ifeq ($(LLHTTP),)
 LIB_OBJ += $(O)/llhttp/api.o $(O)/llhttp/http.o $(O)/llhttp/llhttp.o
 endif
 LIB := $(O)/libreli.a
-EMBEDDED := $(wildcard sql/query/*.sql sql/migrations/*.sql http/static/*)
+EMBEDDED := $(wildcard sql/query/*.sql sql/citus/*.sql sql/migrations/*.sql http/static/*)
 
 UNIT_SRC := $(sort $(wildcard test/*/*_test.c))
 UNIT_BIN := $(patsubst test/%.c,$(O)/test/%,$(UNIT_SRC))
@@ -157,6 +157,10 @@ without-redis: ## the system tests with a Redis that is not there
 	@scripts/install.sh test && $(MAKE) --no-print-directory V=debug all
 	@RELI_TEST_REDIS=off RELI_TEST_SLOW=2 RELI_BIN=$(abspath $(BUILD)/debug/reli) $(PYTHON) test/system/side_by_side.py
 
+citus: ## the system tests on three nodes of Citus, where PostgreSQL has that extension
+	@scripts/install.sh test && $(MAKE) --no-print-directory V=debug all
+	@RELI_BIN=$(abspath $(BUILD)/debug/reli) scripts/citus.sh test
+
 check: lint ## lint, both compilers, then the tests under sanitizers
 	@scripts/check.sh
 
@@ -198,7 +202,7 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run test unit check bench bench-growth conform sim search mutants crash replicas without-redis fuzz lint format install clean help always \
+.PHONY: all run test unit check bench bench-growth conform sim search mutants crash replicas without-redis citus fuzz lint format install clean help always \
   unit-programs service-tests list-service-tests
 .SECONDARY:
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

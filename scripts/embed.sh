@@ -48,6 +48,10 @@ printf '\n' >>"$list"
 add_group embed_queries "${pairs[@]}"
 
 pairs=()
+for f in sql/citus/*.sql; do pairs+=("$f=$(basename "$f" .sql)"); done
+add_group embed_citus "${pairs[@]}"
+
+pairs=()
 for f in sql/migrations/*.sql; do pairs+=("$f=$(basename "$f" .sql)"); done
 add_group embed_migrations "${pairs[@]}"
 

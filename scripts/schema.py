@@ -2,7 +2,7 @@
 """Whether migrations and statements keep what lets the schema be distributed by merchant, read with PostgreSQL's own
 parser. A line for each fault; exit 1 if there is one.
 
-    schema.py                 sql/migrations, sql/query and sql/citus.sql
+    schema.py                 sql/migrations, sql/query, sql/citus and sql/citus.sql
     schema.py --self-test     each rule against samples that it must refuse, and some that it must not
 
 The rules:
@@ -12,7 +12,11 @@ The rules:
   * a statement is one statement, and names tables that there are;
   * wherever a statement reads or changes a merchant's table it says whose rows by an equality of merchant_id, and
     wherever it inserts it gives merchant_id; tables that it joins are tied to one and the same merchant;
-  * sql/citus.sql distributes every table by merchant_id, all together; look-ups, and what is named here, are copied.
+  * what a batch is given names its merchant `whose`, always behind an alias: with a parameter in its place
+    (store/query_one.h) the statement says whose rows it means by parameters and constants alone;
+  * sql/citus.sql distributes every table by merchant_id, all together; look-ups, and what is named here, are not;
+  * a statement that changes tables is about those that are distributed or about those that are not;
+  * what sql/citus has instead of a statement of sql/query keeps the same rules.
 """
 
 import pathlib
@@ -33,12 +37,14 @@ LOOKUPS = {
 # The program's own, before there are merchants.
 OWN = {"schema_migration", "schema_lock"}
 
-# Small, seldom written, and read with the rows of other merchants: a copy on every node.
-EVERYWHERE = {
+# Small, seldom written, and read by other keys or with the rows of other merchants: they stay on the coordinator.
+ALONE = {
     "merchant": "the merchant that a person acts for is another one than the platform, where his session is",
     "account_user": "the installation's, and read with memberships",
     "membership": "read with the person's session, which is the installation's",
     "invitation": "read with membership and person",
+    "session": "written with its person",
+    "login_guard": "written with sessions",
     "api_key": "found by its hash",
 }
 
@@ -57,13 +63,23 @@ ACROSS = {
     "payment_replay": ("payment", "a proof about all"),
     "prove_ledger": ("ledger_transfer log_new", "a proof about all"),
     "prove_log": ("audit_log log_new log_position", "a proof about all"),
-    "receipt_find": ("merchant", "money sent to an account that several merchants use names its payment only"),
     "reseal_page": ("account_user exception_item merchant payment payout provider_account webhook_endpoint",
                     "a new key seals the data of all"),
     "retention": ("delivery_attempt exception_item provider_call provider_event", "what is old goes, whose it is"),
     "route_list": ("route_set", "of one or of all, for the command line"),
     "seal_list": ("audit_seal", "a proof about all"),
     "seal_waiting": ("merchant", "the keeper looks for merchants that wait for it"),
+}
+
+# The same of sql/citus, where it is otherwise.
+ACROSS_CITUS = {
+    "seal_waiting": ("audit_seal log_position", "the keeper looks for merchants that wait for it"),
+}
+
+# What Citus does not do: README names them.
+NOT_ON_CITUS = {
+    "data_key_retire": "looks whether anything is left that the key has sealed",
+    "reseal_put": "takes a page of texts of many merchants",
 }
 
 # Functions of the migrations that read the clock.
@@ -243,13 +259,14 @@ def plain(node):
     return node
 
 
-def is_a_merchant(node):
-    """A parameter, a constant, a list of these, another column that holds a merchant."""
+def is_a_merchant(node, of_one=False):
+    """A parameter, a constant, a list of these, another column that holds a merchant unless that is `of_one`."""
     if isinstance(node, (list, tuple)):
-        return all(is_a_merchant(n) for n in node)
+        return all(is_a_merchant(n, of_one) for n in node)
     node = plain(node)
     if node["@"] == "ColumnRef":
-        return "merchant" in strings(node["fields"])[-1]
+        name = strings(node["fields"])[-1]
+        return not of_one and ("merchant" in name or name == "whose")
     return node["@"] in ("ParamRef", "A_Const")
 
 
@@ -279,7 +296,7 @@ class Ties:
         self.parent[self.root(one)] = self.root(other)
 
 
-def says_whose(condition):
+def says_whose(condition, of_one=False):
     """Aliases of the tables whose merchant the condition tells ("" if it is named without one; "*": of all)."""
     found = set()
     if condition == "using":
@@ -287,16 +304,24 @@ def says_whose(condition):
     for left, right in sides(condition):
         for one, other in ((left, right), (right, left)):
             alias = merchant_column(one) if isinstance(one, dict) else None
-            if alias is not None and is_a_merchant(other):
+            if alias is not None and is_a_merchant(other, of_one):
                 found.add(alias)
     return found
 
 
-class Statement:
-    """One file of sql/query."""
+WHOSE = re.compile(r"\b[a-z_0-9]+\.whose\b")
 
-    def __init__(self, schema, name, text):
-        self.schema, self.name, self.faults = schema, name, []
+
+class Statement:
+    """One file of sql/query or sql/citus; of_one: as it is prepared for a batch that is one merchant's."""
+
+    def __init__(self, schema, name, text, across=None, of_one=False):
+        self.schema, self.name, self.faults, self.of_one = schema, name, [], of_one
+        if of_one:
+            text = WHOSE.sub("$99::uuid", text)
+            name = self.name = f"{name}, of one merchant"
+        across = set((across or ACROSS.get(name, ("", "")))[0].split())
+        self.changed, self.named = set(), set()
         self.unbound = set()  # merchants' tables that are gone through for all merchants
         statements = parsed(text)
         if len(statements) != 1:
@@ -306,13 +331,18 @@ class Statement:
             ctes = {n["ctename"] for n in walk(statement) if n["@"] == "CommonTableExpr"}
             for node in walk(statement):
                 self.names(node, ctes)
+                if node["@"] in ("InsertStmt", "UpdateStmt", "DeleteStmt"):
+                    self.changed.add(node["relation"]["relname"])
                 if node["@"] in ("SelectStmt", "UpdateStmt", "DeleteStmt"):
                     self.level(node)
                 elif node["@"] == "InsertStmt":
                     self.insert(node)
                 elif node["@"] in ("ListenStmt", "NotifyStmt", "LockStmt"):
                     self.faults.append(f"{name}: {node['@']}")
-        across = set(ACROSS.get(name, ("", ""))[0].split())
+        mixed = self.named & (set(ALONE) | set(LOOKUPS)), self.named - set(ALONE) - set(LOOKUPS) - OWN
+        if self.changed and all(mixed) and name not in NOT_ON_CITUS:
+            self.faults.append(f"{name}: changes {', '.join(sorted(self.changed))} and names both "
+                               f"{sorted(mixed[0])[0]}, which stays on the coordinator, and {sorted(mixed[1])[0]}")
         for table in sorted(self.unbound - across):
             self.faults.append(f"{name}: {table} without an equality of merchant_id")
         for table in sorted(across - self.unbound):
@@ -323,6 +353,7 @@ class Statement:
             return
         table = node["relname"]
         if node.get("schemaname") == "reli":
+            self.named.add(table)
             if table not in self.schema.tables and table not in OWN:
                 self.faults.append(f"{self.name}: there is no table reli.{table}")
         elif "schemaname" not in node and table not in ctes:
@@ -335,7 +366,7 @@ class Statement:
         told = set()
         for condition in conditions + ([node["whereClause"]] if "whereClause" in node else []):
             for part in conjuncts(condition):
-                told |= says_whose(part)
+                told |= says_whose(part, self.of_one)
         alone = []  # aliases of what lies on one node
         for table in (t for t in tables if t["@"] == "RangeVar"):
             name = table["relname"]
@@ -344,7 +375,7 @@ class Statement:
             alias = table.get("alias", {}).get("aliasname", name)
             if not (alias in told or "*" in told or "" in told and len(tables) == 1):
                 self.unbound.add(name)
-            elif name not in EVERYWHERE:
+            elif name not in ALONE:
                 alone.append(alias)
         if "*" not in told and len({self.ties(conditions, node).root(a) for a in alone}) > 1:
             self.faults.append(f"{self.name}: joins rows of two merchants: {', '.join(sorted(alone))}")
@@ -377,18 +408,20 @@ def distribution(schema, text):
         for call in (n for n in walk(statement) if n["@"] == "FuncCall"):
             words = [n["sval"] for n in walk(call["args"]) if n["@"] == "String"] or \
                     [n["val"]["sval"] for n in walk(call["args"]) if n["@"] == "A_Const" and "sval" in n.get("val", {})]
+            if strings(call["funcname"])[-1] == "create_distributed_function":
+                continue
             done[words[0].removeprefix("reli.")] = (strings(call["funcname"])[-1], *words[1:])
     for table in schema.tables:
         wanted = ("create_distributed_table", "merchant_id", "none" if table == "payment" else "reli.payment")
-        if table in LOOKUPS or table in EVERYWHERE:
-            wanted = ("create_reference_table",)
+        if table in LOOKUPS or table in ALONE:
+            wanted = None
         if done.pop(table, None) != wanted:
-            yield f"sql/citus.sql: {table} is not there as {' '.join(wanted)}"
+            yield f"sql/citus.sql: {table} is not there as {' '.join(wanted or ('a table of its own',))}"
     for table in done:
         yield f"sql/citus.sql: there is no table {table}"
 
 
-def faults_of(migrations, queries, citus):
+def faults_of(migrations, queries, instead, citus):
     """All faults; the arguments map names to texts."""
     schema, out = Schema(), []
     for name, text in migrations.items():
@@ -397,15 +430,22 @@ def faults_of(migrations, queries, citus):
     for name, text in queries.items():
         try:
             out += Statement(schema, name, text).faults
+            if WHOSE.search(text):
+                out += Statement(schema, name, text, of_one=True).faults
         except ParseError as e:
             out.append(f"{name}: {e}")
+    for name, text in instead.items():
+        out += Statement(schema, name, text, ACROSS_CITUS.get(name)).faults
+        if name not in queries:
+            out.append(f"sql/citus/{name}.sql stands for nothing in sql/query")
     out += [f"{n}: is listed to go through all merchants, and is no statement" for n in set(ACROSS) - set(queries)]
     return out + list(distribution(schema, citus))
 
 
 # ---- the rules are tested, too ----
 
-TABLE = "create table reli.t (merchant_id uuid not null, id uuid not null, n int4, primary key (merchant_id, id));"
+TABLE = "create table reli.t (merchant_id uuid not null, id uuid not null, n int4, primary key (merchant_id, id));" \
+        "create table reli.api_key (merchant_id uuid not null, id uuid not null, n int4);"
 # What must be refused: the words that must come, and the SQL.
 BAD_MIGRATIONS = (
     ("a key of x begins with ['id']", "create table reli.x (merchant_id uuid not null, id uuid primary key)"),
@@ -457,6 +497,12 @@ BAD_STATEMENTS = (
     ("pg_advisory_xact_lock() is", "select pg_advisory_xact_lock(1)"),
     ("NotifyStmt", "notify x"),
     ("syntax error", "select from where"),
+    ("q, of one merchant: t without an equality",
+     "with u as (select * from unnest($1::uuid[]) as u(whose)), k as (select u.whose as merchant_id from u) "
+     "update reli.t set n = 1 from k where t.merchant_id = k.merchant_id"),
+    ("names both api_key, which stays",
+     "with k as (update reli.api_key set n = 1 where merchant_id = $1 returning id) insert into reli.t (merchant_id, id) "
+     "select $1, id from k"),
 )
 GOOD_STATEMENTS = (
     "select n from reli.t where merchant_id = $1 and id = $2",
@@ -472,6 +518,9 @@ GOOD_STATEMENTS = (
     "update reli.t set n = 1 from u where t.merchant_id = u.merchant_id and t.id = u.id",
     "insert into reli.t (merchant_id, id) values ($1, $2) on conflict do nothing",
     "delete from reli.t where merchant_id = $1",
+    "with u as (select * from unnest($1::uuid[], $2::uuid[]) as u(whose, id)) "
+    "update reli.t set n = 1 from u where t.merchant_id = u.whose and t.id = u.id",
+    "select k.id from reli.api_key k join reli.t on t.merchant_id = k.merchant_id where k.merchant_id = $1",
 )
 CITUS = "select create_distributed_table('reli.t', 'merchant_id', colocate_with => 'reli.payment');"
 BAD_DISTRIBUTIONS = (
@@ -488,8 +537,8 @@ def self_test():
     ACROSS = {}
     wrong = []
 
-    def expect(words, migration, query, citus):
-        found = faults_of({"m": TABLE + migration}, {"q": query} if query else {}, citus)
+    def expect(words, migration, query, citus, instead=None):
+        found = faults_of({"m": TABLE + migration}, {"q": query} if query else {}, instead or {}, citus)
         if len(found) != (words is not None) or words is not None and words not in found[0]:
             wrong.append(f"{migration or query or citus}\n    wanted: {words}\n    found: {found}")
 
@@ -506,6 +555,9 @@ def self_test():
         expect(None, "", query, CITUS)
     for words, citus in BAD_DISTRIBUTIONS:
         expect(words, "", "", citus)
+    expect(None, "", GOOD_STATEMENTS[0], CITUS, {"q": GOOD_STATEMENTS[0]})
+    expect("t without an equality of merchant_id", "", GOOD_STATEMENTS[0], CITUS, {"q": "select n from reli.t"})
+    expect("stands for nothing", "", GOOD_STATEMENTS[0], CITUS, {"r": GOOD_STATEMENTS[0]})
     return wrong
 
 
@@ -514,7 +566,7 @@ def main():
         found = self_test()
     else:
         texts = [{p.stem: p.read_text() for p in sorted((ROOT / "sql" / room).glob("*.sql"))}
-                 for room in ("migrations", "query")]
+                 for room in ("migrations", "query", "citus")]
         found = faults_of(*texts, (ROOT / "sql/citus.sql").read_text())
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0

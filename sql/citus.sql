@@ -2,21 +2,12 @@
 -- the owner, after `reli migrate` and before there is much data. Plain PostgreSQL needs none of it.
 -- `make lint` compares it with the migrations: every table is here.
 
--- A copy on every node: look-ups by another key, and what is read with the rows of other merchants
--- (a person's session and what he is elsewhere). All of it is small, and seldom written.
-select create_reference_table('reli.api_key_lookup');
-select create_reference_table('reli.user_lookup');
-select create_reference_table('reli.user_merchant');
-select create_reference_table('reli.merchant');
-select create_reference_table('reli.account_user');
-select create_reference_table('reli.membership');
-select create_reference_table('reli.invitation');
-select create_reference_table('reli.api_key');
+-- People, keys and merchants stay on the coordinator, as tables of PostgreSQL's own: api_key,
+-- api_key_lookup, account_user, user_lookup, user_merchant, membership, invitation, session, login_guard,
+-- merchant. They are small, and look-ups by other keys than the merchant.
 
 -- Everything else lies with its merchant; what belongs to the installation, with the platform merchant.
 select create_distributed_table('reli.payment', 'merchant_id', colocate_with => 'none');
-select create_distributed_table('reli.session', 'merchant_id', colocate_with => 'reli.payment');
-select create_distributed_table('reli.login_guard', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.fee_schedule', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.limit_rule', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.limit_counter', 'merchant_id', colocate_with => 'reli.payment');
@@ -56,3 +47,7 @@ select create_distributed_table('reli.delivery_owner', 'merchant_id', colocate_w
 select create_distributed_table('reli.ticket_use', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.maintenance', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.security_event', 'merchant_id', colocate_with => 'reli.payment');
+
+-- What statements call on the nodes.
+select create_distributed_function(
+    'reli.limit_grant(int4[], int2[], int4[], int8[], int8[], int8[], int8[])');

@@ -292,6 +292,13 @@ static void rows_encode(struct writer *w, size_t from, size_t to, size_t t)
     params_array_close(p);
 }
 
+/* Whose batch it is, if it is one merchant's: what `whose` becomes (store/query_one.h). */
+static void add_merchant(struct writer *w, size_t i)
+{
+    if (w->s->o.by_merchant)
+        params_value(&w->s->params, &V_UUID(w->units[i]->merchant));
+}
+
 static bool kind_encode(struct writer *w, size_t from, size_t to)
 {
     const struct unit_kind *kind = w->units[from]->kind;
@@ -302,6 +309,7 @@ static bool kind_encode(struct writer *w, size_t from, size_t to)
         else
             table_encode(w, from, to, &kind->tables[t], NULL, t);
     }
+    add_merchant(w, from);
     return params_ready(&w->s->params);
 }
 
@@ -325,6 +333,7 @@ static bool send_lock(struct writer *w, const struct span *span)
         return true;
     params_reset(&w->s->params);
     table_encode(w, span->lo, span->hi, lock->table, lock, 0);
+    add_merchant(w, span->lo);
     if (!params_ready(&w->s->params)) {
         w->too_large = true;
         return true;
@@ -565,8 +574,7 @@ struct err writers_start(struct store *s)
         w->units = calloc((size_t)s->o.max_batch, sizeof(struct unit *));
         if (w->units == NULL)
             return ERR(NO_MEMORY, "writers");
-        TRY(pg_conn_new(s->l, s->conninfo, PG_WRITER, s->o.statement_timeout_us, &s->lineage,
-                        &writer_events, w, &w->conn));
+        TRY(pg_conn_new(s->l, &s->o, PG_WRITER, &s->lineage, &writer_events, w, &w->conn));
     }
     return ERR_OK;
 }

@@ -27,6 +27,7 @@
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "store/pg_dial.h"
+#include "store/query_one.h"
 #include "store/store_int.h"
 
 #define PAUSE_MIN_US (100 * US_PER_MS)
@@ -36,7 +37,7 @@
 /* A connection that lived that long was a good one: the next pause is the shortest again. */
 #define GOOD_LIFE_US (2 * US_PER_S)
 
-enum { OPS_MAX = 512 }; /* a power of two */
+enum { OPS_MAX = 512 /* a power of two */, TEXT_LIMIT = 256 * 1024 };
 
 enum conn_state { CONN_WAIT, CONN_DIAL, CONN_SETUP, CONN_UP };
 
@@ -57,9 +58,8 @@ struct op {
 
 struct pg_conn {
     struct loop *l;
-    const char *conninfo;
+    const struct store_options *o;
     enum pg_role role;
-    int64_t statement_timeout_us;
     struct pg_lineage *lineage, met; /* `met`: this connection's server */
     const struct pg_conn_events *events;
     void *ctx;
@@ -108,17 +108,16 @@ static void conn_drop(struct pg_conn *c);
 static void conn_look(void *ctx);
 static void conn_flush(struct pg_conn *c);
 
-struct err pg_conn_new(struct loop *l, const char *conninfo, enum pg_role role,
-                       int64_t statement_timeout_us, struct pg_lineage *lineage,
-                       const struct pg_conn_events *events, void *ctx, struct pg_conn **out)
+struct err pg_conn_new(struct loop *l, const struct store_options *o, enum pg_role role,
+                       struct pg_lineage *lineage, const struct pg_conn_events *events, void *ctx,
+                       struct pg_conn **out)
 {
     struct pg_conn *c = calloc(1, sizeof *c);
     if (c == NULL)
         return ERR(NO_MEMORY, "pg connection");
     c->l = l;
-    c->conninfo = conninfo;
+    c->o = o;
     c->role = role;
-    c->statement_timeout_us = statement_timeout_us;
     c->lineage = lineage;
     c->events = events;
     c->ctx = ctx;
@@ -167,6 +166,11 @@ static const char *stmt_text(int stmt)
     return stmt < N_QUERIES ? query_text((enum query)stmt) : own[stmt - N_QUERIES];
 }
 
+static const char *stmt_text_of_one(int stmt)
+{
+    return stmt < N_QUERIES ? query_text_of_one((enum query)stmt) : stmt_text(stmt);
+}
+
 const char *pg_stmt_name(int stmt)
 {
     static const char *const own[] = {
@@ -189,9 +193,23 @@ static void op_push(struct pg_conn *c, enum op_kind kind, int stmt)
     if (c->head == c->tail) {
         c->progress_us = store_clock_us();
         if (!timer_is_on(&c->alarm))
-            timer_set(c->l, &c->alarm, c->statement_timeout_us + STALL_GRACE_US, conn_look, c);
+            timer_set(c->l, &c->alarm, c->o->statement_timeout_us + STALL_GRACE_US, conn_look, c);
     }
     c->ops[c->tail++ % OPS_MAX] = (struct op){.kind = (uint8_t)kind, .stmt = (int16_t)stmt};
+}
+
+static bool conn_prepare(struct pg_conn *c, int stmt, const struct params *p)
+{
+    int n = p != NULL ? p->n : 0;
+    const Oid *types = p != NULL ? p->type : NULL;
+    if (!c->o->by_merchant)
+        return PQsendPrepare(c->pg, pg_stmt_name(stmt), stmt_text(stmt), n, types) == 1;
+    struct buf text;
+    buf_init(&text, TEXT_LIMIT);
+    bool good = query_for_one(stmt_text_of_one(stmt), n, &text) &&
+                PQsendPrepare(c->pg, pg_stmt_name(stmt), text.p, n, types) == 1;
+    buf_free(&text);
+    return good;
 }
 
 static bool conn_run(struct pg_conn *c, enum op_kind kind, int stmt, const struct params *p)
@@ -200,8 +218,7 @@ static bool conn_run(struct pg_conn *c, enum op_kind kind, int stmt, const struc
     if (c->broken)
         return false;
     if (!c->prepared[stmt]) {
-        if (PQsendPrepare(c->pg, pg_stmt_name(stmt), stmt_text(stmt), n,
-                          p != NULL ? p->type : NULL) != 1) {
+        if (!conn_prepare(c, stmt, p)) {
             conn_break(c);
             return false;
         }
@@ -277,7 +294,7 @@ static void conn_dial(void *ctx)
 {
     struct pg_conn *c = ctx;
     c->state = CONN_DIAL;
-    struct err err = pg_dial_start(c->l, c->conninfo, c->attempt++, conn_dialled, c, &c->dial);
+    struct err err = pg_dial_start(c->l, c->o->conninfo, c->attempt++, conn_dialled, c, &c->dial);
     if (err_is(err)) {
         c->dial = NULL;
         log_outage(c, err.what, "");
@@ -345,7 +362,7 @@ static const char *const setup_text[] = {
                          " set_config('statement_timeout', $1, false),"
                          " set_config('lock_timeout', '3s', false),"
                          " set_config('idle_in_transaction_session_timeout', '30s', false),"
-                         " set_config('plan_cache_mode', 'force_generic_plan', false),"
+                         " set_config('plan_cache_mode', $2, false),"
                          " set_config('jit', 'off', false),"
                          " set_config('enable_seqscan', 'off', false),"
                          " set_config('enable_hashjoin', 'off', false),"
@@ -355,16 +372,20 @@ static const char *const setup_text[] = {
                          " set_config('TimeZone', 'UTC', false),"
                          " set_config('statement_timeout', $1, false),"
                          " set_config('default_transaction_read_only', 'on', false),"
-                         " set_config('plan_cache_mode', 'force_generic_plan', false),"
+                         " set_config('plan_cache_mode', $2, false),"
                          " set_config('jit', 'off', false)",
 };
 
 static void conn_setup(struct pg_conn *c)
 {
     char timeout[32];
-    snprintf(timeout, sizeof timeout, "%lldms", (long long)(c->statement_timeout_us / US_PER_MS));
-    const char *value[] = {timeout};
-    if (PQsendQueryParams(c->pg, setup_text[c->role], 1, NULL, value, NULL, NULL, 1) != 1) {
+    snprintf(timeout, sizeof timeout, "%lldms",
+             (long long)(c->o->statement_timeout_us / US_PER_MS));
+    /* Citus plans for the node whose rows a statement is about: it has to know the values. */
+    const char *plans = c->o->by_merchant ? "force_custom_plan" : "force_generic_plan";
+    const char *value[] = {timeout, plans};
+    if (PQsendQueryParams(c->pg, setup_text[c->role], COUNT_OF(value), NULL, value, NULL, NULL,
+                          1) != 1) {
         conn_break(c);
         return;
     }
@@ -635,7 +656,7 @@ static void conn_drop(struct pg_conn *c)
 static void conn_look(void *ctx)
 {
     struct pg_conn *c = ctx;
-    int64_t patience_us = c->statement_timeout_us + STALL_GRACE_US;
+    int64_t patience_us = c->o->statement_timeout_us + STALL_GRACE_US;
     bool good = true;
     if (c->head != c->tail && c->progress_us + patience_us <= store_clock_us())
         good = PQconsumeInput(c->pg) == 1 && conn_drain(c);

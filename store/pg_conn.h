@@ -65,10 +65,9 @@ struct pg_conn_events {
     void (*lost)(void *ctx, const struct pg_failure *f);
 };
 
-/* `conninfo` and `lineage` (zero at first, shared by all connections of a store) are borrowed. */
-struct err pg_conn_new(struct loop *l, const char *conninfo, enum pg_role role,
-                       int64_t statement_timeout_us, struct pg_lineage *lineage,
-                       const struct pg_conn_events *events, void *ctx,
+/* The options and `lineage` (zero at first, shared by all connections of a store) are borrowed. */
+struct err pg_conn_new(struct loop *l, const struct store_options *o, enum pg_role role,
+                       struct pg_lineage *lineage, const struct pg_conn_events *events, void *ctx,
                        struct pg_conn **out) MUST_USE;
 /* No event after it. Safe on NULL. */
 void pg_conn_free(struct pg_conn *c);

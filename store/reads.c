@@ -296,8 +296,7 @@ struct err readers_start(struct store *s)
         struct reader *r = &s->readers[i];
         r->s = s;
         list_init(&r->flight);
-        TRY(pg_conn_new(s->l, s->conninfo, PG_READER, s->o.statement_timeout_us, &s->lineage,
-                        &reader_events, r, &r->conn));
+        TRY(pg_conn_new(s->l, &s->o, PG_READER, &s->lineage, &reader_events, r, &r->conn));
     }
     return ERR_OK;
 }

@@ -13,6 +13,8 @@
 
 /* A statement's text, ending in NUL, and its name. */
 const char *query_text(enum query query);
+/* What stands for it where merchants live on several nodes: sql/citus has some that differ. */
+const char *query_text_of_one(enum query query);
 const char *query_name(enum query query);
 
 /* Real monotonic time: the test clock shifts the loop's, and a shift must not look like a stalled

@@ -10,6 +10,7 @@ struct embed_file {
 };
 
 extern const struct embed_file embed_queries[];    /* in the order of enum query */
+extern const struct embed_file embed_citus[];      /* what takes the place of some there */
 extern const struct embed_file embed_migrations[]; /* sorted by name */
 extern const struct embed_file embed_static[];     /* what http serves as it is */
 

@@ -917,7 +917,7 @@ create table reli.security_event (
 -- What payment_create.sql is given: arrays of rows, which cost the server a third of what arrays of
 -- their columns do. The columns are those of store/rows.c, behind the number of the unit.
 create type reli.payment_new as (
-    ord int4, merchant_id uuid, id uuid, mode text, status text, version int4, op_id uuid,
+    ord int4, whose uuid, id uuid, mode text, status text, version int4, op_id uuid,
     reference text, reference_no text, pay_code text, provider text, payment_method text,
     account_id uuid, amount int8, currency text, customer_id text, pii bytea, description text,
     return_url text, callback_url text, metadata json, next_action json, failure_code text,
@@ -930,22 +930,22 @@ create type reli.payment_new as (
     handle_a bytea, handle_b bytea, counted bytea
 );
 create type reli.attempt_new as (
-    ord int4, merchant_id uuid, payment_id uuid, n int2, mode text, status text, provider text,
+    ord int4, whose uuid, payment_id uuid, n int2, mode text, status text, provider text,
     account_id uuid, amount int8, currency text, provider_ref text, receipt text,
     provider_code text, code text, sent_at timestamptz, answered_at timestamptz, poll_n int2,
     next_poll_at timestamptz, at timestamptz, route json, codes_n int2, cancel_asked bool
 );
 create type reli.event_new as (
-    ord int4, merchant_id uuid, subject_id uuid, seq int4, id uuid, mode text, type text,
+    ord int4, whose uuid, subject_id uuid, seq int4, id uuid, mode text, type text,
     data text, at timestamptz, bucket int2, owner uuid, lease timestamptz
 );
 create type reli.audit_new as (
-    ord int4, merchant_id uuid, subject_id uuid, id uuid, mode text, action text, actor text,
+    ord int4, whose uuid, subject_id uuid, id uuid, mode text, action text, actor text,
     before text, after text, detail text, at timestamptz
 );
 -- What payment_move.sql is given beside the last three.
 create type reli.payment_change as (
-    ord int4, merchant_id uuid, id uuid, mode text, revision int4, op_id uuid, status text,
+    ord int4, whose uuid, id uuid, mode text, revision int4, op_id uuid, status text,
     version int4, received int8, status_source text, late bool, failure_code text,
     failure_provider_code text, failure_message text, provider text, provider_ref text,
     receipt text, receipt_claim text, next_action json, recon_since timestamptz,
@@ -959,48 +959,66 @@ create type reli.payment_change as (
     fee_due int8
 );
 create type reli.account_new as (
-    ord int4, merchant_id uuid, payment_id uuid, id uuid, mode text, type text, owner text,
+    ord int4, whose uuid, payment_id uuid, id uuid, mode text, type text, owner text,
     currency text, at timestamptz
 );
 create type reli.transfer_new as (
-    ord int4, merchant_id uuid, payment_id uuid, journal_id uuid, step int2, mode text, kind text,
+    ord int4, whose uuid, payment_id uuid, journal_id uuid, step int2, mode text, kind text,
     debit_id uuid, credit_id uuid, amount int8, currency text, at timestamptz
 );
 create type reli.exception_new as (
-    ord int4, merchant_id uuid, payment_id uuid, id uuid, subject_id uuid, attempt_n int2,
+    ord int4, whose uuid, payment_id uuid, id uuid, subject_id uuid, attempt_n int2,
     mode text, kind text, detail text, amount int8, currency text, at timestamptz
 );
 create type reli.call_new as (
-    ord int4, merchant_id uuid, payment_id uuid, id uuid, mode text, attempt_n int2, op text,
+    ord int4, whose uuid, payment_id uuid, id uuid, mode text, attempt_n int2, op text,
     http_status int4, took_us int8, outcome text, body bytea, at timestamptz
 );
 create type reli.refund_new as (
-    ord int4, merchant_id uuid, id uuid, payment_id uuid, mode text, status text, version int4,
+    ord int4, whose uuid, id uuid, payment_id uuid, mode text, status text, version int4,
     amount int8, currency text, reason text, requested_by text, approved_by text, account_id uuid,
     late bool, excess bool, failure_code text, failure_provider_code text, failure_message text,
     provider_ref text, receipt text, recon_since timestamptz, created_at timestamptz,
     updated_at timestamptz, completed_at timestamptz, is_new bool
 );
 create type reli.refund_attempt_new as (
-    ord int4, merchant_id uuid, payment_id uuid, refund_id uuid, n int2, mode text, rail text,
+    ord int4, whose uuid, payment_id uuid, refund_id uuid, n int2, mode text, rail text,
     status text, provider_ref text, receipt text, provider_code text, code text,
     sent_at timestamptz, answered_at timestamptz, poll_n int2, next_poll_at timestamptz,
     at timestamptz
 );
 create type reli.resolution_new as (
-    ord int4, merchant_id uuid, payment_id uuid, subject_id uuid, item_id uuid, resolution text,
+    ord int4, whose uuid, payment_id uuid, subject_id uuid, item_id uuid, resolution text,
     evidence text, resolved_by text, at timestamptz
 );
 create type reli.limit_new as (
-    ord int4, merchant_id uuid, payment_id uuid, pos int2, id uuid, about text, amount int8, n int8,
+    ord int4, whose uuid, payment_id uuid, pos int2, id uuid, about text, amount int8, n int8,
     max_amount int8, max_count int8
 );
 -- And callback_store.sql.
 create type reli.inbound_new as (
-    ord int4, merchant_id uuid, subject_id uuid, dedupe_key bytea, id uuid, mode text,
+    ord int4, whose uuid, subject_id uuid, dedupe_key bytea, id uuid, mode text,
     provider text, payment_id uuid, attempt_n int2, kind text, peer text, ip_ok bool, raw bytea,
     at timestamptz, job_n int4, job_bucket int2, job_owner uuid, job_lease timestamptz
 );
+
+-- An audit row, and its place on the list of what has no position yet, for statements about people,
+-- keys and merchants: those live on one node, and the trail lives with each merchant.
+create function reli.audit_put(p_merchant uuid, p_subject uuid, p_id uuid, p_mode text,
+    p_action text, p_actor text, p_before text, p_after text, p_detail text, p_at timestamptz)
+    returns bool
+language plpgsql set search_path = pg_catalog as $$
+begin
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, before, after,
+        detail, created_at)
+    values (p_merchant, p_subject, p_id, p_mode, p_action, p_actor, p_before, p_after, p_detail,
+        p_at);
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    values (p_merchant, p_id, array[p_id], array[p_subject], '{0}', '{0}', array[p_id], '{null}',
+        '{null}', '{0}');
+    return true;
+end $$;
 
 -- Partitions for the month of p_from and the two after it, for every partitioned table whose key is
 -- a UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls
@@ -1053,7 +1071,7 @@ declare
     s int := (p_period + 2) % 4;
     old bool;
 begin
-    execute format('select exists (select from reli.%I where period < $1)', 'idempotency_' || s)
+    execute format('select exists (select 1 from reli.%I where period < $1)', 'idempotency_' || s)
         into old using p_period - 1;
     if old then
         execute format('truncate reli.%I', 'idempotency_' || s);
@@ -1100,7 +1118,9 @@ begin
     end loop;
     execute format('grant execute on function reli.partitions_ensure(timestamptz),
                     reli.idempotency_turn(int4), reli.security_events_drop(timestamptz, int8),
-                    reli.limit_grant(int4[], int2[], int4[], int8[], int8[], int8[], int8[])
+                    reli.limit_grant(int4[], int2[], int4[], int8[], int8[], int8[], int8[]),
+                    reli.audit_put(uuid, uuid, uuid, text, text, text, text, text, text,
+                        timestamptz)
                     to %I', p_role);
 end $$;
 revoke execute on all functions in schema reli from public;

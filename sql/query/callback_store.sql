@@ -6,15 +6,15 @@ with u as materialized (
 kept as (
     insert into reli.provider_event (merchant_id, subject_id, dedupe_key, id, mode, provider,
         payment_id, attempt_n, kind, state, peer, ip_ok, raw, created_at, updated_at)
-    select u.merchant_id, u.subject_id, u.dedupe_key, u.id, u.mode, u.provider, u.payment_id,
+    select u.whose, u.subject_id, u.dedupe_key, u.id, u.mode, u.provider, u.payment_id,
         u.attempt_n, u.kind, 'received', u.peer, u.ip_ok, u.raw, u.at, u.at
-    from u order by u.merchant_id, u.subject_id, u.dedupe_key
+    from u order by u.whose, u.subject_id, u.dedupe_key
     on conflict do nothing
     returning id
 ),
 jobs as (
     insert into reli.job (merchant_id, kind, subject, n, bucket, run_at, lease_owner, lease_until)
-    select u.merchant_id, 'inbound', u.subject_id, u.job_n, u.job_bucket, u.at, u.job_owner,
+    select u.whose, 'inbound', u.subject_id, u.job_n, u.job_bucket, u.at, u.job_owner,
         u.job_lease
     from u where coalesce(u.id in (select id from kept), false)
 )

@@ -3,6 +3,9 @@
 -- Row: the id if it was made.
 insert into reli.webhook_endpoint (merchant_id, id, mode, url, events, description, status, secrets,
     created_at, updated_at, ordered)
-select $1, $2, $3, $4, $5, $6, 'enabled', $7, $8, $8, $9
-where (select count(*) from reli.webhook_endpoint w where w.merchant_id = $1 and w.mode = $3) < 16
+select $1::uuid, $2::uuid, $3::text, $4::text, $5::text, $6::text, 'enabled', $7::bytea,
+    $8::timestamptz, $8, $9::bool
+from (select count(*) as n from reli.webhook_endpoint w
+      where w.merchant_id = $1 and w.mode = $3) had
+where had.n < 16
 returning id

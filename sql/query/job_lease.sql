@@ -3,13 +3,13 @@
 with u as materialized (
     select * from unnest($1::int4[], $2::uuid[], $3::text[], $4::uuid[], $5::int4[], $6::uuid[],
         $7::timestamptz[], $8::timestamptz[])
-    as u(ord, merchant_id, kind, subject, n, owner, until, now)
+    as u(ord, whose, kind, subject, n, owner, until, now)
 ),
 taken as (
     update reli.job j set lease_owner = u.owner, lease_until = u.until,
         tries = least(j.tries + 1, 30000)
     from u
-    where j.merchant_id = u.merchant_id and j.kind = u.kind and j.subject = u.subject and j.n = u.n
+    where j.merchant_id = u.whose and j.kind = u.kind and j.subject = u.subject and j.n = u.n
       and j.lease_until <= u.now and j.run_at <= u.now
     returning u.ord, j.tries
 )

@@ -2,10 +2,10 @@
 -- other statement of it: makes those that are new, and touches the others. What follows in the
 -- transaction then reads them as they are, and two batches cannot wait for each other.
 insert into reli.limit_counter (merchant_id, id, about, amount, n, touched)
-select distinct on (q.merchant_id, q.id) q.merchant_id, q.id, q.about, 0, 0, 0
+select distinct on (q.whose, q.id) q.whose, q.id, q.about, 0, 0, 0
 from unnest($1::int4[], $2::uuid[], $3::uuid[], $4::int2[], $5::uuid[], $6::text[], $7::int8[],
     $8::int8[], $9::int8[], $10::int8[])
-    as q(ord, merchant_id, payment_id, pos, id, about, amount, n, max_amount, max_count)
+    as q(ord, whose, payment_id, pos, id, about, amount, n, max_amount, max_count)
 where q.id is not null
-order by q.merchant_id, q.id
+order by q.whose, q.id
 on conflict (merchant_id, id) do update set touched = limit_counter.touched + 1

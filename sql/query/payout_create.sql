@@ -13,7 +13,7 @@ with u as materialized (
         $26::int2[], $27::int2[], $28::int4[], $29::bytea[], $30::timestamptz[], $31::uuid[],
         $32::int8[], $33::int4[], $34::timestamptz[], $35::int2[], $36::uuid[], $37::timestamptz[],
         $38::uuid[], $39::int2[])
-    as u(ord, merchant_id, id, mode, status, op_id, reference, provider, payment_method, account_id,
+    as u(ord, whose, id, mode, status, op_id, reference, provider, payment_method, account_id,
         amount, currency, pii, payee_key, purpose, description, callback_url, metadata,
         requested_by, created_at, previous_owner, previous_version, idem_key, idem_slot,
         idem_slot_b, idem_look_a, idem_look_b, idem_period, idem_fingerprint, idem_lease, wallet_id,
@@ -24,29 +24,29 @@ e as materialized (
     select * from unnest($40::int4[], $41::uuid[], $42::uuid[], $43::int4[], $44::uuid[],
         $45::text[], $46::text[], $47::text[], $48::timestamptz[], $49::int2[], $50::uuid[],
         $51::timestamptz[])
-    as e(ord, merchant_id, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
+    as e(ord, whose, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
     select * from unnest($52::int4[], $53::uuid[], $54::uuid[], $55::uuid[], $56::text[],
         $57::text[], $58::text[], $59::text[], $60::text[], $61::text[], $62::timestamptz[])
-    as l(ord, merchant_id, subject_id, id, mode, action, actor, before, after, detail, at)
+    as l(ord, whose, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
     select * from unnest($63::int4[], $64::uuid[], $65::uuid[], $66::uuid[], $67::text[],
         $68::text[], $69::text[], $70::text[], $71::timestamptz[])
-    as c(ord, merchant_id, payment_id, id, mode, type, owner, currency, at)
+    as c(ord, whose, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
     select * from unnest($72::int4[], $73::uuid[], $74::uuid[], $75::uuid[], $76::int2[],
         $77::text[], $78::text[], $79::uuid[], $80::uuid[], $81::int8[], $82::text[],
         $83::timestamptz[])
-    as t(ord, merchant_id, payment_id, journal_id, step, mode, kind, debit_id, credit_id, amount,
+    as t(ord, whose, payment_id, journal_id, step, mode, kind, debit_id, credit_id, amount,
         currency, at)
 ),
 idem as (
     insert into reli.idempotency (merchant_id, mode, key, slot, period, fingerprint, payment_id,
         http_status, seq, lease_until, created_at)
-    select u.merchant_id, u.mode, u.idem_key, s.slot, s.period, u.idem_fingerprint, u.id, 201,
+    select u.whose, u.mode, u.idem_key, s.slot, s.period, u.idem_fingerprint, u.id, 201,
         1, u.idem_lease, u.created_at
     from u cross join lateral (values
         (u.idem_slot, u.idem_period),
@@ -55,16 +55,16 @@ idem as (
     ) as s(slot, period)
     where u.idem_key is not null and s.slot >= 0
       and not exists (select from reli.idempotency i
-                      where i.merchant_id = u.merchant_id and i.mode = u.mode and i.key = u.idem_key
+                      where i.merchant_id = u.whose and i.mode = u.mode and i.key = u.idem_key
                         and i.slot in (u.idem_look_a, u.idem_look_b))
-    order by u.merchant_id, u.mode, u.idem_key, s.slot
+    order by u.whose, u.mode, u.idem_key, s.slot
     on conflict do nothing
     returning payment_id
 ),
 kept as ( -- by an earlier run, which did not get through
     update reli.idempotency i set lease_until = u.idem_lease
     from u
-    where u.idem_key is not null and i.merchant_id = u.merchant_id and i.mode = u.mode
+    where u.idem_key is not null and i.merchant_id = u.whose and i.mode = u.mode
       and i.key = u.idem_key and i.slot in (u.idem_look_a, u.idem_look_b) and i.payment_id = u.id
       and i.problem is null
     returning i.payment_id
@@ -80,15 +80,15 @@ keyed as (
 ),
 taken as (
     insert into reli.payout_reference (merchant_id, mode, reference, payout_id, version)
-    select k.merchant_id, k.mode, k.reference, k.id, 1 from keyed k where k.previous_owner is null
-    order by k.merchant_id, k.mode, k.reference
+    select k.whose, k.mode, k.reference, k.id, 1 from keyed k where k.previous_owner is null
+    order by k.whose, k.mode, k.reference
     on conflict do nothing
     returning payout_id
 ),
 passed_on as (
     update reli.payout_reference r set payout_id = k.id, version = r.version + 1
     from keyed k
-    where r.merchant_id = k.merchant_id and r.mode = k.mode and r.reference = k.reference
+    where r.merchant_id = k.whose and r.mode = k.mode and r.reference = k.reference
       and r.payout_id = k.previous_owner
       and (k.previous_owner = k.id or r.version = k.previous_version)
     returning r.payout_id
@@ -98,16 +98,16 @@ named as (
     where (coalesce(k.id in (select payout_id from taken), false)
            or coalesce(k.id in (select payout_id from passed_on), false))
       and not exists (select from reli.payout p
-                      where p.merchant_id = k.merchant_id and p.id = k.id)
+                      where p.merchant_id = k.whose and p.id = k.id)
 ),
 opened as (
     insert into reli.ledger_guarded (merchant_id, account_id, balance, version, updated_at)
-    select k.merchant_id, k.wallet_id, k.matured - k.amount, 1, k.created_at
+    select k.whose, k.wallet_id, k.matured - k.amount, 1, k.created_at
     from named k
     where k.matured >= k.amount and k.wallet_version = 0
       and not exists (select from reli.ledger_guarded g
-                      where g.merchant_id = k.merchant_id and g.account_id = k.wallet_id)
-    order by k.merchant_id, k.wallet_id
+                      where g.merchant_id = k.whose and g.account_id = k.wallet_id)
+    order by k.whose, k.wallet_id
     on conflict do nothing
     returning merchant_id, account_id
 ),
@@ -115,7 +115,7 @@ used as (
     update reli.ledger_guarded g set balance = g.balance + k.matured - k.amount,
         version = g.version + case when k.matured <> 0 then 1 else 0 end, updated_at = k.created_at
     from named k
-    where g.merchant_id = k.merchant_id and g.account_id = k.wallet_id
+    where g.merchant_id = k.whose and g.account_id = k.wallet_id
       and g.balance + k.matured - k.amount >= 0
       and (k.matured = 0 or g.version = k.wallet_version)
     returning g.merchant_id, g.account_id
@@ -125,42 +125,42 @@ pay as (
         provider, payment_method, account_id, amount, currency, pii, payee_key, purpose,
         description, callback_url, metadata, requested_by, wallet_id, request, created_at,
         updated_at)
-    select k.merchant_id, k.id, k.mode, k.status, 1, 1, k.op_id, k.reference, k.provider,
+    select k.whose, k.id, k.mode, k.status, 1, 1, k.op_id, k.reference, k.provider,
         k.payment_method, k.account_id, k.amount, k.currency, k.pii, k.payee_key, k.purpose,
         k.description, k.callback_url, k.metadata, k.requested_by, k.wallet_id, 'none',
         k.created_at, k.created_at
     from named k
     where exists (select from opened o
-                  where o.merchant_id = k.merchant_id and o.account_id = k.wallet_id)
+                  where o.merchant_id = k.whose and o.account_id = k.wallet_id)
        or exists (select from used o
-                  where o.merchant_id = k.merchant_id and o.account_id = k.wallet_id)
+                  where o.merchant_id = k.whose and o.account_id = k.wallet_id)
     returning id
 ),
 events as (
     insert into reli.event (merchant_id, subject_id, seq, id, mode, type, data, created_at)
-    select e.merchant_id, e.subject_id, e.seq, e.id, e.mode, e.type, e.data, e.at
+    select e.whose, e.subject_id, e.seq, e.id, e.mode, e.type, e.data, e.at
     from e where coalesce(e.subject_id in (select id from pay), false)
 ),
 audits as (
     insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, before, after,
         detail, created_at)
-    select l.merchant_id, l.subject_id, l.id, l.mode, l.action, l.actor, l.before, l.after,
+    select l.whose, l.subject_id, l.id, l.mode, l.action, l.actor, l.before, l.after,
         l.detail, l.at
     from l where coalesce(l.subject_id in (select id from pay), false)
 ),
 accounts as (
     insert into reli.ledger_account (merchant_id, id, mode, type, owner, currency, status,
         created_at, updated_at)
-    select distinct on (c.merchant_id, c.id) c.merchant_id, c.id, c.mode, c.type, c.owner,
+    select distinct on (c.whose, c.id) c.whose, c.id, c.mode, c.type, c.owner,
         c.currency, 'open', c.at, c.at
     from c where coalesce(c.payment_id in (select id from pay), false)
-    order by c.merchant_id, c.id
+    order by c.whose, c.id
     on conflict do nothing
 ),
 transfers as (
     insert into reli.ledger_transfer (merchant_id, journal_id, step, mode, kind, debit_id,
         credit_id, amount, currency, state, payment_id, created_at)
-    select t.merchant_id, t.journal_id, t.step, t.mode, t.kind, t.debit_id, t.credit_id, t.amount,
+    select t.whose, t.journal_id, t.step, t.mode, t.kind, t.debit_id, t.credit_id, t.amount,
         t.currency,
         case t.kind when 'hold' then 'pending' when 'hold_voided' then 'voided' else 'posted' end,
         t.payment_id, t.at
@@ -170,23 +170,23 @@ heard as (
     select u.id from u
     where u.callback_url is not null
        or exists (select from reli.webhook_endpoint w
-                  where w.merchant_id = u.merchant_id and w.mode = u.mode and w.status = 'enabled')
+                  where w.merchant_id = u.whose and w.mode = u.mode and w.status = 'enabled')
 ),
 logged as (
     insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
         journals, steps)
-    select u.merchant_id, (array_agg(u.op_id))[1], array_agg(u.op_id), array_agg(u.id),
+    select u.whose, (array_agg(u.op_id))[1], array_agg(u.op_id), array_agg(u.id),
         array_agg(1), array_agg(1), array_agg(u.audit_a), array_agg(null::uuid), array_agg(u.id),
         array_agg(u.journal_steps)
     from u where coalesce(u.id in (select id from pay), false)
-    group by u.merchant_id
+    group by u.whose
 ),
 jobs as (
     insert into reli.job (merchant_id, kind, subject, n, bucket, run_at, lease_owner, lease_until)
-    select u.merchant_id, 'payout', u.id, 0, u.job_bucket, u.job_run_at, u.job_owner, u.job_lease
+    select u.whose, 'payout', u.id, 0, u.job_bucket, u.job_run_at, u.job_owner, u.job_lease
     from u where u.job_run_at is not null and coalesce(u.id in (select id from pay), false)
     union all
-    select e.merchant_id, 'fanout', e.subject_id, e.seq, e.bucket, e.at, e.owner, e.lease
+    select e.whose, 'fanout', e.subject_id, e.seq, e.bucket, e.at, e.owner, e.lease
     from e where coalesce(e.subject_id in (select id from pay), false)
              and coalesce(e.subject_id in (select id from heard), false)
 )

@@ -65,7 +65,7 @@ def create_values(db, payment):
     later = "now() + interval '3 days'"
     owner = p["id"]  # any will do for a lease
     u = {k: [v] for k, v in p.items()} | {
-        "ord": [0], "id": identity["id"], "op_id": identity["id"],
+        "ord": [0], "whose": [p["merchant_id"]], "id": identity["id"], "op_id": identity["id"],
         "reference": f"'{p['reference_no'][:-8]}' || :number::text",
         "reference_no": f"'{p['reference_no'][:-8]}' || :number::text",
         "pay_code": f"'{p['pay_code'][:-7]}' || left(:number::text, 7)",
@@ -81,7 +81,8 @@ def create_values(db, payment):
         u[name] = [db.value(f"select {name}::text from reli.payment where id = %s", payment)]
 
     def rows(found, **more):
-        columns = {k: [row[k] for row in found] for k in found[0]} | {"ord": [0] * len(found)}
+        columns = {k: [row[k] for row in found] for k in found[0]}
+        columns |= {"ord": [0] * len(found), "whose": columns["merchant_id"]}
         return columns | more
 
     return {

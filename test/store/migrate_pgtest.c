@@ -33,6 +33,7 @@ static unsigned char texts[SLOTS][TEXT + 1];
         names[i], texts[i], texts[i] + TEXT \
     }
 const struct embed_file embed_migrations[] = {SLOT(0), SLOT(1), SLOT(2), {0}};
+const struct embed_file embed_citus[] = {{0}};
 const struct embed_file embed_static[] = {{0}};
 
 static const unsigned char everything[] = "select $1::uuid, $2::uuid, $3::text, $4::json, "

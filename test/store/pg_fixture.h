@@ -79,6 +79,11 @@ const char *query_text(enum query query)
     return own[query].sql;
 }
 
+const char *query_text_of_one(enum query query)
+{
+    return query_text(query);
+}
+
 const char *query_name(enum query query)
 {
     return own[query].name;

@@ -14,7 +14,7 @@ MOVE = pathlib.Path(__file__).parents[2] / "sql/query/payment_move.sql"
 
 def moves(db, statement, payments, **more):
     """The statement's arguments: each payment is cancelled, as it is otherwise; `more` are columns alike for all."""
-    row = """select merchant_id, id, mode, revision, id as op_id, 'cancelled' as status, version, received,
+    row = """select merchant_id as whose, id, mode, revision, id as op_id, 'cancelled' as status, version, received,
                  status_source, late, provider, refunded, refund_reserved as reserved, fee, fee_due, updated_at,
                  0 as log_seq, 0 as journal_steps, account_id, 'payment' as job_kind, id as job_subject
              from reli.payment where id = %s"""
