@@ -5,6 +5,7 @@ import itertools
 import os
 import pathlib
 import subprocess
+import urllib.parse
 
 import helpers
 import psycopg2
@@ -44,16 +45,18 @@ class Services:
                 found[name] = value.strip("'")
         self.admin_url = found["DATABASE_ADMIN_URL"]
         self.redis_url = found["REDIS_URL"]
+        # Socket directories of the workers, when this is a coordinator of Citus (scripts/citus.sh).
+        self.workers = found.get("CITUS_WORKERS", "").split()
         # What replicas are told: with RELI_TEST_REDIS=off a port that nobody listens on.
         self.redis_for_replicas = "redis://127.0.0.1:1" if REDIS_OFF else self.redis_url
 
-    def url(self, role, database):
-        """The same server, another role and database."""
-        address = self.admin_url.partition("?")[2]
+    def url(self, role, database, worker=None):
+        """The same server (or a worker of it), another role and database."""
+        address = f"host={worker}" if worker else self.admin_url.partition("?")[2]
         return f"postgresql://{role}@/{database}?{address}"
 
-    def admin(self, statement, database="postgres"):
-        c = psycopg2.connect(self.url("postgres", database))
+    def admin(self, statement, database="postgres", worker=None):
+        c = psycopg2.connect(self.url("postgres", database, worker))
         try:
             c.autocommit = True
             with c.cursor() as cursor:
@@ -62,6 +65,29 @@ class Services:
                 return cursor.fetchall() if cursor.description else None
         finally:
             c.close()
+
+
+    def everywhere(self, statement, database="postgres"):
+        """On the workers, too: what is about whole databases is not handed on to them."""
+        for worker in [None, *self.workers]:
+            self.admin(statement, database, worker)
+
+    def distribute(self, database):
+        """Makes the database known to the workers, before it is migrated."""
+        self.everywhere("create extension citus", database)
+        socket = urllib.parse.unquote(self.admin_url.partition("host=")[2])
+        alone = psycopg2.connect(self.url("postgres", "postgres"))
+        try:  # roles, which are handed on as well, belong to the server: one run at a time
+            alone.cursor().execute("select pg_advisory_lock(1)")
+            self.admin([f"select citus_set_coordinator_host('{socket}', 5432)",
+                        *(f"select citus_add_node('{worker}', 5432)" for worker in self.workers)], database)
+        finally:
+            alone.close()
+
+    def close(self, database):
+        """To everybody, Citus's own processes too: a template must have no sessions."""
+        self.everywhere([f"alter database {database} with allow_connections false",
+                         f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}'"])
 
 
 class Database:
@@ -131,10 +157,16 @@ class Stack:
         self.leaving = []   # told to stop, not yet looked at
         self.databases = []  # (database, its processes)
         self.template = f"{self.tag}_template"
-        self.services.admin(f"create database {self.template} owner reli_owner")
+        self.services.everywhere(f"create database {self.template} owner reli_owner")
         template = Database(self.services, self.template)
+        if self.services.workers:
+            self.services.distribute(self.template)
         done = self.cli(template, "migrate")
         assert done.returncode == 0, done.stderr
+        if self.services.workers:
+            template.rows((ROOT / "sql/citus.sql").read_text())
+            template.close()
+            self.services.close(self.template)
         self.sandbox = self.new_sandbox()
 
     def new_sandbox(self):
@@ -177,6 +209,8 @@ class Stack:
             "MPESA_SHORTCODE": "174379",
             "MPESA_PASSKEY": helpers.PASSKEY,
         }
+        if self.services.workers:
+            env["RELI_BATCH"] = "merchant"
         if self.sandbox is not None:
             env |= self.at_sandbox(self.sandbox)
         env.update({k: v for k, v in extra.items() if v is not None})
@@ -204,16 +238,20 @@ class Stack:
     def database(self):
         self.look_after()
         name = f"{self.tag}_{next(self.numbers)}"
-        self.services.admin([f"create database {name} template {self.template} owner reli_owner",
-                             # Rights on a database are not copied.
-                             f"grant connect on database {name} to reli_service"])
+        self.services.everywhere([f"create database {name} template {self.template} owner reli_owner",
+                                  # Rights on a database are not copied.
+                                  f"grant connect on database {name} to reli_service"])
         database = Database(self.services, name)
         self.databases.append((database, []))
         return database
 
     def copy(self, database, name):
         """A second database that is as this one is now; nobody may be connected to it."""
-        self.services.admin(f"create database {name} template {database.name} owner reli_owner")
+        if self.services.workers:
+            database.close()
+            self.services.close(database.name)
+        self.services.everywhere(f"create database {name} template {database.name} owner reli_owner")
+        self.services.everywhere(f"alter database {database.name} with allow_connections true")
         return Database(self.services, name)
 
     def serve(self, database, port=None, clock=None, **extra):
@@ -274,7 +312,7 @@ class Stack:
         for database, processes in [] if to_the_end else list(self.databases):
             if processes and not any(p.running() or p in self.leaving for p in processes):
                 database.close()
-                self.services.admin(f"drop database if exists {database.name} with (force)")
+                self.services.everywhere(f"drop database if exists {database.name} with (force)")
                 self.databases.remove((database, processes))
 
     def check_end(self, process):
@@ -303,7 +341,7 @@ class Stack:
                 self.services.script("reset")
             else:
                 for name in [d.name for d, _ in self.databases] + [self.template]:
-                    self.services.admin(f"drop database if exists {name} with (force)")
+                    self.services.everywhere(f"drop database if exists {name} with (force)")
 
 
 class Launcher:
