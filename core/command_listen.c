@@ -212,7 +212,10 @@ static bool take_frame(struct listen *l, struct str frame, const struct json *j)
     if (str_eq(type, STR("hello"))) {
         if (!json_i64(json_get(j, "seq"), &at))
             return false;
-        if (l->seen < 0)
+        if (l->seen > at)
+            fprintf(stderr, "reli: the log ends at %lld: it is not the one of position %lld\n",
+                    (long long)at, (long long)l->seen);
+        if (l->seen < 0 || l->seen > at)
             l->seen = at;
         l->dial_pause_us = 0;
         fprintf(stderr, "reli: listening from position %lld on\n", (long long)l->seen);
@@ -372,11 +375,20 @@ static bool take_options(struct listen *l, int argc, char **argv)
            (after == NULL || (str_to_i64(str_c(after), &l->seen) && l->seen >= 0));
 }
 
+static bool filter_ok(struct str filter)
+{
+    struct str word;
+    bool ok = filter.n > 0;
+    while (str_split(&filter, ',', &word))
+        ok = ok && webhook_word_ok(word);
+    return ok;
+}
+
 /* Says all that is wrong, in one go. */
 static bool take_settings(struct listen *l)
 {
     const char *url = getenv("RELI_URL"), *key = getenv("RELI_API_KEY");
-    const char *bad[5];
+    const char *bad[6];
     size_t n = 0;
     l->base = str_c(url != NULL ? url : "");
     while (l->base.n > 0 && l->base.p[l->base.n - 1] == '/')
@@ -393,6 +405,9 @@ static bool take_settings(struct listen *l)
         bad[n++] = "RELI_API_KEY is missing or no key";
     if (!outbound_url_ok(str_c(l->target), true))
         bad[n++] = "--forward is no URL";
+    if (!filter_ok(l->events))
+        bad[n++] =
+            "--events has a word that is no type of event, nor payment.*, refund.*, payout.*";
     struct str secret = l->secret != NULL ? str_c(l->secret) : webhook_secret_make(&l->arena);
     if (err_is(webhook_key_parse(secret, &l->arena, &l->sign)))
         bad[n++] = "--secret is not whsec_ and 24 to 64 bytes in base64";

@@ -8,8 +8,10 @@
 #include "core/base/times.h"
 #include "core/crypto/firebase.h"
 #include "core/crypto/tls.h"
+#include "core/flow/vault.h"
 #include "core/loop/stream.h"
 #include "http/origin.h"
+#include "store/redis_url.h"
 
 enum { CONF_ARENA = 256 * 1024 };
 
@@ -101,6 +103,9 @@ static struct str read_addresses(struct conf *c, const char *name, const char *l
         struct err err = listener_flags_parse(str_trim(one), &bare, &flags);
         if (err_is(err))
             fault(c, "%s: %.*s: flags are ;tls and ;proxy", name, STR_ARG(str_trim(one)));
+        else if (err_is(listener_address_check(bare)))
+            fault(c, "%s: %.*s is no address such as 127.0.0.1:8080, [::1]:8080 or unix:/path",
+                  name, STR_ARG(bare));
         if (flags.proxy && c->trusted_proxies.n == 0 && !c->trusted_proxies.has_unix)
             fault(c, "%s has ;proxy, but RELI_TRUSTED_PROXIES names nobody", name);
         if (flags.tls && c->tls_cert == NULL)
@@ -155,11 +160,17 @@ static void read_listeners(struct conf *c)
 static void read_master_key(struct conf *c)
 {
     const char *v = env("RELI_MASTER_KEY");
-    if (v == NULL)
+    struct vault *vault = NULL;
+    if (v == NULL) {
         fault(c, "RELI_MASTER_KEY is not set: 1:<base64 of 32 random bytes>, for example "
                  "1:$(openssl rand -base64 32)");
-    else
-        c->master_key = str_c(v);
+        return;
+    }
+    c->master_key = str_c(v);
+    struct err err = vault_new(c->master_key, &vault);
+    if (err_is(err))
+        fault(c, "%s", err.what);
+    vault_free(vault);
 }
 
 static struct gcra_rule read_rate(struct conf *c, const char *name, const char *otherwise)
@@ -268,9 +279,19 @@ static void read_origins(struct conf *c)
 
 static void read_providers(struct conf *c);
 
+static void read_redis(struct conf *c)
+{
+    struct redis_target target = {0};
+    c->redis_url = env("REDIS_URL");
+    struct err err = c->redis_url != NULL ? redis_target_parse(c->redis_url, &target) : ERR_OK;
+    if (err_is(err))
+        fault(c, "REDIS_URL: %s", err.what);
+    redis_target_free(&target);
+}
+
 static void read_service(struct conf *c)
 {
-    c->redis_url = env("REDIS_URL");
+    read_redis(c);
     c->pg_writers = read_int(c, "RELI_PG_WRITERS", 2, 1, 16);
     c->pg_readers = read_int(c, "RELI_PG_READERS", 4, 1, 32);
     const char *batch = env_or("RELI_BATCH", "all");
@@ -352,6 +373,9 @@ static void read_account(struct conf *c, const struct gateway *g)
     a->base_url = base != NULL ? str_c(base) : STR("");
     if (str_ends(a->base_url, STR("/")))
         a->base_url.n--;
+    if (n_set > 0 && a->base_url.n > 0 && !str_starts(a->base_url, STR("http://")) &&
+        !str_starts(a->base_url, STR("https://")))
+        fault(c, "%s does not begin with http:// or https://", setting_env(c, g, "base_url"));
     read_cidrs(c, setting_env(c, g, "callback_cidrs"), "", &a->callback_cidrs);
     a->rate_per_s = read_int(c, setting_env(c, g, "rate_per_s"), 0, 0, 100000);
     /* an incomplete account is kept until conf_free wipes it, but not used */

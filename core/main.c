@@ -88,9 +88,17 @@ static const struct {
 
 static int command_help(int argc, char **argv)
 {
-    for (size_t i = 0; i < COUNT_OF(commands); i++)
-        if (argc == 0 || strcmp(argv[0], commands[i].name) == 0)
-            printf("  reli %-52s %s\n", commands[i].usage, commands[i].help);
+    bool found = false;
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        if (argc > 0 && strcmp(argv[0], commands[i].name) != 0)
+            continue;
+        printf("  reli %-52s %s\n", commands[i].usage, commands[i].help);
+        found = true;
+    }
+    if (!found) {
+        fprintf(stderr, "reli: no command '%s'; try reli help\n", argv[0]);
+        return 2;
+    }
     if (argc == 0)
         puts("\nConfiguration is read from the environment; README.md lists the variables.\n"
              "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.");

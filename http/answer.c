@@ -379,6 +379,8 @@ static void put_head(struct exchange *ex, struct buf *b, int status, struct str 
         buf_str(b, STR("\r\n"));
     }
     put_common(ex, b);
+    if (status == 426) /* what Upgrade says is for this hop (RFC 9110, 7.8) */
+        buf_str(b, STR("Connection: Upgrade\r\n"));
     if (!exchange_keeps_alive(ex))
         buf_str(b, STR("Connection: close\r\n"));
     else if (ex->head.minor == 0)

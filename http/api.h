@@ -109,6 +109,7 @@ http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show
 http_handler_fn payout_post, payout_index, payout_show, payout_cancel, payout_approve,
     payout_reject, payout_ask;                                 /* payouts.c */
 http_handler_fn event_index, balance_index, transfer_index;    /* books.c */
+http_handler_fn merchant_metrics;                              /* metrics.c */
 http_handler_fn exception_index, exception_resolve;            /* exceptions.c */
 http_handler_fn customer_index, customer_show, customer_erase; /* customers.c */
 http_handler_fn customer_export;                               /* customer_data.c */

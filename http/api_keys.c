@@ -277,7 +277,6 @@ static void read_rotation(struct key_op *op, struct fields *f)
     static const char *const names[] = {"overlap", NULL};
     struct str s;
     fields_only(f, names);
-    op->overlap_us = OVERLAP_DEFAULT;
     if (!fields_text(f, "overlap", OPTIONAL, 2, 16, &s))
         return;
     if (!duration_parse(s, &op->overlap_us))
@@ -403,7 +402,10 @@ static void rotate(struct key_op *op)
 void api_key_rotate(struct http_exchange *x)
 {
     struct key_op *op = op_new(x);
-    if (op != NULL && api_path_id(x, 0, &op->id) && read_body(op, read_rotation))
+    if (op == NULL || !api_path_id(x, 0, &op->id))
+        return;
+    op->overlap_us = OVERLAP_DEFAULT;
+    if (x->body.n == 0 || read_body(op, read_rotation))
         load(op, rotate);
 }
 

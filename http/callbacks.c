@@ -4,13 +4,19 @@
 #include "core/base/log.h"
 #include "core/flow/callback.h"
 
+/* `why` is static. */
+static void refuse(struct http_exchange *x, const char *why)
+{
+    log_warn("callback.forged", F_C("peer", x->peer.text));
+    api_security(x, SECURITY_SIGNATURE_REFUSED, why);
+    gate_refuse(x, "Neither its URL nor its signature shows that it is a provider's.", false);
+}
+
 static void stored(void *ctx, struct err err, const struct gateway *gateway)
 {
     struct http_exchange *x = ctx;
     if (err.code == ERR_UNAUTHENTICATED) {
-        log_warn("callback.forged", F_C("peer", x->peer.text));
-        api_security(x, SECURITY_SIGNATURE_REFUSED, err.what);
-        gate_refuse(x, "Neither its URL nor its signature shows that it is a provider's.", false);
+        refuse(x, err.what);
     } else if (err_is(err)) {
         http_problem(x, err, "");
     } else {
@@ -48,8 +54,12 @@ void callback_token_post(struct http_exchange *x)
 void callback_webhook_post(struct http_exchange *x)
 {
     const struct gateway *g = gateway_find(x->params[0]);
-    if (g == NULL || g->webhook_verify == NULL) {
+    if (g == NULL || g->manual) {
         http_problem(x, ERR(NOT_FOUND, NULL), "No such provider sends webhooks here.");
+        return;
+    }
+    if (g->webhook_verify == NULL) { /* nothing shows that it is he: only a URL with a token does */
+        refuse(x, "unsigned");
         return;
     }
     struct callback_input in = {

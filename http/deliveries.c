@@ -141,6 +141,15 @@ struct delivery_op {
 
 enum { T_N, T_AT, T_HTTP, T_ERROR, T_TOOK, T_ANSWER };
 
+/* It was cut somewhere. */
+static struct str without_half_character(struct str text)
+{
+    for (size_t cut = 0; cut < 4 && cut < text.n; cut++)
+        if (utf8_valid(str_first(text, text.n - cut)))
+            return str_first(text, text.n - cut);
+    return text; /* it may be anything */
+}
+
 static void put_answer(struct delivery_op *o, const struct rows *r, size_t i)
 {
     struct str text;
@@ -150,7 +159,7 @@ static void put_answer(struct delivery_op *o, const struct rows *r, size_t i)
                           delivery_attempt_row(o->id, (int)rows_i64(r, i, T_N)),
                           rows_str(r, i, T_ANSWER), x->arena, &text)))
         text = STR_NULL;
-    /* it was cut somewhere, and may be anything */
+    text = without_half_character(text);
     if (text.p != NULL && !utf8_valid(text)) {
         char *p = arena_alloc(x->arena, text.n);
         for (size_t k = 0; p != NULL && k < text.n; k++)
@@ -226,7 +235,10 @@ static void replayed(void *ctx, struct err err, struct uuid delivery)
 {
     struct http_exchange *x = ctx;
     if (err_is(err)) {
-        http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such delivery." : "");
+        http_problem(x, err,
+                     err.code == ERR_NOT_FOUND       ? "No such delivery."
+                     : err.code == ERR_INVALID_STATE ? "The endpoint is disabled or deleted."
+                                                     : "");
         return;
     }
     struct buf b;

@@ -16,6 +16,10 @@ enum {
  * is there; one that is wrong is added to the errors. `limit` counts rows, 1 to `most`. */
 void list_limit(struct str value, int64_t most, int64_t *limit, struct field_errors *e);
 void list_id(struct str value, const char *param, struct uuid *id, struct field_errors *e);
+/* The id that a time begins with; of the end of a bare date, the one that the day after begins
+ * with. */
+void list_date(struct str value, const char *param, bool end, struct uuid *id,
+               struct field_errors *e);
 /* Whether nothing was wrong; if something was, it has been answered. */
 bool list_ok(struct http_exchange *x, const struct field_errors *e);
 

@@ -14,7 +14,8 @@ struct listing {
     struct field_errors errors;
     /* filters, in the order of the statements' parameters from $3 */
     struct str provider, status, customer, method, currency, reference;
-    int64_t least, greatest; /* minor units */
+    int64_t least, greatest; /* thousandths; -1: any */
+    struct str no_decimals, three_decimals;
     struct value from, until;
     struct str date_from, date_to, least_text, greatest_text;
     int64_t limit, page;
@@ -76,40 +77,26 @@ static void read_one(struct listing *l, struct str name, struct str value)
     }
 }
 
+/* In thousandths, so that amounts of all currencies compare: of the currency that is named, with
+ * its decimals at most, or of whichever a payment has. */
 static void read_amount(struct listing *l, const char *param, struct str text, int64_t *out)
 {
+    static const int64_t thousandths[] = {1000, 100, 10, 1};
     struct money m;
-    uint16_t currency = currency_parse(l->currency);
+    uint16_t currency = currency_parse(l->currency.p != NULL ? l->currency : STR("KWD"));
     if (text.p == NULL)
         return;
-    if (currency == 0)
-        fault(l, param, "Send currency as well.");
-    else if (err_is(money_parse(text, currency, &m)))
+    if (currency == 0 || err_is(money_parse(text, currency, &m)))
         fault(l, param, "Not an amount of this currency.");
     else
-        *out = m.minor;
-}
-
-static void read_date(struct listing *l, const char *param, struct str text, bool end,
-                      struct value *out)
-{
-    int64_t us = 0;
-    *out = V_UUID_OPT(UUID_NIL);
-    if (text.p == NULL)
-        return;
-    if (!time_parse(text, &us)) {
-        fault(l, param, "Not a date or time of RFC 3339.");
-        return;
-    }
-    if (end && text.n == 10)
-        us += US_PER_DAY; /* a bare date means its whole day */
-    *out = V_UUID_OPT(uuid_v7_floor(us / US_PER_MS));
+        *out = m.minor * thousandths[currency_exponent(currency)];
 }
 
 static void read_query(struct listing *l)
 {
     size_t at = 0;
     struct str name, value;
+    struct uuid from = UUID_NIL, until = UUID_NIL;
     enum payment_status status;
     while (http_query_next(l->x, &at, &name, &value))
         read_one(l, name, value);
@@ -117,10 +104,17 @@ static void read_query(struct listing *l)
         fault(l, "status", "No such status.");
     if (l->by_page && !uuid_is_nil(l->cursor))
         fault(l, "page", "Send page or a cursor, not both.");
+    if (l->least_text.p != NULL || l->greatest_text.p != NULL) {
+        l->least = 0;
+        l->no_decimals = currency_list(0, l->x->arena);
+        l->three_decimals = currency_list(3, l->x->arena);
+    }
     read_amount(l, "min_amount", l->least_text, &l->least);
     read_amount(l, "max_amount", l->greatest_text, &l->greatest);
-    read_date(l, "date_from", l->date_from, false, &l->from);
-    read_date(l, "date_to", l->date_to, true, &l->until);
+    list_date(l->date_from, "date_from", false, &from, &l->errors);
+    list_date(l->date_to, "date_to", true, &until, &l->errors);
+    l->from = V_UUID_OPT(from);
+    l->until = V_UUID_OPT(until);
 }
 
 static void answer(struct listing *l)
@@ -223,6 +217,8 @@ static void query(struct listing *l)
         V_UUID_OPT(l->cursor),
         V_I64(l->limit + 1),
         V_I64(l->by_page ? (l->page - 1) * l->limit : 0),
+        V_TEXT(l->no_decimals),
+        V_TEXT(l->three_decimals),
         V_UUID_OPT(ours),
         V_BYTES(str_n((const char *)theirs.b, sizeof theirs.b)),
     };
@@ -230,12 +226,12 @@ static void query(struct listing *l)
     if (!anybody)
         found = l->newer ? Q_payment_list_of_newer : Q_payment_list_of;
     l->waiting = l->by_page ? 2 : 1;
-    store_read(store, found, params, anybody ? 13 : 15, rows_loaded, l);
+    store_read(store, found, params, anybody ? 15 : 17, rows_loaded, l);
     if (l->by_page) {
         params[10] = V_I64(TOTAL_MAX + 1);
-        params[11] = params[13];
-        params[12] = params[14];
-        store_read(store, anybody ? Q_payment_count : Q_payment_count_of, params, anybody ? 11 : 13,
+        for (size_t i = 11; i < 15; i++)
+            params[i] = params[i + 2];
+        store_read(store, anybody ? Q_payment_count : Q_payment_count_of, params, anybody ? 13 : 15,
                    counted, l);
     }
 }
@@ -323,6 +319,7 @@ void payment_index(struct http_exchange *x)
     l->x = x;
     l->errors.arena = x->arena;
     l->limit = LIST_LIMIT;
+    l->least = -1;
     l->greatest = INT64_MAX;
     l->page = 1;
     read_query(l);

@@ -136,6 +136,8 @@ static void asked(void *ctx, struct err err, const struct refund_result *result)
     }
     if (result->replayed)
         api_set_replayed(x, result->original_us);
+    if (result->current_status.n > 0)
+        http_set_header(x, STR("Reli-Current-Status"), result->current_status);
     http_reply_json(x, result->http_status, result->body);
 }
 

@@ -66,6 +66,7 @@ static const struct route own_routes[] = {
 
     /* what happened, and what it adds up to */
     {HTTP_GET_, V1 "/events", merchant_events, BOOKS_STREAM},
+    {HTTP_GET_, V1 "/metrics", merchant_metrics, PERM_BOOKS_READ},
     {HTTP_GET_, V1 "/balances", balance_index, PERM_BOOKS_READ},
     {HTTP_GET_, V1 "/ledger/transfers", transfer_index, PERM_BOOKS_READ},
     {HTTP_GET_, V1 "/exceptions", exception_index, PERM_EXCEPTIONS_READ},
@@ -79,7 +80,9 @@ static const struct route own_routes[] = {
 
     /* webhooks from providers: the signature is the authentication */
     {HTTP_POST_, V1 "/webhooks/{provider}", callback_webhook_post, CALLBACK},
+    {HTTP_PUT_, V1 "/webhooks/{provider}", callback_webhook_post, CALLBACK},
     {HTTP_POST_, "/callbacks/{provider}", callback_webhook_post, CALLBACK},
+    {HTTP_PUT_, "/callbacks/{provider}", callback_webhook_post, CALLBACK},
 
     /* webhooks to merchants */
     {HTTP_POST_, V1 "/webhook-endpoints", endpoint_create, PERM_WEBHOOKS_WRITE},
@@ -191,9 +194,13 @@ const struct route *api_routes(void)
     memcpy(all, own_routes, sizeof own_routes);
     for (size_t g = 0; gateways[g] != NULL; g++) {
         for (const struct gw_alias *a = gateways[g]->aliases; a != NULL && a->path != NULL; a++) {
-            ASSERT(n < COUNT_OF(all) - 1);
+            ASSERT(n < COUNT_OF(all) - 2);
             all[n] = alias_routes[a->of];
             all[n++].pattern = a->path;
+            if (a->of == GW_ALIAS_CREATE)
+                continue;
+            all[n] = all[n - 1]; /* providers may use PUT */
+            all[n++].method = HTTP_PUT_;
         }
     }
     all[n] = (struct route){0};

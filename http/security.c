@@ -56,23 +56,6 @@ static void listed(void *ctx, struct err err, const struct rows *r)
     api_reply_buf(l->x, 200, &b);
 }
 
-/* The id that a date begins with; of the end of a bare date, the one that the day after begins
- * with. */
-static void read_date(struct listing *l, const char *param, bool end, struct uuid *out)
-{
-    struct str text = http_query(l->x, str_c(param));
-    int64_t us = 0;
-    if (text.p == NULL)
-        return;
-    if (!time_parse(text, &us)) {
-        field_error(&l->errors, str_c(param), "format", "Not a date or time of RFC 3339.");
-        return;
-    }
-    if (end && text.n == 10)
-        us += US_PER_DAY;
-    *out = uuid_v7_floor(us / US_PER_MS);
-}
-
 void security_index(struct http_exchange *x)
 {
     struct listing *l = ARENA_NEW(x->arena, struct listing);
@@ -89,8 +72,8 @@ void security_index(struct http_exchange *x)
     list_id(http_query(x, STR("after")), "after", &l->cursor, &l->errors);
     if (l->kind.p != NULL && !security_parse(l->kind, &kind))
         field_error(&l->errors, STR("kind"), "format", "No such kind.");
-    read_date(l, "date_from", false, &l->from);
-    read_date(l, "date_to", true, &l->until);
+    list_date(http_query(x, STR("date_from")), "date_from", false, &l->from, &l->errors);
+    list_date(http_query(x, STR("date_to")), "date_to", true, &l->until, &l->errors);
     if (!list_ok(x, &l->errors))
         return;
     struct value params[] = {V_UUID(api_who(x)->merchant), V_TEXT(l->kind),

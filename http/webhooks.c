@@ -5,8 +5,8 @@
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
 #include "core/crypto/random.h"
-#include "core/domain/payout.h"
 #include "core/flow/deliver.h"
+#include "core/flow/webhook.h"
 #include "core/flow/webhook_sign.h"
 #include "http/list.h"
 
@@ -24,7 +24,8 @@ struct endpoint_op {
     struct str secrets;                          /* all of them, newest first, by blanks */
     struct str ordered;                          /* "true", "false" */
     bool with_pair;                              /* signs with a private key as well */
-    int64_t overlap_us;                          /* how long replaced secrets sign along */
+    bool rotates;
+    int64_t overlap_us; /* how long replaced secrets sign along */
     int status_code;
     const char *action;
     void (*go)(struct endpoint_op *); /* when the URL has been looked at */
@@ -51,25 +52,6 @@ static void fail(struct http_exchange *x, struct err err)
 
 /* ---- reading ---- */
 
-static bool event_word_ok(struct str word)
-{
-    if (str_eq(word, STR("*")))
-        return true;
-    for (int n = NOTICE_INITIATED; n <= NOTICE_UPDATED; n++) {
-        struct str type = str_c(payment_notice_type((enum payment_notice)n));
-        if (str_eq(word, type))
-            return true;
-    }
-    for (int n = REFUND_NOTICE_PENDING; n <= REFUND_NOTICE_IN_RECONCILIATION; n++)
-        if (str_eq(word, str_c(refund_notice_type((enum refund_notice)n))))
-            return true;
-    for (int n = 0; n < PAYOUT_N_STATES; n++)
-        if (str_eq(word, str_c(payout_notice_type((enum payout_status)n))))
-            return true;
-    return str_eq(word, STR("payment.*")) || str_eq(word, STR("refund.*")) ||
-           str_eq(word, STR("payout.*"));
-}
-
 static void read_events(struct fields *f, struct endpoint_op *op)
 {
     const struct json *list = json_get(f->obj, "events");
@@ -83,7 +65,7 @@ static void read_events(struct fields *f, struct endpoint_op *op)
     buf_init(&b, 4096);
     for (size_t i = 0; i < json_n(list); i++) {
         struct str word = json_str(json_at(list, i));
-        if (word.p == NULL || !event_word_ok(word)) {
+        if (word.p == NULL || !webhook_word_ok(word)) {
             fields_fault(f, "events", "unknown", "No such event type.");
             break;
         }
@@ -257,7 +239,9 @@ static void written(void *ctx, struct err err, const struct rows *r)
 {
     struct endpoint_op *op = ctx;
     if (!err_is(err) && rows_n(r) == 0)
-        err = op->status_code == 201 ? ERR(INVALID_STATE, NULL) : ERR(NOT_FOUND, NULL);
+        err = op->status_code == 201 ? ERR(INVALID_STATE, NULL)
+              : op->rotates          ? ERR(CONFLICT, NULL)
+                                     : ERR(NOT_FOUND, NULL);
     deliver_forget(api_of(op->x)->flow);
     if (err.code == ERR_INVALID_STATE)
         http_problem(op->x, err, "There are 16 endpoints already; delete one.");
@@ -341,7 +325,8 @@ void endpoint_create(struct http_exchange *x)
         look_first(op, create);
 }
 
-static void update(struct endpoint_op *op, struct str sealed)
+/* `former`: what `sealed` was made of, so that of two rotations none overwrites the other's. */
+static void update(struct endpoint_op *op, struct str sealed, struct str former)
 {
     const struct principal *who = api_who(op->x);
     struct flow *f = api_of(op->x)->flow;
@@ -349,14 +334,14 @@ static void update(struct endpoint_op *op, struct str sealed)
         V_UUID(who->merchant), V_UUID(op->id),     V_TEXT(mode_word(who->live)),
         V_TEXT(op->url),       V_TEXT(op->events), V_TEXT(op->description),
         V_TEXT(op->status),    V_BYTES(sealed),    V_TIME(loop_wall_us(f->loop)),
-        V_TEXT(op->ordered)};
+        V_TEXT(op->ordered),   V_BYTES(former)};
     op->status_code = 200;
     store_exec(f->store, Q_endpoint_update, params, COUNT_OF(params), written, op);
 }
 
 static void change(struct endpoint_op *op)
 {
-    update(op, STR_NULL);
+    update(op, STR_NULL, STR_NULL);
 }
 
 void endpoint_change(struct http_exchange *x)
@@ -391,7 +376,8 @@ static void to_rotate(void *ctx, struct err err, const struct rows *r)
         return;
     }
     op->action = "webhook_endpoint.secret_rotated";
-    update(op, sealed);
+    op->rotates = true;
+    update(op, sealed, arena_dup(x->arena, rows_str(r, 0, C_SECRETS)));
 }
 
 /* {"overlap": "24h"}; the body may be absent. */
@@ -561,11 +547,14 @@ static void dead_found(void *ctx, struct err err, const struct rows *r)
         fail(op->x, err);
         return;
     }
-    op->left = (int)rows_n(r);
-    op->more = op->left == RECOVER_MAX;
-    if (op->left == 0)
+    size_t n = rows_n(r);
+    op->more = n > RECOVER_MAX;
+    if (op->more)
+        n = RECOVER_MAX;
+    op->left = (int)n;
+    if (n == 0)
         recover_answer(op);
-    for (size_t i = 0, n = rows_n(r); i < n; i++)
+    for (size_t i = 0; i < n; i++)
         deliver_again(api_of(op->x)->flow, who->merchant, rows_uuid(r, i, 0), who->live,
                       recovered_one, op);
 }
@@ -575,13 +564,17 @@ static void endpoint_there(void *ctx, struct err err, const struct rows *r)
     struct endpoint_op *op = ctx;
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, "endpoint");
+    if (!err_is(err) && !str_eq(rows_str(r, 0, C_STATUS), STR("enabled"))) {
+        http_problem(op->x, ERR(INVALID_STATE, NULL), "The endpoint is disabled.");
+        return;
+    }
     if (err_is(err)) {
         fail(op->x, err);
         return;
     }
     struct value params[] = {V_UUID(api_who(op->x)->merchant), V_UUID(op->id),
-                             V_UUID(uuid_v7_floor(op->since_us / US_PER_MS)), V_I64(RECOVER_MAX),
-                             V_TIME(op->until_us)};
+                             V_UUID(uuid_v7_floor(op->since_us / US_PER_MS)),
+                             V_I64(RECOVER_MAX + 1), V_TIME(op->until_us)};
     store_read(api_of(op->x)->flow->store, Q_delivery_failed, params, COUNT_OF(params), dead_found,
                op);
 }

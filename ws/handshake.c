@@ -10,10 +10,9 @@
 bool handshake_asked(struct http_exchange *x)
 {
     char accept[HANDSHAKE_ACCEPT];
-    if (!http_asks_for(x, STR("websocket")) ||
+    if (x->method != HTTP_GET_ || !http_asks_for(x, STR("websocket")) ||
         !str_eq(http_header(x, STR("sec-websocket-version")), STR("13"))) {
         http_set_header(x, STR("Upgrade"), STR("websocket"));
-        http_set_header(x, STR("Connection"), STR("Upgrade"));
         http_set_header(x, STR("Sec-WebSocket-Version"), STR("13"));
         http_problem(x, ERR(UPGRADE_REQUIRED, NULL),
                      "This is a WebSocket of version 13; ask for an upgrade.");

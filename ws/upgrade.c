@@ -1,4 +1,6 @@
 /* The way to a WebSocket or an event stream: hello and what is missing, then live. */
+#include <stdio.h>
+
 #include "core/codec/jsonw.h"
 #include "core/flow/record.h"
 #include "http/origin.h"
@@ -47,9 +49,15 @@ static void greet(struct socket *s, struct blob *hello)
     blob_unref(hello);
 }
 
-static struct blob *stream_head(void)
+/* `position`: where the stream begins, if that is not known from the request. Who is cut off before
+ * the first event comes back with it, else with nothing, and would begin later. */
+static struct blob *stream_head(int64_t position)
 {
-    return blob_new(STR("retry: 2000\n\n"));
+    char text[64];
+    if (position < 0)
+        return blob_new(STR("retry: 2000\n\n"));
+    snprintf(text, sizeof text, "retry: 2000\nid: %lld\n\n", (long long)position);
+    return blob_new(str_c(text));
 }
 
 /* ---- a payment's events ---- */
@@ -80,7 +88,7 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
         hub_notice(&kept[i], payment, r, i, person);
     struct blob *hello = wire == WIRE_SOCKET
                              ? hello_frame("transaction", str_c(uuid_text(payment, id)), last)
-                             : stream_head();
+                             : stream_head(-1);
     struct stream *stream = begin(x, wire); /* x is gone */
     struct socket *s =
         stream != NULL ? hub_join(api->hub, stream, wire, &by, payment, (int32_t)seq) : NULL;
@@ -123,7 +131,7 @@ static void end_known(void *ctx, struct err err, const struct rows *r)
         part.customer = watch_customer(o, by.merchant, o->live);
     struct blob *hello = wire == WIRE_SOCKET
                              ? hello_frame(of_customer ? "user" : "merchant", o->customer, end)
-                             : stream_head();
+                             : stream_head(position);
     struct stream *stream = begin(o->x, wire); /* the exchange is gone, and with it `o` */
     struct socket *s =
         stream != NULL ? hub_join_feed(api->hub, stream, wire, &by, &part, position, end) : NULL;

@@ -63,6 +63,23 @@ int currency_exponent(uint16_t currency)
     return exponents[currency] - 1;
 }
 
+struct str currency_list(int exponent, struct arena *a)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < COUNT_OF(exponents); i++)
+        n += exponents[i] == exponent + 1;
+    char *text = ARENA_ARRAY(a, char, n *CURRENCY_TEXT + 1);
+    struct str out = {text, 0};
+    for (size_t i = 0; i < COUNT_OF(exponents) && text != NULL; i++) {
+        if (exponents[i] != exponent + 1)
+            continue;
+        currency_text((uint16_t)i, text + out.n);
+        text[out.n + CURRENCY_TEXT - 1] = ' ';
+        out.n += CURRENCY_TEXT;
+    }
+    return out;
+}
+
 const char *currency_text(uint16_t currency, char out[CURRENCY_TEXT])
 {
     for (int i = 0; i < 3; i++)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/err.h"
 #include "core/base/str.h"
@@ -28,6 +29,8 @@ uint16_t currency_parse(struct str code);
 bool currency_known(uint16_t currency);
 /* Decimals by ISO 4217 (0 to 4); the currency must be known. */
 int currency_exponent(uint16_t currency);
+/* All that have so many decimals: "BIF CLP …"; STR_NULL if memory is out. */
+struct str currency_list(int exponent, struct arena *a);
 /* Three letters and NUL. */
 const char *currency_text(uint16_t currency, char out[CURRENCY_TEXT]);
 

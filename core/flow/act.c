@@ -13,6 +13,7 @@
 #include "core/crypto/random.h"
 #include "core/flow/account.h"
 #include "core/flow/ask.h"
+#include "core/flow/record.h"
 
 enum { ACT_ARENA = 1024 * 1024 };
 
@@ -178,19 +179,12 @@ static void sent(void *ctx, const struct gw_result *r, const struct gw_exchange 
     a->event.provider_code = arena_dup(m, r->provider_code);
     a->event.message = arena_dup(m, r->message);
     a->has_call = true;
-    a->call = (struct move_call){
-        .attempt = a->n,
-        .op = op,
-        .outcome = unknown   ? "ambiguous"
-                   : refusal ? "refused"
-                             : "ok",
-        .http_status = exchange->http_status,
-        .took_us = exchange->took_us,
-        .next_action = arena_dup(m, r->next_action),
-        .body = arena_fmt(m, "{\"request\":%.*s,\"response\":%.*s}",
-                          STR_ARG(exchange->request.n > 0 ? exchange->request : STR("null")),
-                          STR_ARG(exchange->response.n > 0 ? exchange->response : STR("null"))),
-    };
+    a->call = record_exchange(m, a->n, op,
+                              unknown   ? "ambiguous"
+                              : refusal ? "refused"
+                                        : "ok",
+                              exchange);
+    a->call.next_action = arena_dup(m, r->next_action);
     a->asks = unknown || (a->in.kind == ACT_CANCEL && r->verdict == GW_PENDING);
     if (refusal)
         refused(a, r);

@@ -6,6 +6,7 @@
 #include "core/base/crash.h"
 #include "core/base/log.h"
 #include "core/flow/account.h"
+#include "core/flow/record.h"
 
 struct ask {
     struct flow *flow;
@@ -60,17 +61,10 @@ static void answered(void *ctx, const struct gw_result *result, const struct gw_
     struct payment_event ev = ask_event(result, q->attempt, SOURCE_POLL);
     ev.renames = q->by_our_id && str_eq(result->our_id, gw_our_id_of(str_c(q->provider_ref)));
     arena_init(&a, 1024 * 1024);
-    struct move_call call = {
-        .attempt = q->attempt,
-        .op = "query",
-        .outcome = ev.kind == PAYMENT_EVENT_UNREACHABLE ? "ambiguous" : "ok",
-        .http_status = exchange->http_status,
-        .took_us = exchange->took_us,
-        .next_action = result->next_action,
-        .body = arena_fmt(&a, "{\"request\":%.*s,\"response\":%.*s}",
-                          STR_ARG(exchange->request.n > 0 ? exchange->request : STR("null")),
-                          STR_ARG(exchange->response.n > 0 ? exchange->response : STR("null"))),
-    };
+    bool unknown = ev.kind == PAYMENT_EVENT_UNREACHABLE;
+    struct move_call call =
+        record_exchange(&a, q->attempt, "query", unknown ? "ambiguous" : "ok", exchange);
+    call.next_action = result->next_action;
     finish(q, &ev, &call);
     arena_free(&a);
 }

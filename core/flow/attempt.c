@@ -90,17 +90,8 @@ void attempt_answer(struct arena *a, const struct payment_record *rec, int n,
         ev->kind = PAYMENT_EVENT_REFUSED;
         outcome = "refused";
     }
-    out->call = (struct move_call){
-        .attempt = n,
-        .op = "charge",
-        .outcome = outcome,
-        .http_status = exchange->http_status,
-        .took_us = exchange->took_us,
-        .next_action = arena_dup(a, result->next_action),
-        .body = arena_fmt(a, "{\"request\":%.*s,\"response\":%.*s}",
-                          STR_ARG(exchange->request.n > 0 ? exchange->request : STR("null")),
-                          STR_ARG(exchange->response.n > 0 ? exchange->response : STR("null"))),
-    };
+    out->call = record_exchange(a, n, "charge", outcome, exchange);
+    out->call.next_action = arena_dup(a, result->next_action);
     log_info("charge.sent", F_ID("payment", rec->id), F_STR("provider", rec->provider),
              F_I64("attempt", n), F_C("outcome", outcome), F_I64("http", exchange->http_status),
              F_I64("ms", exchange->took_us / 1000));
@@ -114,10 +105,7 @@ void attempt_send(struct flow *f, const struct gw_account *account, const struct
         err = gw_charge_start(f->gateways, account, in, done, ctx);
     if (!err_is(err))
         return;
-    struct gw_result result = {.verdict = GW_REFUSED,
-                               .code = err.code == ERR_INVALID ? FAILURE_CONFIGURATION
-                                                               : FAILURE_PROVIDER_UNAVAILABLE,
-                               .message = str_c(err.what)};
+    struct gw_result result = sending_not_started(err);
     struct gw_exchange exchange = {.op = GW_OP_CHARGE};
     done(ctx, &result, &exchange);
 }

@@ -605,7 +605,7 @@ static void again_stored(void *ctx)
     again_finish(o, err);
 }
 
-enum { A_PAYMENT, A_SEQ, A_EVENT, A_TYPE, A_ENDPOINT, A_MODE, A_NEXT };
+enum { A_PAYMENT, A_SEQ, A_EVENT, A_TYPE, A_ENDPOINT, A_MODE, A_NEXT, A_OPEN };
 
 static void again_loaded(void *ctx, struct err err, const struct rows *r)
 {
@@ -613,6 +613,8 @@ static void again_loaded(void *ctx, struct err err, const struct rows *r)
     struct flow *f = o->flow;
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, "delivery");
+    if (!err_is(err) && !rows_bool(r, 0, A_OPEN))
+        err = ERR(INVALID_STATE, "endpoint disabled or deleted");
     if (err_is(err)) {
         again_finish(o, err);
         return;

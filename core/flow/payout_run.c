@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/times.h"
 #include "core/flow/account.h"
+#include "core/flow/record.h"
 #include "core/flow/sending.h"
 
 enum { WORK_ARENA = 1024 * 1024, ANSWER_TRIES = 60 };
@@ -134,16 +135,8 @@ static void said(struct work *w, const struct gw_result *r, const struct gw_exch
         .provider_code = arena_dup(a, r->provider_code),
         .message = arena_dup(a, r->message),
     };
-    w->call = (struct move_call){
-        .attempt = w->rec.p.n,
-        .op = query ? "payout_query" : "payout",
-        .outcome = outcome_of(w->said.kind),
-        .http_status = x->http_status,
-        .took_us = x->took_us,
-        .body = arena_fmt(a, "{\"request\":%.*s,\"response\":%.*s}",
-                          STR_ARG(x->request.n > 0 ? x->request : STR("null")),
-                          STR_ARG(x->response.n > 0 ? x->response : STR("null"))),
-    };
+    w->call = record_exchange(a, w->rec.p.n, query ? "payout_query" : "payout",
+                              outcome_of(w->said.kind), x);
     log_info("payout.said", F_ID("payout", w->payout), F_C("op", w->call.op),
              F_C("outcome", w->call.outcome), F_I64("http", x->http_status));
     crash_point(CRASH_PAYOUT_SENT);

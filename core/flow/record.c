@@ -197,6 +197,21 @@ struct err record_posting(struct arena *a, const struct payment_record *rec,
     return record_journal(a, rec, &j, out);
 }
 
+struct move_call record_exchange(struct arena *a, int attempt, const char *op, const char *outcome,
+                                 const struct gw_exchange *x)
+{
+    return (struct move_call){
+        .attempt = attempt,
+        .op = op,
+        .outcome = outcome,
+        .http_status = x->http_status,
+        .took_us = x->took_us,
+        .body = arena_fmt(a, "{\"request\":%.*s,\"response\":%.*s}",
+                          STR_ARG(x->request.n > 0 ? x->request : STR("null")),
+                          STR_ARG(x->response.n > 0 ? x->response : STR("null"))),
+    };
+}
+
 struct err record_call(struct flow *f, struct arena *a, const struct payment_record *rec,
                        const struct move_call *call, struct move_unit *out)
 {

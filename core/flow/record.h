@@ -37,7 +37,10 @@ struct uuid record_account_id(struct uuid merchant, bool live, enum ledger_accou
                               uint16_t currency);
 struct err record_journal(struct arena *a, const struct payment_record *rec,
                           const struct record_journal *j, struct move_unit *out) MUST_USE;
-/* An exchange with a provider, sealed into the arena. */
+/* What is kept of an exchange with a provider; texts go into the arena. */
+struct move_call record_exchange(struct arena *a, int attempt, const char *op, const char *outcome,
+                                 const struct gw_exchange *x);
+/* The same, sealed into the arena. */
 struct err record_call(struct flow *f, struct arena *a, const struct payment_record *rec,
                        const struct move_call *call, struct move_unit *out) MUST_USE;
 /* The callback that is closed with the unit. */

@@ -132,7 +132,7 @@ static void in_flight(struct request *q)
     release_key(q, q->holder, now, released);
 }
 
-enum { F_DATA, F_AT };
+enum { F_DATA, F_AT, F_NOW };
 
 /* The refund as it was made: what has changed since is not part of the answer. */
 static void replay(void *ctx, struct err err, const struct rows *r)
@@ -151,6 +151,7 @@ static void replay(void *ctx, struct err err, const struct rows *r)
         .body = rows_str(r, 0, F_DATA),
         .replayed = true,
         .original_us = rows_time(r, 0, F_AT),
+        .current_status = rows_str(r, 0, F_NOW),
     };
     finish(q, ERR_OK, &result);
 }

@@ -28,6 +28,7 @@ struct refund_result {
     struct str body;
     bool replayed;
     int64_t original_us;
+    struct str current_status; /* replayed: the refund's status now */
     struct str detail; /* with an error: words for the client */
     bool amount_bad;   /* with ERR_VALIDATION: the amount is what is wrong */
 };

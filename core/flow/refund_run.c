@@ -118,16 +118,7 @@ static void said(struct work *w, const struct gw_result *r, const struct gw_exch
         : w->said.kind == REFUND_EVENT_REFUSED || w->said.kind == REFUND_EVENT_FAILURE
             ? "refused"
             : "ambiguous";
-    w->call = (struct move_call){
-        .attempt = at->n,
-        .op = query ? "refund_query" : "refund",
-        .outcome = outcome,
-        .http_status = x->http_status,
-        .took_us = x->took_us,
-        .body = arena_fmt(a, "{\"request\":%.*s,\"response\":%.*s}",
-                          STR_ARG(x->request.n > 0 ? x->request : STR("null")),
-                          STR_ARG(x->response.n > 0 ? x->response : STR("null"))),
-    };
+    w->call = record_exchange(a, at->n, query ? "refund_query" : "refund", outcome, x);
     log_info("refund.said", F_ID("refund", w->refund), F_C("rail", refund_rail_word(at->rail)),
              F_C("op", w->call.op), F_C("outcome", outcome), F_I64("http", x->http_status));
     store_answer(w);

@@ -12,7 +12,7 @@
  * Wall clock. */
 struct err sending_in_time(int64_t now_us, int64_t sent_at_us, int64_t lease_us) MUST_USE;
 
-/* What is known of a refund or payout that could not even be started: it has not left. `err` is
+/* What is known of a request that could not even be started: it has not left. `err` is
  * why; the message is static. */
 struct gw_result sending_not_started(struct err err);
 

@@ -3,10 +3,32 @@
 
 #include <stdlib.h>
 
+#include "core/domain/payment.h"
+#include "core/domain/payout.h"
+#include "core/domain/refund.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 
 enum { BODY_MAX = 2 * 1024 * 1024, PERSON_MAX = 64 * 1024 };
+
+bool webhook_word_ok(struct str word)
+{
+    if (str_eq(word, STR("*")))
+        return true;
+    for (int n = NOTICE_INITIATED; n <= NOTICE_UPDATED; n++) {
+        struct str type = str_c(payment_notice_type((enum payment_notice)n));
+        if (str_eq(word, type))
+            return true;
+    }
+    for (int n = REFUND_NOTICE_PENDING; n <= REFUND_NOTICE_IN_RECONCILIATION; n++)
+        if (str_eq(word, str_c(refund_notice_type((enum refund_notice)n))))
+            return true;
+    for (int n = 0; n < PAYOUT_N_STATES; n++)
+        if (str_eq(word, str_c(payout_notice_type((enum payout_status)n))))
+            return true;
+    return str_eq(word, STR("payment.*")) || str_eq(word, STR("refund.*")) ||
+           str_eq(word, STR("payout.*"));
+}
 
 bool webhook_wanted(struct str filter, struct str type)
 {

@@ -28,6 +28,9 @@ enum webhook_column {
     HOOK_COLUMNS
 };
 
+/* Whether this is a word of a filter: a type of event, "payment.*" and its like, or "*". */
+bool webhook_word_ok(struct str word);
+
 /* Whether an endpoint's filter ("payment.completed,payment.failed", "payment.*" or "*") takes this
  * type. */
 bool webhook_wanted(struct str filter, struct str type);

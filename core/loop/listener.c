@@ -39,6 +39,13 @@ struct listener {
 };
 
 static struct err parse(struct str text, union address *a, socklen_t *len);
+struct err listener_address_check(struct str bare)
+{
+    union address a = {0};
+    socklen_t len;
+    return parse(bare, &a, &len);
+}
+
 static struct err open_socket(const union address *a, socklen_t len, int *fd_out);
 static struct err clear_path(const struct sockaddr_un *un);
 static int port_of(int fd);

@@ -85,6 +85,8 @@ struct listener_flags {
 };
 struct err listener_flags_parse(struct str address, struct str *bare,
                                 struct listener_flags *flags) MUST_USE;
+/* Whether it is an address to listen on, without flags. ERR_CONFIG. */
+struct err listener_address_check(struct str bare) MUST_USE;
 /* The port in use (for ":0"). */
 int listener_port(const struct listener *s);
 /* Stops accepting, and cuts off who has not been accepted yet; frees itself. */

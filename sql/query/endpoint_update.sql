@@ -1,6 +1,7 @@
 -- $1 uuid merchant, $2 uuid endpoint, $3 text mode; null leaves as it is: $4 url, $5 events, $6
 -- description, $7 status, $8 bytea secrets, $10 text ordered;
--- $9 timestamptz now. Row: the id if it is there.
+-- $9 timestamptz now; $11 bytea the secrets that $8 was made of, null without. Row: the id if it is
+-- there and has those.
 update reli.webhook_endpoint w set url = coalesce($4::text, w.url),
     events = coalesce($5::text, w.events),
     description = coalesce($6::text, w.description), status = coalesce($7::text, w.status),
@@ -10,4 +11,5 @@ update reli.webhook_endpoint w set url = coalesce($4::text, w.url),
     secrets = coalesce($8::bytea, w.secrets), ordered = coalesce($10::text::bool, w.ordered),
     updated_at = $9, version = w.version + 1
 where w.merchant_id = $1 and w.id = $2 and w.mode = $3
+  and ($11::bytea is null or w.secrets = $11)
 returning w.id

@@ -1,8 +1,9 @@
 -- A page of payments, newest first, older than the cursor.
 -- $1 uuid merchant, $2 text mode; filters, null for none: $3 provider, $4 status, $5
--- payment_method, $6 currency, $7 int8 least amount, $8 int8 greatest amount, $9 uuid first id
--- (date_from), $10 uuid id behind the last (date_to); $11 uuid cursor or null, $12 int8 limit, $13
--- int8 offset. Columns: payment_columns of store/rows.c.
+-- payment_method, $6 currency, $7 int8 least amount (-1: any), $8 int8 greatest amount, both
+-- in thousandths of the currency, $9 uuid first id (date_from), $10 uuid id behind the last
+-- (date_to); $11 uuid cursor or null, $12 int8 limit, $13 int8 offset; $14 text the currencies
+-- without decimals, $15 those with three. Columns: payment_columns of store/rows.c.
 select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
     p.reference_no, p.pay_code, p.provider, p.payment_method, p.account_id, p.amount, p.currency,
     p.received, p.refunded, p.refund_reserved, p.fee, p.fee_due, p.fee_on_top, p.customer_id,
@@ -15,7 +16,9 @@ where p.merchant_id = $1 and p.mode = $2
   and ($4::text is null or p.status = $4)
   and ($5::text is null or p.payment_method = $5)
   and ($6::text is null or p.currency = $6)
-  and p.amount between $7 and $8
+  and ($7 < 0 or p.amount * case when strpos($14, p.currency) > 0 then 1000
+                                 when strpos($15, p.currency) > 0 then 1 else 10 end
+       between $7 and $8)
   and p.id >= coalesce($9::uuid, '00000000-0000-0000-0000-000000000000')
   and p.id < coalesce($10::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   and p.id < coalesce($11::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')

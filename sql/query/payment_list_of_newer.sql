@@ -1,5 +1,5 @@
 -- A page of one customer's payments that are newer than the cursor, oldest first.
--- Parameters and columns as in payment_list, then $14 uuid our id of the customer or null, $15
+-- Parameters and columns as in payment_list, then $16 uuid our id of the customer or null, $17
 -- bytea hash of the merchant's own id of him, which counts if nobody has that id of ours.
 select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
     p.reference_no, p.pay_code, p.provider, p.payment_method, p.account_id, p.amount, p.currency,
@@ -13,10 +13,12 @@ where p.merchant_id = $1 and p.mode = $2
   and ($4::text is null or p.status = $4)
   and p.customer_key = coalesce((
       select c.key from reli.customer c
-      where c.merchant_id = $1 and c.mode = $2 and c.id = $14), $15::bytea)
+      where c.merchant_id = $1 and c.mode = $2 and c.id = $16), $17::bytea)
   and ($5::text is null or p.payment_method = $5)
   and ($6::text is null or p.currency = $6)
-  and p.amount between $7 and $8
+  and ($7 < 0 or p.amount * case when strpos($14, p.currency) > 0 then 1000
+                                 when strpos($15, p.currency) > 0 then 1 else 10 end
+       between $7 and $8)
   and p.id >= coalesce($9::uuid, '00000000-0000-0000-0000-000000000000')
   and p.id < coalesce($10::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   and p.id > coalesce($11::uuid, '00000000-0000-0000-0000-000000000000')

@@ -49,10 +49,35 @@ static void filters(void **state)
     assert_false(webhook_wanted(STR_NULL, STR("payment.completed")));
 }
 
+static void words(void **state)
+{
+    static const char *const good[] = {"*",
+                                       "payment.*",
+                                       "refund.*",
+                                       "payout.*",
+                                       "payment.initiated",
+                                       "payment.updated",
+                                       "refund.pending",
+                                       "refund.in_reconciliation",
+                                       "payout.pending",
+                                       "payout.returned"};
+    static const char *const bad[] = {"",           "**",         ".*",         "dispute.*",
+                                      "payment",    "payment.",   "payments.*", "payment.nope",
+                                      " payment.*", "payment.*,", "Payment.*",  "refund.initiated"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(good); i++)
+        if (!webhook_word_ok(str_c(good[i])))
+            fail_msg("%s", good[i]);
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        if (webhook_word_ok(str_c(bad[i])))
+            fail_msg("%s", bad[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters),
+        cmocka_unit_test(words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

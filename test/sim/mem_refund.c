@@ -184,6 +184,11 @@ void mem_read_refund_first(const struct value *params, struct rows *out)
     }
     if (first == NULL)
         return;
+    static const struct mem_column now[] = {C(TEXT, mem_refund, status)};
+    struct uuid id = UUID_NIL;
+    if (!uuid_parse(params[2].u.str, &id))
+        return;
     out->n = 1;
     rows_part(out, columns, COUNT_OF(columns), first, sizeof *first, 1);
+    rows_part(out, now, COUNT_OF(now), mem_refund(id), 0, 1);
 }

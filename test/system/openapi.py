@@ -122,10 +122,11 @@ class Judge:
                 for name in set(k) & set(value if isinstance(value, dict) else ()):
                     self.check(k[name], value[name], f"{at}.{name}")
             elif key == "additionalProperties":
-                assert isinstance(k, bool), f"{at}: additionalProperties of that kind"
                 extra = set(value) - set(schema.get("properties", ())) if isinstance(value, dict) else set()
-                self.demand(k or not extra, at, f"not allowed: {', '.join(sorted(extra))}")
-                free = free or k
+                self.demand(k is not False or not extra, at, f"not allowed: {', '.join(sorted(extra))}")
+                for name in extra if isinstance(k, dict) else ():
+                    self.check(k, value[name], f"{at}.{name}")
+                free = free or k is not False
             elif key == "items":
                 for i, item in enumerate(value if isinstance(value, list) else ()):
                     self.check(k, item, f"{at}[{i}]")

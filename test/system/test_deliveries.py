@@ -11,6 +11,7 @@ import threading
 import time
 
 from helpers import ROOT, V1, wait_until
+from test_payouts import pay_out
 
 ENDPOINTS = V1 + "/webhook-endpoints"
 DELIVERIES = V1 + "/webhook-deliveries"
@@ -53,6 +54,20 @@ def test_every_request_is_told(replicas, clock, receiver):
     assert deliveries(shop, f"endpoint_id={made['id']}&") == deliveries(shop)
     assert deliveries(shop, f"endpoint_id={d['id']}&") == []
     assert shop.get(f"{DELIVERIES}/{made['id']}").status == 404
+
+
+def test_an_answer_in_another_script_is_shown(reli, receiver):
+    """512 bytes may end within a character; the ones before it are shown all the same."""
+    said = "خطأ\n€ zu groß: " + "ه" * 400
+    receiver.answers["/hook"] = (200, {}, said.encode())
+    reli.endpoint(receiver.url(), ["payment.initiated"])
+    for lead in ("", "x"):
+        receiver.answers["/hook"] = (200, {}, (lead + said).encode())
+        p = reli.pay()
+        (d,) = wait_until(lambda p=p: [d for d in deliveries(reli, "status=delivered")
+                                       if d["payment_id"] == p["id"]], 10, "delivered")
+        (attempt,) = reli.get(f"{DELIVERIES}/{d['id']}").json["attempts"]
+        assert attempt["answer"] == (lead + said).encode()[:512].decode(errors="ignore")
 
 
 def test_a_disabled_endpoint_is_told_to_people(reli, receiver):
@@ -237,7 +252,7 @@ def test_the_readmes_consumer_heals_losses_and_disorder(reli, receiver):
         return r.json
 
     def apply(event):
-        state[event["payment_id"]] = event["data"]["status"]
+        state[event["data"]["id"]] = event["data"]["status"]
 
     consumer = consumer_class()(secret, get, apply)
     lost = []
@@ -272,3 +287,30 @@ def test_the_readmes_consumer_heals_losses_and_disorder(reli, receiver):
 
     wait_until(all_there, 20, "what was lost is found in GET /events")
     assert state == {i: "completed" for i in made}
+
+
+def test_the_readmes_consumer_follows_refunds_and_payouts(reli, receiver, sandbox):
+    """Their numbers are not the payment's: a refund's event hides none of its payment's, a payout's no other payout's.
+    All come in the wrong order, while GET /events has nothing yet."""
+    secret = reli.endpoint(receiver.url())["secret"]
+    p = reli.pay()
+    assert reli.post(f"{V1}/payments/{p['id']}/confirm", {}).status == 200
+    refund = reli.post(f"{V1}/payments/{p['id']}/refund", {"amount": "1.00", "reason": "late"}).json["id"]
+    payouts = [pay_out(reli, amount="10.00")["id"] for _ in range(2)]
+
+    def told():
+        return {(h.json["data"]["id"], h.json["type"]) for h in receiver.at()}
+
+    wait_until(lambda: told() >= {(p["id"], "payment.completed"), (refund, "refund.pending"),
+                                  *((i, "payout.completed") for i in payouts)}, 30, "all is told")
+    hooks = sorted(receiver.at(), key=lambda h: -h.json["seq"])
+    state = {}
+
+    def nothing(path):
+        return {"data": [], "has_more": False, "next": None}
+
+    consumer = consumer_class()(secret, nothing, lambda event: state.update({event["data"]["id"]: event["type"]}))
+    for h in hooks:
+        assert consumer.receive({k.lower(): v for k, v in h.headers.items()}, h.body) == 200
+    assert state[p["id"]] == "payment.completed" and state[refund].startswith("refund.")
+    assert [state[i] for i in payouts] == ["payout.completed"] * 2

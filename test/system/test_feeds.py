@@ -200,7 +200,10 @@ class Stream:
             self.headers[name.lower()] = value
         if self.status == 200:
             assert self.headers["content-type"] == "text/event-stream" and "content-length" not in self.headers
-            assert self.f.readline() == b"retry: 2000\n" and self.f.readline() == b"\n"
+            first = dict(line.split(": ", 1) for line in self.block())
+            assert first.pop("retry") == "2000"
+            self.begins = first.pop("id", None)  # what a browser comes back with that has seen nothing yet
+            assert not first
 
     def block(self):
         """The lines up to an empty one; [] at the end."""
@@ -245,7 +248,7 @@ def test_a_payments_stream(reli):
                Stream(reli.replica, events_of(p), Authorization=f"Bearer {p['client_token']}"),
                Stream(reli.replica, f"{events_of(p)}?ticket={p['client_token']}")]
     for s in streams:
-        assert s.events(2) == [(1, page["data"][0]), (2, page["data"][1])]
+        assert s.begins is None and s.events(2) == [(1, page["data"][0]), (2, page["data"][1])]
     confirm(reli, p)
     done = reli.get(events_of(p) + "?after=2").json["data"][0]
     assert done["type"] == "payment.completed" and done["data"]["customer"]["name"] == "Ann"
@@ -268,7 +271,14 @@ def test_a_merchants_stream(reli):
     old = Stream(reli.replica, V1 + "/events?after=1", **bearer(reli))
     assert [at for at, _ in old.events(1)] == [2]
     new = Stream(reli.replica, f"{V1}/events?ticket={ticket}")
+    cut = Stream(reli.replica, f"{V1}/events", **bearer(reli))
+    cut.close()
+    assert (old.begins, new.begins, cut.begins) == ("1", "2", "2")
     confirm(reli, p)
+    wait_until(lambda: len(log(reli)) == 3, what="the log has it")
+    again = Stream(reli.replica, f"{V1}/events", **bearer(reli), **{"Last-Event-ID": cut.begins})
+    assert again.event()[0] == 3, "cut off before the first event, and missed nothing"
+    again.close()
     for s in (old, new):
         at, event = s.event()
         assert at == event.pop("position") == 3 and event == log(reli)[2]

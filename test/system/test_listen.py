@@ -154,6 +154,16 @@ def test_nothing_is_lost_when_the_service_goes(replicas, receiver, listen, stack
     assert ear.stop() == 15
 
 
+def test_another_log_than_that_of_the_position(reli, receiver, listen):
+    """A developer's database has been made anew: its log is shorter, and is not waited for to grow."""
+    paid(reli)
+    logged(reli, 3)
+    one = listen(reli, "--forward", receiver.url(), "--after", "1000").connected()
+    p = paid(reli)
+    assert {h.json["payment_id"] for h in receiver.wait(3)} == {p["id"]}
+    assert one.stop() == 6
+
+
 def test_through_tls(replicas, receiver, listen, tmp_path):
     """Whom it cannot trust it tells nothing."""
     certificate, port, secure = Certificate(tmp_path), free_port(), free_port()
@@ -196,6 +206,9 @@ def test_wrong_usage(stack):
     code, said = run("--forward", "ftp://x/", "--secret", "x")
     assert code == 2
     assert all(word in said for word in ("RELI_URL", "RELI_API_KEY", "--forward", "--secret")), "all in one go"
+    for events in ("payment.nope", "payments.*", "payment.completed,", "", "payment.completed, refund.*"):
+        code, said = run("--forward", "http://x/", "--events", events, **good)
+        assert code == 2 and "--events" in said, events
     for url in ("pay.example", "https://", "https://u:p@pay.example", "https://pay.example/?a=b"):
         code, said = run("--forward", "http://x/", **good | {"RELI_URL": url})
         assert code == 2 and "RELI_URL" in said, url

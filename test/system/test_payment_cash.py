@@ -236,6 +236,8 @@ def test_filters(reli):
     assert ids("currency=KES&min_amount=15") == [b["id"]]
     assert ids("currency=KES&max_amount=15.00") == [a["id"]]
     assert ids("currency=KES&min_amount=10&max_amount=20") == [b["id"], a["id"]]
+    assert ids("min_amount=15") == [c["id"], b["id"]]  # each in its own currency
+    assert ids("min_amount=10&max_amount=15.5") == [a["id"]]
     assert ids(f"date_from={today}") == everything
     assert ids(f"date_to={today}") == everything
     assert ids("date_from=2100-01-01") == []
@@ -246,7 +248,7 @@ def test_filters(reli):
 @pytest.mark.parametrize("query, param", [
     ("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("page=0", "page"),
     ("status=done", "status"), ("after=1", "after"), ("before=zz", "before"), ("colour=red", "colour"),
-    ("min_amount=5", "min_amount"), ("currency=KES&min_amount=0.001", "min_amount"),
+    ("min_amount=x", "min_amount"), ("currency=ZZZ&min_amount=5", "min_amount"), ("currency=KES&min_amount=0.001", "min_amount"),
     ("date_from=yesterday", "date_from"),
     ("page=1&after=01900000-0000-7000-8000-000000000000", "page"),
 ])

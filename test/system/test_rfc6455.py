@@ -179,6 +179,8 @@ def test_not_this_protocol(site, path, headers):
     status, got, code = refused(site, upgrade(path, **headers))
     assert (status, code) == (426, "upgrade_required")
     assert got["sec-websocket-version"] == "13" and got["upgrade"] == "websocket"
+    lines = exchange(site.port, upgrade(path, **headers), close=True).lower().split(b"\r\n")
+    assert b"connection: upgrade" in lines, "who sends Upgrade says so in Connection (RFC 9110, 7.8)"
 
 
 @pytest.mark.parametrize("key", [
@@ -194,6 +196,8 @@ def test_http_1_0_and_other_methods(site, path):
     status, _, code = refused(site, upgrade(path).replace(b"HTTP/1.1", b"HTTP/1.0"))
     assert (status, code) == (426, "upgrade_required")
     assert refused(site, upgrade(path).replace(b"GET ", b"POST "))[0] == 405
+    head = exchange(site.port, upgrade(path).replace(b"GET ", b"HEAD "), close=True)
+    assert head.startswith(b"HTTP/1.1 426 ") and head.endswith(b"\r\n\r\n"), "4.1: the method must be GET"
 
 
 def test_frames_glued_to_the_handshake(site, path):

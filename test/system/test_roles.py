@@ -29,7 +29,8 @@ oap   | refunds:write   |       | POST payments/{id}/refund, payments/refund, re
 oap   | payouts:write   |       | POST payouts, payouts/{id}/cancel, payouts/{id}/approve, payouts/{id}/reject,
                                   payouts/{id}/verify
 oapv  | payments:read   |       | GET payouts, payouts/{id}
-oapv  | payments:read   |       | GET events, balances, ledger/transfers, providers/{name}/balance
+oapv  | payments:read   |       | GET events, balances, metrics, ledger/transfers,
+                                  providers/{name}/balance
 oapvs | payments:read   |       | GET exceptions, providers, routes, merchant
 oaps  | payments:read   |       | GET customers, customers/{id}
 oa    | *               |       | GET customers/{id}/data, providers/{name}/config, api-keys, api-keys/{id}

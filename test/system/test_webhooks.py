@@ -1,5 +1,6 @@
 """Webhooks to merchants: endpoints, signatures, retries, dead letters."""
 
+import concurrent.futures
 import json
 import socket
 import subprocess
@@ -419,6 +420,41 @@ def test_replay_keeps_the_webhook_id(reli, receiver):
     assert reli.post(f"{DELIVERIES}/{made['id']}/replay", {}).status == 404
 
 
+def test_nothing_is_promised_for_an_endpoint_that_gets_nothing(reli, receiver):
+    """202 for what would be cancelled at once told a developer that it had been sent."""
+    made = reli.endpoint(receiver.url(), ["payment.initiated"])
+    reli.pay(callback_url=receiver.url("/own"))
+    receiver.wait(1)
+    own, d = sorted(wait_until(lambda: len(found := deliveries(reli, "status=delivered")) == 3 and found, 10, "all there"),
+                    key=lambda d: (d["endpoint_id"] or "", d["seq"]))[1:]
+    reli.patch(f"{ENDPOINTS}/{made['id']}", {"status": "disabled"})
+    for r in (reli.post(f"{DELIVERIES}/{d['id']}/replay"),
+              reli.post(f"{ENDPOINTS}/{made['id']}/recover", {"since": "2020-01-01"})):
+        assert (r.status, r.code) == (409, "invalid_state") and "disabled" in r.json["detail"], r
+    assert reli.post(f"{DELIVERIES}/{own['id']}/replay").status == 202
+    assert len(receiver.wait(3, "/own")) == 3
+    reli.delete(f"{ENDPOINTS}/{made['id']}")
+    r = reli.post(f"{DELIVERIES}/{d['id']}/replay")
+    assert (r.status, r.code) == (409, "invalid_state"), r
+    assert len(deliveries(reli)) == 4
+
+
+def test_of_two_rotations_at_once_no_secret_is_lost(reli, receiver, db):
+    """What is answered signs, or the answer is a refusal."""
+    made = reli.endpoint(receiver.url(), ["payment.initiated"])
+    for _ in range(10):
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: reli.post(f"{ENDPOINTS}/{made['id']}/rotate-secret"), range(4)))
+        assert {r.status for r in answers} <= {200, 409}, answers
+        secrets = [r.json["secret"] for r in answers if r.status == 200]
+        p = reli.pay()
+        (hook,) = receiver.wait(1, payment=p["id"])
+        signs = [hook.signed_by(s) for s in secrets]
+        assert signs.count(True) == min(len(signs), 3), [r.status for r in answers]
+        if 409 in {r.status for r in answers}:
+            break  # it has been put to the test
+
+
 def test_another_merchants_deliveries(reli, receiver, stack, shared):
     reli.endpoint(receiver.url(), ["payment.initiated"])
     reli.pay()
@@ -448,6 +484,61 @@ def test_recover_sends_what_has_died(replicas, clock, receiver):
     assert {h.id for h in receiver.at()[6:]} == ids
     r = shop.post(f"{ENDPOINTS}/{made['id']}/recover", {"since": "2999-01-01T00:00:00Z"})
     assert r.status == 202 and r.json["deliveries"] == 0, r
+
+
+def test_what_was_recovered_is_not_recovered_again(replicas, clock, receiver):
+    """Of an event that died more than once the last delivery counts, and only until one arrives."""
+    shop = replicas.shop(replicas.one(RELI_WEBHOOK_SCHEDULE="1s"))
+    receiver.answers["/hook"] = 500
+    made = shop.endpoint(receiver.url(), ["payment.initiated"])
+    for _ in range(2):
+        shop.pay()
+
+    def recover(**until):
+        r = shop.post(f"{ENDPOINTS}/{made['id']}/recover", {"since": "2020-01-01", **until})
+        assert r.status == 202 and r.json["has_more"] is False, r
+        return r.json["deliveries"]
+
+    def all_dead(n):
+        clock.advance(5)
+        wait_until(lambda: len(deliveries(shop, "status=dead")) == n, 10, f"{n} dead")
+
+    receiver.wait(2)
+    all_dead(2)
+    clock.advance(1)
+    between = shop.get(V1 + "/health/detailed").json["time"]
+    clock.advance(1)
+    assert recover() == 2
+    assert recover() == 0, "they are under way"
+    receiver.wait(6)
+    all_dead(4)
+    assert recover(until=between) == 2 and recover() == 0
+    all_dead(6)
+    receiver.answers["/hook"] = 200
+    assert recover() == 2
+    wait_until(lambda: len(deliveries(shop, "status=delivered")) == 2, 10, "delivered")
+    assert recover() == 0 and recover(until=between) == 0
+
+
+def test_more_than_a_thousand_are_recovered_in_turn(replicas):
+    shop = replicas.shop(replicas.one())
+    made = shop.endpoint("http://127.0.0.1:1/", ["payment.failed"])
+    p = shop.pay()
+    rows, merchant = shop.replica.database.rows, shop.merchant
+    lost = "generate_series(3, 1003) n"  # events of one payment, given up each
+    rows(f"insert into reli.event (merchant_id, subject_id, seq, id, mode, type, data, created_at) "
+         f"select merchant_id, subject_id, n, gen_random_uuid(), mode, type, data, created_at "
+         f"from reli.event, {lost} where subject_id = %s and seq = 1", p["id"])
+    rows(f"insert into reli.webhook_delivery (merchant_id, id, mode, payment_id, seq, event_id, event_type, endpoint_id, "
+         f"status, revision, tries, created_at, updated_at) "
+         f"select merchant_id, overlay(subject_id::text placing lpad(to_hex(seq), 12, '0') from 25)::uuid, mode, "
+         f"subject_id, seq, id, type, %s, 'dead', 1, 6, created_at, created_at "
+         f"from reli.event where subject_id = %s and seq > 2", made["id"], p["id"])
+    rows("insert into reli.delivery_owner (merchant_id, payment_id, seq, endpoint_id, n, delivery_id) "
+         "select merchant_id, payment_id, seq, endpoint_id, 0, id from reli.webhook_delivery "
+         "where merchant_id = %s", merchant)
+    told = [shop.post(f"{ENDPOINTS}/{made['id']}/recover", {"since": "2020-01-01"}).json for _ in range(3)]
+    assert [(t["deliveries"], t["has_more"]) for t in told] == [(1000, True), (1, False), (0, False)]
 
 
 @pytest.mark.parametrize("query, param", [("status=lost", "status"), ("after=x", "after"), ("limit=0", "limit")])

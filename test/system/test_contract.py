@@ -1,0 +1,96 @@
+"""Sentences of the contract that nothing else held the service to, one test each."""
+
+import json
+import os
+import subprocess
+
+from helpers import V1, cash, new_key, stk
+
+
+# ---- 1 and 2: the program and its configuration ----
+
+def command(stack, *args, **env):
+    run = subprocess.run([stack.binary, *args], env={"PATH": os.environ["PATH"], **env}, capture_output=True,
+                         text=True, timeout=60)
+    return run.returncode, run.stdout + run.stderr
+
+
+def test_every_bad_setting_is_named_in_one_go(stack):
+    bad = {"RELI_LISTEN": "nowhere", "RELI_METRICS_LISTEN": "127.0.0.1", "RELI_MASTER_KEY": "a:AAAA",
+           "REDIS_URL": "http://x", "RELI_PG_WRITERS": "many", "RELI_DRAIN_TIMEOUT": "5", "JWT_SECRET_KEY": "short",
+           "RELI_PUBLIC_URL": "example.com", "RELI_PROVIDER_MODE": "prod", "MPESA_BASE_URL": "example.com",
+           "MPESA_CONSUMER_KEY": "x", "MPESA_CONSUMER_SECRET": "x", "MPESA_SHORTCODE": "174379", "MPESA_PASSKEY": "x"}
+    code, said = command(stack, "serve", **bad)
+    assert code == 2, said
+    good = {"MPESA_CONSUMER_KEY", "MPESA_CONSUMER_SECRET", "MPESA_SHORTCODE", "MPESA_PASSKEY"}
+    for name in set(bad) - good | {"DATABASE_URL"}:
+        assert sum(line.startswith(f"reli: {name}") for line in said.splitlines()) == 1, (name, said)
+
+
+def test_help_of_a_command_that_does_not_exist(stack):
+    assert command(stack, "help", "serve")[0] == 0
+    assert command(stack, "help", "serv")[0] == 2
+
+
+# ---- 3 and 4: answers that are given again ----
+
+def test_a_refund_that_is_answered_again_says_how_it_stands(reli):
+    payment = reli.pay(cash())
+    reli.post(f"{V1}/payments/{payment['id']}/confirm", {})
+    key, body = new_key(), {"amount": "10.00", "reason": "x"}
+    first = reli.post(f"{V1}/payments/{payment['id']}/refund", body, headers={"Idempotency-Key": key})
+    assert first.status == 201 and first.json["status"] == "pending"
+    assert first.header("Reli-Current-Status") is None
+    again = reli.post(f"{V1}/payments/{payment['id']}/refund", body, headers={"Idempotency-Key": key})
+    assert (again.status, again.body) == (201, first.body) and again.header("Idempotent-Replayed") == "true"
+    now = reli.get(f"{V1}/refunds/{first.json['id']}").json["status"]
+    assert again.header("Reli-Current-Status") in ("pending", now)
+
+
+# ---- 5: who may call ----
+
+def test_a_key_is_rotated_without_a_body(reli):
+    made = reli.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json
+    rotated = reli.request("POST", f"{V1}/api-keys/{made['id']}/rotate")
+    assert rotated.status == 201 and rotated.json["key"] != made["key"]
+    old = reli.get(f"{V1}/api-keys/{made['id']}").json
+    assert old["status"] == "rotating", old
+
+
+# ---- 6: callbacks from providers ----
+
+def test_callbacks_come_by_put_as_well_and_forged_ones_are_401(reli):
+    token = "ab" * 48
+    ways = ["/api/v1/cb/" + token, "/api/v1/webhooks/mpesa/" + token, "/api/v1/webhooks/mpesa",
+            "/api/v1/webhooks/stripe", "/callbacks/mpesa", "/callbacks/cpay",
+            "/api/v1/payments/mpesa/callback/" + token, "/api/v1/payments/mpesa/confirmation/" + token,
+            "/api/v1/payments/mpesa/validation/" + token]
+    stranger = reli.with_key(None)
+    for way in ways:
+        for method in ("POST", "PUT"):
+            answer = stranger.request(method, way, {"Body": {}})
+            assert (answer.status, answer.code) == (401, "unauthenticated"), (method, way, answer)
+    assert stranger.request("PUT", "/callbacks/nobody", {}).status == 404
+
+
+def test_metrics_count_a_merchants_payments(reli, stack):
+    empty = reli.get(V1 + "/metrics").json
+    assert (empty["counts"]["total"], empty["success_rate"], empty["by_provider"]) == (0, None, {})
+    paid, cancelled = reli.pay(cash()), reli.pay(cash())
+    reli.pay(cash())
+    reli.post(f"{V1}/payments/{paid['id']}/confirm", {})
+    reli.post(f"{V1}/payments/{cancelled['id']}/cancel", {})
+    refused = reli.pay(stk("047"))
+    assert refused["status"] == "failed"
+    m = reli.get(V1 + "/metrics").json
+    assert m["counts"]["total"] == sum(v for k, v in m["counts"].items() if k != "total") == 4
+    assert {k: v for k, v in m["counts"].items() if v and k != "total"} == \
+        {"completed": 1, "cancelled": 1, "requires_action": 1, "failed": 1}
+    assert m["success_rate"] == 0.3333 and m["total_is_capped"] is False and m["mode"] == "test"
+    assert set(m["by_provider"]) == {"cash", "mpesa"}
+    assert m["by_provider"]["cash"]["counts"]["total"] == 3 and m["by_provider"]["cash"]["success_rate"] == 0.5
+    assert m["by_provider"]["mpesa"]["counts"]["failed"] == 1 and m["by_provider"]["mpesa"]["success_rate"] == 0
+    assert stack.shop(reli.replica).get(V1 + "/metrics").json["counts"]["total"] == 0
+    assert reli.get(V1 + "/metrics?date_to=2026-01-01").json["counts"]["total"] == 0
+    assert reli.get(V1 + "/metrics?date_from=yesterday").json["param"] == "date_from"
+    assert reli.with_key(None).get(V1 + "/metrics").status == 401
