@@ -7,6 +7,7 @@ parser. A line for each fault; exit 1 if there is one.
 
 The rules:
   * every primary key and unique constraint or index begins with merchant_id, and so does every foreign key;
+  * text in a key or an index is compared byte by byte: collate "C";
   * no triggers, rules, sequences, serial or identity columns, no LISTEN, NOTIFY or advisory locks;
   * no clock, random value or number of the server's in a default or a statement: they are parameters;
   * a statement is one statement, and names tables that there are;
@@ -121,6 +122,7 @@ class Schema:
 
     def __init__(self):
         self.tables, self.faults = {}, []  # name: columns
+        self.languages = {}  # table: its columns of text that are compared by the rules of a language
 
     def fault(self, where, words):
         self.faults.append(f"{where}: {words}")
@@ -130,10 +132,12 @@ class Schema:
             kind = statement["@"]
             if kind == "CreateStmt":
                 self.table(statement, where)
-            elif kind == "IndexStmt" and statement.get("unique"):
+            elif kind == "IndexStmt":
                 name = statement["relation"]["relname"]
                 keys = [p.get("name") for p in statement["indexParams"]]
-                self.key(name, keys, f"{where}: unique index of {name}")
+                self.bytewise(name, keys, where)
+                if statement.get("unique"):
+                    self.key(name, keys, f"{where}: unique index of {name}")
             elif kind == "AlterTableStmt":
                 for node in walk(statement):
                     if node["@"] == "Constraint":
@@ -151,6 +155,9 @@ class Schema:
             return  # like its parent
         columns = [e for e in statement.get("tableElts", ()) if e["@"] == "ColumnDef"]
         self.tables[name] = [c["colname"] for c in columns]
+        self.languages[name] = {c["colname"] for c in columns
+                                if strings(c["typeName"]["names"])[-1] == "text"
+                                and strings(c.get("collClause", {}).get("collname", ())) != ["C"]}
         if "merchant_id" not in self.tables[name] and name not in OWN | set(LOOKUPS):
             self.fault(where, f"{name} has no merchant_id")
         for column in columns:
@@ -165,13 +172,20 @@ class Schema:
     def constraint(self, table, c, column, where):
         kind = c["contype"]["name"]
         if kind in ("CONSTR_PRIMARY", "CONSTR_UNIQUE"):
-            self.key(table, [column] if column else strings(c.get("keys")), f"{where}: a key of {table}")
+            keys = [column] if column else strings(c.get("keys"))
+            self.bytewise(table, keys, where)
+            self.key(table, keys, f"{where}: a key of {table}")
         elif kind == "CONSTR_FOREIGN":
             ours, theirs = [column] if column else strings(c.get("fk_attrs")), strings(c.get("pk_attrs"))
             if ours[:1] != ["merchant_id"] or theirs[:1] != ["merchant_id"]:
                 self.fault(where, f"a foreign key of {table} that is not within a merchant: {', '.join(ours)}")
         elif kind == "CONSTR_IDENTITY":
             self.fault(where, f"{table}.{column} takes its numbers from a sequence")
+
+    def bytewise(self, table, columns, where):
+        for column in columns:
+            if column in self.languages.get(table, ()):
+                self.fault(where, f"{table}.{column} is in a key and not collate \"C\"")
 
     def key(self, table, columns, words):
         if columns[:1] != ["merchant_id"] and table not in LOOKUPS and table not in OWN:
@@ -453,6 +467,9 @@ BAD_MIGRATIONS = (
     ("x has no merchant_id", "create table reli.x (id uuid)"),
     ("unique index of t begins", "create unique index t_n on reli.t (n)"),
     ("begins with [None]", "create unique index t_n on reli.t ((n + 1), merchant_id)"),
+    ("x.w is in a key and not collate", "create table reli.x (merchant_id uuid, w text, primary key (merchant_id, w))"),
+    ("x.w is in a key and not collate", "create table reli.x (merchant_id uuid, w text collate \"POSIX\");"
+                                        "create index x_w on reli.x (merchant_id, w)"),
     ("a foreign key of t", "alter table reli.t add foreign key (id) references reli.t (id)"),
     ("a foreign key of x", "create table reli.x (merchant_id uuid, y uuid references reli.t (id))"),
     ("a sequence", "create sequence reli.s"),

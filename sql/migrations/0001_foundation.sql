@@ -9,6 +9,8 @@
 --     triggers, no volatile defaults;
 --   * tables that grow are range-partitioned by a UUIDv7, by month (reli.partitions_ensure);
 --   * behind merchant_id a key begins with what tells most rows apart: fewer columns are compared;
+--   * text in a key is compared byte by byte, not by the rules of the database's language: these
+--     are slower, and change with the system's libraries, after which an index finds nothing;
 --   * amounts are minor units of the row's currency;
 --   * the nil UUID is the platform merchant.
 
@@ -49,7 +51,7 @@ create table reli.account_user (
 
 -- Look-up of people by an HMAC of what they are known by.
 create table reli.user_lookup (
-    kind text not null check (kind in ('email', 'firebase')),
+    kind text collate "C" not null check (kind in ('email', 'firebase')),
     hash bytea not null,
     user_id uuid not null,
     primary key (kind, hash)
@@ -118,8 +120,8 @@ create table reli.login_guard (
 -- are never changed: the latest version counts for new payments, each payment names its own.
 create table reli.fee_schedule (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
-    currency text not null,
+    mode text collate "C" not null check (mode in ('test', 'live')),
+    currency text collate "C" not null,
     version int4 not null check (version > 0),
     schedule text not null,
     created_at timestamptz not null,
@@ -130,11 +132,11 @@ create table reli.fee_schedule (
 -- mode.
 create table reli.limit_rule (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
-    currency text not null,
-    scope text not null check (scope in ('merchant', 'customer', 'method')),
-    method text not null, -- of scope method: which one; '' each for itself
-    span text not null check (span in ('single', 'daily', 'monthly')),
+    mode text collate "C" not null check (mode in ('test', 'live')),
+    currency text collate "C" not null,
+    scope text collate "C" not null check (scope in ('merchant', 'customer', 'method')),
+    method text collate "C" not null, -- of scope method: which one; '' each for itself
+    span text collate "C" not null check (span in ('single', 'daily', 'monthly')),
     max_amount int8 check (max_amount > 0),
     max_count int8 check (max_count > 0),
     created_at timestamptz not null,
@@ -197,9 +199,9 @@ end $$;
 create table reli.provider_account (
     merchant_id uuid not null,
     id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
-    provider text not null,
-    name text not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,31}$'),
+    mode text collate "C" not null check (mode in ('test', 'live')),
+    provider text collate "C" not null,
+    name text collate "C" not null check (name ~ '^[a-z0-9][a-z0-9_-]{0,31}$'),
     is_active bool not null,
     priority int4 not null,
     settings bytea not null, -- sealed: all that counts
@@ -229,7 +231,7 @@ create table reli.provider_balance (
 
 create table reli.route_set (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
+    mode text collate "C" not null check (mode in ('test', 'live')),
     version int4 not null check (version > 0),
     routes text not null,
     created_at timestamptz not null,
@@ -239,7 +241,7 @@ create table reli.route_set (
 -- HMAC and data keys of the installation, random, wrapped by RELI_MASTER_KEY.
 create table reli.installation_key (
     merchant_id uuid not null check (merchant_id = '00000000-0000-0000-0000-000000000000'),
-    kind text not null check (kind in ('data', 'hmac')),
+    kind text collate "C" not null check (kind in ('data', 'hmac')),
     number int4 not null,
     wrapped bytea not null,
     created_at timestamptz not null,
@@ -287,7 +289,7 @@ create table reli.api_key_lookup (
 create table reli.customer (
     merchant_id uuid not null,
     id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
+    mode text collate "C" not null check (mode in ('test', 'live')),
     key bytea,           -- null: erased
     external_id text,    -- the merchant's own id of him
     status text not null check (status in ('active', 'erased')),
@@ -307,7 +309,7 @@ create table reli.customer (
 -- Other words that he is found by: keyed hashes of phone numbers and e-mail addresses.
 create table reli.customer_handle (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
+    mode text collate "C" not null check (mode in ('test', 'live')),
     handle bytea not null,
     key bytea not null,
     primary key (merchant_id, handle, mode, key)
@@ -472,7 +474,7 @@ create table reli.payout (
     version int4 not null,  -- seq of the last event
     revision int4 not null, -- grows with every write: what compare-and-set compares
     op_id uuid not null,    -- the last write's own id
-    reference text not null,
+    reference text collate "C" not null,
     provider text not null,
     payment_method text not null,
     account_id uuid not null,
@@ -518,8 +520,8 @@ create index payout_payee on reli.payout (merchant_id, payee_key)
 -- Which payout a reference names: the latest, those before it ended without money.
 create table reli.payout_reference (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
-    reference text not null,
+    mode text collate "C" not null check (mode in ('test', 'live')),
+    reference text collate "C" not null,
     payout_id uuid not null,
     version int4 not null, -- grows whenever it is taken
     primary key (merchant_id, reference, mode)
@@ -663,8 +665,8 @@ create table reli.audit_seal (
 -- Which payment a chosen or shown word names: reference, reference_no and pay_code share one space.
 create table reli.reference_owner (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
-    reference text not null,
+    mode text collate "C" not null check (mode in ('test', 'live')),
+    reference text collate "C" not null,
     payment_id uuid not null,
     primary key (merchant_id, reference, mode)
 );
@@ -672,9 +674,9 @@ create table reli.reference_owner (
 -- A provider's proof of payment counts once.
 create table reli.receipt (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
-    provider text not null,
-    receipt text not null,
+    mode text collate "C" not null check (mode in ('test', 'live')),
+    provider text collate "C" not null,
+    receipt text collate "C" not null,
     payment_id uuid not null,
     created_at timestamptz not null,
     primary key (merchant_id, receipt, provider, mode)
@@ -684,8 +686,8 @@ create table reli.receipt (
 -- RELI_IDEMPOTENCY_RETENTION; a slot is emptied whole two periods after its use.
 create table reli.idempotency (
     merchant_id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
-    key text not null,
+    mode text collate "C" not null check (mode in ('test', 'live')),
+    key text collate "C" not null,
     slot int2 not null,
     period int4 not null,
     fingerprint bytea not null,
@@ -710,8 +712,8 @@ create table reli.idempotency_3 partition of reli.idempotency for values in (3)
 -- The next deadline of each machine. The key orders (kind, subject, n); bucket spreads replicas.
 create table reli.job (
     merchant_id uuid not null,
-    kind text not null check (kind in ('payment', 'refund', 'payout', 'inbound', 'fanout',
-        'delivery', 'upkeep', 'erasure', 'reseal')),
+    kind text collate "C" not null check (kind in ('payment', 'refund', 'payout', 'inbound',
+        'fanout', 'delivery', 'upkeep', 'erasure', 'reseal')),
     subject uuid not null,
     n int4 not null default 0,
     bucket int2 not null,
@@ -793,7 +795,7 @@ create table reli.exception_item (
     receipt text,
     payer bytea, -- sealed; of money that came unasked
     payer_key bytea, -- what he is found by: a handle as in reli.customer_handle
-    ref text, -- the provider's id of a dispute
+    ref text collate "C", -- the provider's id of a dispute
     data jsonb, -- what is known of it
     proposed_by text,
     resolved_by text,
