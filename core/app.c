@@ -207,7 +207,7 @@ static void set_flow(struct app *a)
         .public_url = c->public_url,
         .payment_expiry_us = c->payment_expiry_us,
         .idempotency_retention_us = c->idempotency_retention_us,
-        .inbound_waits = c->webhook_schedule,
+        .inbound_waits = c->callback_schedule,
         .webhook_allow_private = c->webhook_allow_private,
         .provider_live = c->provider_live,
         .provider_timeout_us = c->provider_timeout_us,

@@ -188,6 +188,19 @@ static void read_rates(struct conf *c)
     c->rate_limit_login = read_rate(c, "RELI_RATE_LIMIT_LOGIN", "10/m burst 20");
 }
 
+#define RETRIES "1m,5m,15m,1h,6h"
+
+/* Deliveries can be given three more days; a callback that is not understood by then never is. */
+static void read_webhook_schedule(struct conf *c)
+{
+    const char *given = env_or("RELI_WEBHOOK_SCHEDULE", RETRIES);
+    bool extended = strcmp(given, "extended") == 0;
+    if (!schedule_parse(str_c(extended ? RETRIES ",12h,24h,24h" : given), &c->webhook_schedule) ||
+        !schedule_parse(str_c(extended ? RETRIES : given), &c->callback_schedule))
+        fault(c,
+              "RELI_WEBHOOK_SCHEDULE is neither a list of durations such as 1m,5m,1h nor extended");
+}
+
 static void read_health(struct conf *c)
 {
     c->health = health_rules_default();
@@ -305,9 +318,7 @@ static void read_service(struct conf *c)
     read_cidrs(c, "RELI_METRICS_CIDRS", "127.0.0.0/8,::1,unix", &c->metrics_cidrs);
     read_cidrs(c, "RELI_ADMIN_CIDRS", "", &c->admin_cidrs);
     read_origins(c);
-    if (!schedule_parse(str_c(env_or("RELI_WEBHOOK_SCHEDULE", "1m,5m,15m,1h,6h")),
-                        &c->webhook_schedule))
-        fault(c, "RELI_WEBHOOK_SCHEDULE is not a list of durations such as 1m,5m,1h");
+    read_webhook_schedule(c);
     c->has_poll_schedule = env("RELI_POLL_SCHEDULE") != NULL;
     if (c->has_poll_schedule &&
         !schedule_parse(str_c(env("RELI_POLL_SCHEDULE")), &c->poll_schedule))

@@ -38,6 +38,7 @@ struct conf {
     struct cidr_list trusted_proxies, metrics_cidrs, admin_cidrs;
     struct str trusted_proxies_text, cors_origins;
     struct schedule webhook_schedule, poll_schedule;
+    struct schedule callback_schedule; /* of what providers have called back with */
     bool has_poll_schedule;
     bool webhook_allow_private;
     int64_t payment_expiry_us, provider_timeout_us, idempotency_retention_us, drain_timeout_us;

@@ -288,6 +288,20 @@ def test_the_schedule_and_dead_letters(replicas, clock, receiver):
     assert len(receiver.at()) == 6
 
 
+def test_the_extended_schedule_has_three_tries_more(replicas, clock, receiver):
+    shop = replicas.shop(replicas.one(RELI_WEBHOOK_SCHEDULE="extended"))
+    receiver.answers["/hook"] = 500
+    shop.endpoint(receiver.url(), ["payment.initiated"])
+    shop.pay()
+
+    for n, wait in enumerate([*WAITS, 12 * 3600, 24 * 3600, 24 * 3600], 1):
+        (d,) = wait_until(lambda n=n: [d for d in deliveries(shop) if d["tries"] == n], 5, f"try {n} is recorded")
+        assert d["status"] == "retry", d
+        assert wait * 0.79 <= parse_time(d["next_at"]) - parse_time(d["updated_at"]) <= wait * 1.21, (n, d)
+        clock.advance(parse_time(d["next_at"]) - clock.now() + 2)
+    wait_until(lambda: [d["tries"] for d in deliveries(shop, "status=dead")] == [9], 5, "dead")
+
+
 def test_recovers_in_the_middle_of_the_schedule(replicas, clock, receiver):
     shop = replicas.shop(replicas.one())
     receiver.answers["/hook"] = [500, (302, {"Location": receiver.url("/elsewhere")}), 404, 204]
