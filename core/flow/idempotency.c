@@ -5,6 +5,7 @@
 #include "core/crypto/mac.h"
 
 enum { KEY_MIN = 16, KEY_MAX = 255, SLOTS = 4, FINGERPRINT_USUAL = 512 };
+enum { ROUTE_TAG = 32 + 2 * FINGERPRINT_MAX_FIELDS };
 #define PLACE_LIFE_US (5 * US_PER_MIN)
 
 bool idempotency_key_ok(struct str key)
@@ -65,6 +66,7 @@ void fingerprint_make(struct vault *v, struct str route, const struct fingerprin
         out[32 + 2 * i] = (uint8_t)(t >> 8);
         out[33 + 2 * i] = (uint8_t)t;
     }
+    memcpy(out + ROUTE_TAG, route_mac + sizeof key, 2);
     ASSERT(!all.failed); /* a body has 1 MiB at most */
     vault_hash(v, "fingerprint", buf_view(&all), out);
     buf_free(&all);
@@ -75,7 +77,10 @@ struct str fingerprint_difference(const uint8_t ours[FINGERPRINT_LEN], struct st
 {
     struct buf b;
     buf_init(&b, 1024);
-    for (size_t i = 0; i < n && stored.n == FINGERPRINT_LEN; i++) {
+    /* the fields of two routes have no tags in common, whatever they say */
+    bool same_route =
+        stored.n == FINGERPRINT_LEN && memcmp(ours + ROUTE_TAG, stored.p + ROUTE_TAG, 2) == 0;
+    for (size_t i = 0; i < n && same_route; i++) {
         if (memcmp(ours + 32 + 2 * i, stored.p + 32 + 2 * i, 2) == 0)
             continue;
         if (b.n > 0)

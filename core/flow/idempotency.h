@@ -27,10 +27,10 @@ struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us
  * record written later than that could lie where the next request with its key does not look. */
 struct err idempotency_place_fresh(const struct idempotency_place *p, int64_t wall_us);
 
-/* What a request is compared by: an HMAC over all of it, and 16 bits per top-level field so that a
- * mismatch can name the fields without anything being stored from which their values could be
- * found. */
-enum { FINGERPRINT_MAX_FIELDS = 12, FINGERPRINT_LEN = 32 + 2 * FINGERPRINT_MAX_FIELDS };
+/* What a request is compared by: an HMAC over all of it, and 16 bits per top-level field and of the
+ * route, so that a mismatch can name what differs without anything being stored from which values
+ * could be found. */
+enum { FINGERPRINT_MAX_FIELDS = 12, FINGERPRINT_LEN = 32 + 2 * FINGERPRINT_MAX_FIELDS + 2 };
 
 struct fingerprint_field {
     const char *name;
@@ -39,7 +39,7 @@ struct fingerprint_field {
 
 void fingerprint_make(struct vault *v, struct str route, const struct fingerprint_field *fields,
                       size_t n, uint8_t out[FINGERPRINT_LEN]);
-/* The names of the fields that differ, by ", "; "the route" if only that does. */
+/* The names of the fields that differ, by ", "; "the route" if that does. */
 struct str fingerprint_difference(const uint8_t ours[FINGERPRINT_LEN], struct str stored,
                                   const struct fingerprint_field *fields, size_t n,
                                   struct arena *a);

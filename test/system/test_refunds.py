@@ -294,6 +294,7 @@ def test_a_payments_key_is_none_for_a_refund(reli):
     reli.post(f"{V1}/payments/{p['id']}/confirm", {})
     r = ask(reli, p["id"], {}, key)
     assert r.status == 422 and r.code == "idempotency_key_reused", r
+    assert r.json["detail"].endswith("these differ: the route."), r
     assert refunds_of(reli, p["id"]) == []
 
 
