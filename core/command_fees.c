@@ -35,7 +35,7 @@ static struct err set_mode(struct fees *f, const char *mode)
                              V_TEXT(f->schedule), V_TIME(f->tool.now_us)};
     TRY(tool_run(&f->tool, Q_fee_schedule_insert, params, COUNT_OF(params), made));
     if (f->version == 0)
-        return ERR(CONFLICT, "another schedule was set at the same moment");
+        return ERR(NOT_FOUND, "no such merchant, or another schedule was set at the same moment");
     printf("merchant_id=%s mode=%s currency=%.*s version=%d\n", uuid_text(f->merchant, merchant),
            mode, STR_ARG(f->currency), (int)f->version);
     return ERR_OK;
@@ -62,8 +62,6 @@ static int set(int argc, char **argv)
         return 2;
     }
     err = tool_open(&f.tool, CONF_DATABASE);
-    if (!err_is(err))
-        err = tool_merchant(&f.tool, f.merchant);
     if (!err_is(err) && (mode == NULL || strcmp(mode, "test") == 0))
         err = set_mode(&f, "test");
     if (!err_is(err) && (mode == NULL || strcmp(mode, "live") == 0))

@@ -55,8 +55,9 @@ static struct err store_limits(struct tool *t, struct uuid merchant, const char 
                              V_TIME(t->now_us),
                              V_UUID(random_uuid(t->now_us)),
                              V_TEXT(STR("cli"))};
-    TRY(tool_merchant(t, merchant));
-    TRY(tool_run(t, Q_limit_set, params, COUNT_OF(params), tool_ignore));
+    TRY(tool_run(t, Q_limit_set, params, COUNT_OF(params), tool_see));
+    if (!t->found)
+        return ERR(NOT_FOUND, "no such merchant");
     return print(t, merchant);
 }
 

@@ -59,10 +59,9 @@ static struct err store_routes(struct setting *s, struct uuid merchant, const ch
                              V_TIME(s->tool.now_us),
                              V_UUID(random_uuid(s->tool.now_us)),
                              V_TEXT(STR("cli"))};
-    TRY(tool_merchant(&s->tool, merchant));
     TRY(tool_run(&s->tool, Q_route_set, params, COUNT_OF(params), made));
     if (s->version == 0)
-        return ERR(CONFLICT, "others were set at the same moment");
+        return ERR(NOT_FOUND, "no such merchant, or others were set at the same moment");
     printf("merchant_id=%s mode=%s version=%d\n", uuid_text(merchant, id), mode, (int)s->version);
     return ERR_OK;
 }

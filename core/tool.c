@@ -60,13 +60,6 @@ struct err tool_run(struct tool *t, enum query q, const struct value *params, si
     return t->err;
 }
 
-struct err tool_merchant(struct tool *t, struct uuid merchant)
-{
-    struct value params[] = {V_UUID(merchant)};
-    TRY(tool_run(t, Q_merchant_get, params, COUNT_OF(params), tool_see));
-    return t->found ? ERR_OK : ERR(NOT_FOUND, "no such merchant");
-}
-
 static struct err make_key(struct tool *t, const char *kind)
 {
     struct buf wrapped;

@@ -28,8 +28,6 @@ int tool_close(struct tool *t, struct err err);
 /* Runs one statement; `done` gets t. */
 struct err tool_run(struct tool *t, enum query q, const struct value *params, size_t n,
                     store_rows_fn *done) MUST_USE;
-/* ERR_NOT_FOUND if there is no such merchant. */
-struct err tool_merchant(struct tool *t, struct uuid merchant) MUST_USE;
 /* Row callbacks: nothing; whether there was a row; and the id in its first column. */
 store_rows_fn tool_ignore, tool_see, tool_first_id;
 

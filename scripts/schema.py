@@ -16,7 +16,6 @@ The rules:
   * what a batch is given names its merchant `whose`, always behind an alias: with a parameter in its place
     (store/query_one.h) the statement says whose rows it means by parameters and constants alone;
   * sql/citus.sql distributes every table by merchant_id, all together; look-ups, and what is named here, are not;
-  * a statement that changes tables is about those that are distributed or about those that are not;
   * what sql/citus has instead of a statement of sql/query keeps the same rules.
 """
 
@@ -75,12 +74,6 @@ ACROSS = {
 # The same of sql/citus, where it is otherwise.
 ACROSS_CITUS = {
     "seal_waiting": ("audit_seal log_position", "the keeper looks for merchants that wait for it"),
-}
-
-# What Citus does not do: README names them.
-NOT_ON_CITUS = {
-    "data_key_retire": "looks whether anything is left that the key has sealed",
-    "reseal_put": "takes a page of texts of many merchants",
 }
 
 # Functions of the migrations that read the clock.
@@ -335,7 +328,6 @@ class Statement:
             text = WHOSE.sub("$99::uuid", text)
             name = self.name = f"{name}, of one merchant"
         across = set((across or ACROSS.get(name, ("", "")))[0].split())
-        self.changed, self.named = set(), set()
         self.unbound = set()  # merchants' tables that are gone through for all merchants
         statements = parsed(text)
         if len(statements) != 1:
@@ -345,18 +337,12 @@ class Statement:
             ctes = {n["ctename"] for n in walk(statement) if n["@"] == "CommonTableExpr"}
             for node in walk(statement):
                 self.names(node, ctes)
-                if node["@"] in ("InsertStmt", "UpdateStmt", "DeleteStmt"):
-                    self.changed.add(node["relation"]["relname"])
                 if node["@"] in ("SelectStmt", "UpdateStmt", "DeleteStmt"):
                     self.level(node)
                 elif node["@"] == "InsertStmt":
                     self.insert(node)
                 elif node["@"] in ("ListenStmt", "NotifyStmt", "LockStmt"):
                     self.faults.append(f"{name}: {node['@']}")
-        mixed = self.named & (set(ALONE) | set(LOOKUPS)), self.named - set(ALONE) - set(LOOKUPS) - OWN
-        if self.changed and all(mixed) and name not in NOT_ON_CITUS:
-            self.faults.append(f"{name}: changes {', '.join(sorted(self.changed))} and names both "
-                               f"{sorted(mixed[0])[0]}, which stays on the coordinator, and {sorted(mixed[1])[0]}")
         for table in sorted(self.unbound - across):
             self.faults.append(f"{name}: {table} without an equality of merchant_id")
         for table in sorted(across - self.unbound):
@@ -367,7 +353,6 @@ class Statement:
             return
         table = node["relname"]
         if node.get("schemaname") == "reli":
-            self.named.add(table)
             if table not in self.schema.tables and table not in OWN:
                 self.faults.append(f"{self.name}: there is no table reli.{table}")
         elif "schemaname" not in node and table not in ctes:
@@ -422,8 +407,6 @@ def distribution(schema, text):
         for call in (n for n in walk(statement) if n["@"] == "FuncCall"):
             words = [n["sval"] for n in walk(call["args"]) if n["@"] == "String"] or \
                     [n["val"]["sval"] for n in walk(call["args"]) if n["@"] == "A_Const" and "sval" in n.get("val", {})]
-            if strings(call["funcname"])[-1] == "create_distributed_function":
-                continue
             done[words[0].removeprefix("reli.")] = (strings(call["funcname"])[-1], *words[1:])
     for table in schema.tables:
         wanted = ("create_distributed_table", "merchant_id", "none" if table == "payment" else "reli.payment")
@@ -517,9 +500,6 @@ BAD_STATEMENTS = (
     ("q, of one merchant: t without an equality",
      "with u as (select * from unnest($1::uuid[]) as u(whose)), k as (select u.whose as merchant_id from u) "
      "update reli.t set n = 1 from k where t.merchant_id = k.merchant_id"),
-    ("names both api_key, which stays",
-     "with k as (update reli.api_key set n = 1 where merchant_id = $1 returning id) insert into reli.t (merchant_id, id) "
-     "select $1, id from k"),
 )
 GOOD_STATEMENTS = (
     "select n from reli.t where merchant_id = $1 and id = $2",

@@ -47,7 +47,3 @@ select create_distributed_table('reli.delivery_owner', 'merchant_id', colocate_w
 select create_distributed_table('reli.ticket_use', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.maintenance', 'merchant_id', colocate_with => 'reli.payment');
 select create_distributed_table('reli.security_event', 'merchant_id', colocate_with => 'reli.payment');
-
--- What statements call on the nodes.
-select create_distributed_function(
-    'reli.limit_grant(int4[], int2[], int4[], int8[], int8[], int8[], int8[])');

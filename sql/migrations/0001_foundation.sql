@@ -1004,24 +1004,6 @@ create type reli.inbound_new as (
     at timestamptz, job_n int4, job_bucket int2, job_owner uuid, job_lease timestamptz
 );
 
--- An audit row, and its place on the list of what has no position yet, for statements about people,
--- keys and merchants: those live on one node, and the trail lives with each merchant.
-create function reli.audit_put(p_merchant uuid, p_subject uuid, p_id uuid, p_mode text,
-    p_action text, p_actor text, p_before text, p_after text, p_detail text, p_at timestamptz)
-    returns bool
-language plpgsql set search_path = pg_catalog as $$
-begin
-    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, before, after,
-        detail, created_at)
-    values (p_merchant, p_subject, p_id, p_mode, p_action, p_actor, p_before, p_after, p_detail,
-        p_at);
-    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
-        journals, steps)
-    values (p_merchant, p_id, array[p_id], array[p_subject], '{0}', '{0}', array[p_id], '{null}',
-        '{null}', '{0}');
-    return true;
-end $$;
-
 -- Partitions for the month of p_from and the two after it, for every partitioned table whose key is
 -- a UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls
 -- it.
@@ -1120,9 +1102,7 @@ begin
     end loop;
     execute format('grant execute on function reli.partitions_ensure(timestamptz),
                     reli.idempotency_turn(int4), reli.security_events_drop(timestamptz, int8),
-                    reli.limit_grant(int4[], int2[], int4[], int8[], int8[], int8[], int8[]),
-                    reli.audit_put(uuid, uuid, uuid, text, text, text, text, text, text,
-                        timestamptz)
+                    reli.limit_grant(int4[], int2[], int4[], int8[], int8[], int8[], int8[])
                     to %I', p_role);
 end $$;
 revoke execute on all functions in schema reli from public;

@@ -54,8 +54,17 @@ forgiven as (
     delete from reli.login_guard
     where merchant_id = '00000000-0000-0000-0000-000000000000' and subject = $2
 ),
-audited as materialized (
-    select reli.audit_put($5, user_id, $8, 'live', 'member.created', 'cli', null, null, $6, $7)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $5, user_id, $8, 'live', 'member.created', 'cli', $6, $7
+    from ms
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $5, $8, array[$8]::uuid[], array[user_id]::uuid[], '{0}', '{0}',
+        array[$8]::uuid[], '{null}', '{null}', '{0}'
     from ms
 )
-select user_id from ms left join audited on true
+select user_id from ms

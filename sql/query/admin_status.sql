@@ -15,9 +15,17 @@ ended as (
     where s.merchant_id = '00000000-0000-0000-0000-000000000000' and s.user_id = c.id
       and s.revoked_at is null
 ),
-audited as materialized (
-    select reli.audit_put('00000000-0000-0000-0000-000000000000', id, $4, 'live',
-        'user.' || $2, 'cli', null, null, null, $3)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select '00000000-0000-0000-0000-000000000000', id, $4, 'live', 'user.' || $2, 'cli', null, $3
+    from changed
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select '00000000-0000-0000-0000-000000000000', $4, array[$4]::uuid[], array[id]::uuid[],
+        '{0}', '{0}', array[$4]::uuid[], '{null}', '{null}', '{0}'
     from changed
 )
-select id from changed left join audited on true
+select id from changed

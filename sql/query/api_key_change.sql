@@ -7,8 +7,15 @@ with k as (
       and k.status <> 'revoked'
     returning k.id
 ),
-a as materialized (
-    select reli.audit_put($1, $2, $8, $3, 'api_key.changed', $9, null, null, $10, $7)
-    from k
+a as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $2, $8, $3, 'api_key.changed', $9, $10, $7 from k
+),
+l as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $8, array[$8]::uuid[], array[$2]::uuid[], '{0}', '{0}', array[$8]::uuid[], '{null}',
+        '{null}', '{0}' from k
 )
-select id from k left join a on true
+select id from k

@@ -23,10 +23,16 @@ h as (
     insert into reli.api_key_lookup (key_hash, merchant_id, id)
     select $6, k.merchant_id, k.id from k
 ),
-a as materialized (
-    select reli.audit_put($1, $2, $11, $3, 'api_key.created', $12, null, null,
-        $4 || ' ' || $5, $7)
+a as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $2, $11, $3, 'api_key.created', $12, $4 || ' ' || $5, $7 from k
+),
+l as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $11, array[$11]::uuid[], array[$2]::uuid[], '{0}', '{0}', array[$11]::uuid[],
+        '{null}', '{null}', '{0}'
     from k
 )
-select k.id, m.merchant_id is not null
-from (values (0)) one left join m on true left join k on true left join a on true
+select (select id from k), exists (select from m)

@@ -5,11 +5,15 @@ with k as (
     where k.merchant_id = $1 and k.id = $2 and k.mode = $3 and k.status <> 'revoked'
     returning k.id
 ),
-a as materialized (
-    select reli.audit_put($1, $2, $5, $3, 'api_key.revoked', $6, null, null, null, $4)
-    from k
+a as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $2, $5, $3, 'api_key.revoked', $6, null, $4 from k
+),
+l as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $5, array[$5]::uuid[], array[$2]::uuid[], '{0}', '{0}', array[$5]::uuid[], '{null}',
+        '{null}', '{0}' from k
 )
-select o.id
-from reli.api_key o
-left join a on true
-where o.merchant_id = $1 and o.id = $2 and o.mode = $3
+select o.id from reli.api_key o where o.merchant_id = $1 and o.id = $2 and o.mode = $3

@@ -20,12 +20,21 @@ h as (
     insert into reli.api_key_lookup (key_hash, merchant_id, id)
     select $9, k.merchant_id, k.id from k
 ),
-a as materialized (
-    select reli.audit_put($1, v.subject, v.id, $3, v.action, $13, null, null, v.detail, $6)
+a as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, v.subject, v.id, $3, v.action, $13, v.detail, $6
     from k
     cross join lateral (values
         ($2::uuid, $11::uuid, 'api_key.rotated', 'by ' || $7::text),
         ($7::uuid, $12::uuid, 'api_key.created', $8 || ' ' || k.scopes)
     ) v (subject, id, action, detail)
+),
+l as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $11, array[$11, $12]::uuid[], array[$2, $7]::uuid[], '{0,0}', '{0,0}',
+        array[$11, $12]::uuid[], '{null,null}', '{null,null}', '{0,0}'
+    from k
 )
-select id from k left join (select count(*) from a) noted on true
+select id from k

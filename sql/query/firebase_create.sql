@@ -20,9 +20,18 @@ u as (
     select '00000000-0000-0000-0000-000000000000', f.user_id, 'active', $2, $4, $5, $5 from f
     returning id
 ),
-audited as materialized (
-    select reli.audit_put('00000000-0000-0000-0000-000000000000', u.id, $6, 'live',
-        'user.created', $7, null, null, 'firebase', $5)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select '00000000-0000-0000-0000-000000000000', u.id, $6, 'live', 'user.created', $7,
+        'firebase', $5
+    from u
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select '00000000-0000-0000-0000-000000000000', $6, array[$6]::uuid[], array[u.id]::uuid[],
+        '{0}', '{0}', array[$6]::uuid[], '{null}', '{null}', '{0}'
     from u
 )
-select id from u left join audited on true
+select id from u

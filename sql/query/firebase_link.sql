@@ -11,8 +11,17 @@ with l as (
     on conflict do nothing
     returning user_id
 ),
-audited as materialized (
-    select reli.audit_put($6, user_id, $5, 'live', 'user.linked', $7, null, null, 'firebase', $4)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $6, user_id, $5, 'live', 'user.linked', $7, 'firebase', $4
+    from l
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $6, $5, array[$5]::uuid[], array[user_id]::uuid[], '{0}', '{0}',
+        array[$5]::uuid[], '{null}', '{null}', '{0}'
     from l
 )
-select user_id from l left join audited on true
+select user_id from l

@@ -33,8 +33,17 @@ forgiven as (
     where g.merchant_id = '00000000-0000-0000-0000-000000000000'
       and g.subject in ($10::bytea, $11::bytea) and exists (select from accepted)
 ),
-audited as materialized (
-    select reli.audit_put($1, $2, $8, 'live', 'member.joined', $9, null, null, role, $4)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $2, $8, 'live', 'member.joined', $9, role, $4
+    from accepted
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $8, array[$8]::uuid[], array[$2]::uuid[], '{0}', '{0}',
+        array[$8]::uuid[], '{null}', '{null}', '{0}'
     from accepted
 )
-select role from accepted left join audited on true
+select role from accepted

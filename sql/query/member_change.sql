@@ -23,12 +23,19 @@ changed as (
            or exists (select from owners o where o.user_id <> $2))
     returning old.role as was
 ),
-audited as materialized (
-    select reli.audit_put($1, $2, $6, 'live', 'member.role_changed', $7, null, null,
-        was || ' to ' || $3, $5)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $2, $6, 'live', 'member.role_changed', $7, was || ' to ' || $3, $5
+    from changed
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $6, array[$6]::uuid[], array[$2]::uuid[], '{0}', '{0}',
+        array[$6]::uuid[], '{null}', '{null}', '{0}'
     from changed
 )
 select old.role, exists (select from changed),
     old.role = 'owner' and not exists (select from owners o where o.user_id <> $2)
 from old
-left join audited on true

@@ -37,8 +37,17 @@ i as (
         set token_hash = excluded.token_hash, invited_by = excluded.invited_by,
             expires_at = excluded.expires_at, created_at = excluded.created_at
 ),
-audited as materialized (
-    select reli.audit_put($1, $2, $11, 'live', 'member.invited', $8, null, null, $6, $10)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $2, $11, 'live', 'member.invited', $8, $6, $10
+    from ms
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $11, array[$11]::uuid[], array[$2]::uuid[], '{0}', '{0}',
+        array[$11]::uuid[], '{null}', '{null}', '{0}'
     from ms
 )
-select user_id from ms left join audited on true
+select user_id from ms

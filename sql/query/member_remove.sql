@@ -30,11 +30,19 @@ ended as (
     where s.merchant_id = '00000000-0000-0000-0000-000000000000' and s.user_id = $2
       and s.for_merchant = $1 and s.revoked_at is null and exists (select from changed)
 ),
-audited as materialized (
-    select reli.audit_put($1, $2, $5, 'live', 'member.removed', $6, null, null, was, $4)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $2, $5, 'live', 'member.removed', $6, was, $4
+    from changed
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $5, array[$5]::uuid[], array[$2]::uuid[], '{0}', '{0}',
+        array[$5]::uuid[], '{null}', '{null}', '{0}'
     from changed
 )
 select old.role, exists (select from changed),
     old.role = 'owner' and not exists (select from owners o where o.user_id <> $2)
 from old
-left join audited on true

@@ -15,8 +15,17 @@ with changed as (
     where m.merchant_id = $1
     returning m.merchant_id
 ),
-audited as materialized (
-    select reli.audit_put($1, $1, $8, 'live', 'merchant.changed', $9, null, null, $10, $7)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $1, $8, 'live', 'merchant.changed', $9, $10, $7
+    from changed
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $8, array[$8]::uuid[], array[$1]::uuid[], '{0}', '{0}',
+        array[$8]::uuid[], '{null}', '{null}', '{0}'
     from changed
 )
-select merchant_id from changed left join audited on true
+select merchant_id from changed

@@ -7,8 +7,17 @@ with made as (
     values ($1, $2, $3, $7, $4, nullif($6, 0), $5, $5)
     returning merchant_id
 ),
-audited as materialized (
-    select reli.audit_put($1, $1, $8, 'live', 'merchant.created', $9, null, null, $7, $5)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $1, $1, $8, 'live', 'merchant.created', $9, $7, $5
+    from made
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $8, array[$8]::uuid[], array[$1]::uuid[], '{0}', '{0}',
+        array[$8]::uuid[], '{null}', '{null}', '{0}'
     from made
 )
-select merchant_id from made left join audited on true
+select merchant_id from made

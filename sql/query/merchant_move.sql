@@ -5,8 +5,17 @@ with moved as (
     where m.merchant_id = $1 and m.status = $2
     returning m.merchant_id
 ),
-audited as materialized (
-    select reli.audit_put($1, $1, $5, 'live', 'merchant.' || $3, $6, $2, $3, null, $4)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, before, after,
+        created_at)
+    select $1, $1, $5, 'live', 'merchant.' || $3, $6, $2, $3, $4
+    from moved
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $1, $5, array[$5]::uuid[], array[$1]::uuid[], '{0}', '{0}', array[$5]::uuid[],
+        '{null}', '{null}', '{0}'
     from moved
 )
-select merchant_id from moved left join audited on true
+select merchant_id from moved

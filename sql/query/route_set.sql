@@ -1,11 +1,14 @@
 -- The next version of a merchant's routes, with its audit row on the list of what has no position
 -- yet. $1 uuid merchant, $2 text mode, $3 text routes, $4 timestamptz now, $5 uuid id of the audit
--- row, $6 text actor. Row: the version; none if another one was faster.
+-- row, $6 text actor. Row: the version; none if there is no such merchant or another one was
+-- faster.
 with s as (
     insert into reli.route_set (merchant_id, mode, version, routes, created_at)
-    select $1::uuid, $2::text, v.version, $3::text, $4::timestamptz
-    from (select coalesce(max(o.version), 0) + 1 as version from reli.route_set o
-          where o.merchant_id = $1 and o.mode = $2) v
+    select m.merchant_id, $2::text,
+        (select coalesce(max(o.version), 0) + 1 from reli.route_set o
+         where o.merchant_id = $1 and o.mode = $2),
+        $3, $4
+    from reli.merchant m where m.merchant_id = $1
     on conflict do nothing
     returning version
 ),

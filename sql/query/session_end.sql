@@ -8,9 +8,17 @@ with ended as (
     returning s.id
 ),
 n as (select count(*) as n from ended having count(*) > 0),
-audited as materialized (
-    select reli.audit_put($6, $1, $5, 'live', 'session.ended', $7, null, null, $4 || ', ' || n.n,
-        $3)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $6, $1, $5, 'live', 'session.ended', $7, $4 || ', ' || n.n, $3
+    from n
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $6, $5, array[$5]::uuid[], array[$1]::uuid[], '{0}', '{0}',
+        array[$5]::uuid[], '{null}', '{null}', '{0}'
     from n
 )
-select (select count(*) from ended) from (values (0)) one left join audited on true
+select count(*) from ended

@@ -27,10 +27,18 @@ forgiven as (
     where g.merchant_id = '00000000-0000-0000-0000-000000000000'
       and g.subject in ($8::bytea, $14::bytea) and exists (select from opened)
 ),
-audited as materialized (
-    select reli.audit_put($3, $2, $11, 'live', 'session.opened', $12, null, null, $13, $4)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $3, $2, $11, 'live', 'session.opened', $12, $13, $4
+    from opened
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $3, $11, array[$11]::uuid[], array[$2]::uuid[], '{0}', '{0}',
+        array[$11]::uuid[], '{null}', '{null}', '{0}'
     from opened
 )
 select ms.role from opened o
 join reli.membership ms on ms.merchant_id = $3 and ms.user_id = o.user_id
-left join audited on true

@@ -7,9 +7,17 @@ with ended as (
       and s.generation > $2 and s.revoked_at is null
     returning s.user_id, s.for_merchant
 ),
-audited as materialized (
-    select reli.audit_put(for_merchant, user_id, $4, 'live', 'session.revoked', 'system', null,
-        null, 'refresh_reused', $3)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select for_merchant, user_id, $4, 'live', 'session.revoked', 'system', 'refresh_reused', $3
+    from ended
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select for_merchant, $4, array[$4]::uuid[], array[user_id]::uuid[], '{0}', '{0}',
+        array[$4]::uuid[], '{null}', '{null}', '{0}'
     from ended
 )
-select user_id, for_merchant from ended left join audited on true
+select user_id, for_merchant from ended

@@ -21,8 +21,17 @@ forgiven as (
     where g.merchant_id = '00000000-0000-0000-0000-000000000000'
       and g.subject in ($6::bytea, $7::bytea) and exists (select from changed)
 ),
-audited as materialized (
-    select reli.audit_put($9, $1, $8, 'live', 'user.password_changed', $10, null, null, null, $4)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $9, $1, $8, 'live', 'user.password_changed', $10, null, $4
+    from changed
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $9, $8, array[$8]::uuid[], array[$1]::uuid[], '{0}', '{0}',
+        array[$8]::uuid[], '{null}', '{null}', '{0}'
     from changed
 )
-select (select count(*) from ended) from changed left join audited on true
+select (select count(*) from ended) from changed

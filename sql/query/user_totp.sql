@@ -17,8 +17,17 @@ forgiven as (
     where g.merchant_id = '00000000-0000-0000-0000-000000000000'
       and g.subject in ($11::bytea, $12::bytea) and exists (select from changed)
 ),
-audited as materialized (
-    select reli.audit_put($9, $1, $8, 'live', $7, $10, null, null, null, $6)
+audited as (
+    insert into reli.audit_log (merchant_id, subject_id, id, mode, action, actor, detail,
+        created_at)
+    select $9, $1, $8, 'live', $7, $10, null, $6
+    from changed
+),
+logged as (
+    insert into reli.log_new (merchant_id, id, ops, subjects, seq_from, seq_to, audit_a, audit_b,
+        journals, steps)
+    select $9, $8, array[$8]::uuid[], array[$1]::uuid[], '{0}', '{0}',
+        array[$8]::uuid[], '{null}', '{null}', '{0}'
     from changed
 )
-select id from changed left join audited on true
+select id from changed

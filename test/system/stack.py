@@ -1,6 +1,7 @@
 """The processes behind the tests: services, databases, replicas, and how they end."""
 
 import base64
+import contextlib
 import itertools
 import os
 import pathlib
@@ -76,13 +77,18 @@ class Services:
         """Makes the database known to the workers, before it is migrated."""
         self.everywhere("create extension citus", database)
         socket = urllib.parse.unquote(self.admin_url.partition("host=")[2])
-        alone = psycopg2.connect(self.url("postgres", "postgres"))
-        try:  # roles, which are handed on as well, belong to the server: one run at a time
-            alone.cursor().execute("select pg_advisory_lock(1)")
-            self.admin([f"select citus_set_coordinator_host('{socket}', 5432)",
-                        *(f"select citus_add_node('{worker}', 5432)" for worker in self.workers)], database)
+        self.admin([f"select citus_set_coordinator_host('{socket}', 5432)",
+                    *(f"select citus_add_node('{worker}', 5432)" for worker in self.workers)], database)
+
+    @contextlib.contextmanager
+    def alone(self):
+        """One run at a time: with a schema its roles are handed on to the workers, and those belong to the servers."""
+        c = psycopg2.connect(self.url("postgres", "postgres"))
+        try:
+            c.cursor().execute("select pg_advisory_lock(1)")
+            yield
         finally:
-            alone.close()
+            c.close()
 
     def close(self, database):
         """To everybody, Citus's own processes too: a template must have no sessions."""
@@ -160,14 +166,19 @@ class Stack:
         self.services.everywhere(f"create database {self.template} owner reli_owner")
         template = Database(self.services, self.template)
         if self.services.workers:
-            self.services.distribute(self.template)
-        done = self.cli(template, "migrate")
-        assert done.returncode == 0, done.stderr
-        if self.services.workers:
-            template.rows((ROOT / "sql/citus.sql").read_text())
+            with self.services.alone():
+                self.services.distribute(self.template)
+                self.migrate(template)
+                template.rows((ROOT / "sql/citus.sql").read_text())
             template.close()
             self.services.close(self.template)
+        else:
+            self.migrate(template)
         self.sandbox = self.new_sandbox()
+
+    def migrate(self, database):
+        done = self.cli(database, "migrate")
+        assert done.returncode == 0, done.stderr
 
     def new_sandbox(self):
         port = helpers.free_port()

@@ -68,7 +68,7 @@ def test_every_place_is_known():
     assert set(re.findall(r"select '([^']+)' as place", (ROOT / "sql/query/data_key_use.sql").read_text())) == \
         set(sealed.PLACES)
     retire = (ROOT / "sql/query/data_key_retire.sql").read_text()
-    assert retire.count("and not exists (select from reli.") == len(sealed.PLACES)
+    assert retire.count("and not exists (select 1 from reli.") == len(sealed.PLACES)
 
 
 def test_swapped_texts_do_not_open(stack, replicas, sandbox, receiver):
