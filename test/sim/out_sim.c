@@ -238,10 +238,14 @@ static struct out_send *send_judge(const struct out *o)
     /* a request that was said to be refused has been paid since this one was stored: people know */
     bool beside = p != NULL && str_eq(p->request, STR("sending")) && p->paid_n != p->n &&
                   check_has_exception(p->id, "payout_late");
+    /* it was said to be refused, and paid since it was stored once more: the provider knows it */
+    bool repeated = p != NULL && p->paid_n == o->request && by_our_id(o) != NULL;
     if (p == NULL)
         sim_violation("a payout is sent that is not stored");
     else if (beside && p->n == o->request)
         sim_say("is sent beside one that was refused and paid");
+    else if (repeated && p->n == o->request)
+        sim_say("is sent again, which is paid");
     else if (!str_eq(p->status, STR("processing")) || p->n != o->request)
         sim_violation("request %d of a payout is sent, which is %.*s with %d", o->request,
                       STR_ARG(p->status), (int)p->n);
