@@ -71,7 +71,7 @@ run_tests() {
     . "$dir/services.env"
     set +a
     RELI_BIN=$(realpath "${RELI_BIN:-${BUILD:-build}/debug/reli}") RELI_TEST_SLOW=${RELI_TEST_SLOW:-4} \
-        /usr/bin/python3 -m pytest -q -p no:cacheprovider --tb=short "$@" </dev/null || rc=$?
+        /usr/bin/python3 -m pytest -q -n 2 --dist loadfile -p no:cacheprovider --tb=short "$@" </dev/null || rc=$?
     return $rc
 }
 
