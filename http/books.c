@@ -8,6 +8,7 @@
 #include "core/domain/ledger.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "core/flow/webhook.h"
 #include "http/list.h"
 
 enum { BOOKS_MAX = 8 << 20, TRANSFER_CURSOR = UUID_TEXT + 8 };
@@ -122,6 +123,8 @@ void event_index(struct http_exchange *x)
     if (cursor.p != NULL &&
         (!str_to_i64(cursor, &l->after) || l->after < 0 || l->after > INT64_MAX / 2))
         field_error(&l->errors, STR("after"), "format", "Not a cursor; send `next` of a page.");
+    if (type.p != NULL && (!webhook_word_ok(type) || str_find(type, '*', 0) != SIZE_MAX))
+        field_error(&l->errors, STR("type"), "unknown", "No such event type.");
     if (!list_ok(x, &l->errors))
         return;
     struct value params[] = {

@@ -79,6 +79,17 @@ def test_a_page_of_the_log_looks_so_far_and_no_further(reli):
         "object": "list", "data": [], "has_more": False, "next": "6003"}
 
 
+def test_a_type_that_there_is_not(reli):
+    """A typing error would be a list without events, for ever."""
+    confirm(reli, reli.pay())
+    wait_until(lambda: len(log(reli)) == 3, 10, "the log has the three")
+    for kind in ("payment.complete", "payment.*", "*", "", "payment.completed,payment.failed"):
+        r = reli.get(f"{V1}/events?type={kind}")
+        assert (r.status, r.json["param"]) == (422, "type"), r
+    for kind, n in (("payment.completed", 1), ("refund.failed", 0), ("payout.pending", 0)):
+        assert len(reli.get(f"{V1}/events?type={kind}").json["data"]) == n
+
+
 def test_a_customers_part(reli):
     ann, bob = word("ann"), word('b/"ö')
     first = reli.pay(of(ann))
