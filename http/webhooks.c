@@ -11,6 +11,7 @@
 #include "http/list.h"
 
 enum { URL_MAX = 2000, EVENTS_MAX = 32, ANSWER_MAX = 1 << 20, RECOVER_MAX = 1000 };
+enum { SLOTS = 16, SLOT_TRIES = 64 };
 
 #define NOT_PUBLIC "Must be an https URL of a public host, without credentials."
 #define OVERLAP_MAX_US (7 * US_PER_DAY)
@@ -25,6 +26,8 @@ struct endpoint_op {
     struct str ordered;                          /* "true", "false" */
     bool with_pair;                              /* signs with a private key as well */
     bool rotates;
+    struct str sealed; /* secrets, of a new endpoint */
+    int slot_tries;
     int64_t overlap_us; /* how long replaced secrets sign along */
     int status_code;
     const char *action;
@@ -141,7 +144,8 @@ enum {
     C_SECRETS,
     C_CREATED,
     C_UPDATED,
-    C_ORDERED
+    C_ORDERED,
+    C_SLOT /* of a list */
 };
 
 static void put_words(struct jsonw *w, const char *name, struct str words)
@@ -239,13 +243,9 @@ static void written(void *ctx, struct err err, const struct rows *r)
 {
     struct endpoint_op *op = ctx;
     if (!err_is(err) && rows_n(r) == 0)
-        err = op->status_code == 201 ? ERR(INVALID_STATE, NULL)
-              : op->rotates          ? ERR(CONFLICT, NULL)
-                                     : ERR(NOT_FOUND, NULL);
+        err = op->status_code == 201 || op->rotates ? ERR(CONFLICT, NULL) : ERR(NOT_FOUND, NULL);
     deliver_forget(api_of(op->x)->flow);
-    if (err.code == ERR_INVALID_STATE)
-        http_problem(op->x, err, "There are 16 endpoints already; delete one.");
-    else if (err_is(err))
+    if (err_is(err))
         fail(op->x, err);
     else
         audit(op);
@@ -287,23 +287,36 @@ static void look_first(struct endpoint_op *op, void (*go)(struct endpoint_op *))
         go(op);
 }
 
-static void create(struct endpoint_op *op)
+static void find_slot(struct endpoint_op *op);
+
+static void inserted(void *ctx, struct err err, const struct rows *r)
 {
-    struct http_exchange *x = op->x;
-    const struct principal *who = api_who(x);
-    struct flow *f = api_of(x)->flow;
-    struct str sealed;
-    int64_t now = loop_wall_us(f->loop);
-    op->id = random_uuid(now);
-    op->status_code = 201;
-    op->action = "webhook_endpoint.created";
-    op->secret = op->secrets = webhook_secret_make(x->arena);
-    if (op->with_pair)
-        op->secrets = arena_fmt(x->arena, "%.*s %.*s", STR_ARG(op->secret),
-                                STR_ARG(webhook_private_make(x->arena)));
-    struct err err = seal_secrets(op, &sealed);
+    struct endpoint_op *op = ctx;
+    if (!err_is(err) && rows_n(r) == 0 && ++op->slot_tries < SLOT_TRIES)
+        find_slot(op); /* somebody else took it */
+    else
+        written(op, err, r);
+}
+
+/* Any free slot, so that those who come at once seldom want the same one. */
+static void slots_known(void *ctx, struct err err, const struct rows *r)
+{
+    struct endpoint_op *op = ctx;
+    const struct principal *who = api_who(op->x);
+    struct flow *f = api_of(op->x)->flow;
+    bool taken[SLOTS + 1] = {0};
+    int slot = 1 + (int)(random_u64() % SLOTS), n = 0;
     if (err_is(err)) {
-        fail(x, err);
+        fail(op->x, err);
+        return;
+    }
+    for (size_t i = 0; i < rows_n(r); i++)
+        taken[rows_i64(r, i, C_SLOT)] = true;
+    for (; n < SLOTS && taken[slot]; n++)
+        slot = slot % SLOTS + 1;
+    if (n == SLOTS) {
+        http_problem(op->x, ERR(INVALID_STATE, NULL),
+                     "There are 16 endpoints already; delete one.");
         return;
     }
     struct value params[] = {V_UUID(who->merchant),
@@ -312,10 +325,36 @@ static void create(struct endpoint_op *op)
                              V_TEXT(op->url),
                              V_TEXT(op->events.p != NULL ? op->events : STR("*")),
                              V_TEXT(op->description),
-                             V_BYTES(sealed),
-                             V_TIME(now),
-                             V_BOOL(str_eq(op->ordered, STR("true")))};
-    store_exec(f->store, Q_endpoint_insert, params, COUNT_OF(params), written, op);
+                             V_BYTES(op->sealed),
+                             V_TIME(loop_wall_us(f->loop)),
+                             V_BOOL(str_eq(op->ordered, STR("true"))),
+                             V_I32(slot)};
+    store_exec(f->store, Q_endpoint_insert, params, COUNT_OF(params), inserted, op);
+}
+
+static void find_slot(struct endpoint_op *op)
+{
+    const struct principal *who = api_who(op->x);
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live))};
+    store_read(api_of(op->x)->flow->store, Q_endpoint_list, params, COUNT_OF(params), slots_known,
+               op);
+}
+
+static void create(struct endpoint_op *op)
+{
+    struct http_exchange *x = op->x;
+    op->id = random_uuid(loop_wall_us(api_of(x)->flow->loop));
+    op->status_code = 201;
+    op->action = "webhook_endpoint.created";
+    op->secret = op->secrets = webhook_secret_make(x->arena);
+    if (op->with_pair)
+        op->secrets = arena_fmt(x->arena, "%.*s %.*s", STR_ARG(op->secret),
+                                STR_ARG(webhook_private_make(x->arena)));
+    struct err err = seal_secrets(op, &op->sealed);
+    if (err_is(err))
+        fail(x, err);
+    else
+        find_slot(op);
 }
 
 void endpoint_create(struct http_exchange *x)

@@ -826,11 +826,13 @@ create table reli.webhook_endpoint (
     status_reason text,
     ordered bool not null default false, -- a payment's events one after the other
     secrets bytea not null, -- sealed: newest first
+    slot int2 not null check (slot between 1 and 16), -- so many a merchant and mode
     failing_since timestamptz,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,
-    primary key (merchant_id, id)
+    primary key (merchant_id, id),
+    unique (merchant_id, mode, slot)
 );
 
 -- One event to one place. endpoint_id is the payment's id when it goes to the payment's

@@ -93,6 +93,20 @@ def test_no_more_than_sixteen(reli):
     assert len(reli.get(ENDPOINTS).json["data"]) == 16
 
 
+def test_no_more_than_sixteen_whoever_comes_at_once(reli):
+    """What is beyond the limit of a fan-out would get nothing, and nobody would be told."""
+    def make(n):
+        return reli.post(ENDPOINTS, {"url": f"https://shop.example/{n}"})
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(make, range(22)))
+    made = [r.json["id"] for r in answers if r.status == 201]
+    assert len(made) == 16 and {r.code for r in answers if r.status != 201} == {"invalid_state"}
+    assert {e["id"] for e in reli.get(ENDPOINTS).json["data"]} == set(made)
+    assert reli.delete(f"{ENDPOINTS}/{made[5]}").status == 204
+    assert [make(n).status for n in (30, 31)] == [201, 409]
+
+
 PRIVATE = ["http://shop.example/", "https://127.0.0.1/", "https://10.1.2.3/", "https://192.168.0.1/",
            "https://172.16.0.1/", "https://169.254.169.254/latest/meta-data/", "https://[::1]/",
            "https://[fd00::1]/", "https://[fe80::1]/", "https://0.0.0.0/", "https://100.64.0.1/",
