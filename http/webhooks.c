@@ -11,6 +11,7 @@
 #include "http/list.h"
 
 enum { URL_MAX = 2000, EVENTS_MAX = 32, ANSWER_MAX = 1 << 20, RECOVER_MAX = 1000 };
+enum { RECOVER_AT_ONCE = 32 }; /* others want to read and write as well */
 enum { SLOTS = 16, SLOT_TRIES = 64 };
 
 #define NOT_PUBLIC "Must be an https URL of a public host, without credentials."
@@ -32,7 +33,9 @@ struct endpoint_op {
     int status_code;
     const char *action;
     void (*go)(struct endpoint_op *); /* when the URL has been looked at */
-    int left, started;                /* recover */
+    struct uuid *again;               /* recover: what is made again, */
+    size_t n_again, asked, answered;  /* how far that is, */
+    int started;                      /* and how many have been */
     bool more;
     int64_t since_us, until_us;
     struct err err;
@@ -557,8 +560,6 @@ void endpoint_default(struct http_exchange *x)
 static void recover_answer(struct endpoint_op *op)
 {
     struct buf b;
-    if (op->left > 0)
-        return;
     buf_init(&b, 4096);
     struct jsonw w = jw_into(&b);
     jw_open(&w);
@@ -569,33 +570,45 @@ static void recover_answer(struct endpoint_op *op)
     api_reply_buf(op->x, 202, &b);
 }
 
+static void recover_next(struct endpoint_op *op);
+
+/* Who asks again finds what could not be made now. */
 static void recovered_one(void *ctx, struct err err, struct uuid delivery)
 {
     struct endpoint_op *op = ctx;
     (void)delivery;
-    op->left--;
+    op->answered++;
     op->started += err_is(err) ? 0 : 1;
-    recover_answer(op);
+    op->more |= err_is(err);
+    recover_next(op);
+}
+
+static void recover_next(struct endpoint_op *op)
+{
+    const struct principal *who = api_who(op->x);
+    while (op->asked < op->n_again && op->asked - op->answered < RECOVER_AT_ONCE)
+        deliver_again(api_of(op->x)->flow, who->merchant, op->again[op->asked++], who->live,
+                      recovered_one, op);
+    if (op->answered == op->n_again)
+        recover_answer(op);
 }
 
 static void dead_found(void *ctx, struct err err, const struct rows *r)
 {
     struct endpoint_op *op = ctx;
-    const struct principal *who = api_who(op->x);
+    size_t n = !err_is(err) ? rows_n(r) : 0;
+    op->more = n > RECOVER_MAX;
+    op->n_again = op->more ? RECOVER_MAX : n;
+    op->again = arena_alloc(op->x->arena, (op->n_again + 1) * sizeof *op->again);
+    if (op->again == NULL)
+        err = ERR(NO_MEMORY, "recover");
     if (err_is(err)) {
         fail(op->x, err);
         return;
     }
-    size_t n = rows_n(r);
-    op->more = n > RECOVER_MAX;
-    if (op->more)
-        n = RECOVER_MAX;
-    op->left = (int)n;
-    if (n == 0)
-        recover_answer(op);
-    for (size_t i = 0; i < n; i++)
-        deliver_again(api_of(op->x)->flow, who->merchant, rows_uuid(r, i, 0), who->live,
-                      recovered_one, op);
+    for (size_t i = 0; i < op->n_again; i++)
+        op->again[i] = rows_uuid(r, i, 0);
+    recover_next(op);
 }
 
 static void endpoint_there(void *ctx, struct err err, const struct rows *r)
@@ -611,9 +624,11 @@ static void endpoint_there(void *ctx, struct err err, const struct rows *r)
         fail(op->x, err);
         return;
     }
+    struct uuid until =
+        op->until_us < TIME_NEVER ? uuid_v7_floor(op->until_us / US_PER_MS) : UUID_NIL;
     struct value params[] = {V_UUID(api_who(op->x)->merchant), V_UUID(op->id),
                              V_UUID(uuid_v7_floor(op->since_us / US_PER_MS)),
-                             V_I64(RECOVER_MAX + 1), V_TIME(op->until_us)};
+                             V_I64(RECOVER_MAX + 1), V_UUID_OPT(until)};
     store_read(api_of(op->x)->flow->store, Q_delivery_failed, params, COUNT_OF(params), dead_found,
                op);
 }

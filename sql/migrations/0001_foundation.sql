@@ -818,7 +818,7 @@ create index exception_item_named on reli.exception_item (merchant_id, subject_i
 create table reli.webhook_endpoint (
     merchant_id uuid not null,
     id uuid not null,
-    mode text not null check (mode in ('test', 'live')),
+    mode text collate "C" not null check (mode in ('test', 'live')),
     url text not null,
     events text not null, -- types by commas, '*' for all
     description text,
