@@ -259,6 +259,19 @@ bool api_idempotency_key(struct http_exchange *x, struct str *key)
     return true;
 }
 
+int64_t api_preferred_wait(const struct http_exchange *x)
+{
+    struct str rest = http_header(x, STR("prefer")), part;
+    int64_t seconds;
+    while (str_split(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (str_starts(part, STR("wait=")) && str_to_i64(str_from(part, 5), &seconds) &&
+            seconds > 0)
+            return (seconds < 10 ? seconds : 10) * US_PER_S;
+    }
+    return 0;
+}
+
 void api_set_replayed(struct http_exchange *x, int64_t original_us)
 {
     char at[TIME_TEXT];

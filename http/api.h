@@ -83,6 +83,9 @@ struct json *api_body(struct http_exchange *x);
 /* The Idempotency-Key, in the exchange's arena, STR_NULL without; answers 400 and gives false if it
  * is none, or missing where the merchant wants one. */
 bool api_idempotency_key(struct http_exchange *x, struct str *key);
+/* "Prefer: wait=10": how long an answer that another request brings may be waited for; at most ten
+ * seconds, wall µs. */
+int64_t api_preferred_wait(const struct http_exchange *x);
 /* The headers of an answer that was given before, at this time. */
 void api_set_replayed(struct http_exchange *x, int64_t original_us);
 /* The id in the path; answers 404 and gives false if it is none. */

@@ -55,20 +55,6 @@ static struct str problem_text(void *ctx, struct err err, const char *detail)
     return http_problem_text(ctx, err, detail, NULL);
 }
 
-/* "Prefer: wait=10": at most ten seconds. */
-static int64_t preferred_wait(const struct http_exchange *x)
-{
-    struct str rest = http_header(x, STR("prefer")), part;
-    int64_t seconds;
-    while (str_split(&rest, ',', &part)) {
-        part = str_trim(part);
-        if (str_starts(part, STR("wait=")) && str_to_i64(str_from(part, 5), &seconds) &&
-            seconds > 0)
-            return (seconds < 10 ? seconds : 10) * US_PER_S;
-    }
-    return 0;
-}
-
 /* Frees the body. */
 static void charge(struct http_exchange *x, struct json *body, const struct routes *routes,
                    struct charge_input *in)
@@ -137,7 +123,7 @@ void payment_create(struct http_exchange *x)
         .merchant = who->merchant,
         .live = who->live,
         .actor = str_c(who->actor),
-        .wait_us = preferred_wait(x),
+        .wait_us = api_preferred_wait(x),
         .problem = problem_text,
         .problem_ctx = x,
     };

@@ -4,7 +4,7 @@ payment is taken back."""
 import concurrent.futures
 
 import pytest
-from helpers import V1, Clock, parse_time, phone, wait_until
+from helpers import V1, Clock, new_key, parse_time, phone, wait_until
 from stack import Launcher
 
 CODE = "123456"
@@ -94,6 +94,24 @@ def test_three_wrong_codes_end_it(world, shop):
     r = confirm(shop, p, otp=CODE)
     assert (r.status, r.code) == (409, "invalid_state"), r
     assert len(world.sandbox.calls(op="otp")) == 3
+
+
+def test_a_code_that_comes_again_with_its_key_is_no_second_try(world, shop):
+    p, key = waits_for_a_code(shop), {"Idempotency-Key": new_key()}
+    path = f"{V1}/payments/{p['id']}/confirm"
+    first = shop.post(path, {"otp": "000000"}, headers=key)
+    again = shop.post(path, {"otp": "000000"}, headers=key)
+    assert (first.status, first.code) == (422, "otp_wrong") and "two more" in first.json["detail"], first
+    assert (again.status, again.body, again.header("Idempotent-Replayed")) == (422, first.body, "true"), again
+    r = shop.post(path, {"otp": CODE}, headers=key)
+    assert (r.status, r.code) == (422, "idempotency_key_reused") and r.json["detail"].endswith("differ: otp."), r
+    key = {"Idempotency-Key": new_key()}
+    first = shop.post(path, {"otp": CODE}, headers=key)
+    assert (first.status, first.json["status"]) == (200, "processing"), first
+    shop.wait_status(p["id"], "completed")
+    again = shop.post(path, {"otp": CODE}, headers=key)
+    assert (again.status, again.body, again.header("Reli-Current-Status")) == (200, first.body, "completed"), again
+    assert len(world.sandbox.calls(op="otp")) == 2
 
 
 def test_many_codes_at_once_are_three(world, shop):

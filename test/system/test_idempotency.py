@@ -407,3 +407,101 @@ def test_a_thousand_keys_sixteen_times_over_two_replicas(replicas, sandbox):
         "select count(*) from reli.payment where status = 'completed'") == n, 30, "all are completed")
     assert database.value("select count(*) from reli.ledger_transfer") == n
     assert database.value("select count(*) from reli.attempt") == n
+
+
+# ---- what is there already: confirm ----
+
+
+def confirm(shop, payment, key=None, **kw):
+    return shop.post(f"{V1}/payments/{payment}/confirm", {}, headers={"Idempotency-Key": key} if key else {}, **kw)
+
+
+def test_a_confirmation_replays(reli, db):
+    """It once took no notice of its key."""
+    payment, key = reli.pay()["id"], new_key()
+    first = confirm(reli, payment, key)
+    assert (first.status, first.json["status"]) == (200, "completed") and first.header("Idempotent-Replayed") is None
+    refund = reli.post(f"{V1}/payments/{payment}/refund", {"amount": "1.00"})
+    assert refund.status == 201, refund
+    again = confirm(reli, payment, key)
+    is_replay(first, again)
+    assert again.header("Reli-Current-Status") == "completed"
+    assert parse_time(again.header("Idempotency-Original-Date")) >= parse_time(first.json["created_at"])
+    assert [e["type"] for e in db.events(payment)].count("payment.completed") == 1
+    # another key finds it done, and keeps nothing of it
+    r = confirm(reli, payment, new_key())
+    assert (r.status, r.json["object"], r.json["status"]) == (200, "payment", "completed"), r
+    assert r.header("Idempotent-Replayed") is None
+
+
+def test_a_confirmations_key_is_its_own(reli):
+    p, other, key = reli.pay(), reli.pay(), new_key()
+    assert confirm(reli, p["id"], key).status == 200
+    for r in (confirm(reli, other["id"], key), reli.initialize(cash(), key=key),
+              reli.post(f"{V1}/payments/{p['id']}/refund", {}, headers={"Idempotency-Key": key})):
+        assert (r.status, r.code) == (422, "idempotency_key_reused") and "the route" in r.json["detail"], r
+    assert reli.payment(other["id"])["status"] == "requires_action"
+    used = new_key()
+    q = reli.initialize(cash(), key=used).json
+    assert confirm(reli, q["id"], used).code == "idempotency_key_reused"
+
+
+def test_a_confirmation_that_is_refused_may_come_again(reli):
+    payment, key = reli.pay()["id"], new_key()
+    assert reli.post(f"{V1}/payments/{payment}/cancel", {}).status == 200
+    for _ in range(2):
+        r = confirm(reli, payment, key)
+        assert (r.status, r.code) == (409, "invalid_state") and r.header("Idempotent-Replayed") is None, r
+    assert reli.initialize(cash(), key=key).status == 201, "the key was given back"
+
+
+def test_keys_of_confirmations(reli, db):
+    payment = reli.pay()["id"]
+    r = confirm(reli, payment, "short")
+    assert (r.status, r.code) == (400, "idempotency_key_invalid"), r
+    db.rows("update reli.merchant set require_idempotency_key = true where merchant_id = %s", reli.merchant)
+    r = wait_until(lambda: (r := confirm(reli, reli.initialize(cash(), key=new_key()).json["id"])).status == 400 and r)
+    assert r.code == "idempotency_key_required", r
+    assert confirm(reli, payment, new_key()).status == 200
+
+
+def test_fifty_confirmations_with_one_key(reli, db):
+    payment, key = reli.pay()["id"], new_key()
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: confirm(reli, payment, key), range(50)))
+    bodies = {r.body for r in answers if r.status == 200}
+    assert len(bodies) == 1 and {r.status for r in answers} <= {200, 409}, answers
+    assert {r.code for r in answers if r.status == 409} <= {"idempotency_in_progress"}
+    assert [r.header("Idempotent-Replayed") for r in answers if r.status == 200].count(None) == 1
+
+
+def test_a_confirmation_whose_owner_has_died_is_taken_over(replicas, clock):
+    shop, key = replicas.shop(replicas.one()), new_key()
+    payment = shop.pay()["id"]
+    assert confirm(shop, payment, key).status == 200
+    replicas.database.rows("update reli.idempotency set http_status = null, seq = null where key = %s", key)
+    r = confirm(shop, payment, key)
+    assert (r.status, r.code, r.header("Retry-After")) == (409, "idempotency_in_progress", "1"), r
+    clock.advance(61)
+    r = confirm(shop, payment, key)
+    assert (r.status, r.json["status"], r.header("Idempotent-Recovered")) == (200, "completed", "true"), r
+
+
+def test_confirmations_across_the_border_of_a_period(replicas, clock):
+    to_midnight(clock)
+    one, two = replicas(2)
+    shop = replicas.shop(one)
+    told = []
+    for at in (one, two):  # before it, and after
+        asked = [(shop.pay()["id"], new_key()) for _ in range(3)]
+        told += [(*a, confirm(shop.at(at), *a)) for a in asked]
+        clock.advance(60)
+    slots = replicas.database.rows("select count(*) as n from reli.idempotency where key = any(%s) group by key",
+                                   [key for _, key, _ in told])
+    assert [r["n"] for r in slots] == [2] * 6, "in both neighbours"
+    for wait in (0, 23 * 3600):
+        clock.advance(wait)
+        for payment, key, first in told:
+            assert first.status == 200, first
+            for at in (one, two):
+                is_replay(first, confirm(shop.at(at), payment, key))
