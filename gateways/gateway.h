@@ -334,7 +334,8 @@ struct gateway {
     struct err (*callback_parse)(const struct gw_callback *in, struct arena *mem,
                                  struct gw_result *out);
     /* Webhooks to the account's URL, NULL without. verify: ERR_UNAUTHENTICATED if it was not made
-     * with the account's secret, or too long ago; nothing of the body is believed before. subject:
+     * with the account's secret, or too long ago; nothing of the body is believed before.
+     * ERR_NOT_FOUND: it is genuine, and not about this account. subject:
      * the our_id of the gw_charge, gw_refund or gw_payout that it is about, ERR_PARSE if it is
      * about none. callback_parse, refund_callback_parse or payout_callback_parse then read it.
      * about, NULL without: of a webhook that does not say our_id, a provider_ref by which a query

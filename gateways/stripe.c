@@ -358,6 +358,7 @@ static struct err refund_build(const struct gw_account *a, const struct gw_refun
     put_i64(&b, "amount", units);
     put(&b, "reason", STR("requested_by_customer"));
     put(&b, "metadata[" STRIPE_OUR_KEY "]", in->our_id);
+    put(&b, "metadata[" STRIPE_BY_KEY "]", STR("refund"));
     if (in->remarks.n > 0)
         put_words(&b, "metadata[remarks]", in->remarks, REASON_BYTES, STR("-"));
     return post(a, STR("/refunds"), &b, in->our_id, mem, out);

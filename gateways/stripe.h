@@ -17,7 +17,7 @@
 #define STRIPE_DISPUTE_PREFIX "d" /* dp_…, in older accounts du_… */
 #define STRIPE_TOKEN_PREFIX "pm_"
 /* The keys of our id in metadata, and of how a PaymentIntent came to be: "page", Checkout owns it,
- * or "token", it was confirmed with one as it was made. */
+ * or "token", it was confirmed with one as it was made; of a refund "refund". */
 #define STRIPE_OUR_KEY "reli"
 #define STRIPE_BY_KEY "reli_by"
 /* gateway.token_ref: of such an intent while its id is not known. */
@@ -61,6 +61,8 @@ void stripe_refund_read(const struct gw_account *a, const struct json *refund, s
                         struct gw_result *out);
 /* A dispute says what became of its charge; whose that is its intent knows. */
 void stripe_dispute_read(const struct json *dispute, struct arena *mem, struct gw_result *out);
+/* Whether the account's key is of live mode. */
+bool stripe_is_live(const struct gw_account *a);
 /* The object's "object". */
 bool stripe_object_is(const struct json *obj, const char *name);
 

@@ -12,8 +12,7 @@ enum { CODE_MAX = 32, MESSAGE_MAX = 200, ACTION_MAX = 8192, ACTION_URL_MAX = 400
 
 /* ---- the tables ---- */
 
-/* Codes of errors and, for card_declined, decline codes. Whoever may be a thief is told no more
- * than "declined". */
+/* Codes of errors and, for card_declined, decline codes. */
 static const struct code_rule {
     const char *code;
     enum failure_code failure;
@@ -29,6 +28,8 @@ static const struct code_rule {
     {"processing_error", FAILURE_PROVIDER_ERROR},
     {"issuer_not_available", FAILURE_PROVIDER_ERROR},
     {"try_again_later", FAILURE_PROVIDER_ERROR},
+    {"reenter_transaction", FAILURE_PROVIDER_ERROR},
+    {"approve_with_id", FAILURE_PROVIDER_ERROR},
     {"rate_limit", FAILURE_PROVIDER_BUSY},
 };
 
@@ -125,6 +126,12 @@ static bool amount_read(const struct json *obj, const char *name, struct money *
            stripe_amount_read(amount, json_str(json_get(obj, "currency")), out);
 }
 
+bool stripe_is_live(const struct gw_account *a)
+{
+    struct str key = gw_setting(a, "api_key");
+    return key.n > 3 && str_starts(str_from(key, 3), STR("live_"));
+}
+
 /* Money of the test mode is none in live mode, and the other way round. */
 static bool other_mode(const struct gw_account *a, const struct json *obj)
 {
@@ -132,10 +139,23 @@ static bool other_mode(const struct gw_account *a, const struct json *obj)
     struct str key = a != NULL ? gw_setting(a, "api_key") : STR_NULL;
     if (key.n == 0)
         return !known;
-    return !known || live != str_starts(str_from(key, 3), STR("live_"));
+    return !known || live != stripe_is_live(a);
 }
 
 /* ---- errors ---- */
+
+/* Whoever may be a thief reads the payment as well, and is told no more than "declined". Source:
+ * stripe.md, 9. Seen: sandbox yes, live no. */
+static bool hides(struct str decline_code)
+{
+    static const char *const codes[] = {
+        "lost_card",       "stolen_card",        "pickup_card",        "fraudulent",
+        "restricted_card", "merchant_blacklist", "security_violation", NULL};
+    for (size_t i = 0; codes[i] != NULL; i++)
+        if (str_eq(decline_code, str_c(codes[i])))
+            return true;
+    return false;
+}
 
 /* The code that says most: a decline's own, else the error's, else its type. */
 static void error_read(const struct json *error, enum failure_code otherwise, struct arena *mem,
@@ -146,6 +166,10 @@ static void error_read(const struct json *error, enum failure_code otherwise, st
         out->provider_code = code_read(mem, json_get(error, names[i]));
     out->message = words_read(mem, json_get(error, "message"));
     out->code = failure_of(out->provider_code, otherwise);
+    if (hides(out->provider_code)) {
+        out->provider_code = STR("card_declined");
+        out->message = STR("Your card was declined.");
+    }
 }
 
 /* An order that was answered by no 200. 409 and idempotency_error say that one under the same key
@@ -329,8 +353,7 @@ void stripe_intent_read(const struct gw_account *a, const struct json *intent, s
         gw_unknown(out, "a status that nobody has documented, or of the other mode");
     } else if (verdict == GW_FAILED) {
         struct str reason = json_str(json_get(intent, "cancellation_reason"));
-        bool late = str_eq(reason, STR("expired")) || str_eq(reason, STR("automatic")) ||
-                    str_eq(reason, STR("abandoned"));
+        bool late = str_eq(reason, STR("expired")) || str_eq(reason, STR("automatic"));
         out->provider_code = code_read(mem, json_get(intent, "cancellation_reason"));
         fail(out, late ? FAILURE_CUSTOMER_TIMEOUT : FAILURE_CANCELLED_BY_CUSTOMER);
     } else if (verdict == GW_SUCCEEDED) {

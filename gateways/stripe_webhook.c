@@ -9,6 +9,20 @@ enum { SIGNATURES_MAX = 16, TOLERANCE_S = 300, HEADER_MAX = 2048 };
 
 /* ---- the signature ---- */
 
+/* One URL may serve both modes, with a secret of each: an event of the mode that the key is not of
+ * is genuine, and none of ours. Source: stripe.md, 12.7. Seen: sandbox yes, live no. */
+static struct err mode_fits(const struct gw_account *a, struct str body)
+{
+    struct json *root;
+    bool live = false, told = false;
+    if (!err_is(json_parse(body, &root, NULL))) {
+        told = json_bool(json_get(root, "livemode"), &live);
+        json_free(root);
+    }
+    return told && live != stripe_is_live(a) ? ERR(NOT_FOUND, "a webhook of the other mode")
+                                             : ERR_OK;
+}
+
 /* Other schemes than v1 are for others: v0 is a fake. Stripe's libraries let the future pass; we
  * don't. The secret is used as text, with its "whsec_"; while it is rolled there are two. */
 struct err stripe_webhook_verify(const struct gw_account *a, const struct gw_webhook *in)
@@ -25,12 +39,12 @@ struct err stripe_webhook_verify(const struct gw_account *a, const struct gw_web
         if (secret.n > 0)
             any |= signature_fits(&c, secret, in->body);
     }
-    return any ? ERR_OK : refused;
+    return any ? mode_fits(a, in->body) : refused;
 }
 
 /* ---- the event ---- */
 
-enum about { ABOUT_SESSION, ABOUT_INTENT, ABOUT_REFUND, ABOUT_DISPUTE };
+enum about { ABOUT_SESSION, ABOUT_INTENT, ABOUT_REFUND, ABOUT_DISPUTE, ABOUT_TAKEN_BACK };
 
 /* What an event may say about its object. Where the object says something else nothing is believed:
  * the provider is asked. */
@@ -79,7 +93,17 @@ static bool is_payment(const struct json *obj)
     return stripe_object_is(obj, "checkout.session") || stripe_object_is(obj, "payment_intent");
 }
 
-/* Charges say nothing that the others don't; disputes do not carry our id. */
+/* A refund that reli was not asked for. One that has lost a part of what we gave it is none. */
+static bool is_foreign_refund(const struct json *obj)
+{
+    const struct json *metadata = json_get(obj, "metadata");
+    return stripe_object_is(obj, "refund") && json_kind(metadata) == JSON_OBJ &&
+           json_kind(json_get(metadata, STRIPE_OUR_KEY)) == JSON_ABSENT &&
+           json_kind(json_get(metadata, STRIPE_BY_KEY)) == JSON_ABSENT;
+}
+
+/* Charges say nothing that the others don't; disputes do not carry our id, nor do refunds that the
+ * merchant has made at Stripe. */
 struct err stripe_webhook_subject(struct str body, struct arena *mem, struct str *our_id)
 {
     struct json *root;
@@ -102,7 +126,7 @@ struct err stripe_webhook_about(struct str body, struct arena *mem, struct str *
         return ERR(PARSE, "the webhook is no JSON");
     const struct json *obj = object_of(root);
     struct str intent = json_str(json_get(obj, "payment_intent"));
-    if (stripe_object_is(obj, "dispute") && stripe_is_id(intent) &&
+    if ((stripe_object_is(obj, "dispute") || is_foreign_refund(obj)) && stripe_is_id(intent) &&
         str_starts(intent, STR(STRIPE_INTENT_PREFIX)))
         *ref = arena_dup(mem, intent);
     json_free(root);
@@ -114,6 +138,8 @@ static void agree(const struct event_rule *rule, enum about about, struct gw_res
 {
     bool refund = about == ABOUT_REFUND;
     bool any = rule != NULL && rule->verdict == GW_UNKNOWN;
+    if (about == ABOUT_TAKEN_BACK)
+        return; /* its status alone tells */
     if (rule == NULL)
         gw_unknown(out, "an event that nobody has documented");
     else if ((rule->about == ABOUT_REFUND) != refund ||
@@ -121,6 +147,32 @@ static void agree(const struct event_rule *rule, enum about about, struct gw_res
              (!any && out->verdict != GW_UNKNOWN && out->verdict != rule->verdict &&
               out->verdict != rule->or_verdict))
         gw_unknown(out, "an event and an object that disagree");
+}
+
+/* A refund that nobody has asked reli for, made in Stripe's dashboard: once it has succeeded the
+ * payment was taken back. It is told like a dispute that is lost, an item for people if it was a
+ * part only; one that fails after all becomes an item of its own. Source: stripe.md, 8 and 10.
+ * Seen: sandbox yes, live no. */
+static void taken_back_read(const struct json *refund, struct arena *mem, struct gw_result *out)
+{
+    struct str id = json_str(json_get(refund, "id")), status = json_str(json_get(refund, "status"));
+    struct str intent = json_str(json_get(refund, "payment_intent"));
+    struct str reason = json_str(json_get(refund, "reason"));
+    bool done = str_eq(status, STR("succeeded")), failed = str_eq(status, STR("failed"));
+    int64_t units;
+    out->verdict = GW_PENDING;
+    if ((!done && !failed) || !stripe_is_id(id) || !stripe_is_id(intent) ||
+        !json_i64(json_get(refund, "amount"), &units) ||
+        !stripe_amount_read(units, json_str(json_get(refund, "currency")), &out->dispute.amount))
+        return;
+    out->dispute.id = arena_fmt(mem, "%.*s%s", STR_ARG(id), failed ? ".failed" : "");
+    out->dispute.status = done ? STR("refunded") : STR("refund_failed");
+    out->dispute.reason = stripe_is_id(reason) ? arena_dup(mem, str_first(reason, 32)) : STR("");
+    out->dispute.state = done ? GW_DISPUTE_LOST : GW_DISPUTE_OPEN;
+    if (!done)
+        return;
+    out->verdict = GW_REVERSED;
+    out->receipt = arena_dup(mem, intent);
 }
 
 /* What its object says by itself, and of what kind that is. False: it is about nothing of ours. */
@@ -133,6 +185,12 @@ static bool object_read(const struct json *obj, bool refund, struct arena *mem,
     } else if (stripe_object_is(obj, "dispute")) {
         *about = ABOUT_DISPUTE;
         stripe_dispute_read(obj, mem, out);
+        return json_kind(json_get(obj, "payment_intent")) == JSON_STR;
+    } else if (stripe_object_is(obj, "refund")) {
+        *about = ABOUT_TAKEN_BACK;
+        if (!is_foreign_refund(obj))
+            return false;
+        taken_back_read(obj, mem, out);
         return json_kind(json_get(obj, "payment_intent")) == JSON_STR;
     } else if (stripe_object_is(obj, "payment_intent")) {
         stripe_intent_read(NULL, obj, mem, out);

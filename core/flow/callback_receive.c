@@ -157,8 +157,8 @@ static struct err by_signature(struct receive *r, const struct flow_account *acc
     struct str our_id = STR_NULL;
     if (account == NULL || g == NULL || g->webhook_verify == NULL || account->gw.gateway != g)
         return ERR(UNAUTHENTICATED, "no webhooks");
-    TRY(g->webhook_verify(&account->gw, &hook));
     r->gateway = g;
+    TRY(g->webhook_verify(&account->gw, &hook));
     r->to.kind = STR("");
     r->live = live;
     if (account->set == NULL)

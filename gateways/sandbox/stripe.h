@@ -60,6 +60,7 @@ struct stripe_order {
     char currency[STRIPE_CURRENCY]; /* lower case */
     const struct stripe_card *card; /* of the last try; NULL before */
     bool declined;                  /* the last try was */
+    const char *why_canceled;       /* static; NULL: not told */
     const char *dispute;            /* its status; NULL: none */
     bool dispute_won;               /* by the evidence that was sent */
     int64_t dispute_s;              /* since */

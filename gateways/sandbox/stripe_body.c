@@ -147,7 +147,7 @@ void stripe_body_intent(struct jsonw *w, const struct stripe_order *o, bool expa
         jw_i64(w, "canceled_at", stripe_now_s(o->c));
     else
         jw_null(w, "canceled_at");
-    put(w, "cancellation_reason", !canceled ? NULL : o->session ? "expired" : "abandoned");
+    put(w, "cancellation_reason", !canceled ? NULL : o->session ? "expired" : o->why_canceled);
     jw_c(w, "capture_method", "automatic_async");
     jw_c(w, "client_secret", secret);
     jw_c(w, "confirmation_method", "automatic");

@@ -218,14 +218,26 @@ void stripe_intent_confirm(struct stripe_request *rq)
 void stripe_intent_cancel(struct stripe_request *rq)
 {
     static const char *const known[] = {"cancellation_reason", NULL};
+    static const char *const reasons[] = {"duplicate", "fraudulent", "requested_by_customer",
+                                          "abandoned"};
     struct stripe_order *o = intent_of(rq, known);
+    struct str reason = stripe_form_get(&rq->form, "cancellation_reason");
+    const char *why = NULL;
     if (o == NULL)
         return;
+    for (size_t i = 0; i < COUNT_OF(reasons); i++)
+        if (str_eq(reason, str_c(reasons[i])))
+            why = reasons[i];
+    if (reason.p != NULL && why == NULL) {
+        stripe_refuse(rq, stripe_invalid("cancellation_reason", "Invalid %s"));
+        return;
+    }
     if (o->session || o->intent == STRIPE_SUCCEEDED || o->intent == STRIPE_CANCELED ||
         o->intent == STRIPE_PROCESSING) {
         stripe_refuse(rq, unexpected_state());
         return;
     }
+    o->why_canceled = why;
     stripe_order_cancel(o);
     answer(rq, o, STRIPE_TRICK_NONE, "canceled");
 }

@@ -127,7 +127,7 @@ static const struct wire_request requests[] = {
      .url = "https://api.stripe.com/v1/refunds",
      .headers = POSTED(OUR_REFUND),
      .body = "payment_intent=" INTENT_ID "&amount=2000&reason=requested_by_customer"
-             "&metadata[reli]=" OUR_REFUND "&metadata[remarks]=Broken"},
+             "&metadata[reli]=" OUR_REFUND "&metadata[reli_by]=refund&metadata[remarks]=Broken"},
     {.name = "what became of a refund",
      .op = WIRE_REFUND_QUERY,
      .provider_ref = OUR_REFUND,
@@ -156,12 +156,12 @@ static const struct wire_request requests[] = {
     "\"last_payment_error\": " error ", \"livemode\": false, \"metadata\": {\"reli\": "       \
     ID("\"" OUR_ID "\"") ", \"reli_by\": \"page\"}, \"receipt_email\": "                 \
     "\"a@b.example\", \"status\": " CODE("\"" status "\"") "}"
-#define REFUND(status, more)                                                                  \
-    "{\"id\": \"" REFUND_ID "\", \"object\": " CODE("\"refund\"") ", \"amount\": "            \
-    AMOUNT("2000") ", \"charge\": \"ch_reliDemo01\", \"created\": 1760000500, "               \
-    "\"currency\": \"usd\", \"metadata\": {\"reli\": " ID("\"" OUR_REFUND "\"")               \
-    "}, \"payment_intent\": \"" INTENT_ID "\", \"reason\": \"requested_by_customer\", "       \
-    "\"status\": " CODE("\"" status "\"") more "}"
+#define REFUND(status, more)                                                                       \
+    "{\"id\": \"" REFUND_ID "\", \"object\": " CODE("\"refund\"") ", \"amount\": "       \
+    AMOUNT("2000") ", \"charge\": \"ch_reliDemo01\", \"created\": 1760000500, "              \
+    "\"currency\": \"usd\", \"metadata\": {\"reli\": " ID("\"" OUR_REFUND "\"")          \
+    ", \"reli_by\": \"refund\"}, \"payment_intent\": \"" INTENT_ID "\", \"reason\": "    \
+    "\"requested_by_customer\", \"status\": " CODE("\"" status "\"") more "}"
 #define DISPUTE(status)                                                                       \
     "{\"id\": " ID("\"" DISPUTE_ID "\"") ", \"object\": " CODE("\"dispute\"")             \
     ", \"amount\": 5000, \"charge\": \"ch_reliDemo01\", \"created\": 1760300000, "          \

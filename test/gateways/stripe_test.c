@@ -219,8 +219,9 @@ static void refund_requests(void **state)
     assert_int_equal(gw->refund_build(&a, &in, STR(""), &mem, &r).code, ERR_NONE);
     assert_string_equal(r.url, "https://api.stripe.test/v1/refunds");
     assert_true(has_header(&r, "Idempotency-Key: " OUR_ID));
-    assert_text(r.body, "payment_intent=pi_1&amount=2000&reason=requested_by_customer&"
-                        "metadata[reli]=" OUR_ID "&metadata[remarks]=one%20shoe");
+    assert_text(r.body,
+                "payment_intent=pi_1&amount=2000&reason=requested_by_customer&"
+                "metadata[reli]=" OUR_ID "&metadata[reli_by]=refund&metadata[remarks]=one%20shoe");
     assert_int_equal(gw->refund_query_build(&a, &in, STR(OUR_ID), STR(""), &mem, &r).code, 0);
     assert_string_equal(r.url, "https://api.stripe.test/v1/refunds?payment_intent=pi_1&limit=100");
     in.payment_receipt = STR("");

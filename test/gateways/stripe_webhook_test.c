@@ -120,6 +120,27 @@ static void forged(void **state)
     assert_false(verified(signature, "", NOW_US));
 }
 
+/* One URL for both modes, with a secret of each: genuine, thanked for, and none of ours. */
+static void an_event_of_the_other_mode_is_none_of_ours(void **state)
+{
+    (void)state;
+    struct gw_account a = account();
+    struct gw_webhook w = {
+        .body = STR("{\"id\":\"evt_1\",\"object\":\"event\",\"livemode\":false,"
+                    "\"type\":\"payment_intent.succeeded\"}"),
+        .signature = STR(TIME ",v1="
+                              "f16eaac30b096d3eddb44cbda9c7275296b90dfcc5ad6ddefa1451610d079574"),
+        .timestamp = STR(""),
+        .now_us = NOW_US};
+    set(&a, "webhook_secret", "whsec_live,whsec_test");
+    set(&a, "api_key", "sk_test_1");
+    assert_int_equal(gw->webhook_verify(&a, &w).code, ERR_NONE);
+    set(&a, "api_key", "rk_live_1");
+    assert_int_equal(gw->webhook_verify(&a, &w).code, ERR_NOT_FOUND);
+    set(&a, "webhook_secret", "whsec_live");
+    assert_int_equal(gw->webhook_verify(&a, &w).code, ERR_UNAUTHENTICATED);
+}
+
 /* ---- what they say ---- */
 
 enum { PAYMENT_, REFUND__, NEITHER };
@@ -216,6 +237,51 @@ static void says(void **state)
     }
 }
 
+#define REFUND_AT_STRIPE(status, more)                                                            \
+    "{\"id\":\"re_9\",\"object\":\"refund\",\"amount\":2000,\"charge\":\"ch_1\",\"currency\":"    \
+    "\"rwf\",\"payment_intent\":\"pi_1\",\"reason\":\"duplicate\",\"status\":\"" status "\"" more \
+    "}"
+
+/* The merchant gives money back in Stripe's dashboard: reli did not ask for it, and its books have
+ * to know. */
+static void a_refund_made_at_stripe_takes_the_payment_back(void **state)
+{
+    static const struct {
+        const char *body, *dispute;
+        enum gw_verdict verdict;
+        enum gw_dispute_state state;
+    } cases[] = {
+        {EVENT("refund.created", REFUND_AT_STRIPE("succeeded", ",\"metadata\":{}")), "re_9",
+         GW_REVERSED, GW_DISPUTE_LOST},
+        {EVENT("refund.updated", REFUND_AT_STRIPE("succeeded", ",\"metadata\":{\"order\":\"7\"}")),
+         "re_9", GW_REVERSED, GW_DISPUTE_LOST},
+        {EVENT("refund.created", REFUND_AT_STRIPE("pending", ",\"metadata\":{}")), "", GW_PENDING,
+         GW_DISPUTE_OPEN},
+        {EVENT("refund.updated", REFUND_AT_STRIPE("canceled", ",\"metadata\":{}")), "", GW_PENDING,
+         GW_DISPUTE_OPEN},
+        {EVENT("refund.failed", REFUND_AT_STRIPE("failed", ",\"metadata\":{\"x\":\"y\"}")),
+         "re_9.failed", GW_PENDING, GW_DISPUTE_OPEN},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct gw_callback in = {.body = str_c(cases[i].body), .kind = STR("")};
+        struct gw_result r;
+        struct str ref, subject;
+        assert_int_equal(gw->webhook_subject(in.body, &mem, &subject).code, ERR_PARSE);
+        assert_int_equal(gw->webhook_about(in.body, &mem, &ref).code, ERR_NONE);
+        assert_text(ref, "pi_1");
+        assert_int_equal(gw->callback_parse(&in, &mem, &r).code, ERR_NONE);
+        assert_int_equal(r.verdict, cases[i].verdict);
+        assert_text(r.dispute.id, cases[i].dispute);
+        if (r.dispute.id.n > 0) {
+            assert_int_equal(r.dispute.state, cases[i].state);
+            assert_int_equal(r.dispute.amount.minor, 2000);
+            assert_text(r.dispute.reason, "duplicate");
+        }
+        assert_text(r.receipt, r.verdict == GW_REVERSED ? "pi_1" : "");
+        (void)fresh(state);
+    }
+}
+
 /* The intent's id is no reference of ours: that of the Checkout object is. */
 static void references(void **state)
 {
@@ -254,9 +320,14 @@ static void truncated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(signatures, fresh), cmocka_unit_test_setup(times, fresh),
-        cmocka_unit_test_setup(forged, fresh),     cmocka_unit_test_setup(says, fresh),
-        cmocka_unit_test_setup(references, fresh), cmocka_unit_test_setup(truncated, fresh),
+        cmocka_unit_test_setup(signatures, fresh),
+        cmocka_unit_test_setup(times, fresh),
+        cmocka_unit_test_setup(forged, fresh),
+        cmocka_unit_test_setup(says, fresh),
+        cmocka_unit_test_setup(an_event_of_the_other_mode_is_none_of_ours, fresh),
+        cmocka_unit_test_setup(a_refund_made_at_stripe_takes_the_payment_back, fresh),
+        cmocka_unit_test_setup(references, fresh),
+        cmocka_unit_test_setup(truncated, fresh),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -207,6 +207,13 @@ def test_a_token_that_is_refused(world, shop, name, code):
     assert transfers(shop, p["id"]) == []
 
 
+def test_a_thief_is_not_told_that_the_card_is_known_to_be_stolen(world, shop):
+    """The payer's browser reads the payment by its client token."""
+    p = shop.pay(token("pm_card_visa_chargeDeclinedStolenCard"))
+    assert (p["failure"]["code"], p["failure"]["provider_code"]) == ("declined", "card_declined"), p
+    assert "stolen" not in json.dumps(shop.payment(p["id"]))
+
+
 @pytest.mark.parametrize("name, answer, status", [
     ("pm_card_authenticationRequired", "complete", "completed"),
     ("pm_card_authenticationRequired", "fail", "failed"),
@@ -413,6 +420,35 @@ def test_whose_a_dispute_is_has_to_be_asked(world, shop):
     foreign = dispute_event(world, p, id="dp_foreign", payment_intent="pi_of_somebody_else")
     assert post(shop, foreign, sign(foreign)).status == 200
     assert [x["dispute"]["id"] for x in disputes(shop, p["id"])] == ["dp_test"]
+
+
+def refund_at_stripe(world, payment, **fields):
+    """As the merchant does it in Stripe's own dashboard: reli is not asked."""
+    form = "&".join(f"{k}={v}" for k, v in {"payment_intent": payment["provider_receipt"], **fields}.items())
+    r = world.sandbox.request("POST", "/stripe/v1/refunds", form, {**KEY, **FORM, "Idempotency-Key": new_key()})
+    assert r.status == 200, r
+
+
+def test_a_refund_made_at_stripe_reaches_the_books(world, shop):
+    p = shop.wait_status(shop.pay(token())["id"], "completed")
+    refund_at_stripe(world, p)
+    shop.wait_status(p["id"], "reversed")
+    (item,) = disputes(shop, p["id"])
+    assert (item["status"], item["dispute"]["state"], item["dispute"]["provider_status"]) == \
+        ("resolved", "lost", "refunded"), item
+    assert transfers(shop, p["id"]) == ["payment_received", "payment_reversed"]
+    books_agree(world.stack, world.database)
+
+
+def test_a_part_refunded_at_stripe_is_left_to_people(world, shop):
+    """What reli was asked for is no item; what is left by both is given back in the end."""
+    p = shop.wait_status(shop.pay(token())["id"], "completed")
+    wait_refund(shop, refund(shop, p["id"], "5000")["id"], "completed")
+    refund_at_stripe(world, p, amount="4000", reason="duplicate")
+    (item,) = wait_until(lambda: disputes(shop, p["id"]), 10, "the refund is recorded")
+    assert (item["status"], item["dispute"]["amount"], item["dispute"]["reason"]) == ("open", "4000", "duplicate")
+    assert shop.payment(p["id"])["status"] == "partially_refunded"
+    books_agree(world.stack, world.database)
 
 
 # ---- refunds ----
