@@ -85,9 +85,9 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
     TRY(op_new(c, a, GW_OP_CHARGE, done, ctx, &op));
     op->charge = *in;
     struct gw_charge *g = &op->charge;
-    struct str *texts[] = {&g->method,      &g->method_token, &g->phone,
-                           &g->email,       &g->pay_code,     &g->our_id,
-                           &g->description, &g->return_url,   &g->callback_url};
+    struct str *texts[] = {&g->method,       &g->method_token, &g->phone,       &g->email,
+                           &g->pay_code,     &g->our_id,       &g->description, &g->return_url,
+                           &g->callback_url, &g->trace};
     return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
 }
 
@@ -467,6 +467,9 @@ static void op_send(struct op *op, struct str token)
         op_fail(op, false, FAILURE_CONFIGURATION, err.what);
         return;
     }
+    if (op->charge.trace.n > 0 && op->request.n_headers < OUTBOUND_MAX_HEADERS)
+        op->request.headers[op->request.n_headers++] =
+            arena_fmt(&op->mem, "traceparent: %.*s", STR_ARG(op->charge.trace)).p;
     op->request.timeout_us = op->account.timeout_us;
     op->request.public_only = op->account.public_only;
     /* From here its deadline is the HTTP call's: an answer that is under way is waited for. */

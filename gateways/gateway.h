@@ -60,6 +60,7 @@ struct gw_charge {
     struct str description;
     struct str return_url;   /* where the customer's browser goes back to, "" if none */
     struct str callback_url; /* carries the attempt's token */
+    struct str trace;        /* traceparent, which the client sends along; "" if none */
     int64_t expires_us;      /* wall */
     int64_t now_us;          /* wall */
 };

@@ -58,6 +58,7 @@ const struct column payment_insert_columns[PAYMENT_INSERT_COLUMNS] = {
     COLUMN(BYTES, payment_insert_row, handle_a),
     COLUMN(BYTES, payment_insert_row, handle_b),
     COLUMN(BYTES, payment_insert_row, counted),
+    COLUMN(TEXT, payment_insert_row, traceparent),
 };
 
 const struct column payment_update_columns[PAYMENT_UPDATE_COLUMNS] = {

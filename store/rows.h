@@ -62,6 +62,7 @@ struct payment_insert_row {
     struct str handle_a;
     struct str handle_b;
     struct str counted; /* as in payment_record */
+    struct str traceparent;
 };
 
 /* What a move changes of a payment, its job, its idempotency record and the callback that caused
@@ -380,7 +381,7 @@ struct lease_row {
 
 /* How many columns each has. */
 enum {
-    PAYMENT_INSERT_COLUMNS = 52,
+    PAYMENT_INSERT_COLUMNS = 53,
     PAYMENT_UPDATE_COLUMNS = 55,
     ATTEMPT_COLUMNS = 21,
     EVENT_COLUMNS = 11,

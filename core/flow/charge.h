@@ -21,6 +21,7 @@ struct charge_input {
     struct str reference, description, callback_url, return_url;
     struct str metadata; /* compact JSON */
     struct str routed;   /* how its provider was chosen, JSON; absent: the client named it */
+    struct str trace; /* traceparent of the request; absent without */
     struct str idem_key;
     struct str route; /* canonical, part of the fingerprint */
     size_t n_fields;

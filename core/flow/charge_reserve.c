@@ -156,6 +156,7 @@ struct err charge_request(struct charge *c, struct gw_charge *out)
     TRY(attempt_request(c->flow, &c->arena, &c->rec, n, g, out));
     if (c->in.method_token.n > 0) /* kept nowhere; it has no next provider */
         out->method_token = c->in.method_token;
+    out->trace = c->in.trace;
     c->request = *out;
     c->request_n = n;
     return ERR_OK;
@@ -301,6 +302,7 @@ static struct err fill(struct charge *c)
     }
     c->unit.row.previous_owner = c->previous_owner;
     c->unit.row.fee_version = c->fee.version;
+    c->unit.row.traceparent = c->in.trace;
     c->unit.row.audit_a = c->unit.audits[0].id;
     c->unit.row.audit_b = c->unit.audits[1].id;
     for (int i = 0; i < c->rec.p.n_attempts; i++)

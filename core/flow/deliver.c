@@ -287,19 +287,23 @@ static struct err send(struct deliver *o)
     struct outbound_request rq = {
         .method = "POST",
         .url = o->to.url.p,
-        .n_headers = o->to.previous.n > 0 ? 6 : 5,
+        .n_headers = 5,
         .headers =
             {"Content-Type: application/json", arena_fmt(&o->arena, "webhook-id: %s", w->event).p,
              arena_fmt(&o->arena, "webhook-timestamp: %lld", (long long)seconds).p,
              arena_fmt(&o->arena, "webhook-signature: %.*s", STR_ARG(buf_view(&signature))).p,
-             arena_fmt(&o->arena, "Reli-Seq: %d", (int)w->seq).p,
-             arena_fmt(&o->arena, "Reli-Previous: %.*s", STR_ARG(o->to.previous)).p},
+             arena_fmt(&o->arena, "Reli-Seq: %d", (int)w->seq).p},
         .body = w->body,
         .timeout_us = DELIVER_TIMEOUT_US,
         .max_response = ANSWER_MAX,
         .cut_response = true,
         .public_only = !f->settings.webhook_allow_private,
     };
+    if (o->to.previous.n > 0)
+        rq.headers[rq.n_headers++] =
+            arena_fmt(&o->arena, "Reli-Previous: %.*s", STR_ARG(o->to.previous)).p;
+    if (w->trace[0] != '\0')
+        rq.headers[rq.n_headers++] = arena_fmt(&o->arena, "traceparent: %s", w->trace).p;
     struct outbound_call *call;
     struct err err = signature.failed ? ERR(NO_MEMORY, "signature")
                                       : outbound_start(f->outbound, &rq, answered, o, &call);

@@ -111,6 +111,8 @@ struct err webhook_new(struct flow *f, struct uuid merchant, const struct rows *
             w->payment = rows_uuid(r, 0, HOOK_PAYMENT);
             w->seq = (int32_t)rows_i64(r, 0, HOOK_SEQ);
             uuid_text(rows_uuid(r, 0, HOOK_EVENT), w->event);
+            if (!rows_null(r, 0, HOOK_TRACE))
+                str_copy_c(w->trace, sizeof w->trace, rows_str(r, 0, HOOK_TRACE));
             *out = w;
         }
     }

@@ -19,6 +19,7 @@ enum webhook_column {
     HOOK_CALLBACK_URL,
     HOOK_MERCHANT_SECRET,
     HOOK_EARLIER,
+    HOOK_TRACE,
     HOOK_ENDPOINT,
     HOOK_URL,
     HOOK_ENDPOINT_STATUS,
@@ -35,6 +36,8 @@ bool webhook_word_ok(struct str word);
  * type. */
 bool webhook_wanted(struct str filter, struct str type);
 
+enum { TRACE_TEXT = 56 }; /* a traceparent of W3C Trace Context, and NUL */
+
 /* An event as all who get it get it: rendered once, shared by its deliveries, and gone with the
  * last of them. */
 struct webhook {
@@ -42,6 +45,7 @@ struct webhook {
     int holders;
     struct uuid payment; /* or payout */
     char event[UUID_TEXT];
+    char trace[TRACE_TEXT]; /* traceparent of the request that made the payment; "" without */
     int32_t seq;
     struct str body;
     struct str earlier; /* the payment's events before it, newest first: "id type" by commas */

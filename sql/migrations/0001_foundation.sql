@@ -358,6 +358,7 @@ create table reli.payment (
     status_source text not null check (status_source in ('api', 'callback', 'poll', 'operator',
         'statement')),
     late bool not null default false,
+    traceparent text, -- of the request that made it: its webhooks carry it
     recon_since timestamptz,
     created_at timestamptz not null,
     updated_at timestamptz not null,
@@ -931,7 +932,7 @@ create type reli.payment_new as (
     idem_lease timestamptz, idem_http int2, idem_seq int4, job_run_at timestamptz,
     job_bucket int2, job_owner uuid, job_lease timestamptz, audit_a uuid, audit_b uuid,
     fee_due int8, fee_version int4, fee_on_top bool, customer_row uuid, customer_key bytea,
-    handle_a bytea, handle_b bytea, counted bytea
+    handle_a bytea, handle_b bytea, counted bytea, traceparent text
 );
 create type reli.attempt_new as (
     ord int4, whose uuid, payment_id uuid, n int2, mode text, status text, provider text,

@@ -5,7 +5,7 @@
 with e as materialized (
     select e.id, e.type, e.mode, e.subject_id, e.seq, e.data, e.created_at,
         coalesce(p.pii, o.pii) as pii, coalesce(p.callback_url, o.callback_url) as callback_url,
-        m.webhook_secret,
+        m.webhook_secret, p.traceparent,
         (select string_agg(v.id || ' ' || v.type, ',' order by v.seq desc)
          from (select b.id, b.type, b.seq from reli.event b
                where b.merchant_id = $1 and b.subject_id = $2 and b.seq < $3
@@ -18,8 +18,8 @@ with e as materialized (
 )
 select x.id, x.type, x.mode, x.subject_id, x.seq, case when x.n = 1 then e.data end, e.created_at,
     case when x.n = 1 then e.pii end, x.callback_url, e.webhook_secret,
-    case when x.n = 1 then e.earlier end, x.endpoint_id, x.url, x.status, x.secrets, x.events,
-    x.ordered
+    case when x.n = 1 then e.earlier end, e.traceparent, x.endpoint_id, x.url, x.status,
+    x.secrets, x.events, x.ordered
 from (
     select e.id, e.type, e.mode, e.subject_id, e.seq, e.callback_url, w.id as endpoint_id, w.url,
         w.status, w.secrets, w.events, w.ordered, row_number() over (order by w.id) as n

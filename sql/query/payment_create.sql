@@ -121,13 +121,13 @@ pay as (
         reference_no, pay_code, provider, payment_method, account_id, amount, currency,
         customer_id, customer_key, counted, pii, description, return_url, callback_url, metadata,
         next_action, failure_code, failure_message, status_source, created_at, updated_at,
-        expires_at, fee_due, fee_version, fee_on_top)
+        expires_at, fee_due, fee_version, fee_on_top, traceparent)
     select u.whose, u.id, u.mode, u.status, u.version, 1, u.op_id, u.reference,
         u.reference_no, u.pay_code, u.provider, u.payment_method, u.account_id, u.amount,
         u.currency, u.customer_id, u.customer_key, u.counted, u.pii, u.description, u.return_url,
         u.callback_url, u.metadata, u.next_action, u.failure_code, u.failure_message,
         u.status_source, u.created_at, u.created_at, u.expires_at, u.fee_due, u.fee_version,
-        u.fee_on_top
+        u.fee_on_top, u.traceparent
     from u
     where coalesce(u.id in (select id from named), false)
       and (u.reference = u.reference_no

@@ -97,7 +97,7 @@ static const struct mem_column callback_get[] = {
     C(UUID, mem_inbound, id),
 };
 
-/* What core/flow/webhook.h names; nobody counts gaps. */
+/* What core/flow/webhook.h names; nobody counts gaps or traces. */
 static const struct mem_column webhook_event[] = {
     C(UUID, mem_event, id),      C(TEXT, mem_event, type), C(TEXT, mem_event, mode),
     C(UUID, mem_event, payment), C(I32, mem_event, seq),   C(TEXT, mem_event, data),
@@ -107,7 +107,8 @@ static const struct mem_column webhook_payment[] = {
     C(BYTES, mem_payment, pii),
     C(TEXT, mem_payment, callback_url),
 };
-static const struct mem_column webhook_earlier[] = {C(TEXT, mem_event, type)};
+static const struct mem_column webhook_earlier[] = {C(TEXT, mem_event, type),
+                                                    C(TEXT, mem_event, type)};
 static const struct mem_column webhook_endpoint[] = {
     C(UUID, mem_endpoint, id),       C(TEXT, mem_endpoint, url),    C(TEXT, mem_endpoint, status),
     C(BYTES, mem_endpoint, secrets), C(TEXT, mem_endpoint, events), C(BOOL, mem_endpoint, ordered),

@@ -1,8 +1,10 @@
 """Sentences of the contract that nothing else held the service to, one test each."""
 
+import http.server
 import json
 import os
 import subprocess
+import threading
 
 from helpers import V1, cash, new_key, stk
 
@@ -45,6 +47,52 @@ def test_a_refund_that_is_answered_again_says_how_it_stands(reli):
     assert (again.status, again.body) == (201, first.body) and again.header("Idempotent-Replayed") == "true"
     now = reli.get(f"{V1}/refunds/{first.json['id']}").json["status"]
     assert again.header("Reli-Current-Status") in ("pending", now)
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    """A Daraja that takes every push, and notes what came with it."""
+    traces = []
+
+    def answer(self, **body):
+        body = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(access_token="t", expires_in="3599")
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.traces.append(self.headers.get("traceparent"))
+        self.answer(MerchantRequestID="m", CheckoutRequestID=f"ws_CO_{len(self.traces)}", ResponseCode="0",
+                    ResponseDescription="ok", CustomerMessage="ok")
+
+    def log_message(self, *args):
+        pass
+
+
+def test_traceparent_goes_on_to_the_provider_and_into_webhooks(replicas, receiver):
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    Provider.traces = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        shop = replicas.shop(replicas.one(clock=False, MPESA_BASE_URL=f"http://127.0.0.1:{server.server_address[1]}/mpesa"))
+        shop.endpoint(receiver.url("/endpoint"))
+        for sent, wanted in ((trace, trace), (None, None), (trace.upper(), None), (trace + "-x", None),
+                             ("00-" + "0" * 32 + trace[35:], None)):
+            before = len(Provider.traces)
+            made = shop.initialize(stk(callback_url=receiver.url("/own")), headers={"traceparent": sent})
+            assert made.status == 201 and Provider.traces[before:] == [wanted], (sent, Provider.traces)
+            for path in ("/own", "/endpoint"):
+                got = receiver.wait(2, path, payment=made.json["id"])
+                assert {hook.headers.get("traceparent") for hook in got} == {wanted}, (sent, path)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 # ---- 5: who may call ----
