@@ -16,6 +16,7 @@
 #include "core/flow/webhook_sign.h"
 #include "core/tool.h"
 #include "core/version.h"
+#include "store/redis_ping.h"
 
 /* ---- migrate ---- */
 
@@ -140,6 +141,20 @@ static int examine_proxies(const struct conf *c)
     return !few;
 }
 
+/* It may be absent; one that was meant to be there and is not is a fault. */
+static int examine_redis(const char *url)
+{
+    say(url != NULL, "Redis is configured", "set REDIS_URL, or live with slower events and tokens");
+    if (url == NULL)
+        return 0;
+    struct err err = redis_ping_once(url);
+    say(!err_is(err), "Redis answers",
+        err.code == ERR_UNAUTHENTICATED
+            ? "it refuses us: mend user and password in REDIS_URL"
+            : "start it, or mend REDIS_URL; events are slower meanwhile");
+    return err_is(err);
+}
+
 static int examine(struct tool *t)
 {
     int faults = examine_certificate(&t->conf, t->now_us) + examine_proxies(&t->conf);
@@ -152,13 +167,18 @@ static int examine(struct tool *t)
         "check DATABASE_URL, then run reli migrate");
     faults += !database;
     if (database) {
+        int64_t skew_us = 0;
+        err = store_clock_skew_once(t->conf.database_url, &skew_us);
+        bool together = !err_is(err) && skew_us <= STORE_SKEW_MAX_S * US_PER_S;
+        say(together, "this machine's clock agrees with PostgreSQL's",
+            "they are more than two seconds apart: let both follow NTP");
+        faults += !together;
         err = tool_keys(t);
         say(!err_is(err), "the installation's keys open",
             "RELI_MASTER_KEY must contain the key they were wrapped with");
         faults += err_is(err);
     }
-    say(t->conf.redis_url != NULL, "Redis is configured",
-        "set REDIS_URL, or live with slower events and tokens");
+    faults += examine_redis(t->conf.redis_url);
     say(t->conf.sessions.n_secrets > 0, "people can log in",
         "set JWT_SECRET_KEY, for example to $(openssl rand -hex 32); API keys work without");
     bool provider = false;

@@ -10,9 +10,11 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/base/embed.h"
 #include "core/base/log.h"
+#include "core/base/times.h"
 #include "core/crypto/mac.h"
 #include "core/crypto/text.h"
 #include "store/pg_conn.h"
@@ -286,6 +288,32 @@ struct err store_run_once(const char *conninfo, enum query query, const struct v
     params_free(p);
     free(p);
     PQfinish(pg);
+    return err;
+}
+
+static int64_t wall_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
+}
+
+struct err store_clock_skew_once(const char *conninfo, int64_t *us)
+{
+    PGconn *pg;
+    TRY(pg_open(conninfo, "set statement_timeout = '10s'", &pg));
+    int64_t before_us = wall_us(), theirs_us = 0;
+    PGresult *res =
+        PQexec(pg, "select (extract(epoch from clock_timestamp()) * 1000000)::int8::text");
+    int64_t after_us = wall_us();
+    bool told = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 &&
+                str_to_i64(str_c(PQgetvalue(res, 0, 0)), &theirs_us);
+    struct err err = told ? ERR_OK : pg_err(pg, res);
+    PQclear(res);
+    PQfinish(pg);
+    *us = theirs_us < before_us  ? before_us - theirs_us
+          : theirs_us > after_us ? theirs_us - after_us
+                                 : 0;
     return err;
 }
 

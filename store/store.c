@@ -13,7 +13,7 @@
 #include "store/pg_dial.h"
 #include "store/store_int.h"
 
-#define SKEW_MAX_US (2 * US_PER_S)
+#define SKEW_MAX_US (STORE_SKEW_MAX_S * US_PER_S)
 #define CHECK_BAD_US (1 * US_PER_S)
 #define CHECK_GOOD_US (30 * US_PER_S)
 

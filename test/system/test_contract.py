@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import re
 import subprocess
 import threading
 
@@ -27,6 +28,16 @@ def test_every_bad_setting_is_named_in_one_go(stack):
     good = {"MPESA_CONSUMER_KEY", "MPESA_CONSUMER_SECRET", "MPESA_SHORTCODE", "MPESA_PASSKEY"}
     for name in set(bad) - good | {"DATABASE_URL"}:
         assert sum(line.startswith(f"reli: {name}") for line in said.splitlines()) == 1, (name, said)
+
+
+def test_the_doctor_looks_at_redis_and_at_the_clock(stack, reli):
+    database = reli.replica.database
+    sound = stack.cli(database, "doctor")
+    assert re.search("^ok +this machine's clock agrees", sound.stdout, re.M), sound
+    away = stack.cli(database, "doctor", REDIS_URL="unix:///tmp/no-such-redis.sock")
+    assert away.returncode == 1 and re.search("^FAULT +Redis answers: start it", away.stdout, re.M), away
+    gone = stack.cli(database, "doctor", DATABASE_URL="postgresql:///reli?host=/tmp/no-such-folder")
+    assert gone.returncode == 1 and re.search("^FAULT +PostgreSQL", gone.stdout, re.M), gone
 
 
 def test_help_of_a_command_that_does_not_exist(stack):

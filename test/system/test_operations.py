@@ -14,6 +14,7 @@ import pytest
 import test_websocket
 from helpers import SLOW, V1, Connection, Site, cash, free_port, new_key, parse_time, phone, stk, wait_until
 from stack import REDIS_OFF, binary
+from stack import needs_redis
 
 COMMANDS = ("serve", "sandbox", "migrate", "merchant", "admin", "keys", "ledger", "audit", "doctor", "health",
             "version", "help")
@@ -389,6 +390,7 @@ def test_the_health_command(stack, reli):
     assert (done.returncode, done.stdout) == (1, "not ready\n")
 
 
+@needs_redis
 def test_the_doctor(stack, reli):
     database = reli.replica.database
     done = stack.cli(database, "doctor")
