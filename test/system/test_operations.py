@@ -13,8 +13,7 @@ import time
 import pytest
 import test_websocket
 from helpers import SLOW, V1, Connection, Site, cash, free_port, new_key, parse_time, phone, stk, wait_until
-from stack import REDIS_OFF, binary
-from stack import needs_redis
+from stack import REDIS_OFF, binary, needs_redis
 
 COMMANDS = ("serve", "sandbox", "migrate", "merchant", "admin", "keys", "ledger", "audit", "doctor", "health",
             "version", "help")
