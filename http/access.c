@@ -254,6 +254,12 @@ bool api_idempotency_key(struct http_exchange *x, struct str *key)
                      "An Idempotency-Key has 16 to 255 printable ASCII characters.");
         return false;
     }
+    struct uuid parsed;
+    if (given.p != NULL && api_who(x)->needs_uuid_key && !uuid_parse(given, &parsed)) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
+                     "The merchant wants a UUID as Idempotency-Key.");
+        return false;
+    }
     if (given.p != NULL)
         *key = arena_dup(x->arena, given);
     return true;

@@ -19,6 +19,7 @@ struct merchant_op {
     struct str secret;        /* shown once */
     struct str name, country; /* p == NULL: as it is */
     int needs_key;            /* -1: as it is */
+    int strict_uuid;          /* the same of the form of these keys */
     int64_t approval_above;   /* of refunds; -1: as it is; 0: none */
     int64_t payouts_above;    /* the same of payouts */
     int64_t kyc_level;        /* -1: as it is */
@@ -40,6 +41,7 @@ static struct merchant_op *op_new(struct http_exchange *x)
                                .limit = LIST_LIMIT,
                                .status = 200,
                                .needs_key = -1,
+                               .strict_uuid = -1,
                                .approval_above = -1,
                                .payouts_above = -1,
                                .kyc_level = -1};
@@ -64,7 +66,8 @@ enum {
     M_CREATED,
     M_UPDATED,
     M_VERSION,
-    M_PAYOUT_APPROVAL
+    M_PAYOUT_APPROVAL,
+    M_STRICT_UUID
 };
 
 static void put_above(struct jsonw *w, const char *name, const struct rows *r, size_t i, int col)
@@ -85,6 +88,7 @@ static void put_merchant(struct jsonw *w, const struct rows *r, size_t i, struct
     jw_str(w, "status", rows_str(r, i, M_STATUS));
     jw_i64(w, "kyc_level", rows_i64(r, i, M_KYC));
     jw_bool(w, "require_idempotency_key", rows_bool(r, i, M_NEEDS_KEY));
+    jw_bool(w, "strict_uuid", rows_bool(r, i, M_STRICT_UUID));
     put_above(w, "refund_approval_above", r, i, M_APPROVAL);
     put_above(w, "payout_approval_above", r, i, M_PAYOUT_APPROVAL);
     if (secret.p != NULL)
@@ -201,15 +205,21 @@ static void read_above(struct fields *f, const char *name, int64_t *out)
         (void)fields_i64(f, name, OPTIONAL, 1, INT64_MAX / 1000, out);
 }
 
+static void read_switch(struct fields *f, const char *name, int *out)
+{
+    const struct json *j = json_get(f->obj, name);
+    bool on = false;
+    if (j == NULL || json_kind(j) == JSON_KIND_NULL)
+        return;
+    if (!json_bool(j, &on))
+        fields_fault(f, name, "type", "Must be true or false.");
+    *out = on;
+}
+
 static void read_settings(struct fields *f, struct merchant_op *op)
 {
-    const struct json *j = json_get(f->obj, "require_idempotency_key");
-    bool needs = false;
-    if (j != NULL && json_kind(j) != JSON_KIND_NULL) {
-        if (!json_bool(j, &needs))
-            fields_fault(f, "require_idempotency_key", "type", "Must be true or false.");
-        op->needs_key = needs;
-    }
+    read_switch(f, "require_idempotency_key", &op->needs_key);
+    read_switch(f, "strict_uuid", &op->strict_uuid);
     read_above(f, "refund_approval_above", &op->approval_above);
     read_above(f, "payout_approval_above", &op->payouts_above);
 }
@@ -223,8 +233,12 @@ static void read_new(struct fields *f, struct merchant_op *op)
 
 static void read_own(struct fields *f, struct merchant_op *op)
 {
-    static const char *const names[] = {"name", "require_idempotency_key", "refund_approval_above",
-                                        "payout_approval_above", NULL};
+    static const char *const names[] = {"name",
+                                        "require_idempotency_key",
+                                        "strict_uuid",
+                                        "refund_approval_above",
+                                        "payout_approval_above",
+                                        NULL};
     struct str s;
     fields_only(f, names);
     if (fields_text(f, "name", OPTIONAL, 1, NAME_LONGEST, &s))
@@ -237,6 +251,7 @@ static void read_by_staff(struct fields *f, struct merchant_op *op)
     static const char *const names[] = {"name",
                                         "country",
                                         "require_idempotency_key",
+                                        "strict_uuid",
                                         "refund_approval_above",
                                         "payout_approval_above",
                                         "kyc_level",
@@ -312,14 +327,15 @@ void merchant_create(struct http_exchange *x)
 /* The names of what was sent, for the audit trail. */
 static struct str what_changed(const struct merchant_op *op)
 {
-    const char *words[6] = {op->name.p != NULL ? " name" : "",
+    const char *words[7] = {op->name.p != NULL ? " name" : "",
                             op->country.p != NULL ? " country" : "",
                             op->needs_key >= 0 ? " require_idempotency_key" : "",
                             op->approval_above >= 0 ? " refund_approval_above" : "",
                             op->payouts_above >= 0 ? " payout_approval_above" : "",
-                            op->kyc_level >= 0 ? " kyc_level" : ""};
-    return str_trim(arena_fmt(op->x->arena, "%s%s%s%s%s%s", words[0], words[1], words[2], words[3],
-                              words[4], words[5]));
+                            op->kyc_level >= 0 ? " kyc_level" : "",
+                            op->strict_uuid >= 0 ? " strict_uuid" : ""};
+    return str_trim(arena_fmt(op->x->arena, "%s%s%s%s%s%s%s", words[0], words[1], words[2],
+                              words[3], words[4], words[5], words[6]));
 }
 
 static void change(struct merchant_op *op)
@@ -336,7 +352,8 @@ static void change(struct merchant_op *op)
                              V_UUID(random_uuid(now)),
                              V_TEXT(str_c(api_who(op->x)->actor)),
                              V_TEXT(what_changed(op)),
-                             V_I64(op->payouts_above)};
+                             V_I64(op->payouts_above),
+                             V_I16(op->strict_uuid)};
     store_exec(f->store, Q_merchant_change, params, COUNT_OF(params), written, op);
 }
 

@@ -162,7 +162,8 @@ enum {
     K_KYC,
     K_CIDRS,
     K_LAST_USED,
-    K_PAYOUT_APPROVAL
+    K_PAYOUT_APPROVAL,
+    K_STRICT_UUID
 };
 
 static struct err read_key(struct flow *f, const struct rows *r, struct cached *c)
@@ -184,6 +185,7 @@ static struct err read_key(struct flow *f, const struct rows *r, struct cached *
         .key = rows_uuid(r, 0, K_ID),
         .live = str_eq(rows_str(r, 0, K_MODE), STR("live")),
         .needs_idempotency_key = rows_bool(r, 0, K_NEEDS_KEY),
+        .needs_uuid_key = rows_bool(r, 0, K_STRICT_UUID),
         .refund_approval_above = rows_i64(r, 0, K_APPROVAL),
         .payout_approval_above = rows_i64(r, 0, K_PAYOUT_APPROVAL),
     };

@@ -14,7 +14,7 @@ struct principal {
     uint64_t may;              /* a set of permissions */
     struct merchant_hold hold; /* of these, what the merchant's state holds back now */
     char country[3];
-    bool needs_idempotency_key;
+    bool needs_idempotency_key, needs_uuid_key;
     /* minor units; larger ones wait for a second person; 0 none */
     int64_t refund_approval_above, payout_approval_above;
     char actor[9 + UUID_TEXT]; /* "api_key:…", "user:…" for the audit trail */

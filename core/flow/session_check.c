@@ -75,7 +75,8 @@ enum {
     S_NEEDS_KEY,
     S_APPROVAL,
     S_KYC,
-    S_PAYOUT_APPROVAL
+    S_PAYOUT_APPROVAL,
+    S_STRICT_UUID
 };
 
 static struct err still_counts(const struct check *c, const struct rows *r)
@@ -106,6 +107,7 @@ static struct err put_merchant(const struct check *c, const struct rows *r, stru
         return ERR(INTERNAL, "stored status of a merchant not understood");
     who->hold = merchant_holds(status, rows_i64(r, 0, S_KYC), who->live, who->staff);
     who->needs_idempotency_key = rows_bool(r, 0, S_NEEDS_KEY);
+    who->needs_uuid_key = rows_bool(r, 0, S_STRICT_UUID);
     who->refund_approval_above = rows_i64(r, 0, S_APPROVAL);
     who->payout_approval_above = rows_i64(r, 0, S_PAYOUT_APPROVAL);
     str_copy_c(who->country, sizeof who->country, rows_str(r, 0, S_COUNTRY));

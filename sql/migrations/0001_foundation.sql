@@ -21,6 +21,7 @@ create table reli.merchant (
     status text not null check (status in ('onboarding', 'active', 'suspended', 'closed')),
     kyc_level int2 not null default 0,
     require_idempotency_key bool not null default false,
+    strict_uuid bool not null default false, -- of these keys
     refund_approval_above int8, -- minor units; larger refunds need a second person
     payout_approval_above int8, -- the same of payouts
     webhook_secret bytea not null, -- sealed; signs what goes to a payment's own callback_url

@@ -1,7 +1,7 @@
 -- Changes what may be changed; what is null, or below zero, is left. $1 uuid merchant, $2 text
 -- name, $3 text country, $4 int2 require_idempotency_key, $5 int8 refund_approval_above, 0 none,
 -- $6 int2 kyc_level, $7 timestamptz now, $8 uuid audit id, $9 text actor, $10 text what was
--- changed, $11 int8 payout_approval_above, 0 none. Row: the id.
+-- changed, $11 int8 payout_approval_above, 0 none, $12 int2 strict_uuid. Row: the id.
 with changed as (
     update reli.merchant m set name = coalesce($2::text, m.name),
         country = coalesce($3::text, m.country),
@@ -10,6 +10,7 @@ with changed as (
                                      else nullif($5, 0) end,
         payout_approval_above = case when $11 < 0 then m.payout_approval_above
                                      else nullif($11, 0) end,
+        strict_uuid = case when $12 < 0 then m.strict_uuid else $12 > 0 end,
         kyc_level = case when $6 < 0 then m.kyc_level else $6 end,
         updated_at = $7, version = m.version + 1
     where m.merchant_id = $1

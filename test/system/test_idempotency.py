@@ -11,6 +11,7 @@ import pytest
 import redis
 from helpers import (V1, Connection, answers, cash, exchange, new_key, parse_time, phone, scaled, stk,
                      wait_until, word)
+from people import Person
 
 
 def count(shop):
@@ -202,6 +203,21 @@ def test_a_merchant_that_demands_keys(reli, db):
     r = reli.initialize(cash())
     assert r.status == 400 and r.code == "idempotency_key_required", r
     assert reli.initialize(cash(), key=new_key()).status == 201
+
+
+def test_a_merchant_whose_keys_are_uuids(reli, db, stack, shared):
+    ann = Person(stack, shared, reli.merchant)
+    assert ann.get(V1 + "/merchant").json["strict_uuid"] is False
+    assert ann.patch(V1 + "/merchant", {"strict_uuid": "yes"}).status == 422
+    assert ann.patch(V1 + "/merchant", {"strict_uuid": True}).json["strict_uuid"] is True
+    assert db.value("select detail from reli.audit_log where merchant_id = %s and action = 'merchant.changed'",
+                    reli.merchant) == "strict_uuid"
+    for who in (reli, ann):  # what is known of a key or session is a second old at most
+        r = wait_until(lambda who=who: (r := who.post(V1 + "/payments/initialize", cash(), headers={
+            "Idempotency-Key": word("order-1")})).status == 400 and r)
+        assert r.code == "idempotency_key_invalid" and "UUID" in r.json["detail"], r
+    assert reli.initialize(cash(), key=new_key()).status == 201
+    assert reli.initialize(cash()).status == 201, "without is something else"
 
 
 def test_a_hundred_at_once(reli, sandbox):
