@@ -10,7 +10,8 @@
 struct gw_client;
 
 /* How replicas share tokens; both may be NULL. get answers on a later turn or at once, with
- * STR_NULL if there is none; put is best effort. `key` names the account. */
+ * STR_NULL if there is none; put is best effort. `key` names the provider and, by
+ * their hash, the account's keys: whoever has the same ones shares the token. */
 struct gw_token_share {
     void *ctx;
     void (*get)(void *ctx, const char *key,

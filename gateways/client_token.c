@@ -1,5 +1,6 @@
-/* Per account: the access token (kept until 90 % of its life, shared between replicas, fetched once
- * for all who wait) and the rate at which the provider takes requests.
+/* Per account: the access token (kept until 90 % of its life, shared between replicas and between
+ * accounts with the same keys, fetched once for all who wait) and the rate at which the provider
+ * takes requests.
  *
  *   want a token → kept: go on
  *                | ask the share → a newer one: keep it, all go on
@@ -53,6 +54,7 @@ struct fetch {
     struct slot *slot; /* NULL: the client is gone */
     struct arena mem;
     struct gw_account account;
+    char key[SLOT_KEY]; /* that the share knows the token by */
     struct share_ask *ask;
     struct timer share_late;
     struct outbound_call *call;
@@ -234,6 +236,30 @@ static struct err slot_keep(struct slot *s, struct str token, int64_t life_us)
     return ERR_OK;
 }
 
+/* A token belongs to the keys that it was given for, not to one of our accounts with them: where a
+ * new one ends the older, two accounts of one application would take it from each other for ever.
+ * Who does not know the secret as well has another name for it. Source: mpesa.md 1.1. Seen: sandbox
+ * yes, live no. */
+static void share_key(const struct gw_account *a, char key[SLOT_KEY])
+{
+    enum { HASH_SHOWN = 16 };
+    uint8_t hash[SHA256_LEN];
+    struct str parts[4 + 2 * GW_MAX_SETTINGS] = {a->base_url, STR("\n")};
+    size_t n = 2;
+    for (size_t i = 0; i < a->gateway->n_settings; i++) {
+        enum gw_role role = a->gateway->settings[i].role;
+        if (role != GW_ROLE_API_KEY && role != GW_ROLE_API_SECRET)
+            continue;
+        parts[n++] = a->settings[i].n > 0 ? secret_view(&a->settings[i]) : STR("");
+        parts[n++] = STR("\n");
+    }
+    sha256(parts, n, hash);
+    size_t at = (size_t)snprintf(key, SLOT_KEY, "%s:", a->gateway->name);
+    for (size_t i = 0; i < HASH_SHOWN; i++)
+        at += (size_t)snprintf(key + at, SLOT_KEY - at, "%02x", hash[i]);
+    ASSERT(at < SLOT_KEY);
+}
+
 static void fetch_start(struct slot *s, const struct gw_account *a)
 {
     const struct gw_token_share *share = &s->client->share;
@@ -247,6 +273,7 @@ static void fetch_start(struct slot *s, const struct gw_account *a)
         fetch_end(f, err);
         return;
     }
+    share_key(a, f->key);
     f->ask = share->get != NULL ? calloc(1, sizeof *f->ask) : NULL;
     if (f->ask == NULL) {
         fetch_call(f);
@@ -254,7 +281,7 @@ static void fetch_start(struct slot *s, const struct gw_account *a)
     }
     f->ask->fetch = f;
     timer_set(s->client->loop, &f->share_late, SHARE_TIMEOUT_US, share_late, f);
-    share->get(share->ctx, s->key, share_answered, f->ask); /* `f` may be gone now */
+    share->get(share->ctx, f->key, share_answered, f->ask); /* `f` may be gone now */
 }
 
 static void share_answered(void *ctx, struct str token, int64_t expires_wall_us)
@@ -315,7 +342,7 @@ static void fetch_answered(void *ctx, const struct outbound_response *response)
     if (!err_is(err))
         err = slot_keep(s, token, life_us);
     if (!err_is(err) && share->put != NULL)
-        share->put(share->ctx, s->key, token, s->expires_us);
+        share->put(share->ctx, f->key, token, s->expires_us);
     fetch_end(f, err);
 }
 

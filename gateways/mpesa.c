@@ -335,7 +335,7 @@ static void redact(struct str body, struct buf *out)
     static const struct redact_rules rules = {
         .hide = "Password,SecurityCredential,access_token,Initiator,InitiatorName,"
                 "ReceiverPartyPublicName,CreditPartyPublicName,DebitPartyPublicName,"
-                "CreditPartyName,DebitPartyName",
+                "CreditPartyName,DebitPartyName,FirstName,MiddleName,LastName",
         .phones = "PhoneNumber,PartyA,PartyB,MSISDN,phone",
         .urls = "CallBackURL,ResultURL,QueueTimeOutURL,ConfirmationURL,ValidationURL",
         .pair_names = "Name,Key",

@@ -1,5 +1,5 @@
-/* Access tokens in Redis: `reli:<platform merchant>:token:<account>` holds the sealed token, and
- * lives as long as it. */
+/* Access tokens in Redis: `reli:<platform merchant>:token:<provider>:<hash of its keys>` holds the
+ * sealed token, and lives as long as it. */
 #include "core/flow/token_share.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static struct str key_of(struct arena *a, const char *account)
     return arena_fmt(a, PLATFORM "%s", account);
 }
 
-/* Bound to its key: one account's token does not open as another's. */
+/* Bound to its key: the token of one pair of keys does not open as another's. */
 static struct uuid place_of(struct str key)
 {
     struct uuid id;

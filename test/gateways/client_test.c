@@ -261,7 +261,8 @@ struct share {
     const char *token; /* what get answers; NULL: none */
     int64_t left_us;
     int n_get, n_put;
-    char put[64];
+    char put[64], key[96]; /* the last */
+    bool by_key;           /* get answers what was put under the key */
     bool silent;
     struct loop *loop;
     struct later later;
@@ -280,8 +281,10 @@ static void share_get(void *ctx, const char *key, void (*told)(void *, struct st
                       void *done_ctx)
 {
     struct share *s = ctx;
-    assert_string_equal(key, "mpesa:acc-1");
+    assert_true(str_starts(str_c(key), STR("mpesa:")) && strlen(key) == 6 + 32);
     s->n_get++;
+    if (s->by_key)
+        s->token = strcmp(key, s->key) == 0 ? s->put : NULL;
     s->done = told;
     s->done_ctx = done_ctx;
     if (s->silent)
@@ -295,9 +298,9 @@ static void share_get(void *ctx, const char *key, void (*told)(void *, struct st
 static void share_put(void *ctx, const char *key, struct str token, int64_t expires_wall_us)
 {
     struct share *s = ctx;
-    assert_string_equal(key, "mpesa:acc-1");
     assert_true(expires_wall_us > loop_wall_us(s->loop));
     s->n_put++;
+    str_copy_c(s->key, sizeof s->key, str_c(key));
     str_copy_c(s->put, sizeof s->put, token);
 }
 
@@ -340,6 +343,34 @@ static void shared_tokens(void **state)
     push(&f, &s[0]);
     run(&f);
     assert_string_equal(f.authorization[0], "Bearer token-1");
+    teardown(&f);
+}
+
+/* A new token may end the older ones: two accounts of one application must not fetch in turn. */
+static void accounts_with_the_same_keys_share_a_token(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct seen s;
+    struct share share = {.left_us = 1000 * US_PER_S, .by_key = true};
+    struct gw_token_share vt = {&share, share_get, share_put};
+    static const struct {
+        const char *account, *secret, *token;
+        int fetched;
+    } steps[] = {{"acc-1", "secret", "Bearer token-1", 1},
+                 {"acc-2", "secret", "Bearer token-1", 1},
+                 {"acc-3", "another", "Bearer token-2", 2}};
+    setup(&f, &vt);
+    share.loop = f.loop;
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        str_copy_c(f.account.id, sizeof f.account.id, str_c(steps[i].account));
+        set(&f.account, "consumer_secret", steps[i].secret);
+        push(&f, &s);
+        run(&f);
+        assert_int_equal(s.verdict, GW_ACCEPTED);
+        assert_int_equal(f.n_tokens, steps[i].fetched);
+        assert_string_equal(f.authorization[i], steps[i].token);
+    }
     teardown(&f);
 }
 
@@ -536,6 +567,7 @@ int main(void)
         cmocka_unit_test(no_token_in_time),
         cmocka_unit_test(renewed),
         cmocka_unit_test(shared_tokens),
+        cmocka_unit_test(accounts_with_the_same_keys_share_a_token),
         cmocka_unit_test(silent_share),
         cmocka_unit_test(queries),
         cmocka_unit_test(push_ends),

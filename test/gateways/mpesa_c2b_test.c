@@ -361,6 +361,21 @@ static void nothing_of_it_is_stored_in_the_clear(void **state)
     buf_free(&out);
 }
 
+/* Operators look at what came in; who the payer is stays where it can be erased. */
+static void a_payers_names_are_masked(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 4096);
+    gw->redact(STR("{\"TransID\":\"TCE2M70ZPB\",\"MSISDN\":254711223344,\"FirstName\":\"WANJIKU\","
+                   "\"MiddleName\":\"\",\"LastName\":\"NJERI\"}"),
+               &out);
+    assert_text(buf_view(&out), "{\"TransID\":\"TCE2M70ZPB\",\"MSISDN\":\"25471*****44\","
+                                "\"FirstName\":\"***\",\"MiddleName\":\"***\","
+                                "\"LastName\":\"***\"}");
+    buf_free(&out);
+}
+
 static void every_question_has_an_answer(void **state)
 {
     (void)state;
@@ -397,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cut_news_is_no_news, setup, teardown),
         cmocka_unit_test_setup_teardown(a_picture_is_asked_for_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(answers_with_and_without_a_picture, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_payers_names_are_masked, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_of_it_is_stored_in_the_clear, setup, teardown),
         cmocka_unit_test_setup_teardown(every_question_has_an_answer, setup, teardown),
     };
