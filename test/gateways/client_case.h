@@ -131,8 +131,10 @@ static inline void daraja(struct peer_conn *c)
 static inline void set(struct gw_account *a, const char *name, const char *value)
 {
     for (size_t i = 0; i < a->gateway->n_settings; i++)
-        if (strcmp(a->gateway->settings[i].name, name) == 0)
+        if (strcmp(a->gateway->settings[i].name, name) == 0) {
+            secret_free(&a->settings[i]);
             assert_false(err_is(secret_set(&a->settings[i], str_c(value))));
+        }
 }
 
 static inline void setup(struct fixture *f, const struct gw_token_share *share)
