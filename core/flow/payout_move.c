@@ -41,10 +41,13 @@ static void published(struct step *s, bool fanout)
         flow_published(s->flow, &head, s->rec.p.version, fanout);
 }
 
-/* The hold's journal is the payout; what comes later has its own. */
+/* The hold's journal is the payout; what comes later has its own, and another one each time that it
+ * is made: of a step whose commit was not answered, and that others have moved on from since, one
+ * may be there already. */
 static struct err add_books(struct step *s, const struct payment_record *head)
 {
-    struct record_journal j = {.id = s->op_id, .gross = s->rec.p.amount};
+    struct record_journal j = {.id = random_uuid(loop_wall_us(s->flow->loop)),
+                               .gross = s->rec.p.amount};
     struct move_unit *parts = &s->unit.parts;
     struct payout_update_row *row = &s->unit.row;
     switch (s->fx.money) {

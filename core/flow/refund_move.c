@@ -88,10 +88,13 @@ static const char *exception_word(enum refund_exception e)
 }
 
 /* A refund is paid from what the merchant has yet to get; one beyond what was received, from what
- * is to be cleared. The first settlement's journal is the refund, what comes later has its own. */
+ * is to be cleared. The first settlement's journal is the refund, what comes later has its own, and
+ * another one each time that it is made: of a step whose commit was not answered, and that others
+ * have moved on from since, one may be there already. */
 static struct err post(struct step *s, bool excess)
 {
-    struct record_journal j = {.id = s->op_id, .gross = s->refund.r.amount};
+    struct record_journal j = {.id = random_uuid(loop_wall_us(s->flow->loop)),
+                               .gross = s->refund.r.amount};
     switch (s->fx.money) {
     case REFUND_MONEY_NONE:
     case REFUND_MONEY_RELEASE:
