@@ -3,7 +3,6 @@
 #include "store/redis_ping.h"
 
 #include <hiredis/hiredis.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/redis_url.h"
@@ -40,9 +39,11 @@ struct err redis_ping_once(const char *url)
 {
     const struct timeval wait = {.tv_sec = PING_WAIT_S};
     struct redis_target t;
+    int64_t port = 0;
     TRY(redis_target_parse(url, &t));
+    (void)!str_to_i64(str_c(t.port), &port); /* it has been looked at; a socket has none */
     redisContext *c = t.is_unix ? redisConnectUnixWithTimeout(t.host, wait)
-                                : redisConnectWithTimeout(t.host, atoi(t.port), wait);
+                                : redisConnectWithTimeout(t.host, (int)port, wait);
     struct err err = ERR(UNAVAILABLE, "Redis cannot be reached");
     if (c != NULL && c->err == 0 && redisSetTimeout(c, wait) == REDIS_OK)
         err = ask(c, &t);
