@@ -53,7 +53,7 @@ void mem_tables_begin(void)
     mem.n_payments = mem.n_idempotency = mem.n_references = mem.n_receipts = mem.n_jobs = 0;
     mem.n_inbound = mem.n_events = mem.n_deliveries = mem.n_transfers = mem.n_exceptions = 0;
     mem.n_endpoints = mem.n_accounts = mem.n_refunds = 0;
-    mem.n_payouts = mem.n_payout_references = mem.n_guarded = 0;
+    mem.n_payouts = mem.n_payout_references = mem.n_guarded = mem.n_bookings = 0;
     mem.n_schedules = 0;
     mem.next_job_known = false;
     schedules_make();

@@ -17,6 +17,7 @@ enum {
     MEM_EVENTS = 512,
     MEM_DELIVERIES = 1024,
     MEM_TRANSFERS = 256,
+    MEM_BOOKINGS = 512,
     MEM_EXCEPTIONS = 256,
     MEM_ENDPOINTS = 3,
     MEM_ACCOUNTS = 32,
@@ -153,6 +154,12 @@ struct mem_transfer {
     int64_t amount;
 };
 
+/* What was to be booked, also if another step was faster: of which revision it was made. */
+struct mem_booking {
+    struct uuid journal;
+    int32_t revision;
+};
+
 struct mem_exception {
     struct uuid id, subject;
     struct str mode, kind, detail, status, resolution, evidence, receipt, proposed_by, resolved_by,
@@ -186,7 +193,7 @@ struct mem {
     struct str webhook_secret; /* sealed */
     size_t n_payments, n_idempotency, n_references, n_receipts, n_jobs, n_inbound, n_events,
         n_deliveries, n_transfers, n_exceptions, n_endpoints, n_accounts, n_refunds, n_schedules,
-        n_payouts, n_payout_references, n_guarded;
+        n_payouts, n_payout_references, n_guarded, n_bookings;
     int64_t opening;     /* what could be paid out when the world began */
     int64_t next_job_us; /* of all jobs; TIME_NEVER */
     bool next_job_known;
@@ -204,6 +211,7 @@ struct mem {
     struct mem_event events[MEM_EVENTS];
     struct mem_delivery deliveries[MEM_DELIVERIES];
     struct mem_transfer transfers[MEM_TRANSFERS];
+    struct mem_booking bookings[MEM_BOOKINGS];
     struct mem_exception exceptions[MEM_EXCEPTIONS];
     struct mem_refund refunds[MEM_REFUNDS];
     struct mem_payout payouts[MEM_PAYOUTS];

@@ -61,6 +61,9 @@ struct err mem_refund_write(const struct move_unit *u);
 /* What units of payments and payouts write alike. */
 struct err mem_event_store(const struct event_row *e, bool is_heard);
 struct err mem_transfer_store(const struct transfer_row *t);
+/* A step of a refund or payout that is made again, because another was faster, has another journal:
+ * the first may have been committed without an answer before the other. */
+void mem_book(struct uuid journal, int32_t revision);
 void mem_account_store(const struct account_row *c);
 
 /* An empty wallet, or one with something in it. */

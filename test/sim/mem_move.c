@@ -292,6 +292,20 @@ static struct err row_check(const struct mem_payment *p, const struct payment_up
     return ERR_OK;
 }
 
+void mem_book(struct uuid journal, int32_t revision)
+{
+    if (uuid_is_nil(journal))
+        return;
+    for (size_t i = 0; i < mem.n_bookings; i++) {
+        if (!uuid_eq(mem.bookings[i].journal, journal))
+            continue;
+        if (mem.bookings[i].revision != revision)
+            sim_violation("a step that is made again has the journal of before");
+        return;
+    }
+    *ROW_NEW(mem.bookings, mem.n_bookings, MEM_BOOKINGS) = (struct mem_booking){journal, revision};
+}
+
 struct err mem_transfer_store(const struct transfer_row *t)
 {
     for (size_t i = 0; i < mem.n_transfers; i++)
@@ -423,6 +437,8 @@ struct err mem_move_commit(struct unit *unit)
     const struct payment_update_row *row = &u->row;
     struct mem_payment *p = mem_payment(row->id);
     struct unit_answer a = {.stage = MOVE_DONE};
+    if (u->n_refunds > 0 && !uuid_eq(row->journal_id, u->refunds[0].id))
+        mem_book(row->journal_id, row->revision);
     if (!move_keyed(row)) {
         a.stage = MOVE_KEY_KNOWN;
     } else if (!claimed(row)) {

@@ -336,6 +336,7 @@ struct err mem_payout_move_commit(struct unit *unit)
     const struct payout_update_row *row = &u->row;
     struct mem_payout *p = mem_payout(row->id);
     struct unit_answer a = {.stage = 2};
+    mem_book(row->journal_id, row->revision);
     if (p != NULL && p->revision == row->revision && resolvable(&u->parts)) {
         a.stage = 0;
         a.fanout = mem_heard(p->mode, p->callback_url);
