@@ -15,20 +15,6 @@
 
 /* ---- the key ---- */
 
-enum {
-    I_FINGERPRINT,
-    I_PAYMENT,
-    I_STATUS,
-    I_PROVIDER_REF,
-    I_PROBLEM,
-    I_LEASE,
-    I_CREATED,
-    I_DATA,
-    I_PII,
-    I_NOW,
-    I_EXPIRES
-};
-
 static void recovered(void *ctx, struct err err, const struct rows *rows)
 {
     struct charge *c = ctx;
@@ -61,31 +47,31 @@ static void recovered(void *ctx, struct err err, const struct rows *rows)
 
 static void replay(struct charge *c, const struct rows *r)
 {
-    struct uuid payment = rows_uuid(r, 0, I_PAYMENT);
+    struct uuid payment = rows_uuid(r, 0, IDEM_SUBJECT);
     struct charge_result result = {
-        .http_status = (int)rows_i64(r, 0, I_STATUS),
+        .http_status = (int)rows_i64(r, 0, IDEM_STATUS),
         .replayed = true,
-        .original_us = rows_time(r, 0, I_CREATED),
-        .current_status = rows_str(r, 0, I_NOW),
+        .original_us = rows_time(r, 0, IDEM_CREATED),
+        .current_status = rows_str(r, 0, IDEM_NOW),
     };
-    if (!rows_null(r, 0, I_PROBLEM)) {
+    if (!rows_null(r, 0, IDEM_PROBLEM)) {
         result.is_problem = true;
-        result.body = rows_str(r, 0, I_PROBLEM);
+        result.body = rows_str(r, 0, IDEM_PROBLEM);
         charge_reply(c, ERR_OK, &result);
         charge_end(c);
         return;
     }
     struct payment_record rec = {
-        .merchant = c->in.merchant, .id = payment, .pii = rows_str(r, 0, I_PII)};
+        .merchant = c->in.merchant, .id = payment, .pii = rows_str(r, 0, IDEM_PII)};
     struct str person;
     struct err err = record_person(c->flow, &rec, &c->arena, &person);
-    if (err_is(err) || rows_null(r, 0, I_DATA)) {
+    if (err_is(err) || rows_null(r, 0, IDEM_DATA)) {
         charge_end_with(c, err_is(err) ? err : ERR(INTERNAL, "a replay without its event"),
                         STR_NULL);
         return;
     }
-    charge_reply_payment(c, &result, payment, rows_time(r, 0, I_EXPIRES), rows_str(r, 0, I_DATA),
-                         person, rows_str(r, 0, I_PROVIDER_REF));
+    charge_reply_payment(c, &result, payment, rows_time(r, 0, IDEM_EXPIRES),
+                         rows_str(r, 0, IDEM_DATA), person, rows_str(r, 0, IDEM_PROVIDER_REF));
     charge_end(c);
 }
 
@@ -121,9 +107,9 @@ static void look_again(void *ctx)
 static void in_flight(struct charge *c, const struct rows *r)
 {
     struct flow *f = c->flow;
-    if (rows_time(r, 0, I_LEASE) <= loop_wall_us(f->loop)) {
-        struct uuid payment = rows_uuid(r, 0, I_PAYMENT);
-        if (rows_null(r, 0, I_NOW)) {
+    if (rows_time(r, 0, IDEM_LEASE) <= loop_wall_us(f->loop)) {
+        struct uuid payment = rows_uuid(r, 0, IDEM_SUBJECT);
+        if (rows_null(r, 0, IDEM_NOW)) {
             release(c, payment);
             return;
         }
@@ -158,7 +144,7 @@ static void looked(void *ctx, struct err err, const struct rows *r)
         return;
     }
     idempotency_remember(c->in.merchant, c->in.live, c->in.idem_key);
-    struct str stored = rows_str(r, 0, I_FINGERPRINT);
+    struct str stored = rows_str(r, 0, IDEM_FINGERPRINT);
     if (!str_eq(str_first(stored, 32), str_n((char *)c->fingerprint, 32))) {
         struct str names =
             fingerprint_difference(c->fingerprint, stored, c->in.fields, c->in.n_fields, &c->arena);
@@ -167,12 +153,12 @@ static void looked(void *ctx, struct err err, const struct rows *r)
                                   "The key was used with another request; these differ: %.*s.",
                                   STR_ARG(names)));
     } else if (!c->recorded && c->unit.unit.doubt &&
-               uuid_eq(rows_uuid(r, 0, I_PAYMENT), c->rec.id) && !rows_null(r, 0, I_NOW) &&
-               rows_null(r, 0, I_STATUS)) {
+               uuid_eq(rows_uuid(r, 0, IDEM_SUBJECT), c->rec.id) && !rows_null(r, 0, IDEM_NOW) &&
+               rows_null(r, 0, IDEM_STATUS)) {
         charge_enter(c, CHARGE_SEND); /* our own commit, of which we had no answer */
         charge_send(c);
-    } else if (rows_null(r, 0, I_STATUS) ||
-               (rows_null(r, 0, I_PROBLEM) && rows_null(r, 0, I_NOW))) {
+    } else if (rows_null(r, 0, IDEM_STATUS) ||
+               (rows_null(r, 0, IDEM_PROBLEM) && rows_null(r, 0, IDEM_NOW))) {
         in_flight(c, r); /* or its payment was refused, and the refusal is still to be stored */
     } else {
         replay(c, r);

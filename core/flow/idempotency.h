@@ -44,6 +44,21 @@ struct str fingerprint_difference(const uint8_t ours[FINGERPRINT_LEN], struct st
                                   const struct fingerprint_field *fields, size_t n,
                                   struct arena *a);
 
+/* The columns of idempotency_get.sql. */
+enum {
+    IDEM_FINGERPRINT,
+    IDEM_SUBJECT,
+    IDEM_STATUS,
+    IDEM_PROVIDER_REF,
+    IDEM_PROBLEM,
+    IDEM_LEASE,
+    IDEM_CREATED,
+    IDEM_DATA,
+    IDEM_PII,
+    IDEM_NOW,
+    IDEM_EXPIRES
+};
+
 /* Keys that were lately used through this process: a hit means that looking is cheaper than trying
  * to insert. Never the truth. */
 bool idempotency_seen(struct uuid merchant, bool live, struct str key);

@@ -77,19 +77,6 @@ static void claim(struct once *o)
 
 /* ---- what is known of it ---- */
 
-enum {
-    I_FINGERPRINT,
-    I_PAYMENT,
-    I_STATUS,
-    I_PROVIDER_REF,
-    I_PROBLEM,
-    I_LEASE,
-    I_CREATED,
-    I_DATA,
-    I_PII,
-    I_NOW
-};
-
 static void given_back(void *ctx, struct err err, const struct rows *r)
 {
     struct once *o = ctx;
@@ -138,14 +125,14 @@ static void looked(void *ctx, struct err err, const struct rows *r)
         claim(o);
         return;
     }
-    struct str stored = rows_str(r, 0, I_FINGERPRINT);
+    struct str stored = rows_str(r, 0, IDEM_FINGERPRINT);
     struct once_known k = {
-        .http_status = (int)rows_i64(r, 0, I_STATUS),
-        .problem = rows_null(r, 0, I_PROBLEM) ? STR_NULL : rows_str(r, 0, I_PROBLEM),
-        .data = rows_str(r, 0, I_DATA),
-        .pii = rows_null(r, 0, I_PII) ? STR_NULL : rows_str(r, 0, I_PII),
-        .now = rows_str(r, 0, I_NOW),
-        .original_us = rows_time(r, 0, I_CREATED),
+        .http_status = (int)rows_i64(r, 0, IDEM_STATUS),
+        .problem = rows_null(r, 0, IDEM_PROBLEM) ? STR_NULL : rows_str(r, 0, IDEM_PROBLEM),
+        .data = rows_str(r, 0, IDEM_DATA),
+        .pii = rows_null(r, 0, IDEM_PII) ? STR_NULL : rows_str(r, 0, IDEM_PII),
+        .now = rows_str(r, 0, IDEM_NOW),
+        .original_us = rows_time(r, 0, IDEM_CREATED),
     };
     if (!str_eq(str_first(stored, 32), str_n((char *)o->fingerprint, 32))) {
         struct str names =
@@ -154,8 +141,8 @@ static void looked(void *ctx, struct err err, const struct rows *r)
                arena_fmt(o->arena, "The key was used with another request; these differ: %.*s.",
                          STR_ARG(names)),
                NULL);
-    } else if (rows_null(r, 0, I_STATUS)) {
-        in_flight(o, rows_time(r, 0, I_LEASE));
+    } else if (rows_null(r, 0, IDEM_STATUS)) {
+        in_flight(o, rows_time(r, 0, IDEM_LEASE));
     } else {
         finish(o, ERR_OK, STR_NULL, &k);
     }

@@ -104,8 +104,6 @@ static void refuse(struct request *q, struct err why, const char *detail)
 static void find_account(struct request *q);
 static void read_funds(struct request *q);
 
-enum { I_FINGERPRINT, I_SUBJECT, I_STATUS, I_PROVIDER_REF, I_PROBLEM, I_LEASE, I_CREATED, I_DATA };
-
 static void released(void *ctx, struct err err, const struct rows *rows)
 {
     struct request *q = ctx;
@@ -185,10 +183,10 @@ static void known(void *ctx, struct err err, const struct rows *r)
         find_account(q);
         return;
     }
-    struct str stored = rows_str(r, 0, I_FINGERPRINT);
-    q->holder = rows_uuid(r, 0, I_SUBJECT);
-    q->holder_lease_us = rows_time(r, 0, I_LEASE);
-    q->original_us = rows_time(r, 0, I_CREATED);
+    struct str stored = rows_str(r, 0, IDEM_FINGERPRINT);
+    q->holder = rows_uuid(r, 0, IDEM_SUBJECT);
+    q->holder_lease_us = rows_time(r, 0, IDEM_LEASE);
+    q->original_us = rows_time(r, 0, IDEM_CREATED);
     if (!str_eq(str_first(stored, 32), str_n((char *)q->fingerprint, 32))) {
         struct str names =
             fingerprint_difference(q->fingerprint, stored, q->in.fields, q->in.n_fields, &q->arena);
@@ -196,17 +194,17 @@ static void known(void *ctx, struct err err, const struct rows *r)
             arena_fmt(&q->arena, "The key was used with another request; these differ: %.*s.",
                       STR_ARG(names));
         fail(q, ERR(IDEMPOTENCY_KEY_REUSED, NULL), words.p);
-    } else if (!rows_null(r, 0, I_PROBLEM)) {
-        struct payout_result result = {.http_status = (int)rows_i64(r, 0, I_STATUS),
+    } else if (!rows_null(r, 0, IDEM_PROBLEM)) {
+        struct payout_result result = {.http_status = (int)rows_i64(r, 0, IDEM_STATUS),
                                        .is_problem = true,
-                                       .body = rows_str(r, 0, I_PROBLEM),
+                                       .body = rows_str(r, 0, IDEM_PROBLEM),
                                        .replayed = true,
                                        .original_us = q->original_us};
         finish(q, ERR_OK, &result);
-    } else if (rows_null(r, 0, I_DATA)) {
+    } else if (rows_null(r, 0, IDEM_DATA)) {
         in_flight(q);
     } else {
-        q->snapshot = arena_dup(&q->arena, rows_str(r, 0, I_DATA));
+        q->snapshot = arena_dup(&q->arena, rows_str(r, 0, IDEM_DATA));
         read_payout(q, q->holder, replay);
     }
 }

@@ -107,8 +107,6 @@ static void refuse(struct request *q, struct err err, const char *detail)
 
 /* ---- the key is known ---- */
 
-enum { I_FINGERPRINT, I_SUBJECT, I_STATUS, I_PROVIDER_REF, I_PROBLEM, I_LEASE, I_CREATED };
-
 static void released(void *ctx, struct err err, const struct rows *rows)
 {
     struct request *q = ctx;
@@ -170,8 +168,8 @@ static void known(void *ctx, struct err err, const struct rows *r)
             load(q); /* given back meanwhile */
         return;
     }
-    struct uuid subject = rows_uuid(r, 0, I_SUBJECT);
-    struct str stored = rows_str(r, 0, I_FINGERPRINT);
+    struct uuid subject = rows_uuid(r, 0, IDEM_SUBJECT);
+    struct str stored = rows_str(r, 0, IDEM_FINGERPRINT);
     if (uuid_eq(subject, q->id) && err_is(q->refusal)) {
         int64_t own = loop_wall_us(q->flow->loop) + 2 * FLOW_LEASE_US;
         release_key(q, q->id, own, refused);
@@ -186,7 +184,7 @@ static void known(void *ctx, struct err err, const struct rows *r)
         fail(q, ERR(IDEMPOTENCY_KEY_REUSED, NULL), words.p);
     } else {
         q->holder = subject;
-        q->holder_lease_us = rows_time(r, 0, I_LEASE);
+        q->holder_lease_us = rows_time(r, 0, IDEM_LEASE);
         char text[UUID_TEXT];
         struct value params[] = {V_UUID(q->in.merchant), V_UUID(q->in.payment),
                                  V_TEXT(str_c(uuid_text(subject, text)))};

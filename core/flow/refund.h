@@ -29,8 +29,8 @@ struct refund_result {
     bool replayed;
     int64_t original_us;
     struct str current_status; /* replayed: the refund's status now */
-    struct str detail; /* with an error: words for the client */
-    bool amount_bad;   /* with ERR_VALIDATION: the amount is what is wrong */
+    struct str detail;         /* with an error: words for the client */
+    bool amount_bad;           /* with ERR_VALIDATION: the amount is what is wrong */
 };
 
 /* `done` fires once, on a later turn; strings of the result live during the call. ERR_NOT_FOUND,
