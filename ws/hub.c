@@ -12,7 +12,7 @@
 #include "ws/frames.h"
 #include "ws/warden.h"
 
-enum { READ_LIMIT = 200, NET_CHUNK = 200 };
+enum { READ_LIMIT = 200, NET_CHUNK = 200, SHARES = 8 };
 #define NET_US (10 * US_PER_S)
 #define NET_WITHOUT_REDIS_US US_PER_S
 
@@ -62,7 +62,7 @@ static void cast_net(void *ctx);
 
 /* ---- channels ---- */
 
-static struct channel *find(struct hub *h, struct uuid merchant, struct uuid payment)
+static struct channel *find(const struct hub *h, struct uuid merchant, struct uuid payment)
 {
     struct channel_key key = {merchant, payment};
     struct channel *c;
@@ -456,6 +456,12 @@ void hub_free(struct hub *h)
 bool hub_has_room(const struct hub *h)
 {
     return h->n_sockets < h->max_sockets;
+}
+
+bool hub_has_room_at(const struct hub *h, struct uuid merchant, struct uuid payment)
+{
+    const struct channel *c = find(h, merchant, payment);
+    return c == NULL || c->sockets.n <= (size_t)h->max_sockets / SHARES;
 }
 
 int hub_n_sockets(const struct hub *h)

@@ -12,8 +12,11 @@ struct hub;
 
 /* For at most `max` sockets. */
 struct err hub_new(struct flow *f, int max, struct hub **out) MUST_USE;
-/* Whether one more may come. What is on its way is not counted. */
+/* Whether one more may come. What is on its way is not counted: ask again before it joins. */
 bool hub_has_room(const struct hub *h);
+/* Whether one more may watch this payment. Its client token is in the hands of a customer and may
+ * be used again and again: with it nobody may take the places of all others. */
+bool hub_has_room_at(const struct hub *h, struct uuid merchant, struct uuid payment);
 /* Says goodbye to all with 1001. `done` fires when none is left. */
 void hub_drain(struct hub *h, loop_fn *done, void *ctx);
 void hub_free(struct hub *h);

@@ -75,6 +75,8 @@ static void events_read(void *ctx, struct err err, const struct rows *r)
         http_problem(x, err, "");
         return;
     }
+    if (!watch_room(o)) /* others came meanwhile */
+        return;
     struct uuid payment = o->payment;
     struct authority by = o->by;
     enum wire wire = o->wire;
@@ -121,6 +123,8 @@ static void end_known(void *ctx, struct err err, const struct rows *r)
         http_problem(o->x, err, "");
         return;
     }
+    if (!watch_room(o))
+        return;
     int64_t end = rows_i64(r, 0, 0);
     int64_t position = o->after >= 0 && o->after < end ? o->after : end;
     bool of_customer = o->channel == TICKET_CUSTOMER;

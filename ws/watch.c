@@ -33,9 +33,13 @@ struct customer_hash watch_customer(const struct watch *w, struct uuid merchant,
 
 bool watch_room(const struct watch *w)
 {
-    bool room = hub_has_room(api_of(w->x)->hub);
+    const struct hub *h = api_of(w->x)->hub;
+    bool all = hub_has_room(h);
+    bool room =
+        all && (w->channel != TICKET_PAYMENT || hub_has_room_at(h, w->by.merchant, w->payment));
     if (!room)
-        http_problem(w->x, ERR(OVERLOADED, NULL), "Too many WebSockets are open here.");
+        http_problem(w->x, ERR(OVERLOADED, NULL),
+                     all ? "Too many watch this payment." : "Too many WebSockets are open here.");
     return room;
 }
 

@@ -30,8 +30,8 @@ enum permission watch_permission(enum ticket_channel channel);
 /* Learns from the request who asks, by header or `?ticket=`, and calls `next` for whoever may;
  * answers himself whoever may not. */
 void watch_authenticate(struct watch *w, watch_fn *next);
-/* Whether one more may watch, and whether `text` (absent, if p is NULL) is a seq or position, which
- * is noted; else it has been answered. */
+/* Whether one more may watch (to be asked again right before it joins), and whether `text` (absent,
+ * if p is NULL) is a seq or position, which is noted; else it has been answered. */
 bool watch_room(const struct watch *w);
 bool watch_after(struct watch *w, struct str text);
 /* Calls `next` if what is watched is there and the caller's; else answers 404. */
