@@ -15,14 +15,6 @@ struct str attempt_our_id(struct arena *a, const struct payment_record *rec, int
     return arena_dup(a, str_c(our_id_make(g, attempt_id(rec->id, n), rec->merchant, text)));
 }
 
-static struct str callback_url(struct flow *f, struct arena *a, const struct payment_record *rec,
-                               int n, const struct gateway *g)
-{
-    char token[CALLBACK_TOKEN_LEN + 1];
-    callback_token_make(f->vault, g->name, attempt_id(rec->id, n), rec->merchant, token);
-    return arena_fmt(a, "%.*s/api/v1/cb/%s", STR_ARG(f->settings.public_url), token);
-}
-
 static struct str or_empty(struct str s)
 {
     return s.p != NULL ? s : STR("");
@@ -43,15 +35,13 @@ struct err attempt_request(struct flow *f, struct arena *a, const struct payment
         .phone = phone,
         .email = email,
         .pay_code = rec->pay_code,
-        .our_id = attempt_our_id(a, rec, n, g),
         .description = or_empty(rec->description),
         .return_url = or_empty(rec->return_url),
         .expires_us = rec->p.expires_at_us,
-        .callback_url = callback_url(f, a, rec, n, g),
         .now_us = loop_wall_us(f->loop),
     };
-    return out->our_id.p != NULL && out->callback_url.p != NULL ? ERR_OK
-                                                                : ERR(NO_MEMORY, "request");
+    return sending_names(f, a, g, attempt_id(rec->id, n), rec->merchant, &out->our_id,
+                         &out->callback_url);
 }
 
 struct str attempt_action(struct arena *a, const struct payment_record *rec,

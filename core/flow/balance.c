@@ -162,11 +162,9 @@ static void answered(void *ctx, const struct gw_result *r, const struct gw_excha
 static void ask(struct balance *b)
 {
     struct flow *f = b->flow;
-    char token[CALLBACK_TOKEN_LEN + 1];
-    callback_token_make(f->vault, b->in.gateway->name, b->account->id, b->in.merchant, token);
     struct gw_balance_ask in = {
         .callback_url =
-            arena_fmt(&b->arena, "%.*s/api/v1/cb/%s", STR_ARG(f->settings.public_url), token),
+            flow_callback_url(f, &b->arena, b->in.gateway, b->account->id, b->in.merchant),
         .now_us = loop_wall_us(f->loop),
     };
     enter(b, AT_ASK);

@@ -74,6 +74,14 @@ const char *our_id_make(const struct gateway *g, struct uuid attempt, struct uui
     return out;
 }
 
+struct str flow_callback_url(struct flow *f, struct arena *a, const struct gateway *g,
+                             struct uuid subject, struct uuid merchant)
+{
+    char token[CALLBACK_TOKEN_LEN + 1];
+    callback_token_make(f->vault, g->name, subject, merchant, token);
+    return arena_fmt(a, "%.*s/api/v1/cb/%s", STR_ARG(f->settings.public_url), token);
+}
+
 bool our_id_read(struct str our_id, struct uuid *attempt, struct uuid *merchant)
 {
     uint8_t bytes[32];

@@ -109,6 +109,10 @@ struct payment_rules flow_rules(const struct flow *f, const struct gateway *g);
 enum { OUR_ID_TEXT = 65 };
 const char *our_id_make(const struct gateway *g, struct uuid attempt, struct uuid merchant,
                         char out[OUR_ID_TEXT]);
+/* Where the provider calls back about `subject`: an attempt, or an account of the merchant's. Lives
+ * in the arena; STR_NULL if there is no room. */
+struct str flow_callback_url(struct flow *f, struct arena *a, const struct gateway *g,
+                             struct uuid subject, struct uuid merchant);
 /* Of such 64 digits; false if it is none. */
 bool our_id_read(struct str our_id, struct uuid *attempt, struct uuid *merchant) MUST_USE;
 /* Tells subscribers here and elsewhere of an event, and starts the fan-out whose job this process

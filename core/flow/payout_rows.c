@@ -3,6 +3,7 @@
 #include "core/flow/payout_int.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
+#include "core/flow/sending.h"
 
 #include "core/crypto/random.h"
 
@@ -82,26 +83,21 @@ static struct str or_empty(struct str s)
 struct err payout_request(struct flow *f, struct arena *a, const struct payout_record *rec, int n,
                           const struct gateway *g, struct gw_payout *out)
 {
-    char token[CALLBACK_TOKEN_LEN + 1], our_id[OUR_ID_TEXT];
     struct payment_record head = payout_head(rec);
-    struct uuid request = attempt_id(rec->id, n);
     struct str payee, phone, name;
     TRY(record_person(f, &head, a, &payee));
     TRY(person_phone(payee, a, &phone));
     TRY(person_name(payee, a, &name));
     if (phone.n == 0)
         return ERR(INVALID, "nobody is known who could get it");
-    callback_token_make(f->vault, g->name, request, rec->merchant, token);
     *out = (struct gw_payout){
         .amount = rec->p.amount,
         .phone = phone,
         .name = name,
-        .our_id = arena_dup(a, str_c(our_id_make(g, request, rec->merchant, our_id))),
         .purpose = or_empty(rec->purpose),
         .remarks = rec->description.p != NULL ? rec->description : STR("Payout"),
-        .callback_url = arena_fmt(a, "%.*s/api/v1/cb/%s", STR_ARG(f->settings.public_url), token),
         .now_us = loop_wall_us(f->loop),
     };
-    return out->our_id.p != NULL && out->callback_url.p != NULL ? ERR_OK
-                                                                : ERR(NO_MEMORY, "request");
+    return sending_names(f, a, g, attempt_id(rec->id, n), rec->merchant, &out->our_id,
+                         &out->callback_url);
 }

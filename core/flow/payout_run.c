@@ -6,24 +6,15 @@
 
 #include "core/base/crash.h"
 #include "core/base/log.h"
-#include "core/base/times.h"
 #include "core/flow/account.h"
-#include "core/flow/record.h"
 #include "core/flow/sending.h"
 
-enum { WORK_ARENA = 1024 * 1024, ANSWER_TRIES = 60 };
-
 struct work {
-    struct flow *flow;
-    struct uuid merchant, payout;
+    struct sending s;
+    struct uuid payout;
     bool verify, live; /* whoever waits wants it asked about now */
-    struct arena arena;
     struct payout_record rec;
-    const struct flow_account *account; /* held; NULL: it is not configured here */
     struct payout_event said;
-    struct move_call call;
-    struct timer timer;
-    int tries; /* to store what was said */
     loop_fn *done;
     payout_moved_fn *verified;
     void *ctx;
@@ -33,13 +24,11 @@ static void finish(struct work *w, struct err err, const struct payout_moved *re
 {
     if (err_is(err) && !w->verify)
         log_warn("payout.failed", F_ID("payout", w->payout), F_ERR(err));
-    w->flow->busy--;
     if (w->done != NULL)
         w->done(w->ctx);
     if (w->verified != NULL)
         w->verified(w->ctx, err, err_is(err) ? NULL : result);
-    account_release(w->account);
-    arena_free(&w->arena);
+    sending_end(&w->s);
     free(w);
 }
 
@@ -53,14 +42,11 @@ static void finish_as_is(struct work *w)
 
 static void store_answer(void *ctx);
 
-/* The provider's word is not lost because the database is away: only we have it. */
 static void answer_moved(void *ctx, struct err err, const struct payout_moved *result)
 {
     struct work *w = ctx;
-    bool again = err_retryable(err.code) || err.code == ERR_AMBIGUOUS || err.code == ERR_CONFLICT;
-    if (err_is(err) && again && !w->flow->closing && ++w->tries < ANSWER_TRIES) {
+    if (err_is(err) && sending_again(&w->s, err, store_answer, w)) {
         log_warn("payout.not_recorded", F_ID("payout", w->payout), F_ERR(err));
-        timer_set(w->flow->loop, &w->timer, US_PER_S, store_answer, w);
         return;
     }
     if (!err_is(err))
@@ -68,77 +54,49 @@ static void answer_moved(void *ctx, struct err err, const struct payout_moved *r
     finish(w, err, result);
 }
 
-static enum payout_event_kind kind_of(enum gw_verdict verdict, bool query)
-{
-    switch (verdict) {
-    case GW_ACCEPTED:
-        return query ? PAYOUT_EVENT_STILL_PENDING : PAYOUT_EVENT_ACCEPTED;
-    case GW_REFUSED:
-    case GW_TOKEN_REJECTED:
-        return query ? PAYOUT_EVENT_UNREACHABLE : PAYOUT_EVENT_REFUSED;
-    case GW_SUCCEEDED:
-        return PAYOUT_EVENT_SUCCESS;
-    case GW_FAILED:
-        return PAYOUT_EVENT_FAILURE;
-    case GW_REVERSED:
-        return PAYOUT_EVENT_RETURN;
-    case GW_PENDING:
-        return query ? PAYOUT_EVENT_STILL_PENDING : PAYOUT_EVENT_AMBIGUOUS;
-    case GW_UNKNOWN:
-    case GW_NOT_FOUND: /* it may still be on its way there */
-        break;
-    }
-    return query ? PAYOUT_EVENT_UNREACHABLE : PAYOUT_EVENT_AMBIGUOUS;
-}
-
 static void store_answer(void *ctx)
 {
     struct work *w = ctx;
     struct payout_move rq = {
-        .merchant = w->merchant,
+        .merchant = w->s.merchant,
         .payout = w->payout,
         .event = w->said,
         .actor = STR("provider"),
-        .call = &w->call,
+        .call = &w->s.call,
     };
-    payout_move_start(w->flow, &rq, answer_moved, w);
+    payout_move_start(w->s.flow, &rq, answer_moved, w);
 }
 
-static const char *outcome_of(enum payout_event_kind kind)
+static void said(struct work *w, const struct gw_result *result, const struct gw_exchange *x,
+                 bool query)
 {
-    switch (kind) {
-    case PAYOUT_EVENT_ACCEPTED:
-    case PAYOUT_EVENT_SUCCESS:
-    case PAYOUT_EVENT_STILL_PENDING:
-        return "ok";
-    case PAYOUT_EVENT_REFUSED:
-    case PAYOUT_EVENT_FAILURE:
-    case PAYOUT_EVENT_RETURN:
-        return "refused";
-    default:
-        return "ambiguous";
-    }
-}
-
-static void said(struct work *w, const struct gw_result *r, const struct gw_exchange *x, bool query)
-{
-    struct arena *a = &w->arena;
+    static const enum payout_event_kind events[] = {
+        [SENDING_ACCEPTED] = PAYOUT_EVENT_ACCEPTED,
+        [SENDING_REFUSED] = PAYOUT_EVENT_REFUSED,
+        [SENDING_AMBIGUOUS] = PAYOUT_EVENT_AMBIGUOUS,
+        [SENDING_SUCCESS] = PAYOUT_EVENT_SUCCESS,
+        [SENDING_FAILURE] = PAYOUT_EVENT_FAILURE,
+        [SENDING_RETURN] = PAYOUT_EVENT_RETURN,
+        [SENDING_STILL_PENDING] = PAYOUT_EVENT_STILL_PENDING,
+        [SENDING_UNREACHABLE] = PAYOUT_EVENT_UNREACHABLE,
+    };
+    enum sending_word word = sending_word(result->verdict, query);
+    struct gw_result r =
+        sending_said(&w->s, result, x, w->rec.p.n, query ? "payout_query" : "payout", word);
     w->said = (struct payout_event){
-        .kind = kind_of(r->verdict, query),
+        .kind = events[word],
         .request = w->rec.p.n,
         .sent_at_us = w->rec.p.sent_at_us,
-        .later = r->retry_later,
-        .amount = r->amount,
-        .code = r->code,
-        .provider_ref = arena_dup(a, r->provider_ref),
-        .receipt = arena_dup(a, r->receipt),
-        .provider_code = arena_dup(a, r->provider_code),
-        .message = arena_dup(a, r->message),
+        .later = r.retry_later,
+        .amount = r.amount,
+        .code = r.code,
+        .provider_ref = r.provider_ref,
+        .receipt = r.receipt,
+        .provider_code = r.provider_code,
+        .message = r.message,
     };
-    w->call = record_exchange(a, w->rec.p.n, query ? "payout_query" : "payout",
-                              outcome_of(w->said.kind), x);
-    log_info("payout.said", F_ID("payout", w->payout), F_C("op", w->call.op),
-             F_C("outcome", w->call.outcome), F_I64("http", x->http_status));
+    log_info("payout.said", F_ID("payout", w->payout), F_C("op", w->s.call.op),
+             F_C("outcome", w->s.call.outcome), F_I64("http", x->http_status));
     crash_point(CRASH_PAYOUT_SENT);
     store_answer(w);
 }
@@ -157,13 +115,13 @@ static void asked(void *ctx, const struct gw_result *result, const struct gw_exc
  * started later, unless it is wrong in itself. */
 static void call_provider(struct work *w, bool query)
 {
-    struct flow *f = w->flow;
+    struct flow *f = w->s.flow;
     struct gw_payout in;
     struct payout_rules rules;
-    const struct flow_account *account = w->account;
+    const struct flow_account *account = w->s.account;
     payout_rules_default(&rules);
     struct err err = account == NULL ? ERR(CONFIG, "the account is not configured here")
-                                     : payout_request(f, &w->arena, &w->rec, w->rec.p.n,
+                                     : payout_request(f, &w->s.arena, &w->rec, w->rec.p.n,
                                                       account->gw.gateway, &in);
     if (!err_is(err) && !query)
         err = sending_in_time(loop_wall_us(f->loop), w->rec.p.sent_at_us, rules.sending_lease_us);
@@ -182,7 +140,7 @@ static void call_provider(struct work *w, bool query)
 
 static struct str kept(struct work *w, struct str text)
 {
-    return text.p != NULL ? arena_dup(&w->arena, text) : STR_NULL;
+    return text.p != NULL ? arena_dup(&w->s.arena, text) : STR_NULL;
 }
 
 /* Its texts outlive the step's arena. */
@@ -232,12 +190,12 @@ static void ticked(void *ctx, struct err err, const struct payout_moved *result)
 static void move(struct work *w, enum payout_event_kind kind, payout_moved_fn *done)
 {
     struct payout_move rq = {
-        .merchant = w->merchant,
+        .merchant = w->s.merchant,
         .payout = w->payout,
         .event = {.kind = kind},
         .actor = STR("system"),
     };
-    payout_move_start(w->flow, &rq, done, w);
+    payout_move_start(w->s.flow, &rq, done, w);
 }
 
 static void dispatch(struct work *w)
@@ -253,7 +211,7 @@ static void account_found(void *ctx, struct err err, const struct flow_account *
         finish(w, err, NULL);
         return;
     }
-    w->account = account_hold(account);
+    sending_account(&w->s, account);
     if (w->verify)
         call_provider(w, true);
     else if (w->rec.p.status == PAYOUT_QUEUED)
@@ -266,7 +224,7 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
 {
     struct work *w = ctx;
     if (!err_is(err))
-        err = payout_record_read(rows, 0, &w->arena, &w->rec);
+        err = payout_record_read(rows, 0, &w->s.arena, &w->rec);
     if (!err_is(err) && w->verify && w->rec.live != w->live)
         err = ERR(NOT_FOUND, NULL);
     if (err_is(err))
@@ -275,23 +233,22 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
                            w->rec.p.request == PAYOUT_REQUEST_SENDING))
         finish_as_is(w);
     else
-        account_start(w->flow, w->merchant, w->rec.account_id, account_found, w);
+        account_start(w->s.flow, w->s.merchant, w->rec.account_id, account_found, w);
 }
 
 static struct work *work_new(struct flow *f, struct uuid merchant, struct uuid payout)
 {
     struct work *w = calloc(1, sizeof *w);
     ASSERT(w != NULL);
-    *w = (struct work){.flow = f, .merchant = merchant, .payout = payout};
-    arena_init(&w->arena, WORK_ARENA);
-    f->busy++;
+    sending_begin(&w->s, f, merchant);
+    w->payout = payout;
     return w;
 }
 
 static void load(struct work *w)
 {
-    struct value params[] = {V_UUID(w->merchant), V_UUID(w->payout)};
-    store_read(w->flow->store, Q_payout_get, params, COUNT_OF(params), loaded, w);
+    struct value params[] = {V_UUID(w->s.merchant), V_UUID(w->payout)};
+    store_read(w->s.flow->store, Q_payout_get, params, COUNT_OF(params), loaded, w);
 }
 
 void payout_run(struct flow *f, struct uuid merchant, struct uuid payout, loop_fn *done, void *ctx)

@@ -32,11 +32,9 @@ struct str receipt_token(struct str text, const char *kind)
 struct err receipt_urls(struct flow *f, const struct gateway *g, struct uuid merchant,
                         struct uuid account, struct arena *a, struct gw_register *out)
 {
-    char token[CALLBACK_TOKEN_LEN + 1];
-    struct str base = f->settings.public_url;
-    callback_token_make(f->vault, g->name, account, merchant, token);
-    out->paid_url = arena_fmt(a, "%.*s/api/v1/cb/%s." RECEIPT_PAID, STR_ARG(base), token);
-    out->check_url = arena_fmt(a, "%.*s/api/v1/cb/%s." RECEIPT_CHECK, STR_ARG(base), token);
+    struct str url = flow_callback_url(f, a, g, account, merchant);
+    out->paid_url = arena_fmt(a, "%.*s." RECEIPT_PAID, STR_ARG(url));
+    out->check_url = arena_fmt(a, "%.*s." RECEIPT_CHECK, STR_ARG(url));
     return out->paid_url.p != NULL && out->check_url.p != NULL ? ERR_OK
                                                                : ERR(NO_MEMORY, "callback URLs");
 }
