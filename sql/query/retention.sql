@@ -1,8 +1,7 @@
--- Drops what was exchanged with providers and merchants' servers, who sent money that has been
--- decided about, and what was noted for security, once it is old. A callback that is told again
--- after that is processed again, and finds everything done. $1 timestamptz before which, $2 int8 at
--- most so many of each.
--- Row: int8 calls, int8 callbacks, int8 requests of deliveries, int8 payers, int8 security events.
+-- Drops what was exchanged with providers and merchants' servers, and who sent money that has been
+-- decided about, once it is old. A callback that is told again after that is processed again, and
+-- finds everything done. $1 timestamptz before which, $2 int8 at most so many of each.
+-- Row: int8 calls, int8 callbacks, int8 requests of deliveries, int8 payers.
 with calls as (
     delete from reli.provider_call c
     using (select o.merchant_id, o.payment_id, o.id from reli.provider_call o
@@ -31,5 +30,4 @@ payers as (
     returning 1
 )
 select (select count(*) from calls), (select count(*) from callbacks),
-    (select count(*) from requests), (select count(*) from payers),
-    reli.security_events_drop($1, $2)
+    (select count(*) from requests), (select count(*) from payers)
