@@ -401,6 +401,24 @@ static bool op_admitted(struct op *op)
     return false;
 }
 
+static void op_late(void *ctx)
+{
+    struct op *op = ctx;
+    bool turn = op->state == OP_TURN;
+    op->outcome = turn ? HEALTH_NOTHING : HEALTH_UNWELL;
+    op_fail(op, false, turn ? FAILURE_PROVIDER_BUSY : FAILURE_PROVIDER_UNAVAILABLE,
+            turn ? "no turn in time" : "no access token in time");
+}
+
+/* All waiting, also for a second token, ends one timeout after the start. */
+static void op_begin(struct op *op)
+{
+    struct loop *l = op->client->loop;
+    int64_t left_us = op->started_us + op->account.timeout_us - loop_mono_us(l);
+    timer_set(l, &op->deadline, left_us, op_late, op);
+    slot_want_token(op->slot, op);
+}
+
 /* What cannot be built is told before a token is fetched for it. With a token at hand it is what
  * will be sent, unless it has to wait: then it is built again. */
 static struct err op_start(struct op *op, bool whole)
@@ -414,24 +432,6 @@ static struct err op_start(struct op *op, bool whole)
     else if (op_admitted(op))
         op_begin(op);
     return err;
-}
-
-static void op_late(void *ctx)
-{
-    struct op *op = ctx;
-    bool turn = op->state == OP_TURN;
-    op->outcome = turn ? HEALTH_NOTHING : HEALTH_UNWELL;
-    op_fail(op, false, turn ? FAILURE_PROVIDER_BUSY : FAILURE_PROVIDER_UNAVAILABLE,
-            turn ? "no turn in time" : "no access token in time");
-}
-
-/* All waiting, also for a second token, ends one timeout after the start. */
-void op_begin(struct op *op)
-{
-    struct loop *l = op->client->loop;
-    int64_t left_us = op->started_us + op->account.timeout_us - loop_mono_us(l);
-    timer_set(l, &op->deadline, left_us, op_late, op);
-    slot_want_token(op->slot, op);
 }
 
 void op_has_token(struct op *op)

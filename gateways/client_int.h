@@ -71,7 +71,6 @@ static inline bool op_is_order(const struct op *op)
 }
 
 /* The steps that a slot calls. */
-void op_begin(struct op *op);
 void op_has_token(struct op *op);
 void op_has_turn(struct op *op);
 /* Ends it without an answer: a charge, refund or payout is refused, or unknown if it was sent; a

@@ -73,7 +73,6 @@ struct outbound_call {
     struct addresses addresses;
     int at; /* the address in use */
     struct url_parts url;
-    const char *url_text;
     struct curl_slist connect_to;
     bool public_only, once, cut_response;
     size_t max_response;

@@ -13,7 +13,6 @@
 
 #define STRIPE_SESSION_PREFIX "cs_"
 #define STRIPE_INTENT_PREFIX "pi_"
-#define STRIPE_REFUND_PREFIX "re_"
 #define STRIPE_DISPUTE_PREFIX "d" /* dp_…, in older accounts du_… */
 #define STRIPE_TOKEN_PREFIX "pm_"
 /* The keys of our id in metadata, and of how a PaymentIntent came to be: "page", Checkout owns it,

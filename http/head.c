@@ -231,7 +231,6 @@ static enum head_status finish(struct head *h, struct str bytes)
     if (length.p != NULL && (!str_is_digits(length) || !str_to_i64(length, &n)))
         return refuse(h, ERR(BAD_REQUEST, "malformed Content-Length"));
     h->chunked = coding.p != NULL;
-    h->has_length = length.p != NULL;
     h->length = (uint64_t)n;
     h->expects_continue =
         h->minor == 1 && str_ieq(head_known(h, bytes, HEAD_EXPECT), STR("100-continue"));

@@ -42,7 +42,6 @@ struct head {
     bool has_request_line;
     bool chunked;
     bool expects_continue;
-    bool has_length;
     uint64_t length; /* Content-Length */
     struct head_span target;
     struct err err; /* after HEAD_BAD: which answer; `what` may be shown to the client */

@@ -47,8 +47,8 @@ struct err http_server_listen(struct http_server *s, struct str addresses)
     while (str_split(&rest, ',', &address)) {
         if (s->n_listeners == MAX_LISTENERS)
             return ERR(CONFIG, "too many listeners");
-        TRY(listener_open_guarded(s->loop, str_trim(address), &s->o.guard, conn_accept, s,
-                                  &s->listeners[s->n_listeners]));
+        TRY(listener_open(s->loop, str_trim(address), &s->o.guard, conn_accept, s,
+                          &s->listeners[s->n_listeners]));
         s->n_listeners++;
     }
     return ERR_OK;

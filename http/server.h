@@ -127,7 +127,7 @@ struct http_server_options {
 struct http_server;
 struct err http_server_new(struct loop *l, const struct http_server_options *o,
                            struct http_server **out) MUST_USE;
-/* Addresses as in listener_open_guarded, by commas. */
+/* Addresses as in listener_open, by commas. */
 struct err http_server_listen(struct http_server *s, struct str addresses) MUST_USE;
 int http_server_port(const struct http_server *s);
 /* Answers end their connections from now on, while new ones are still accepted: who keeps

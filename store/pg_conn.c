@@ -171,7 +171,7 @@ static const char *stmt_text_of_one(int stmt)
     return stmt < N_QUERIES ? query_text_of_one((enum query)stmt) : stmt_text(stmt);
 }
 
-const char *pg_stmt_name(int stmt)
+static const char *stmt_name(int stmt)
 {
     static const char *const own[] = {
         [STMT_BEGIN - N_QUERIES] = "reli begin",       [STMT_COMMIT - N_QUERIES] = "reli commit",
@@ -203,11 +203,11 @@ static bool conn_prepare(struct pg_conn *c, int stmt, const struct params *p)
     int n = p != NULL ? p->n : 0;
     const Oid *types = p != NULL ? p->type : NULL;
     if (!c->o->by_merchant)
-        return PQsendPrepare(c->pg, pg_stmt_name(stmt), stmt_text(stmt), n, types) == 1;
+        return PQsendPrepare(c->pg, stmt_name(stmt), stmt_text(stmt), n, types) == 1;
     struct buf text;
     buf_init(&text, TEXT_LIMIT);
     bool good = query_for_one(stmt_text_of_one(stmt), n, &text) &&
-                PQsendPrepare(c->pg, pg_stmt_name(stmt), text.p, n, types) == 1;
+                PQsendPrepare(c->pg, stmt_name(stmt), text.p, n, types) == 1;
     buf_free(&text);
     return good;
 }
@@ -225,7 +225,7 @@ static bool conn_run(struct pg_conn *c, enum op_kind kind, int stmt, const struc
         c->prepared[stmt] = true; /* taken back if its result says otherwise */
         op_push(c, OP_PREPARE, stmt);
     }
-    if (PQsendQueryPrepared(c->pg, pg_stmt_name(stmt), n, p != NULL ? p->value : NULL,
+    if (PQsendQueryPrepared(c->pg, stmt_name(stmt), n, p != NULL ? p->value : NULL,
                             p != NULL ? p->length : NULL, p != NULL ? p->format : NULL, 1) != 1) {
         conn_break(c);
         return false;
@@ -710,5 +710,5 @@ struct err pg_failure_err(const struct pg_failure *f)
 void pg_failure_log(const struct pg_failure *f)
 {
     log_warn("store.refused", F_C("sqlstate", f->state), F_C("constraint", f->constraint),
-             F_C("statement", pg_stmt_name(f->stmt)));
+             F_C("statement", stmt_name(f->stmt)));
 }

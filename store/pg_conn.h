@@ -51,7 +51,6 @@ enum pg_class pg_failure_class(const struct pg_failure *f);
 /* What whoever asked for it is told. */
 struct err pg_failure_err(const struct pg_failure *f);
 void pg_failure_log(const struct pg_failure *f);
-const char *pg_stmt_name(int stmt);
 
 /* None may free the connection. */
 struct pg_conn_events {

@@ -463,8 +463,3 @@ bool hub_has_room_at(const struct hub *h, struct uuid merchant, struct uuid paym
     const struct channel *c = find(h, merchant, payment);
     return c == NULL || c->sockets.n <= (size_t)h->max_sockets / SHARES;
 }
-
-int hub_n_sockets(const struct hub *h)
-{
-    return h->n_sockets;
-}

@@ -20,7 +20,6 @@ bool hub_has_room_at(const struct hub *h, struct uuid merchant, struct uuid paym
 /* Says goodbye to all with 1001. `done` fires when none is left. */
 void hub_drain(struct hub *h, loop_fn *done, void *ctx);
 void hub_free(struct hub *h);
-int hub_n_sockets(const struct hub *h);
 
 /* A payment has an event `seq`. */
 void hub_hint(struct hub *h, struct uuid merchant, struct uuid payment, int32_t seq);

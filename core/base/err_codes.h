@@ -39,7 +39,6 @@
     X(RATE_LIMITED, 429, "rate_limited", "Too many requests", 1)                                   \
     X(HEADERS_TOO_LARGE, 431, "headers_too_large", "The header fields are too large", 0)           \
     X(INTERNAL, 500, "internal", "Internal error", 1)                                              \
-    X(NOT_IMPLEMENTED, 501, "not_implemented", "Not supported", 0)                                 \
     X(UNAVAILABLE, 503, "unavailable", "The service is not available now", 1)                      \
     X(MAINTENANCE, 503, "maintenance", "The service is under maintenance", 1)                      \
     X(OVERLOADED, 503, "overloaded", "The service is overloaded", 1)                               \

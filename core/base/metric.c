@@ -63,25 +63,6 @@ void metric_observe_us(struct metric *m, int64_t us)
     m->bucket[i]++;
 }
 
-static int64_t observations(const struct metric *m)
-{
-    int64_t n = 0;
-    for (int i = 0; i <= METRIC_BUCKETS; i++)
-        n += m->bucket[i];
-    return n;
-}
-
-int64_t metric_quantile_us(const struct metric *m, int permille)
-{
-    int64_t want = (observations(m) * permille + 999) / 1000, seen = 0;
-    for (int i = 0; i < METRIC_BUCKETS; i++) {
-        seen += m->bucket[i];
-        if (seen >= want)
-            return bounds_us[i];
-    }
-    return INT64_MAX;
-}
-
 static void put_seconds(struct buf *out, int64_t us)
 {
     buf_fmt(out, "%lld.%06lld", (long long)(us / 1000000), (long long)(us % 1000000));

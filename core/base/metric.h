@@ -45,9 +45,6 @@ void metric_drop(struct metric *m);
 /* A duration in microseconds; buckets are 100 µs, 250 µs, 500 µs, 1 ms … 10 s. Printed in seconds.
  */
 void metric_observe_us(struct metric *m, int64_t us);
-/* The value that a fraction `permille` of the observations does not exceed (upper bucket bound,
- * µs). */
-int64_t metric_quantile_us(const struct metric *m, int permille);
 /* Prometheus text exposition format 0.0.4 of all. */
 void metric_print(struct buf *out);
 

@@ -143,27 +143,11 @@ const char *money_text(struct money m, char out[MONEY_TEXT])
     return out;
 }
 
-void money_append(struct buf *b, struct money m)
-{
-    char text[MONEY_TEXT];
-    buf_c(b, money_text(m, text));
-}
-
 bool money_add(struct money a, struct money b, struct money *out)
 {
     ASSERT(a.currency == b.currency);
     int64_t v;
     if (__builtin_add_overflow(a.minor, b.minor, &v))
-        return false;
-    *out = (struct money){v, a.currency};
-    return true;
-}
-
-bool money_sub(struct money a, struct money b, struct money *out)
-{
-    ASSERT(a.currency == b.currency);
-    int64_t v;
-    if (__builtin_sub_overflow(a.minor, b.minor, &v))
         return false;
     *out = (struct money){v, a.currency};
     return true;

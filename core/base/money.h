@@ -40,10 +40,8 @@ const char *currency_text(uint16_t currency, char out[CURRENCY_TEXT]);
 struct err money_parse(struct str text, uint16_t currency, struct money *out) MUST_USE;
 /* "1000.00" with all of the currency's decimals, "-3" for negative francs. */
 const char *money_text(struct money m, char out[MONEY_TEXT]);
-void money_append(struct buf *b, struct money m);
 
 /* Checked: false on overflow, `*out` is then unchanged. The currencies must be equal. */
 bool money_add(struct money a, struct money b, struct money *out) MUST_USE;
-bool money_sub(struct money a, struct money b, struct money *out) MUST_USE;
 
 #endif

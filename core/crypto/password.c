@@ -46,10 +46,3 @@ bool password_check(struct str password, struct str hash)
     }
     return crypto_pwhash_str_verify(of, password.p, password.n) == 0 && known;
 }
-
-bool password_outdated(struct str hash)
-{
-    char text[PASSWORD_HASH_TEXT];
-    const char *of = as_text(hash, text);
-    return of == NULL || crypto_pwhash_str_needs_rehash(of, PASSES, MEMORY) != 0;
-}

@@ -21,8 +21,4 @@ struct err password_hash(struct str password, char out[PASSWORD_HASH_TEXT]) MUST
  * so does a password that does not fit; both are false. */
 bool password_check(struct str password, struct str hash) MUST_USE;
 
-/* Whether a hash was made with other costs than today's: after the next good login it is to be made
- * anew. Quick. */
-bool password_outdated(struct str hash);
-
 #endif

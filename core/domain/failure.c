@@ -6,11 +6,9 @@
 static const struct {
     const char *word;
     enum failure_advice advice;
-    bool by_customer;
     const char *message;
 } codes[FAILURE_N_CODES] = {
-#define X(name, word, advice, customer, message) \
-    [FAILURE_##name] = {word, ADVICE_##advice, customer, message},
+#define X(name, word, advice, message) [FAILURE_##name] = {word, ADVICE_##advice, message},
     FAILURE_CODES(X)
 #undef X
 };
@@ -42,12 +40,6 @@ enum failure_advice failure_advice(enum failure_code code)
 const char *failure_advice_word(enum failure_code code)
 {
     return advices[failure_advice(code)];
-}
-
-bool failure_by_customer(enum failure_code code)
-{
-    ASSERT((unsigned)code < FAILURE_N_CODES);
-    return codes[code].by_customer;
 }
 
 /* Not DUPLICATE: the request that it was the second of may still be paid. */

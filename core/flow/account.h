@@ -7,7 +7,7 @@
  * All of a merchant's are read at once and believed for a second: a changed one counts within two
  * seconds. Accounts are immutable; a change makes a new one, and who holds the old one keeps it. */
 
-enum { ACCOUNT_MAX = 32, ACCOUNT_NAME_MAX = 32, ACCOUNT_RATE_MAX = 100000 };
+enum { ACCOUNT_NAME_MAX = 32, ACCOUNT_RATE_MAX = 100000 };
 /* What the sealed text of an account may be. */
 enum { ACCOUNT_SEALED_MAX = 128 * 1024 };
 #define ACCOUNT_PLACE "provider_account.settings"

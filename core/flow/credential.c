@@ -89,7 +89,7 @@ static struct err check_totp(struct check *c)
                : ERR(UNAUTHENTICATED, "wrong code");
 }
 
-static void checked(void *ctx, struct err err, struct password_verdict verdict)
+static void checked(void *ctx, struct err err, bool right)
 {
     struct check *c = ctx;
     const struct user *u = c->out.user;
@@ -97,7 +97,7 @@ static void checked(void *ctx, struct err err, struct password_verdict verdict)
         take_back(c, err);
         return;
     }
-    if (!verdict.right)
+    if (!right)
         err = ERR(UNAUTHENTICATED, "wrong password");
     if (!err_is(err) && (u == NULL || !str_eq(u->status, STR("active"))))
         err = ERR(UNAUTHENTICATED, "not an active account");

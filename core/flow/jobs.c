@@ -58,7 +58,7 @@ struct jobs {
     struct flow *flow;
     struct jobs_options o;
     struct timer scan_timer, beat_timer, upkeep_timer;
-    bool scanning, stopped, beaten;
+    bool stopped, beaten;
     int n_running, n_of[JOB_N_KINDS];
     int64_t started_us;
 };
@@ -164,7 +164,6 @@ static void scanned(void *ctx, struct err err, const struct rows *rows)
 {
     struct jobs *j = ctx;
     size_t n = err_is(err) ? 0 : rows_n(rows);
-    j->scanning = false;
     j->flow->busy--;
     if (j->stopped)
         return;
@@ -183,7 +182,6 @@ static void scan(void *ctx)
         timer_set(f->loop, &j->scan_timer, 20 * US_PER_MS, scan, j);
         return;
     }
-    j->scanning = true;
     f->busy++;
     char text[128];
     struct buf kinds = {.p = text, .cap = sizeof text, .limit = sizeof text};

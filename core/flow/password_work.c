@@ -23,7 +23,7 @@ struct job {
     struct secret password;
     char hash[PASSWORD_HASH_TEXT];
     struct err err;
-    struct password_verdict verdict;
+    bool right;
     password_hash_fn *hashed;
     password_check_fn *checked;
     void *ctx;
@@ -117,8 +117,7 @@ static void job_run(void *ctx)
         return;
     }
     struct str hash = str_c(j->hash);
-    j->verdict.right = password_check(password, hash);
-    j->verdict.outdated = j->verdict.right && password_outdated(hash);
+    j->right = password_check(password, hash);
 }
 
 static void job_worked(void *ctx, struct err err)
@@ -135,11 +134,10 @@ static void job_worked(void *ctx, struct err err)
 
 static void job_tell(struct job *j, struct err err)
 {
-    struct password_verdict none = {false, false};
     list_remove(&j->owner->jobs, &j->link);
     j->owner = NULL;
     if (j->hashed != NULL)
         j->hashed(j->ctx, err, err_is(err) ? STR_NULL : str_c(j->hash));
     else
-        j->checked(j->ctx, err, err_is(err) ? none : j->verdict);
+        j->checked(j->ctx, err, !err_is(err) && j->right);
 }

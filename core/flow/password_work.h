@@ -24,11 +24,8 @@ struct err password_hash_start(struct passwords *p, struct str password, passwor
                                void *ctx) MUST_USE;
 
 /* The same for a check. An empty `hash` is a user that does not exist: it takes as long, and is
- * wrong. `outdated`: it is right, and the hash is to be made anew. */
-struct password_verdict {
-    bool right, outdated;
-};
-typedef void password_check_fn(void *ctx, struct err err, struct password_verdict verdict);
+ * wrong. */
+typedef void password_check_fn(void *ctx, struct err err, bool right);
 struct err password_check_start(struct passwords *p, struct str password, struct str hash,
                                 password_check_fn *done, void *ctx) MUST_USE;
 

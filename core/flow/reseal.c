@@ -22,7 +22,7 @@ static const char *const places[] = {
     "payout.pii",
 };
 
-enum { PAGE = 200, PAGE_BYTES = 16 << 20, NOTE_TEXT = 128 };
+enum { PAGE = 200, PAGE_BYTES = 16 << 20 };
 #define RUN_US (20 * US_PER_S)
 
 struct reseal {

@@ -40,11 +40,6 @@ void user_hash(struct vault *v, enum user_key kind, struct str text, uint8_t out
     vault_hash(v, purposes[kind], text, out);
 }
 
-const char *user_key_word(enum user_key kind)
-{
-    return words[kind];
-}
-
 const char *user_actor(struct uuid user, char out[USER_ACTOR_TEXT])
 {
     memcpy(out, "user:", 5);

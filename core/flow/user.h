@@ -40,7 +40,6 @@ struct user {
 /* `out` is the address in the one spelling that counts, lower case; false if it is none. */
 bool user_email(struct str text, char out[USER_EMAIL_MAX + 1]) MUST_USE;
 void user_hash(struct vault *v, enum user_key kind, struct str text, uint8_t out[USER_HASH]);
-const char *user_key_word(enum user_key kind);
 const char *user_actor(struct uuid user, char out[USER_ACTOR_TEXT]);
 
 /* Seals name (may be absent) and e-mail for a row; appends to `out`. And the way back. */

@@ -52,16 +52,8 @@ static int port_of(int fd);
 static void poll_start(struct listener *s);
 static void on_closed(uv_handle_t *h);
 
-struct err listener_open(struct loop *l, struct str address, accept_fn *accept, void *ctx,
-                         struct listener **out)
-{
-    static const struct listener_guard none;
-    return listener_open_guarded(l, address, &none, accept, ctx, out);
-}
-
-struct err listener_open_guarded(struct loop *l, struct str address,
-                                 const struct listener_guard *guard, accept_fn *accept, void *ctx,
-                                 struct listener **out)
+struct err listener_open(struct loop *l, struct str address, const struct listener_guard *guard,
+                         accept_fn *accept, void *ctx, struct listener **out)
 {
     union address a = {0};
     struct listener_flags flags;

@@ -73,12 +73,9 @@ struct listener_guard {
                                         address may have ";tls" */
     const struct cidr_list *proxies; /* NULL: no address may have ";proxy" */
 };
-struct err listener_open(struct loop *l, struct str address, accept_fn *accept, void *ctx,
-                         struct listener **out) MUST_USE;
 /* `guard` is copied; what it points at has to stay. */
-struct err listener_open_guarded(struct loop *l, struct str address,
-                                 const struct listener_guard *guard, accept_fn *accept, void *ctx,
-                                 struct listener **out) MUST_USE;
+struct err listener_open(struct loop *l, struct str address, const struct listener_guard *guard,
+                         accept_fn *accept, void *ctx, struct listener **out) MUST_USE;
 /* What stands in front of the flags of an address, and the flags. ERR_CONFIG for an unknown one. */
 struct listener_flags {
     bool tls, proxy;

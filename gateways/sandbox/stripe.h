@@ -33,7 +33,6 @@ enum stripe_intent_status {
     STRIPE_INTENT_STATUSES(X)
 #undef X
 };
-const char *stripe_intent_word(enum stripe_intent_status s);
 
 struct stripe {
     struct sandbox *s;

@@ -7,7 +7,7 @@
 
 #define DAY_S 86400
 
-const char *stripe_intent_word(enum stripe_intent_status s)
+static const char *intent_word(enum stripe_intent_status s)
 {
     static const char *const words[] = {
 #define X(name, word) [STRIPE_##name] = word,
@@ -169,7 +169,7 @@ void stripe_body_intent(struct jsonw *w, const struct stripe_order *o, bool expa
     put_list(w, "payment_method_types", "card");
     jw_null(w, "processing");
     put(w, "receipt_email", o->email);
-    jw_c(w, "status", stripe_intent_word(o->intent));
+    jw_c(w, "status", intent_word(o->intent));
     jw_close(w);
 }
 

@@ -109,30 +109,11 @@ static void histograms(void **state)
     buf_free(&b);
 }
 
-static void quantiles(void **state)
-{
-    (void)state;
-    static struct metric m = METRIC_HISTOGRAM("t_quantile_seconds", "", "Quantiles");
-    for (int i = 0; i < 50; i++)
-        metric_observe_us(&m, 90);
-    for (int i = 0; i < 49; i++)
-        metric_observe_us(&m, 4000);
-    metric_observe_us(&m, 20000000);
-    static const struct {
-        int permille;
-        int64_t us;
-    } cases[] = {{1, 100},    {500, 100},       {501, 5000},
-                 {990, 5000}, {991, INT64_MAX}, {1000, INT64_MAX}};
-    for (size_t i = 0; i < COUNT_OF(cases); i++)
-        assert_int_equal(metric_quantile_us(&m, cases[i].permille), cases[i].us);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text),
         cmocka_unit_test(histograms),
-        cmocka_unit_test(quantiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

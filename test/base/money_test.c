@@ -166,11 +166,6 @@ static void printing(void **state)
             assert_true(back.minor == cases[i].m.minor);
         }
     }
-    struct buf b;
-    buf_init(&b, 64);
-    money_append(&b, (struct money){12345, KES});
-    assert_true(str_eq(buf_view(&b), STR("123.45")));
-    buf_free(&b);
 }
 
 static void sums(void **state)
@@ -179,15 +174,12 @@ static void sums(void **state)
     struct money out = {5, KES};
     assert_true(money_add((struct money){1, KES}, (struct money){2, KES}, &out));
     assert_int_equal(out.minor, 3);
-    assert_true(money_sub((struct money){1, KES}, (struct money){2, KES}, &out));
+    assert_true(money_add((struct money){1, KES}, (struct money){-2, KES}, &out));
     assert_int_equal(out.minor, -1);
     assert_false(money_add((struct money){INT64_MAX, KES}, (struct money){1, KES}, &out));
     assert_int_equal(out.minor, -1);
-    assert_false(money_sub((struct money){INT64_MIN, KES}, (struct money){1, KES}, &out));
+    assert_false(money_add((struct money){INT64_MIN, KES}, (struct money){-1, KES}, &out));
     assert_int_equal(out.minor, -1);
-    assert_false(money_sub((struct money){0, KES}, (struct money){INT64_MIN, KES}, &out));
-    assert_true(money_sub((struct money){-1, KES}, (struct money){INT64_MIN, KES}, &out));
-    assert_true(out.minor == INT64_MAX);
 }
 
 int main(void)

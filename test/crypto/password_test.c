@@ -1,11 +1,10 @@
-/* Passwords: what fits, what opens, what is outdated, and that nobody can log in as nobody. */
+/* Passwords: what fits, what opens, and that nobody can log in as nobody. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <sodium.h>
 
 #include "core/crypto/mac.h"
 #include "core/crypto/password.h"
@@ -23,7 +22,6 @@ static void round_trip(void **state)
     assert_true(password_check(password, str_c(b)));
     assert_false(password_check(str_first(password, password.n - 1), str_c(a)));
     assert_false(password_check(STR("gari la ngombe"), str_c(a)));
-    assert_false(password_outdated(str_c(a)));
 }
 
 static void lengths(void **state)
@@ -60,24 +58,6 @@ static void nobody(void **state)
     assert_false(password_check(STR("passwor"), str_c(hash)));
 }
 
-static void outdated(void **state)
-{
-    (void)state;
-    char cheap[PASSWORD_HASH_TEXT], old[crypto_pwhash_STRBYTES];
-    assert_int_equal(crypto_pwhash_str_alg(cheap, "password", 8, 1, 8 * 1024 * 1024,
-                                           crypto_pwhash_ALG_ARGON2ID13),
-                     0);
-    assert_int_equal(
-        crypto_pwhash_str_alg(old, "password", 8, 3, 19 * 1024 * 1024, crypto_pwhash_ALG_ARGON2I13),
-        0);
-    assert_true(password_check(STR("password"), str_c(cheap)));
-    assert_true(password_outdated(str_c(cheap)));
-    assert_true(password_check(STR("password"), str_c(old)));
-    assert_true(password_outdated(str_c(old)));
-    assert_true(password_outdated(STR("")));
-    assert_true(password_outdated(STR("plain")));
-}
-
 static int open_crypto(void **state)
 {
     (void)state;
@@ -97,7 +77,6 @@ int main(void)
         cmocka_unit_test(round_trip),
         cmocka_unit_test(lengths),
         cmocka_unit_test(nobody),
-        cmocka_unit_test(outdated),
     };
     return cmocka_run_group_tests(tests, open_crypto, close_crypto);
 }

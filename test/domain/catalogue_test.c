@@ -50,8 +50,6 @@ static void failures(void **state)
             known |= str_eq(str_c(failure_advice_word((enum failure_code)i)), str_c(advice[k]));
         assert_true(known);
     }
-    assert_true(failure_by_customer(FAILURE_CANCELLED_BY_CUSTOMER));
-    assert_false(failure_by_customer(FAILURE_PROVIDER_BUSY));
     /* nobody may be told to pay again while the outcome is open */
     assert_int_equal(failure_advice(FAILURE_UNKNOWN_OUTCOME), ADVICE_DO_NOT_RETRY);
     assert_int_equal(failure_advice(FAILURE_INTEGRITY), ADVICE_DO_NOT_RETRY);

@@ -181,7 +181,7 @@ static void test_what_a_head_says(void **state)
     assert_int_equal(head.method, HTTP_POST_);
     assert_int_equal(head.minor, 1);
     assert_true(str_eq(head_str(text, head.target), STR("/a/b?c=d")));
-    assert_true(head.expects_continue && head.has_length && !head.chunked);
+    assert_true(head.expects_continue && !head.chunked);
     assert_int_equal(head.length, 12);
     assert_int_equal(head.n_fields, 6);
     assert_true(str_eq(head_known(&head, text, HEAD_ORIGIN), STR("https://o")));

@@ -50,7 +50,7 @@ static struct loop *loop_or_die(void)
 
 static struct err open_door(struct door *d, const char *address)
 {
-    return listener_open(d->l, str_c(address), came, d, &d->listener);
+    return listener_open(d->l, str_c(address), &(struct listener_guard){0}, came, d, &d->listener);
 }
 
 static void stop(void *ctx)

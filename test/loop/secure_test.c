@@ -116,8 +116,8 @@ static void house_open(struct house *h, const char *flags)
     char address[64];
     struct listener_guard guard = {&h->site, &h->proxies};
     snprintf(address, sizeof address, "127.0.0.1:0%s", flags);
-    assert_int_equal(
-        listener_open_guarded(h->l, str_c(address), &guard, came, h, &h->listener).code, ERR_NONE);
+    assert_int_equal(listener_open(h->l, str_c(address), &guard, came, h, &h->listener).code,
+                     ERR_NONE);
 }
 
 static void house_free(struct house *h)
@@ -255,8 +255,10 @@ static void test_flags(void **state)
     }
     struct house h = house_new("");
     struct listener *none = NULL;
-    assert_int_equal(listener_open(h.l, STR("127.0.0.1:0;tls"), came, &h, &none).code, ERR_CONFIG);
-    assert_int_equal(listener_open(h.l, STR("127.0.0.1:0;proxy"), came, &h, &none).code,
+    struct listener_guard unguarded = {0};
+    assert_int_equal(listener_open(h.l, STR("127.0.0.1:0;tls"), &unguarded, came, &h, &none).code,
+                     ERR_CONFIG);
+    assert_int_equal(listener_open(h.l, STR("127.0.0.1:0;proxy"), &unguarded, came, &h, &none).code,
                      ERR_CONFIG);
     house_free(&h);
 }

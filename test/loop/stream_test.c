@@ -233,7 +233,9 @@ static void test_echo_of_5_mb_to_a_slow_reader(void **state)
     (void)state;
     struct echo e = {0};
     assert_int_equal(loop_new(&e.l).code, ERR_NONE);
-    assert_int_equal(listener_open(e.l, STR("127.0.0.1:0"), echo_accept, &e, &e.listener).code,
+    assert_int_equal(listener_open(e.l, STR("127.0.0.1:0"), &(struct listener_guard){0},
+                                   echo_accept, &e, &e.listener)
+                         .code,
                      ERR_NONE);
     e.client = connect_to(listener_port(e.listener));
     timer_set(e.l, &e.t, 0, echo_client, &e);

@@ -105,7 +105,8 @@ FAKE void fake_open(struct fake *f, struct loop *l)
     *f = (struct fake){.l = l};
     snprintf(f->path, sizeof f->path, "/tmp/redis_test.%d.sock", (int)getpid());
     snprintf(f->url, sizeof f->url, "unix:%s", f->path);
-    assert_false(err_is(listener_open(l, str_c(f->url), fake_accept, f, &f->listener)));
+    assert_false(err_is(listener_open(l, str_c(f->url), &(struct listener_guard){0}, fake_accept, f,
+                                      &f->listener)));
     snprintf(f->url, sizeof f->url, "unix://%s", f->path);
 }
 

@@ -153,7 +153,7 @@ def test_the_examples_of_problems_have_their_codes_status_and_title():
             assert (p["status"], p["title"]) == catalogue[p["code"]], name
             assert p["type"] == f"/docs/errors#{p['code']}"
             seen.add(p["code"])
-    assert set(schema("ErrorCode")["enum"]) - seen == {"not_implemented"}  # nothing answers it yet
+    assert set(schema("ErrorCode")["enum"]) == seen
 
 
 @pytest.mark.parametrize("where, macro, name", [
