@@ -2,6 +2,7 @@
 #define RELI_HTTP_API_H
 
 #include "core/base/address.h"
+#include "core/codec/fields.h"
 #include "core/flow/auth.h"
 #include "core/flow/security.h"
 #include "core/flow/session.h"
@@ -80,6 +81,17 @@ bool gate_shut(struct http_exchange *x);
 /* Parses the body as one JSON object; answers 400 or 415 and gives NULL if it is none, 422 if it
  * holds a card number. The tree is freed with json_free by the caller. */
 struct json *api_body(struct http_exchange *x);
+/* Whether nothing is wrong with what was sent; if something is, 422 has been answered. */
+bool api_no_faults(struct http_exchange *x, const struct field_errors *e) MUST_USE;
+/* The same body while its members are read by `f`; stays where it is. body_open as api_body, false:
+ * answered. body_close frees it, and is api_no_faults: texts are copied by then. */
+struct body_fields {
+    struct json *json;
+    struct field_errors errors;
+    struct fields f;
+};
+bool body_open(struct http_exchange *x, struct body_fields *b) MUST_USE;
+bool body_close(struct http_exchange *x, struct body_fields *b) MUST_USE;
 /* The Idempotency-Key, in the exchange's arena, STR_NULL without; answers 400 and gives false if it
  * is none, or missing where the merchant wants one. */
 bool api_idempotency_key(struct http_exchange *x, struct str *key);

@@ -288,17 +288,11 @@ static void read_rotation(struct key_op *op, struct fields *f)
 /* False: answered. */
 static bool read_body(struct key_op *op, void (*read)(struct key_op *, struct fields *))
 {
-    struct http_exchange *x = op->x;
-    struct json *body = api_body(x);
-    if (body == NULL)
+    struct body_fields b;
+    if (!body_open(op->x, &b))
         return false;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
-    read(op, &f);
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return errors.n == 0;
+    read(op, &b.f);
+    return body_close(op->x, &b);
 }
 
 /* ---- a new key ---- */

@@ -56,35 +56,28 @@ static bool read_everywhere(struct fields *f, struct auth_op *op)
 static struct auth_op *op_read(struct http_exchange *x, const struct field *list, size_t n)
 {
     const char *names[FIELDS_MAX + 1] = {NULL};
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return NULL;
     struct auth_op *op = ARENA_NEW(x->arena, struct auth_op);
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
+    struct body_fields b;
     struct str s;
     if (op == NULL) {
-        json_free(body);
         http_problem(x, ERR(NO_MEMORY, "auth"), "");
         return NULL;
     }
+    if (!body_open(x, &b))
+        return NULL;
     op->x = x;
     for (size_t i = 0; i < n; i++)
         names[i] = list[i].name;
-    fields_only(&f, names);
+    fields_only(&b.f, names);
     for (size_t i = 0; i < n; i++) {
         if (list[i].max == 0)
-            read_everywhere(&f, op);
-        else if (fields_text(&f, list[i].name, list[i].need, list[i].min, list[i].max, &s))
+            read_everywhere(&b.f, op);
+        else if (fields_text(&b.f, list[i].name, list[i].need, list[i].min, list[i].max, &s))
             *(struct str *)(void *)((char *)op + list[i].offset) = arena_dup(x->arena, s);
     }
     if (op->new_password.p != NULL && !password_fits(op->new_password))
-        fields_fault(&f, "new_password", "length", "8 to 256 bytes.");
-    json_free(body);
-    if (errors.n == 0)
-        return op;
-    http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return NULL;
+        fields_fault(&b.f, "new_password", "length", "8 to 256 bytes.");
+    return body_close(x, &b) ? op : NULL;
 }
 
 /* ---- answers ---- */

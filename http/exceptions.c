@@ -84,22 +84,18 @@ void exception_resolve(struct http_exchange *x)
     const struct principal *who = api_who(x);
     struct resolve_input in = {
         .merchant = who->merchant, .live = who->live, .actor = str_c(who->actor)};
-    struct json *body;
-    if (!api_path_id(x, 0, &in.item) || (body = api_body(x)) == NULL)
-        return;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
+    struct body_fields b;
     struct str s;
-    fields_only(&f, names);
-    if (fields_text(&f, "resolution", REQUIRED, 1, 16, &s) && !resolution_parse(s, &in.resolution))
-        fields_fault(&f, "resolution", "format", "noted, completed, failed, kept or returned.");
-    if (fields_text(&f, "evidence", REQUIRED, 3, 500, &s))
+    if (!api_path_id(x, 0, &in.item) || !body_open(x, &b))
+        return;
+    fields_only(&b.f, names);
+    if (fields_text(&b.f, "resolution", REQUIRED, 1, 16, &s) &&
+        !resolution_parse(s, &in.resolution))
+        fields_fault(&b.f, "resolution", "format", "noted, completed, failed, kept or returned.");
+    if (fields_text(&b.f, "evidence", REQUIRED, 3, 500, &s))
         in.evidence = arena_dup(x->arena, s);
-    if (fields_text(&f, "provider_receipt", OPTIONAL, 1, 64, &s))
+    if (fields_text(&b.f, "provider_receipt", OPTIONAL, 1, 64, &s))
         in.receipt = arena_dup(x->arena, s);
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    else
+    if (body_close(x, &b))
         exception_resolve_start(api_of(x)->flow, &in, resolved, x);
 }

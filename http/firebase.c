@@ -53,25 +53,20 @@ static bool read_body(struct firebase_op *op)
 {
     static const char *const names[] = {"id_token", "merchant", NULL};
     struct http_exchange *x = op->x;
-    struct field_errors errors = {.arena = x->arena};
     struct str token = STR_NULL, merchant = STR_NULL;
-    struct json *body = api_body(x);
-    if (body == NULL)
+    struct body_fields b;
+    if (!body_open(x, &b))
         return false;
-    struct fields f = {.obj = body, .prefix = "", .errors = &errors};
-    fields_only(&f, names);
-    (void)fields_text(&f, "id_token", REQUIRED, 1, TOKEN_FIELD_MAX, &token);
-    (void)fields_text(&f, "merchant", OPTIONAL, 36, 36, &merchant);
+    fields_only(&b.f, names);
+    (void)fields_text(&b.f, "id_token", REQUIRED, 1, TOKEN_FIELD_MAX, &token);
+    (void)fields_text(&b.f, "merchant", OPTIONAL, 36, 36, &merchant);
     op->id_token = arena_dup(x->arena, token);
     op->merchant = merchant.p != NULL ? arena_dup(x->arena, merchant) : STR_NULL;
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    else if (op->id_token.p == NULL)
+    if (!body_close(x, &b))
+        return false;
+    if (op->id_token.p == NULL)
         http_problem(x, ERR(NO_MEMORY, "ID token"), "");
-    else
-        return true;
-    return false;
+    return op->id_token.p != NULL;
 }
 
 void auth_firebase(struct http_exchange *x)

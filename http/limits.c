@@ -90,21 +90,12 @@ static void write_limits(struct limit_op *op)
 void limit_put(struct http_exchange *x)
 {
     static const char *const names[] = {"limits", NULL};
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return;
     struct limit_op *op = op_new(x);
-    if (op == NULL) {
-        json_free(body);
+    struct body_fields b;
+    if (op == NULL || !body_open(x, &b))
         return;
-    }
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
-    fields_only(&f, names);
-    limits_read(json_get(body, "limits"), &errors, &op->rules);
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    else
+    fields_only(&b.f, names);
+    limits_read(json_get(b.json, "limits"), &b.errors, &op->rules);
+    if (body_close(x, &b))
         write_limits(op);
 }

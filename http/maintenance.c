@@ -45,26 +45,21 @@ void maintenance_put(struct http_exchange *x)
 {
     static const char *const names[] = {"on", "message", NULL};
     struct flow *f = api_of(x)->flow;
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields fl = {body, "", &errors};
     struct str message = STR_NULL;
-    const struct json *on = json_get(body, "on");
-    fields_only(&fl, names);
+    struct body_fields b;
+    if (!body_open(x, &b))
+        return;
+    const struct json *on = json_get(b.json, "on");
+    fields_only(&b.f, names);
     bool wanted = false;
     if (on == NULL || json_kind(on) == JSON_KIND_NULL)
-        fields_fault(&fl, "on", "required", "true or false.");
+        fields_fault(&b.f, "on", "required", "true or false.");
     else if (!json_bool(on, &wanted))
-        fields_fault(&fl, "on", "type", "true or false.");
-    if (fields_text(&fl, "message", OPTIONAL, 1, MAINTENANCE_MESSAGE_MAX, &message))
+        fields_fault(&b.f, "on", "type", "true or false.");
+    if (fields_text(&b.f, "message", OPTIONAL, 1, MAINTENANCE_MESSAGE_MAX, &message))
         message = arena_dup(x->arena, message);
-    json_free(body);
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    if (!body_close(x, &b))
         return;
-    }
     int64_t now = loop_wall_us(f->loop);
     struct value params[] = {V_BOOL(wanted), V_TEXT(message), V_TEXT(str_c(api_who(x)->actor)),
                              V_TIME(now), V_UUID(random_uuid(now))};

@@ -231,19 +231,12 @@ static void read_acceptance(struct fields *f, struct member_op *op)
 static struct member_op *op_read(struct http_exchange *x,
                                  void (*read)(struct fields *f, struct member_op *op))
 {
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return NULL;
     struct member_op *op = op_new(x);
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
-    if (op != NULL)
-        read(&f, op);
-    json_free(body);
-    if (op == NULL || errors.n == 0)
-        return op;
-    http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return NULL;
+    struct body_fields b;
+    if (op == NULL || !body_open(x, &b))
+        return NULL;
+    read(&b.f, op);
+    return body_close(x, &b) ? op : NULL;
 }
 
 static bool is_owner(const struct member_op *op)

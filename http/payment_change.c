@@ -275,20 +275,15 @@ static bool read_code(struct http_exchange *x, struct str *code)
     *code = STR_NULL;
     if (x->body.n == 0)
         return true;
-    struct json *body = api_body(x);
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
-    if (body == NULL)
+    struct body_fields b;
+    if (!body_open(x, &b))
         return false;
-    fields_only(&f, known);
-    bool named = fields_text(&f, "otp", OPTIONAL, CODE_MIN, CODE_MAX, code);
+    fields_only(&b.f, known);
+    bool named = fields_text(&b.f, "otp", OPTIONAL, CODE_MIN, CODE_MAX, code);
     if (named && !str_is_digits(*code))
-        fields_fault(&f, "otp", "format", "4 to 10 digits.");
+        fields_fault(&b.f, "otp", "format", "4 to 10 digits.");
     *code = named ? arena_dup(x->arena, *code) : STR_NULL;
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return errors.n == 0;
+    return body_close(x, &b);
 }
 
 void payment_confirm(struct http_exchange *x)

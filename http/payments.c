@@ -80,9 +80,7 @@ static void charge(struct http_exchange *x, struct json *body, const struct rout
     payment_input_read(x, body, api_who(x), routes, &errors, in);
     in->trace = trace_of(x);
     json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    else
+    if (api_no_faults(x, &errors))
         charge_start(api_of(x)->flow, in, charged, x);
 }
 
@@ -359,23 +357,18 @@ void payment_status_post(struct http_exchange *x)
 {
     static const char *const names[] = {"reference", "reference_no", NULL};
     const struct principal *who = api_who(x);
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
     struct str word = STR_NULL, number = STR_NULL;
-    fields_only(&f, names);
-    (void)fields_text(&f, "reference", OPTIONAL, 1, 64, &word);
-    (void)fields_text(&f, "reference_no", OPTIONAL, 1, 64, &number);
-    if (errors.n == 0 && (word.p == NULL) == (number.p == NULL))
-        fields_fault(&f, "reference", "required", "Send either reference or reference_no.");
-    word = arena_dup(x->arena, word.p != NULL ? word : number);
-    json_free(body);
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    struct body_fields b;
+    if (!body_open(x, &b))
         return;
-    }
+    fields_only(&b.f, names);
+    (void)fields_text(&b.f, "reference", OPTIONAL, 1, 64, &word);
+    (void)fields_text(&b.f, "reference_no", OPTIONAL, 1, 64, &number);
+    if (b.errors.n == 0 && (word.p == NULL) == (number.p == NULL))
+        fields_fault(&b.f, "reference", "required", "Send either reference or reference_no.");
+    word = arena_dup(x->arena, word.p != NULL ? word : number);
+    if (!body_close(x, &b))
+        return;
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(word)};
     store_read(api_of(x)->flow->store, Q_reference_get, params, COUNT_OF(params), owner_found, x);
 }

@@ -149,24 +149,21 @@ static bool read_request(struct http_exchange *x, struct payout_input *in)
     static const char *const names[] = {"provider",    "payment_method", "amount",      "currency",
                                         "destination", "reference",      "description", "purpose",
                                         "metadata",    "callback_url",   NULL};
-    struct field_errors errors = {.arena = x->arena};
-    struct json *body = api_body(x);
     struct str canonical;
-    if (body == NULL)
+    struct body_fields b;
+    if (!body_open(x, &b))
         return false;
-    struct reading r = {x, {body, "", &errors}, in};
+    struct reading r = {x, b.f, in};
     fields_only(&r.f, names);
     read_provider(&r);
     read_amount(&r);
     read_destination(&r);
     read_words(&r);
     in->metadata = metadata_read(x, &r.f, &canonical);
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    else
-        set_fingerprint(in, x->arena, canonical);
-    return errors.n == 0;
+    if (!body_close(x, &b))
+        return false;
+    set_fingerprint(in, x->arena, canonical);
+    return true;
 }
 
 static struct str problem_text(void *ctx, struct err err, const char *detail)

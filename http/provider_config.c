@@ -173,20 +173,14 @@ static bool read_body(struct config_op *op)
     static const char *const names[] = {"mode",           "is_active", "name",
                                         "priority",       "api_key",   "api_secret",
                                         "webhook_secret", "config",    NULL};
-    struct http_exchange *x = op->x;
-    struct json *body = api_body(x);
-    if (body == NULL)
+    struct body_fields b;
+    if (!body_open(op->x, &b))
         return false;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
-    fields_only(&f, names);
-    read_own(op, &f);
-    read_roles(op, &f);
-    read_config(op, &f);
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return errors.n == 0;
+    fields_only(&b.f, names);
+    read_own(op, &b.f);
+    read_roles(op, &b.f);
+    read_config(op, &b.f);
+    return body_close(op->x, &b);
 }
 
 /* ---- showing ---- */
@@ -452,10 +446,7 @@ static bool check(struct config_op *op)
             fault_of(&errors, &g->settings[i], "required", "The provider needs it.");
     if (errors.n == 0)
         check_values(op, &errors);
-    if (errors.n > 0)
-        http_problem_fields(op->x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.",
-                            &errors);
-    return errors.n == 0;
+    return api_no_faults(op->x, &errors);
 }
 
 /* An account whose sealed text cannot be opened any more is mended by sending all of it. */

@@ -148,29 +148,24 @@ static bool read_request(struct http_exchange *x, bool by_reference, struct refu
     static const char *const names[] = {"amount", "reason", NULL};
     static const char *const names_by_reference[] = {"reference", "amount", "reason", NULL};
     char number[JSON_NUMBER_TEXT];
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return false;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
+    struct body_fields b;
     struct str s;
-    fields_only(&f, by_reference ? names_by_reference : names);
-    if (by_reference && fields_text(&f, "reference", REQUIRED, 1, 64, &s))
+    if (!body_open(x, &b))
+        return false;
+    fields_only(&b.f, by_reference ? names_by_reference : names);
+    if (by_reference && fields_text(&b.f, "reference", REQUIRED, 1, 64, &s))
         *reference = arena_dup(x->arena, s);
-    if (fields_text(&f, "reason", OPTIONAL, 1, 255, &s))
+    if (fields_text(&b.f, "reason", OPTIONAL, 1, 255, &s))
         in->reason = arena_dup(x->arena, s);
-    const struct json *amount = json_get(body, "amount");
+    const struct json *amount = json_get(b.json, "amount");
     in->whole = amount == NULL || json_kind(amount) == JSON_KIND_NULL;
     if (!in->whole) {
         s = json_number_text(amount, number);
         if (s.p == NULL)
-            fields_fault(&f, "amount", "type", "Must be a number or a decimal string.");
+            fields_fault(&b.f, "amount", "type", "Must be a number or a decimal string.");
         in->amount = arena_dup(x->arena, s);
     }
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return errors.n == 0;
+    return body_close(x, &b);
 }
 
 /* The amount as the fingerprint sees it: 10, 10.0 and "10.00" are one. */

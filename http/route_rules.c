@@ -84,23 +84,17 @@ static void write_routes(struct route_op *op)
 void route_put(struct http_exchange *x)
 {
     static const char *const names[] = {"routes", NULL};
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return;
     struct route_op *op = ARENA_NEW(x->arena, struct route_op);
-    struct field_errors errors = {.arena = x->arena};
+    struct body_fields b;
     if (op == NULL) {
-        json_free(body);
         http_problem(x, ERR(NO_MEMORY, "routes"), "");
         return;
     }
+    if (!body_open(x, &b))
+        return;
     op->x = x;
-    struct fields f = {body, "", &errors};
-    fields_only(&f, names);
-    routes_read(json_get(body, "routes"), &errors, &op->routes);
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    else
+    fields_only(&b.f, names);
+    routes_read(json_get(b.json, "routes"), &b.errors, &op->routes);
+    if (body_close(x, &b))
         write_routes(op);
 }

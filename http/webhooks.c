@@ -102,36 +102,31 @@ static bool read_body(struct http_exchange *x, struct endpoint_op *op, bool whol
                                                "ordered", "signature", NULL};
     static const char *const change_names[] = {"url",     "events", "description",
                                                "ordered", "status", NULL};
-    struct json *body = api_body(x);
-    if (body == NULL)
-        return false;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
+    struct body_fields b;
     struct str s;
-    fields_only(&f, whole ? create_names : change_names);
-    if (fields_text(&f, "url", whole ? REQUIRED : OPTIONAL, 8, URL_MAX, &s)) {
+    if (!body_open(x, &b))
+        return false;
+    fields_only(&b.f, whole ? create_names : change_names);
+    if (fields_text(&b.f, "url", whole ? REQUIRED : OPTIONAL, 8, URL_MAX, &s)) {
         if (!outbound_url_ok(s, api_of(x)->flow->settings.webhook_allow_private))
-            fields_fault(&f, "url", "format", NOT_PUBLIC);
+            fields_fault(&b.f, "url", "format", NOT_PUBLIC);
         op->url = arena_dup(x->arena, s);
     }
-    read_events(&f, op);
-    if (fields_text(&f, "description", OPTIONAL, 1, 255, &s))
+    read_events(&b.f, op);
+    if (fields_text(&b.f, "description", OPTIONAL, 1, 255, &s))
         op->description = arena_dup(x->arena, s);
-    read_ordered(&f, op);
-    if (whole && fields_text(&f, "signature", OPTIONAL, 1, 16, &s)) {
+    read_ordered(&b.f, op);
+    if (whole && fields_text(&b.f, "signature", OPTIONAL, 1, 16, &s)) {
         op->with_pair = str_eq(s, STR("v1a"));
         if (!op->with_pair && !str_eq(s, STR("v1")))
-            fields_fault(&f, "signature", "unknown", "v1 or v1a.");
+            fields_fault(&b.f, "signature", "unknown", "v1 or v1a.");
     }
-    if (!whole && fields_text(&f, "status", OPTIONAL, 1, 16, &s)) {
+    if (!whole && fields_text(&b.f, "status", OPTIONAL, 1, 16, &s)) {
         if (!str_eq(s, STR("enabled")) && !str_eq(s, STR("disabled")))
-            fields_fault(&f, "status", "unknown", "enabled or disabled.");
+            fields_fault(&b.f, "status", "unknown", "enabled or disabled.");
         op->status = arena_dup(x->arena, s);
     }
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return errors.n == 0;
+    return body_close(x, &b);
 }
 
 /* ---- writing ---- */
@@ -270,13 +265,10 @@ static void looked(void *ctx, struct err err)
 {
     struct endpoint_op *op = ctx;
     struct field_errors errors = {.arena = op->x->arena};
-    struct fields f = {NULL, "", &errors};
-    if (err.code != ERR_INVALID) {
+    if (err.code == ERR_INVALID)
+        field_error(&errors, STR("url"), "format", NOT_PUBLIC);
+    if (api_no_faults(op->x, &errors))
         op->go(op);
-        return;
-    }
-    fields_fault(&f, "url", "format", NOT_PUBLIC);
-    http_problem_fields(op->x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
 }
 
 /* A name that leads to where no call may go is refused at once. One that has no address yet is
@@ -430,19 +422,14 @@ static bool read_overlap(struct http_exchange *x, struct endpoint_op *op)
     op->overlap_us = US_PER_DAY;
     if (x->body.n == 0)
         return true;
-    struct json *body = api_body(x);
-    if (body == NULL)
+    struct body_fields b;
+    if (!body_open(x, &b))
         return false;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
-    fields_only(&f, names);
-    if (fields_text(&f, "overlap", OPTIONAL, 1, 16, &text) &&
+    fields_only(&b.f, names);
+    if (fields_text(&b.f, "overlap", OPTIONAL, 1, 16, &text) &&
         (!duration_parse(text, &op->overlap_us) || op->overlap_us > OVERLAP_MAX_US))
-        fields_fault(&f, "overlap", "format", "A duration such as 24h, at most 7d.");
-    json_free(body);
-    if (errors.n > 0)
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
-    return errors.n == 0;
+        fields_fault(&b.f, "overlap", "format", "A duration such as 24h, at most 7d.");
+    return body_close(x, &b);
 }
 
 void endpoint_rotate(struct http_exchange *x)
@@ -640,22 +627,17 @@ void endpoint_recover(struct http_exchange *x)
     struct str since, until;
     if (op == NULL || !api_path_id(x, 0, &op->id))
         return;
-    struct json *body = api_body(x);
-    if (body == NULL)
+    struct body_fields b;
+    if (!body_open(x, &b))
         return;
-    struct field_errors errors = {.arena = x->arena};
-    struct fields f = {body, "", &errors};
     op->until_us = TIME_NEVER;
-    fields_only(&f, names);
-    if (fields_text(&f, "since", REQUIRED, 4, 40, &since) && !time_parse(since, &op->since_us))
-        fields_fault(&f, "since", "format", "A date or time of RFC 3339.");
-    if (fields_text(&f, "until", OPTIONAL, 4, 40, &until) && !time_parse(until, &op->until_us))
-        fields_fault(&f, "until", "format", "A date or time of RFC 3339.");
-    json_free(body);
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", &errors);
+    fields_only(&b.f, names);
+    if (fields_text(&b.f, "since", REQUIRED, 4, 40, &since) && !time_parse(since, &op->since_us))
+        fields_fault(&b.f, "since", "format", "A date or time of RFC 3339.");
+    if (fields_text(&b.f, "until", OPTIONAL, 4, 40, &until) && !time_parse(until, &op->until_us))
+        fields_fault(&b.f, "until", "format", "A date or time of RFC 3339.");
+    if (!body_close(x, &b))
         return;
-    }
     const struct principal *who = api_who(x);
     struct value params[] = {V_UUID(who->merchant), V_UUID(op->id), V_TEXT(mode_word(who->live))};
     store_read(api_of(x)->flow->store, Q_endpoint_get, params, COUNT_OF(params), endpoint_there,

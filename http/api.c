@@ -1,0 +1,118 @@
+/* What the handlers of the API share: the body of a request, its headers, its answer. */
+#include "http/api.h"
+
+#include "core/base/times.h"
+#include "core/flow/idempotency.h"
+#include "http/cards.h"
+
+struct json *api_body(struct http_exchange *x)
+{
+    struct json *j;
+    size_t where = 0;
+    struct str type = http_header(x, STR("content-type"));
+    struct str media = str_trim(str_first(type, str_find(type, ';', 0)));
+    if (!str_ieq(media, STR("application/json"))) {
+        http_problem(x, ERR(UNSUPPORTED_MEDIA_TYPE, NULL), "The body must be application/json.");
+        return NULL;
+    }
+    struct err err = json_parse(x->body, &j, &where);
+    if (err_is(err)) {
+        struct str detail = arena_fmt(x->arena, "Not valid JSON near byte %zu.", where);
+        http_problem(x, ERR(INVALID_JSON, NULL), detail.p != NULL ? detail.p : "Not valid JSON.");
+        return NULL;
+    }
+    if (json_kind(j) != JSON_OBJ) {
+        json_free(j);
+        http_problem(x, ERR(INVALID_JSON, NULL), "The body must be a JSON object.");
+        return NULL;
+    }
+    if (card_refused(x, j)) {
+        json_free(j);
+        return NULL;
+    }
+    return j;
+}
+
+bool api_no_faults(struct http_exchange *x, const struct field_errors *e)
+{
+    if (e->n == 0)
+        return true;
+    http_problem_fields(x, ERR(VALIDATION, NULL), "Some fields are missing or wrong.", e);
+    return false; /* they may have been the exchange's, and gone with it */
+}
+
+bool body_open(struct http_exchange *x, struct body_fields *b)
+{
+    b->json = api_body(x);
+    b->errors = (struct field_errors){.arena = x->arena};
+    b->f = (struct fields){b->json, "", &b->errors};
+    return b->json != NULL;
+}
+
+bool body_close(struct http_exchange *x, struct body_fields *b)
+{
+    json_free(b->json);
+    return api_no_faults(x, &b->errors);
+}
+
+bool api_idempotency_key(struct http_exchange *x, struct str *key)
+{
+    struct str given = http_header(x, STR("idempotency-key"));
+    *key = STR_NULL;
+    if (given.p == NULL && api_who(x)->needs_idempotency_key) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_REQUIRED, NULL), "Send an Idempotency-Key.");
+        return false;
+    }
+    if (given.p != NULL && !idempotency_key_ok(given)) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
+                     "An Idempotency-Key has 16 to 255 printable ASCII characters.");
+        return false;
+    }
+    struct uuid parsed;
+    if (given.p != NULL && api_who(x)->needs_uuid_key && !uuid_parse(given, &parsed)) {
+        http_problem(x, ERR(IDEMPOTENCY_KEY_INVALID, NULL),
+                     "The merchant wants a UUID as Idempotency-Key.");
+        return false;
+    }
+    if (given.p != NULL)
+        *key = arena_dup(x->arena, given);
+    return true;
+}
+
+int64_t api_preferred_wait(const struct http_exchange *x)
+{
+    struct str rest = http_header(x, STR("prefer")), part;
+    int64_t seconds;
+    while (str_split(&rest, ',', &part)) {
+        part = str_trim(part);
+        if (str_starts(part, STR("wait=")) && str_to_i64(str_from(part, 5), &seconds) &&
+            seconds > 0)
+            return (seconds < 10 ? seconds : 10) * US_PER_S;
+    }
+    return 0;
+}
+
+void api_set_replayed(struct http_exchange *x, int64_t original_us)
+{
+    char at[TIME_TEXT];
+    http_set_header(x, STR("Idempotent-Replayed"), STR("true"));
+    http_set_header(x, STR("Idempotency-Original-Date"), str_c(time_text(original_us, at)));
+}
+
+bool api_path_id(struct http_exchange *x, int param, struct uuid *id)
+{
+    if (uuid_parse(x->params[param], id))
+        return true;
+    http_problem(x, ERR(NOT_FOUND, NULL), "No such resource.");
+    return false;
+}
+
+void api_reply_buf(struct http_exchange *x, int status, struct buf *b)
+{
+    struct buf body = *b; /* `b` may lie in the exchange's arena, which goes with the answer */
+    if (body.failed)
+        http_problem(x, ERR(NO_MEMORY, "answer"), "");
+    else
+        http_reply_json(x, status, buf_view(&body));
+    buf_free(&body);
+}
