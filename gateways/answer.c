@@ -35,3 +35,19 @@ struct json *gw_order_json(const struct outbound_response *in, struct gw_result 
         .verdict = GW_REFUSED, .code = FAILURE_PROVIDER_UNAVAILABLE, .retry_later = true};
     return NULL;
 }
+
+struct str gw_words(struct arena *mem, struct str s, size_t max)
+{
+    size_t n = s.n;
+    if (n > max) {
+        n = max;
+        while (n > 0 && ((unsigned char)s.p[n] & 0xC0) == 0x80)
+            n--;
+    }
+    char *p = arena_alloc(mem, n + 1);
+    if (p == NULL)
+        return STR_NULL;
+    for (size_t i = 0; i < n; i++)
+        p[i] = (char)((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? ' ' : s.p[i]);
+    return str_n(p, n);
+}

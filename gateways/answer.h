@@ -13,5 +13,9 @@ void gw_unknown(struct gw_result *out, const char *why);
 struct json *gw_answer_json(const struct outbound_response *in, struct gw_result *out) MUST_USE;
 /* The same of an answer to a request that moves money: one that was not sent is refused. */
 struct json *gw_order_json(const struct outbound_response *in, struct gw_result *out) MUST_USE;
+/* A provider's words for people, fit to be kept: at most `max` bytes, cut between two characters,
+ * control characters blank. In the arena; STR_NULL if it is full. */
+enum { GW_MESSAGE_MAX = 200 };
+struct str gw_words(struct arena *mem, struct str s, size_t max);
 
 #endif

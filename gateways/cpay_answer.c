@@ -8,7 +8,7 @@
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
 
-enum { CODE_MAX = 32, MESSAGE_MAX = 200, ACTION_MAX = 4096, ACTION_URL_MAX = 2000 };
+enum { CODE_MAX = 32, ACTION_MAX = 4096, ACTION_URL_MAX = 2000 };
 
 /* ---- the tables ---- */
 
@@ -122,24 +122,6 @@ static struct str code_read(struct arena *mem, const struct json *j)
     return cpay_is_id(s) && s.n <= CODE_MAX ? arena_dup(mem, s) : STR_NULL;
 }
 
-/* Cut between two characters, without control characters. */
-static struct str words_read(struct arena *mem, const struct json *j)
-{
-    struct str s = json_str(j);
-    size_t n = s.n;
-    if (n > MESSAGE_MAX) {
-        n = MESSAGE_MAX;
-        while (n > 0 && ((unsigned char)s.p[n] & 0xC0) == 0x80)
-            n--;
-    }
-    char *p = arena_alloc(mem, n + 1);
-    if (p == NULL)
-        return STR_NULL;
-    for (size_t i = 0; i < n; i++)
-        p[i] = (char)((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? ' ' : s.p[i]);
-    return str_n(p, n);
-}
-
 /* Integer minor units and a currency of ISO 4217. */
 static bool amount_read(const struct json *obj, struct money *out)
 {
@@ -197,7 +179,7 @@ static void failure_read(const struct json *obj, const struct status_rule *rule,
     const struct json *failure = json_get(obj, "failure");
     bool final = false;
     out->provider_code = code_read(mem, json_get(failure, "code"));
-    out->message = words_read(mem, json_get(failure, "message"));
+    out->message = gw_words(mem, json_str(json_get(failure, "message")), GW_MESSAGE_MAX);
     out->code = rule->failure != FAILURE_NONE ? rule->failure : failure_of(out->provider_code);
     /* A failure that is not called final is believed when the prompt's window is over. */
     out->sure =
@@ -282,7 +264,7 @@ static void order_error(const struct outbound_response *in, const struct json *r
     const struct error_rule *rule = error_rule(code);
     bool theirs = in->status >= 400 && in->status <= 499 && code.n > 0;
     out->provider_code = code;
-    out->message = words_read(mem, json_get(error, "message"));
+    out->message = gw_words(mem, json_str(json_get(error, "message")), GW_MESSAGE_MAX);
     if (!theirs || in->status == 408 || (rule == NULL && in->status == 409)) {
         gw_unknown(out, "an error that leaves the request open");
         return;

@@ -101,8 +101,6 @@ void mpesa_question_envelope(const struct json *root, struct arena *mem, struct 
 struct str mpesa_word(struct arena *mem, struct str s, size_t max);
 /* Result codes come as numbers and as strings. */
 struct str mpesa_code(struct arena *mem, const struct json *j);
-/* The provider's words, fit to be stored. */
-struct str mpesa_message(struct arena *mem, struct str s);
 /* Letters and digits; else STR_NULL. */
 struct str mpesa_receipt(struct arena *mem, const struct json *j);
 void mpesa_unknown(struct gw_result *out, const char *why);

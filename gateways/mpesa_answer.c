@@ -6,7 +6,7 @@
 
 #include "core/base/times.h"
 
-enum { CODE_MAX = 32, MESSAGE_MAX = 200, RECEIPT_MAX = 32, TOKEN_MAX = 4096 };
+enum { CODE_MAX = 32, RECEIPT_MAX = 32, TOKEN_MAX = 4096 };
 #define LIFE_MAX_S (366 * INT64_C(86400))
 
 /* ---- the tables ---- */
@@ -115,24 +115,6 @@ struct str mpesa_word(struct arena *mem, struct str s, size_t max)
     return arena_dup(mem, s);
 }
 
-/* The provider's words: cut to MESSAGE_MAX bytes at a character's border, without control
- * characters. */
-struct str mpesa_message(struct arena *mem, struct str s)
-{
-    size_t n = s.n;
-    if (n > MESSAGE_MAX) {
-        n = MESSAGE_MAX;
-        while (n > 0 && ((unsigned char)s.p[n] & 0xC0) == 0x80)
-            n--;
-    }
-    char *p = arena_alloc(mem, n + 1);
-    if (p == NULL)
-        return STR_NULL;
-    for (size_t i = 0; i < n; i++)
-        p[i] = (unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? ' ' : s.p[i];
-    return str_n(p, n);
-}
-
 struct str mpesa_code(struct arena *mem, const struct json *j)
 {
     char text[JSON_NUMBER_TEXT];
@@ -155,7 +137,7 @@ static bool envelope_read(const struct json *root, struct arena *mem, struct gw_
     if (code.n == 0)
         return false;
     out->provider_code = code;
-    out->message = mpesa_message(mem, json_str(json_get(root, "errorMessage")));
+    out->message = gw_words(mem, json_str(json_get(root, "errorMessage")), GW_MESSAGE_MAX);
     *rule = envelope_rule(code, json_str(json_get(root, "errorMessage")));
     return true;
 }
@@ -252,7 +234,7 @@ static void charge_accepted(const struct json *root, struct arena *mem, struct g
     struct str code = mpesa_code(mem, json_get(root, "ResponseCode"));
     struct str ref = mpesa_word(mem, json_str(json_get(root, "CheckoutRequestID")), GW_REF_MAX);
     out->provider_code = code;
-    out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
+    out->message = gw_words(mem, json_str(json_get(root, "ResponseDescription")), GW_MESSAGE_MAX);
     if (code.n == 0) {
         mpesa_unknown(out, "an answer without a response code");
     } else if (!str_eq(code, STR("0"))) {
@@ -320,7 +302,7 @@ static void query_result(const struct json *root, struct arena *mem, struct gw_r
     struct str response = mpesa_code(mem, json_get(root, "ResponseCode"));
     struct str code = mpesa_code(mem, json_get(root, "ResultCode"));
     out->provider_code = code;
-    out->message = mpesa_message(mem, json_str(json_get(root, "ResultDesc")));
+    out->message = gw_words(mem, json_str(json_get(root, "ResultDesc")), GW_MESSAGE_MAX);
     out->provider_ref = mpesa_word(mem, json_str(json_get(root, "CheckoutRequestID")), GW_REF_MAX);
     if (!str_eq(response, STR("0")) || code.n == 0) {
         mpesa_unknown(out, "a query answer without a result");
@@ -427,7 +409,7 @@ struct err mpesa_callback_parse(const struct gw_callback *in, struct arena *mem,
         return ERR(PARSE, "no callback of an STK push");
     }
     out->provider_code = mpesa_code(mem, json_get(stk, "ResultCode"));
-    out->message = mpesa_message(mem, json_str(json_get(stk, "ResultDesc")));
+    out->message = gw_words(mem, json_str(json_get(stk, "ResultDesc")), GW_MESSAGE_MAX);
     if (!result_read(out->provider_code, out))
         mpesa_unknown(out, "a result code that nobody has documented");
     else if (out->verdict == GW_SUCCEEDED)

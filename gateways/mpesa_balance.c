@@ -1,5 +1,6 @@
 /* What an organisation has at M-Pesa: an operator's question, whose answer comes to a callback URL.
  * Source: mpesa.md 4, 5.4. Seen: sandbox yes, live no. */
+#include "gateways/answer.h"
 #include "gateways/mpesa.h"
 
 enum { COLUMNS = 6, NAME_BYTES = 64 };
@@ -128,7 +129,7 @@ struct err mpesa_balance_callback_parse(const struct gw_callback *in, struct are
         return ERR(PARSE, "no result of a question");
     }
     struct str code = out->provider_code = mpesa_code(mem, json_get(result, "ResultCode"));
-    out->message = mpesa_message(mem, json_str(json_get(result, "ResultDesc")));
+    out->message = gw_words(mem, json_str(json_get(result, "ResultDesc")), GW_MESSAGE_MAX);
     struct str line = json_str(mpesa_parameter(result, "AccountBalance", &twice));
     if (!str_eq(in->kind, STR(GW_BALANCE_KIND))) {
         mpesa_unknown(out, "not processed in time");

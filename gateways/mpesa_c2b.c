@@ -65,7 +65,8 @@ void mpesa_register_parse(const struct gw_account *a, const struct outbound_resp
         }
     } else {
         out->provider_code = mpesa_code(mem, json_get(root, "ResponseCode"));
-        out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
+        out->message =
+            gw_words(mem, json_str(json_get(root, "ResponseDescription")), GW_MESSAGE_MAX);
         if (out->provider_code.n == 0) {
             mpesa_unknown(out, "an answer without a response code");
         } else if (str_eq(out->provider_code, STR("0"))) {
@@ -147,12 +148,7 @@ static struct str text(struct arena *mem, const struct json *j, size_t max)
 {
     char number[JSON_NUMBER_TEXT];
     struct str s = json_kind(j) == JSON_STR ? json_str(j) : json_number_text(j, number);
-    s = str_trim(mpesa_message(mem, s));
-    if (s.n > max) {
-        s.n = max;
-        while (s.n > 0 && ((unsigned char)s.p[s.n] & 0xC0) == 0x80)
-            s.n--;
-    }
+    s = str_trim(gw_words(mem, str_trim(s), max));
     return s.n > 0 ? s : STR("");
 }
 

@@ -80,7 +80,7 @@ void mpesa_acknowledged(const struct json *root, struct arena *mem, struct gw_re
     struct str ref = request_id(mem, root);
     const struct result_rule *rule = result_rule(code);
     out->provider_code = code;
-    out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
+    out->message = gw_words(mem, json_str(json_get(root, "ResponseDescription")), GW_MESSAGE_MAX);
     if (code.n == 0) {
         mpesa_unknown(out, "an answer without a response code");
     } else if (!str_eq(code, STR("0")) && rule == NULL) {
@@ -157,7 +157,8 @@ void mpesa_status_parse(const struct gw_account *a, const struct outbound_respon
         mpesa_question_envelope(root, mem, out);
     } else {
         out->provider_code = mpesa_code(mem, json_get(root, "ResponseCode"));
-        out->message = mpesa_message(mem, json_str(json_get(root, "ResponseDescription")));
+        out->message =
+            gw_words(mem, json_str(json_get(root, "ResponseDescription")), GW_MESSAGE_MAX);
         if (str_eq(out->provider_code, STR("0")))
             out->verdict = GW_PENDING;
         else
@@ -314,7 +315,7 @@ struct err mpesa_result_parse(const struct gw_callback *in, struct arena *mem,
     }
     out->provider_ref = request_id(mem, result);
     out->provider_code = mpesa_code(mem, json_get(result, "ResultCode"));
-    out->message = mpesa_message(mem, json_str(json_get(result, "ResultDesc")));
+    out->message = gw_words(mem, json_str(json_get(result, "ResultDesc")), GW_MESSAGE_MAX);
     result_of_kind(in->kind, result, mem, out);
     json_free(root);
     return ERR_OK;

@@ -8,7 +8,7 @@
 #include "core/base/times.h"
 #include "core/codec/jsonw.h"
 
-enum { CODE_MAX = 32, MESSAGE_MAX = 200, ACTION_MAX = 8192, ACTION_URL_MAX = 4000 };
+enum { CODE_MAX = 32, ACTION_MAX = 8192, ACTION_URL_MAX = 4000 };
 
 /* ---- the tables ---- */
 
@@ -96,24 +96,6 @@ static struct str code_read(struct arena *mem, const struct json *j)
     return stripe_is_id(s) ? arena_dup(mem, str_first(s, CODE_MAX)) : STR_NULL;
 }
 
-/* Cut between two characters, without control characters. */
-static struct str words_read(struct arena *mem, const struct json *j)
-{
-    struct str s = json_str(j);
-    size_t n = s.n;
-    if (n > MESSAGE_MAX) {
-        n = MESSAGE_MAX;
-        while (n > 0 && ((unsigned char)s.p[n] & 0xC0) == 0x80)
-            n--;
-    }
-    char *p = arena_alloc(mem, n + 1);
-    if (p == NULL)
-        return STR_NULL;
-    for (size_t i = 0; i < n; i++)
-        p[i] = (char)((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f ? ' ' : s.p[i]);
-    return str_n(p, n);
-}
-
 bool stripe_object_is(const struct json *obj, const char *name)
 {
     return str_eq(json_str(json_get(obj, "object")), str_c(name));
@@ -164,7 +146,7 @@ static void error_read(const struct json *error, enum failure_code otherwise, st
     static const char *const names[] = {"decline_code", "code", "type"};
     for (size_t i = 0; i < COUNT_OF(names) && out->provider_code.n == 0; i++)
         out->provider_code = code_read(mem, json_get(error, names[i]));
-    out->message = words_read(mem, json_get(error, "message"));
+    out->message = gw_words(mem, json_str(json_get(error, "message")), GW_MESSAGE_MAX);
     out->code = failure_of(out->provider_code, otherwise);
     if (hides(out->provider_code)) {
         out->provider_code = STR("card_declined");
