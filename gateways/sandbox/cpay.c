@@ -88,8 +88,8 @@ static void cpay_reset(void *state)
 {
     struct cpay *c = state;
     hooks_drop(&c->hooks);
-    cpay_memos_drop(&c->answers);
-    cpay_memos_drop(&c->busy);
+    memos_drop(&c->answers);
+    memos_drop(&c->busy);
     c->n_balances = 0;
 }
 
@@ -97,7 +97,7 @@ static void cpay_close(void *state)
 {
     struct cpay *c = state;
     cpay_reset(c);
-    cpay_memos_drop(&c->nonces);
+    memos_drop(&c->nonces);
     cpay_auth_close(c);
     free(c);
 }
@@ -123,7 +123,7 @@ static void keep(struct cpay_request *rq, int status, struct str body, int64_t b
     int64_t now_us = loop_mono_us(c->s->loop);
     if (rq->key[0] == 0)
         return;
-    struct cpay_memo *m = cpay_memo_add(&c->answers, str_c(rq->key), now_us + ANSWER_LIFE_US);
+    struct memo *m = memo_add(&c->answers, str_c(rq->key), now_us + ANSWER_LIFE_US);
     if (m == NULL)
         return;
     memcpy(m->hash, rq->hash, sizeof m->hash);
@@ -173,7 +173,7 @@ void cpay_answer_lost(struct cpay_request *rq, int status, struct str body)
     cpay_refuse(rq, internal);
 }
 
-static void replay(struct cpay_request *rq, const struct cpay_memo *m)
+static void replay(struct cpay_request *rq, const struct memo *m)
 {
     http_set_header(rq->x, STR("Idempotent-Replayed"), STR("true"));
     rq->call.outcome = "answered as before";
@@ -200,7 +200,7 @@ static bool idempotency(struct cpay_request *rq)
         return false;
     }
     int64_t now_us = loop_mono_us(rq->c->s->loop);
-    const struct cpay_memo *m = cpay_memo_find(&rq->c->answers, key, now_us);
+    const struct memo *m = memo_find(&rq->c->answers, key, now_us);
     sha256(parts, COUNT_OF(parts), rq->hash);
     if (m == NULL) {
         (void)str_copy_c(rq->key, sizeof rq->key, key);

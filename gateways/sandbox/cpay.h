@@ -3,9 +3,9 @@
 
 #include "core/base/money.h"
 #include "core/codec/fields.h"
-#include "gateways/sandbox/cpay_memo.h"
 #include "gateways/sandbox/cpay_script.h"
 #include "gateways/sandbox/hooks.h"
+#include "gateways/sandbox/memo.h"
 #include "gateways/sandbox/sandbox_int.h"
 
 /* CPay, the model of a provider (gateways/cpay.md): signed requests, idempotency, payments,
@@ -55,7 +55,7 @@ struct cpay {
     char *key_id;                    /* cpk_… */
     uint8_t secret[CPAY_SECRET_LEN]; /* what cps_… decodes to */
     char *webhook_secret;            /* cpw_…, used as text */
-    struct cpay_memos nonces, answers, busy;
+    struct memos nonces, answers, busy;
     struct cpay_payment *by_reference;
     struct cpay_money *by_id;
     struct hooks hooks;

@@ -136,8 +136,8 @@ struct cpay_fault cpay_auth_check(struct cpay *c, const struct http_exchange *x)
         return bad_nonce;
     if (!signature_fits(c, x, time, nonce, http_header(x, STR("cpay-signature"))))
         return bad_signature;
-    if (cpay_memo_find(&c->nonces, nonce, now_us) != NULL)
+    if (memo_find(&c->nonces, nonce, now_us) != NULL)
         return used_nonce;
-    (void)cpay_memo_add(&c->nonces, nonce, now_us + NONCE_LIFE_US);
+    (void)memo_add(&c->nonces, nonce, now_us + NONCE_LIFE_US);
     return (struct cpay_fault){0};
 }

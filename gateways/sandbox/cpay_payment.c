@@ -111,9 +111,9 @@ bool cpay_sent_away(struct cpay_request *rq, struct str reference)
 {
     static const struct cpay_fault busy = {429, "rate_limited", NULL, "Too many requests"};
     int64_t now_us = loop_mono_us(rq->c->s->loop);
-    struct cpay_memo *m = cpay_memo_find(&rq->c->busy, reference, now_us);
+    struct memo *m = memo_find(&rq->c->busy, reference, now_us);
     if (m == NULL)
-        m = cpay_memo_add(&rq->c->busy, reference, now_us + US_PER_DAY);
+        m = memo_add(&rq->c->busy, reference, now_us + US_PER_DAY);
     if (m == NULL || ++m->n > BUSY_TWICE)
         return false;
     cpay_refuse(rq, busy);

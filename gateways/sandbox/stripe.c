@@ -115,8 +115,8 @@ static void stripe_reset(void *state)
 {
     struct stripe *c = state;
     hooks_drop(&c->hooks);
-    cpay_memos_drop(&c->answers);
-    cpay_memos_drop(&c->busy);
+    memos_drop(&c->answers);
+    memos_drop(&c->busy);
 }
 
 static void stripe_close(void *state)
@@ -155,7 +155,7 @@ static void keep(struct stripe_request *rq, int status, struct str body, int64_t
     int64_t now_us = loop_mono_us(c->s->loop);
     if (rq->memo[0] == 0)
         return;
-    struct cpay_memo *m = cpay_memo_add(&c->answers, str_c(rq->memo), now_us + ANSWER_LIFE_US);
+    struct memo *m = memo_add(&c->answers, str_c(rq->memo), now_us + ANSWER_LIFE_US);
     if (m == NULL)
         return;
     memcpy(m->hash, rq->hash, sizeof m->hash);
@@ -284,7 +284,7 @@ static bool idempotency(struct stripe_request *rq)
     buf_init(&hex, sizeof rq->memo);
     hex_add(&hex, str_n((const char *)digest, sizeof digest));
     int64_t now_us = loop_mono_us(rq->c->s->loop);
-    const struct cpay_memo *m = cpay_memo_find(&rq->c->answers, buf_view(&hex), now_us);
+    const struct memo *m = memo_find(&rq->c->answers, buf_view(&hex), now_us);
     sha256(parts, COUNT_OF(parts), rq->hash);
     if (m == NULL)
         (void)str_copy_c(rq->memo, sizeof rq->memo, buf_view(&hex));
@@ -317,9 +317,9 @@ bool stripe_sent_away(struct stripe_request *rq, struct str reference)
     sha256_one(reference, digest);
     buf_init(&hex, STRIPE_MEMO_KEY);
     hex_add(&hex, str_n((const char *)digest, sizeof digest));
-    struct cpay_memo *m = cpay_memo_find(&rq->c->busy, buf_view(&hex), now_us);
+    struct memo *m = memo_find(&rq->c->busy, buf_view(&hex), now_us);
     if (m == NULL)
-        m = cpay_memo_add(&rq->c->busy, buf_view(&hex), now_us + US_PER_DAY);
+        m = memo_add(&rq->c->busy, buf_view(&hex), now_us + US_PER_DAY);
     buf_free(&hex);
     if (m == NULL || ++m->n > BUSY_TWICE)
         return false;

@@ -2,8 +2,8 @@
 #define RELI_GATEWAYS_SANDBOX_STRIPE_H
 
 #include "core/base/money.h"
-#include "gateways/sandbox/cpay_memo.h"
 #include "gateways/sandbox/hooks.h"
+#include "gateways/sandbox/memo.h"
 #include "gateways/sandbox/sandbox_int.h"
 #include "gateways/sandbox/stripe_form.h"
 #include "gateways/sandbox/stripe_script.h"
@@ -39,7 +39,7 @@ struct stripe {
     char *api_key;
     char *webhook_secrets[STRIPE_MAX_SECRETS]; /* each signs, while it is being rolled */
     size_t n_webhook_secrets;
-    struct cpay_memos answers, busy;
+    struct memos answers, busy;
     struct stripe_order *by_intent, *by_charge;
     struct stripe_refund *by_refund;
     struct hooks hooks;

@@ -1,19 +1,19 @@
-/* Bounded memories of CPay. See cpay_memo.h. */
-#include "gateways/sandbox/cpay_memo.h"
+/* Bounded memories. See memo.h. */
+#include "gateways/sandbox/memo.h"
 
 #include <stdlib.h>
 
-static void forget(struct cpay_memos *m, struct cpay_memo *memo)
+static void forget(struct memos *m, struct memo *memo)
 {
     HASH_DEL(m->all, memo);
     free(memo->body);
     free(memo);
 }
 
-struct cpay_memo *cpay_memo_find(struct cpay_memos *m, struct str key, int64_t now_us)
+struct memo *memo_find(struct memos *m, struct str key, int64_t now_us)
 {
-    struct cpay_memo *memo = NULL;
-    if (key.n == 0 || key.n >= CPAY_MEMO_KEY)
+    struct memo *memo = NULL;
+    if (key.n == 0 || key.n >= MEMO_KEY)
         return NULL;
     HASH_FIND(hh, m->all, key.p, (unsigned)key.n, memo);
     if (memo != NULL && memo->until_us <= now_us) {
@@ -23,11 +23,11 @@ struct cpay_memo *cpay_memo_find(struct cpay_memos *m, struct str key, int64_t n
     return memo;
 }
 
-struct cpay_memo *cpay_memo_add(struct cpay_memos *m, struct str key, int64_t until_us)
+struct memo *memo_add(struct memos *m, struct str key, int64_t until_us)
 {
-    if (HASH_COUNT(m->all) >= CPAY_MEMOS_MAX)
+    if (HASH_COUNT(m->all) >= MEMOS_MAX)
         forget(m, m->all);
-    struct cpay_memo *memo = calloc(1, sizeof *memo);
+    struct memo *memo = calloc(1, sizeof *memo);
     if (memo == NULL)
         return NULL;
     (void)str_copy_c(memo->key, sizeof memo->key, key);
@@ -41,7 +41,7 @@ struct cpay_memo *cpay_memo_add(struct cpay_memos *m, struct str key, int64_t un
     return memo;
 }
 
-void cpay_memos_drop(struct cpay_memos *m)
+void memos_drop(struct memos *m)
 {
     while (m->all != NULL)
         forget(m, m->all);
