@@ -1,5 +1,5 @@
 /* The two doors for money that customers send unasked. The news: STORE, thanks, then
- * receipt_book.c. The question: answered at once, or, where the account wants to know who it is
+ * receipt_news.c. The question: answered at once, or, where the account wants to know who it is
  * for, after a look into the database that may take five seconds.
  *
  * Ways to fail: forged (401); the database is away (the news: 503; the question: yes, since the

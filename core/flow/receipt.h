@@ -28,7 +28,10 @@ typedef void receipt_check_fn(void *ctx, struct err err, const struct gateway *g
 void receipt_check(struct flow *f, const struct callback_input *in, receipt_check_fn *done,
                    void *ctx);
 
-/* ---- receipt_book.c ---- */
+/* Whether what comes to it is live. */
+bool receipt_account_live(const struct flow *f, const struct flow_account *account);
+
+/* ---- receipt_news.c ---- */
 
 /* The stored callback that brought it, which ends with what is done. */
 struct receipt_inbound {
@@ -37,8 +40,8 @@ struct receipt_inbound {
     int32_t n;
 };
 
-/* Finds whose it is; strings are copied. ERR_OK: the callback has ended; else its job comes
- * again. */
+/* Finds whose it is; strings are copied. `done` fires once, on a later turn; ERR_OK: the callback
+ * has ended; else its job comes again. */
 struct receipt_news {
     struct receipt_inbound from;
     struct uuid account;
@@ -48,7 +51,13 @@ struct receipt_news {
 typedef void receipt_fn(void *ctx, struct err err);
 void receipt_process(struct flow *f, const struct receipt_news *in, receipt_fn *done, void *ctx);
 
-/* Books money that is no payment's. */
+/* Whose a payment is that a customer has named; rows of receipt_find.sql. */
+void receipt_find(struct flow *f, struct uuid merchant, const struct flow_account *account,
+                  struct str typed, store_rows_fn *done, void *ctx);
+
+/* ---- receipt_book.c ---- */
+
+/* Books money that is no payment's. `done` as receipt_process. */
 struct receipt_money {
     struct receipt_inbound from;
     struct uuid merchant, account; /* whose books, and where it came in */
@@ -61,11 +70,6 @@ struct receipt_money {
     const char *why;        /* in words, for people */
 };
 void receipt_book(struct flow *f, const struct receipt_money *m, receipt_fn *done, void *ctx);
-
-/* Whose a payment is that a customer has named; rows of receipt_find.sql. */
-void receipt_find(struct flow *f, struct uuid merchant, const struct flow_account *account,
-                  struct str typed, store_rows_fn *done, void *ctx);
-bool receipt_account_live(const struct flow *f, const struct flow_account *account);
 
 /* What two people have decided: kept or returned. ERR_CONFLICT if somebody else was faster. */
 struct receipt_decision {
