@@ -87,9 +87,7 @@ static struct str hex_text(struct arena *mem, const uint8_t *bytes, size_t n)
     struct buf b;
     buf_init(&b, 2 * n);
     hex_add(&b, str_n((const char *)bytes, n));
-    struct str text = b.failed ? STR_NULL : arena_dup(mem, buf_view(&b));
-    buf_free(&b);
-    return text;
+    return buf_keep(&b, mem);
 }
 
 /* "v1=" and the HMAC of five lines: method, path with query, time, nonce, hash of the body. Source:

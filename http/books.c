@@ -40,11 +40,6 @@ static void list_close(struct jsonw *w, bool more)
     jw_bool(w, "has_more", more);
 }
 
-static struct str or_null(const struct rows *r, size_t row, int col)
-{
-    return rows_null(r, row, col) ? STR_NULL : rows_str(r, row, col);
-}
-
 /* ---- events ---- */
 
 enum { E_UPTO, E_POSITION, E_SUBJECT, E_SEQ, E_ID, E_TYPE, E_DATA, E_AT, E_MODE, E_PII };
@@ -55,7 +50,7 @@ static struct err put_event(struct books *l, struct buf *b, const struct rows *r
     struct flow *f = api_of(l->x)->flow;
     struct payment_record rec = {.merchant = api_who(l->x)->merchant,
                                  .id = rows_uuid(r, i, E_SUBJECT),
-                                 .pii = or_null(r, i, E_PII)};
+                                 .pii = rows_str(r, i, E_PII)};
     struct str person;
     TRY(record_person(f, &rec, l->x->arena, &person));
     struct event_view e = {

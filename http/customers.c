@@ -26,24 +26,19 @@ enum {
     C_PII,
 };
 
-static struct str or_null(const struct rows *r, size_t row, int col)
-{
-    return rows_null(r, row, col) ? STR_NULL : rows_str(r, row, col);
-}
-
 struct err customer_put(struct http_exchange *x, struct jsonw *w, const struct rows *r, size_t row)
 {
     const struct principal *who = api_who(x);
     struct payment_record latest = {.merchant = who->merchant,
                                     .id = rows_uuid(r, row, C_PAYMENT),
-                                    .pii = or_null(r, row, C_PII)};
+                                    .pii = rows_str(r, row, C_PII)};
     struct str person;
     TRY(record_person(api_of(x)->flow, &latest, x->arena, &person));
     jw_uuid(w, "id", rows_uuid(r, row, C_ID));
     jw_c(w, "object", "customer");
     jw_str(w, "mode", mode_word(who->live));
     jw_str(w, "status", rows_str(r, row, C_STATUS));
-    jw_str(w, "external_id", or_null(r, row, C_EXTERNAL));
+    jw_str(w, "external_id", rows_str(r, row, C_EXTERNAL));
     buf_char(w->b, ',');
     if (person.n > 0)
         buf_str(w->b, person);

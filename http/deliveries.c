@@ -46,7 +46,7 @@ static void put_delivery(struct jsonw *w, const struct rows *r, size_t i)
         jw_null(w, "last_http_status");
     else
         jw_i64(w, "last_http_status", rows_i64(r, i, W_HTTP));
-    jw_str(w, "last_error", rows_null(r, i, W_ERROR) ? STR_NULL : rows_str(r, i, W_ERROR));
+    jw_str(w, "last_error", rows_str(r, i, W_ERROR));
     jw_time(w, "created_at", rows_time(r, i, W_CREATED));
     jw_time(w, "updated_at", rows_time(r, i, W_UPDATED));
 }
@@ -187,7 +187,7 @@ static void attempts_known(void *ctx, struct err err, const struct rows *r)
             jw_null(&o->w, "http_status");
         else
             jw_i64(&o->w, "http_status", rows_i64(r, i, T_HTTP));
-        jw_str(&o->w, "error", rows_null(r, i, T_ERROR) ? STR_NULL : rows_str(r, i, T_ERROR));
+        jw_str(&o->w, "error", rows_str(r, i, T_ERROR));
         jw_i64(&o->w, "latency_ms", rows_i64(r, i, T_TOOK) / US_PER_MS);
         put_answer(o, r, i);
         jw_close(&o->w);

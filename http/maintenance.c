@@ -16,9 +16,9 @@ static void reply(struct http_exchange *x)
     jw_open(&w);
     jw_c(&w, "object", "maintenance");
     jw_bool(&w, "on", m->on);
-    jw_str(&w, "message", m->message[0] != '\0' ? str_c(m->message) : STR_NULL);
+    jw_str(&w, "message", str_c_opt(m->message));
     jw_bool(&w, "forced", m->forced);
-    jw_str(&w, "updated_by", m->by[0] != '\0' ? str_c(m->by) : STR_NULL);
+    jw_str(&w, "updated_by", str_c_opt(m->by));
     jw_time(&w, "updated_at", m->since_us);
     jw_close(&w);
     api_reply_buf(x, 200, &b);

@@ -75,8 +75,7 @@ static void choose_gateway(struct reading *r, struct str method)
     struct buf b;
     buf_init(&b, 8192);
     route_choice_put(&b, &choice);
-    r->in->routed = b.failed ? STR_NULL : arena_dup(r->x->arena, buf_view(&b));
-    buf_free(&b);
+    r->in->routed = buf_keep(&b, r->x->arena);
 }
 
 static void read_provider(struct reading *r)
@@ -261,8 +260,7 @@ struct str metadata_read(struct http_exchange *x, struct fields *f, struct str *
     buf_reset(&b);
     b.failed = false;
     json_canonical(j, &b);
-    *canonical = b.failed ? STR_NULL : arena_dup(x->arena, buf_view(&b));
-    buf_free(&b);
+    *canonical = buf_keep(&b, x->arena);
     return kept;
 }
 

@@ -180,10 +180,9 @@ static void put_attempts(struct jsonw *w, const struct payment_record *rec)
         jw_str(w, "provider", rec->places[i].provider);
         jw_raw(w, "route", rec->places[i].route);
         jw_money(w, "amount", a->amount);
-        jw_str(w, "provider_transaction_id",
-               a->provider_ref[0] ? str_c(a->provider_ref) : STR_NULL);
-        jw_str(w, "provider_receipt", a->receipt[0] ? str_c(a->receipt) : STR_NULL);
-        jw_str(w, "provider_code", a->provider_code[0] ? str_c(a->provider_code) : STR_NULL);
+        jw_str(w, "provider_transaction_id", str_c_opt(a->provider_ref));
+        jw_str(w, "provider_receipt", str_c_opt(a->receipt));
+        jw_str(w, "provider_code", str_c_opt(a->provider_code));
         jw_str(w, "code", a->code != FAILURE_NONE ? str_c(failure_word(a->code)) : STR_NULL);
         jw_time(w, "sent_at", a->sent_at_us);
         jw_time(w, "answered_at", a->answered_at_us);

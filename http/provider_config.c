@@ -306,10 +306,8 @@ static void put_shown(struct config_op *op)
     }
     jw_close(&c);
     jw_close(&l);
-    op->config = config.failed ? STR_NULL : arena_dup(op->x->arena, buf_view(&config));
-    op->last4 = last4.failed ? STR_NULL : arena_dup(op->x->arena, buf_view(&last4));
-    buf_free(&config);
-    buf_free(&last4);
+    op->config = buf_keep(&config, op->x->arena);
+    op->last4 = buf_keep(&last4, op->x->arena);
 }
 
 static struct err seal(struct config_op *op)
@@ -366,9 +364,7 @@ static struct str changes(struct config_op *op)
     for (size_t i = 0; i < g->n_settings; i++)
         if (op->settings[i].is)
             buf_fmt(&b, " %s", member_of(&g->settings[i]));
-    struct str text = b.failed ? STR_NULL : arena_dup(op->x->arena, buf_view(&b));
-    buf_free(&b);
-    return text;
+    return buf_keep(&b, op->x->arena);
 }
 
 static void store_it(struct config_op *op)

@@ -47,13 +47,13 @@ static void put(struct jsonw *w, const struct rows *r, size_t i)
     jw_str(w, "provider", rows_str(r, i, I_PROVIDER));
     jw_str(w, "kind", rows_str(r, i, I_KIND).n > 0 ? rows_str(r, i, I_KIND) : STR_NULL);
     jw_str(w, "status", rows_str(r, i, I_STATE));
-    jw_str(w, "reason", rows_null(r, i, I_REASON) ? STR_NULL : rows_str(r, i, I_REASON));
+    jw_str(w, "reason", rows_str(r, i, I_REASON));
     jw_uuid(w, "subject_id", rows_uuid(r, i, I_PAYMENT));
     jw_i64(w, "attempt", rows_i64(r, i, I_ATTEMPT));
     jw_str(w, "peer", rows_str(r, i, I_PEER));
     jw_bool(w, "address_ok", rows_bool(r, i, I_IP_OK));
-    jw_i64(w, "tries", rows_null(r, i, I_TRIES) ? 0 : rows_i64(r, i, I_TRIES));
-    jw_time(w, "next_at", rows_null(r, i, I_NEXT) ? TIME_NEVER : rows_time(r, i, I_NEXT));
+    jw_i64(w, "tries", rows_i64(r, i, I_TRIES));
+    jw_time(w, "next_at", rows_time(r, i, I_NEXT));
     jw_time(w, "created_at", rows_time(r, i, I_CREATED));
     jw_time(w, "updated_at", rows_time(r, i, I_UPDATED));
 }

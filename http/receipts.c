@@ -141,8 +141,7 @@ static void registered(void *ctx, const struct gw_result *r, const struct gw_exc
     jw_str(&w, "validation_url", g->places.check_url);
     jw_str(&w, "message", r->message.n > 0 ? r->message : STR_NULL);
     jw_close(&w);
-    g->body = b.failed ? STR_NULL : arena_dup(x->arena, buf_view(&b));
-    buf_free(&b);
+    g->body = buf_keep(&b, x->arena);
     if (g->body.p == NULL)
         http_problem(x, ERR(NO_MEMORY, "answer"), "");
     else

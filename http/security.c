@@ -26,9 +26,9 @@ static void put(struct jsonw *w, const struct rows *r, size_t i)
     jw_c(w, "object", "security_event");
     jw_str(w, "kind", rows_str(r, i, E_KIND));
     jw_str(w, "address", rows_str(r, i, E_ADDRESS));
-    jw_str(w, "actor", rows_null(r, i, E_ACTOR) ? STR_NULL : rows_str(r, i, E_ACTOR));
+    jw_str(w, "actor", rows_str(r, i, E_ACTOR));
     jw_str(w, "route", rows_str(r, i, E_ROUTE));
-    jw_str(w, "detail", rows_null(r, i, E_DETAIL) ? STR_NULL : rows_str(r, i, E_DETAIL));
+    jw_str(w, "detail", rows_str(r, i, E_DETAIL));
     jw_i64(w, "count", rows_i64(r, i, E_TIMES));
     jw_time(w, "created_at", rows_time(r, i, E_CREATED));
     jw_time(w, "last_at", rows_time(r, i, E_LAST));

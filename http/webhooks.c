@@ -146,16 +146,6 @@ enum {
     C_SLOT /* of a list */
 };
 
-static void put_words(struct jsonw *w, const char *name, struct str words)
-{
-    struct str word;
-    jw_key(w, name);
-    jw_open_list(w);
-    while (str_split(&words, ',', &word))
-        jw_str(w, NULL, word);
-    jw_close_list(w);
-}
-
 /* The public half of the key pair with which it signs; {NULL,0} without. */
 static struct str public_key(struct http_exchange *x, const struct rows *r, size_t i)
 {
@@ -174,11 +164,10 @@ static void put_endpoint(struct http_exchange *x, struct jsonw *w, const struct 
     jw_c(w, "object", "webhook_endpoint");
     jw_str(w, "mode", rows_str(r, i, C_MODE));
     jw_str(w, "url", rows_str(r, i, C_URL));
-    put_words(w, "events", rows_str(r, i, C_EVENTS));
-    jw_str(w, "description",
-           rows_null(r, i, C_DESCRIPTION) ? STR_NULL : rows_str(r, i, C_DESCRIPTION));
+    jw_words(w, "events", rows_str(r, i, C_EVENTS));
+    jw_str(w, "description", rows_str(r, i, C_DESCRIPTION));
     jw_str(w, "status", rows_str(r, i, C_STATUS));
-    jw_str(w, "status_reason", rows_null(r, i, C_REASON) ? STR_NULL : rows_str(r, i, C_REASON));
+    jw_str(w, "status_reason", rows_str(r, i, C_REASON));
     jw_bool(w, "ordered", rows_bool(r, i, C_ORDERED));
     jw_str(w, "public_key", public_key(x, r, i));
     if (secret.n > 0)

@@ -230,11 +230,6 @@ struct err payout_record_read(const struct rows *r, size_t row, struct arena *a,
     return payout_of(&s, &out->p);
 }
 
-static struct str text_or_null(const char *c)
-{
-    return c[0] != '\0' ? str_c(c) : STR_NULL;
-}
-
 void payout_insert_fill(const struct payout_record *rec, struct payout_insert_row *out)
 {
     *out = (struct payout_insert_row){
@@ -279,10 +274,10 @@ void payout_update_fill(const struct payout_record *rec, struct payout_update_ro
         .approved_by = rec->approved_by,
         .late = p->late,
         .failure_code = p->failure != FAILURE_NONE ? str_c(failure_word(p->failure)) : STR_NULL,
-        .failure_provider_code = text_or_null(p->failure_provider_code),
-        .failure_message = text_or_null(p->failure_message),
-        .provider_ref = text_or_null(p->provider_ref),
-        .receipt = text_or_null(p->receipt),
+        .failure_provider_code = str_c_opt(p->failure_provider_code),
+        .failure_message = str_c_opt(p->failure_message),
+        .provider_ref = str_c_opt(p->provider_ref),
+        .receipt = str_c_opt(p->receipt),
         .n = (int16_t)p->n,
         .request = str_c(payout_request_word(p->request)),
         .paid_n = (int16_t)p->paid_n,

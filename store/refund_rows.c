@@ -131,11 +131,6 @@ struct err refund_record_read(const struct rows *rows, size_t row, struct arena 
     return ERR_OK;
 }
 
-static struct str text_or_null(const char *c)
-{
-    return c[0] != '\0' ? str_c(c) : STR_NULL;
-}
-
 void refund_row_fill(const struct refund_record *rec, bool is_new, struct refund_row *out)
 {
     const struct refund *r = &rec->r;
@@ -155,10 +150,10 @@ void refund_row_fill(const struct refund_record *rec, bool is_new, struct refund
         .late = r->late,
         .excess = rec->excess,
         .failure_code = r->failure != FAILURE_NONE ? str_c(failure_word(r->failure)) : STR_NULL,
-        .failure_provider_code = text_or_null(r->failure_provider_code),
-        .failure_message = text_or_null(r->failure_message),
-        .provider_ref = text_or_null(r->provider_ref),
-        .receipt = text_or_null(r->receipt),
+        .failure_provider_code = str_c_opt(r->failure_provider_code),
+        .failure_message = str_c_opt(r->failure_message),
+        .provider_ref = str_c_opt(r->provider_ref),
+        .receipt = str_c_opt(r->receipt),
         .recon_since = r->recon_since_us,
         .created_at = r->created_at_us,
         .updated_at = r->updated_at_us,
@@ -178,9 +173,9 @@ void refund_attempt_row_fill(const struct refund_record *rec, const struct rail_
         .mode = mode_word(rec->live),
         .rail = str_c(refund_rail_word(a->rail)),
         .status = str_c(rail_status_word(a->status)),
-        .provider_ref = text_or_null(a->provider_ref),
-        .receipt = text_or_null(a->receipt),
-        .provider_code = text_or_null(a->provider_code),
+        .provider_ref = str_c_opt(a->provider_ref),
+        .receipt = str_c_opt(a->receipt),
+        .provider_code = str_c_opt(a->provider_code),
         .code = a->code != FAILURE_NONE ? str_c(failure_word(a->code)) : STR_NULL,
         .sent_at = a->sent_at_us,
         .answered_at = a->answered_at_us,

@@ -497,11 +497,6 @@ struct err payment_record_read(const struct rows *r, struct arena *a, struct pay
     return ERR_OK;
 }
 
-static struct str text_or_null(const char *c)
-{
-    return c[0] != '\0' ? str_c(c) : STR_NULL;
-}
-
 static struct str failure_or_null(enum failure_code code)
 {
     return code != FAILURE_NONE ? str_c(failure_word(code)) : STR_NULL;
@@ -541,7 +536,7 @@ void payment_insert_fill(const struct payment_record *rec, struct payment_insert
         .metadata = rec->metadata,
         .next_action = rec->next_action,
         .failure_code = failure_or_null(p->failure),
-        .failure_message = text_or_null(p->failure_message),
+        .failure_message = str_c_opt(p->failure_message),
         .status_source = str_c(status_source_word(p->source)),
         .created_at = p->created_at_us,
         .expires_at = p->expires_at_us,
@@ -570,11 +565,11 @@ void payment_update_fill(const struct payment_record *rec, struct payment_update
         .status_source = str_c(status_source_word(p->source)),
         .late = p->late,
         .failure_code = failure_or_null(p->failure),
-        .failure_provider_code = text_or_null(p->failure_provider_code),
-        .failure_message = text_or_null(p->failure_message),
+        .failure_provider_code = str_c_opt(p->failure_provider_code),
+        .failure_message = str_c_opt(p->failure_message),
         .provider = rec->provider,
-        .provider_ref = text_or_null(p->provider_ref),
-        .receipt = text_or_null(p->receipt),
+        .provider_ref = str_c_opt(p->provider_ref),
+        .receipt = str_c_opt(p->receipt),
         .next_action = rec->next_action,
         .recon_since = p->recon_since_us,
         .completed_at = p->completed_at_us,
@@ -617,9 +612,9 @@ void attempt_row_fill(const struct payment_record *rec, const struct attempt *a,
         .account_id = place.account_id,
         .amount = a->amount.minor,
         .currency = currency_str(a->amount.currency),
-        .provider_ref = text_or_null(a->provider_ref),
-        .receipt = text_or_null(a->receipt),
-        .provider_code = text_or_null(a->provider_code),
+        .provider_ref = str_c_opt(a->provider_ref),
+        .receipt = str_c_opt(a->receipt),
+        .provider_code = str_c_opt(a->provider_code),
         .code = failure_or_null(a->code),
         .sent_at = a->sent_at_us,
         .answered_at = a->answered_at_us,

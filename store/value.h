@@ -66,8 +66,9 @@ struct rows;
 size_t rows_n(const struct rows *r);
 bool rows_null(const struct rows *r, size_t row, int col);
 struct uuid rows_uuid(const struct rows *r, size_t row, int col); /* nil when NULL */
-struct str rows_str(const struct rows *r, size_t row, int col);   /* text, json, bytea; borrowed */
-int64_t rows_i64(const struct rows *r, size_t row, int col);      /* 0 when NULL */
+/* text, json, bytea; borrowed; STR_NULL when NULL */
+struct str rows_str(const struct rows *r, size_t row, int col);
+int64_t rows_i64(const struct rows *r, size_t row, int col); /* 0 when NULL */
 bool rows_bool(const struct rows *r, size_t row, int col);
 int64_t rows_time(const struct rows *r, size_t row, int col); /* wall µs; 0 when NULL */
 

@@ -220,7 +220,7 @@ static bool render(struct feed *d, const struct rows *r, size_t i, struct notice
     struct payment_record rec = {
         .merchant = d->key.merchant,
         .id = rows_uuid(r, i, F_SUBJECT),
-        .pii = rows_null(r, i, F_PII) ? STR_NULL : rows_str(r, i, F_PII),
+        .pii = rows_str(r, i, F_PII),
     };
     struct event_view e = {
         .id = rows_uuid(r, i, F_ID),

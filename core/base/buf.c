@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/arena.h"
+
 void buf_init(struct buf *b, size_t limit)
 {
     *b = (struct buf){.limit = limit};
@@ -14,6 +16,13 @@ void buf_free(struct buf *b)
 {
     free(b->p);
     *b = (struct buf){.limit = b->limit};
+}
+
+struct str buf_keep(struct buf *b, struct arena *a)
+{
+    struct str kept = b->failed ? STR_NULL : arena_dup(a, buf_view(b));
+    buf_free(b);
+    return kept;
 }
 
 void buf_reset(struct buf *b)

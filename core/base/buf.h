@@ -11,6 +11,7 @@
 
 /* A growing byte buffer with a limit that is given at init. Appending beyond the limit (or without
  * memory) sets `failed` and drops the rest: look at it once, at the end. */
+struct arena;
 struct buf {
     char *p;
     size_t n;
@@ -22,6 +23,9 @@ struct buf {
 void buf_init(struct buf *b, size_t limit);
 /* Safe on a zero struct. */
 void buf_free(struct buf *b);
+/* What it holds moves into the arena, and it is freed. STR_NULL if it failed or the arena is full.
+ */
+struct str buf_keep(struct buf *b, struct arena *a);
 /* Empties it and keeps the memory. */
 void buf_reset(struct buf *b);
 /* Room for `n` more bytes at b->p + b->n, or NULL; count them in yourself. */

@@ -29,6 +29,12 @@ static inline struct str str_c(const char *c)
     return (struct str){c, c != NULL ? strlen(c) : 0};
 }
 
+/* STR_NULL for "", too. */
+static inline struct str str_c_opt(const char *c)
+{
+    return c != NULL && c[0] != '\0' ? str_c(c) : STR_NULL;
+}
+
 static inline bool str_empty(struct str s)
 {
     return s.n == 0;

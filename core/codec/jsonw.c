@@ -123,6 +123,16 @@ void jw_null(struct jsonw *w, const char *name)
     buf_add(w->b, "null", 4);
 }
 
+void jw_words(struct jsonw *w, const char *name, struct str words)
+{
+    struct str word;
+    jw_key(w, name);
+    jw_open_list(w);
+    while (str_split(&words, ',', &word))
+        jw_str(w, NULL, word);
+    jw_close_list(w);
+}
+
 void jw_uuid(struct jsonw *w, const char *name, struct uuid u)
 {
     char text[UUID_TEXT];

@@ -37,6 +37,8 @@ void jw_c(struct jsonw *w, const char *name, const char *c);
 void jw_i64(struct jsonw *w, const char *name, int64_t v);
 void jw_bool(struct jsonw *w, const char *name, bool v);
 void jw_null(struct jsonw *w, const char *name);
+/* A list of the words of `words`, which are separated by commas. */
+void jw_words(struct jsonw *w, const char *name, struct str words);
 void jw_uuid(struct jsonw *w, const char *name, struct uuid u);
 /* RFC 3339 with milliseconds; null when `wall_us` is 0 or TIME_NEVER. */
 void jw_time(struct jsonw *w, const char *name, int64_t wall_us);

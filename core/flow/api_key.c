@@ -52,16 +52,6 @@ const char *api_key_status(const struct api_key *k, int64_t now_us)
     return str_eq(k->status, STR("rotating")) ? "rotating" : "active";
 }
 
-static void put_words(struct jsonw *w, const char *name, struct str words)
-{
-    struct str word;
-    jw_key(w, name);
-    jw_open_list(w);
-    while (str_split(&words, ',', &word))
-        jw_str(w, NULL, word);
-    jw_close_list(w);
-}
-
 void api_key_put(struct jsonw *w, const struct api_key *k, struct str secret, int64_t now_us)
 {
     jw_open(w);
@@ -70,8 +60,8 @@ void api_key_put(struct jsonw *w, const struct api_key *k, struct str secret, in
     jw_str(w, "mode", k->mode);
     jw_str(w, "name", k->name);
     jw_str(w, "prefix", k->prefix);
-    put_words(w, "scopes", k->scopes);
-    put_words(w, "cidrs", k->cidrs);
+    jw_words(w, "scopes", k->scopes);
+    jw_words(w, "cidrs", k->cidrs);
     jw_c(w, "status", api_key_status(k, now_us));
     jw_time(w, "expires_at", k->expires_us);
     jw_time(w, "last_used_at", k->last_used_us);

@@ -79,9 +79,7 @@ static struct str text_of(struct arena *a, const struct gw_balances *list)
         jw_close(&w);
     }
     jw_close_list(&w);
-    struct str text = b.failed ? STR_NULL : arena_dup(a, buf_view(&b));
-    buf_free(&b);
-    return text;
+    return buf_keep(&b, a);
 }
 
 /* ---- what is known ---- */

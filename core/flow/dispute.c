@@ -52,9 +52,7 @@ static struct str data_of(struct arena *a, const struct gw_dispute *d)
     else
         jw_null(&w, "due_at");
     jw_close(&w);
-    struct str text = b.failed ? STR_NULL : arena_dup(a, buf_view(&b));
-    buf_free(&b);
-    return text;
+    return buf_keep(&b, a);
 }
 
 static void put(void *ctx, struct err err, const struct rows *rows)

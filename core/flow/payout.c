@@ -368,8 +368,7 @@ static struct err fill(struct request *q, int64_t matured, int32_t version)
     TRY(fill_idempotency(q));
     TRY(payout_event_row(f, &q->arena, &q->rec, q->fx.notice, &parts->events[0]));
     parts->n_events = 1;
-    payout_audit_row(f, &q->rec, q->rec.p.status, q->fx.action, q->in.actor, STR_NULL,
-                     &parts->audits[0]);
+    payout_audit_row(f, &q->rec, q->rec.p.status, q->fx.action, q->in.actor, &parts->audits[0]);
     parts->n_audits = 1;
     u->row.audit_a = parts->audits[0].id;
     return fill_books(q, matured);

@@ -14,8 +14,7 @@ struct payment_record payout_head(const struct payout_record *rec);
 struct err payout_event_row(struct flow *f, struct arena *a, const struct payout_record *rec,
                             const char *type, struct event_row *out) MUST_USE;
 void payout_audit_row(struct flow *f, const struct payout_record *rec, enum payout_status before,
-                      const char *action, struct str actor, struct str detail,
-                      struct audit_row *out);
+                      const char *action, struct str actor, struct audit_row *out);
 /* The request number `n`. */
 struct err payout_request(struct flow *f, struct arena *a, const struct payout_record *rec, int n,
                           const struct gateway *g, struct gw_payout *out) MUST_USE;

@@ -135,8 +135,7 @@ static struct err fill(struct step *s, enum payout_status before)
         row->log_seq = s->rec.p.version;
     }
     if (s->fx.action != NULL) {
-        payout_audit_row(f, &s->rec, before, s->fx.action, s->rq.actor, STR_NULL,
-                         &parts->audits[0]);
+        payout_audit_row(f, &s->rec, before, s->fx.action, s->rq.actor, &parts->audits[0]);
         parts->n_audits = 1;
         row->audit_a = parts->audits[0].id;
     }

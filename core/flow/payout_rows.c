@@ -5,8 +5,6 @@
 #include "core/flow/render.h"
 #include "core/flow/sending.h"
 
-#include "core/crypto/random.h"
-
 enum { SNAPSHOT_MAX = 64 * 1024 };
 
 struct payment_record payout_head(const struct payout_record *rec)
@@ -33,8 +31,7 @@ static struct err rendered(struct arena *a, const struct payout_record *rec, str
     jw_open(&w);
     render_payout(&w, rec, payee);
     jw_close(&w);
-    *out = b.failed ? STR_NULL : arena_dup(a, buf_view(&b));
-    buf_free(&b);
+    *out = buf_keep(&b, a);
     return out->p != NULL ? ERR_OK : ERR(NO_MEMORY, "payout");
 }
 
@@ -58,21 +55,11 @@ struct err payout_body(struct flow *f, struct arena *a, const struct payout_reco
 }
 
 void payout_audit_row(struct flow *f, const struct payout_record *rec, enum payout_status before,
-                      const char *action, struct str actor, struct str detail,
-                      struct audit_row *out)
+                      const char *action, struct str actor, struct audit_row *out)
 {
-    *out = (struct audit_row){
-        .merchant_id = rec->merchant,
-        .subject_id = rec->id,
-        .id = random_uuid(loop_wall_us(f->loop)),
-        .mode = mode_word(rec->live),
-        .action = str_c(action),
-        .actor = actor,
-        .before = str_c(payout_status_word(before)),
-        .after = str_c(payout_status_word(rec->p.status)),
-        .detail = detail.n > 0 ? detail : STR_NULL,
-        .at = rec->p.updated_at_us,
-    };
+    struct payment_record head = payout_head(rec);
+    *out = record_audit_of(f, &head, payout_status_word(before), payout_status_word(rec->p.status),
+                           action, actor, STR_NULL);
 }
 
 static struct str or_empty(struct str s)

@@ -39,29 +39,36 @@ struct err record_event(struct flow *f, struct arena *a, const struct payment_re
     jw_open(&w);
     render_payment(&w, rec, STR_NULL);
     jw_close(&w);
-    struct str data = b.failed ? STR_NULL : arena_dup(a, buf_view(&b));
-    buf_free(&b);
+    struct str data = buf_keep(&b, a);
     if (data.p == NULL)
         return ERR(NO_MEMORY, "snapshot");
     *out = record_event_of(f, rec, payment_notice_type(notice), data);
     return ERR_OK;
 }
 
-void record_audit(struct flow *f, const struct payment_record *rec, enum payment_status before,
-                  const char *action, struct str actor, struct str detail, struct audit_row *out)
+struct audit_row record_audit_of(struct flow *f, const struct payment_record *rec,
+                                 const char *before, const char *after, const char *action,
+                                 struct str actor, struct str detail)
 {
-    *out = (struct audit_row){
+    return (struct audit_row){
         .merchant_id = rec->merchant,
         .subject_id = rec->id,
         .id = random_uuid(loop_wall_us(f->loop)),
         .mode = mode_word(rec->live),
         .action = str_c(action),
         .actor = actor,
-        .before = str_c(payment_status_word(before)),
-        .after = str_c(payment_status_word(rec->p.status)),
+        .before = str_c(before),
+        .after = str_c(after),
         .detail = detail.n > 0 ? detail : STR_NULL,
         .at = rec->p.updated_at_us,
     };
+}
+
+void record_audit(struct flow *f, const struct payment_record *rec, enum payment_status before,
+                  const char *action, struct str actor, struct str detail, struct audit_row *out)
+{
+    *out = record_audit_of(f, rec, payment_status_word(before), payment_status_word(rec->p.status),
+                           action, actor, detail);
 }
 
 /* The account's id is a hash of what names it (domain.md, section 5): nobody has to look it up. */

@@ -15,8 +15,13 @@ struct err record_event(struct flow *f, struct arena *a, const struct payment_re
 /* The row of an event whose snapshot is made; its seq is the payment's version. */
 struct event_row record_event_of(struct flow *f, const struct payment_record *rec, const char *type,
                                  struct str data);
+/* The audit row of a step of the payment from the status `before`; `detail` may be empty. */
 void record_audit(struct flow *f, const struct payment_record *rec, enum payment_status before,
                   const char *action, struct str actor, struct str detail, struct audit_row *out);
+/* The same of whatever `rec` is the head of, its statuses in words. */
+struct audit_row record_audit_of(struct flow *f, const struct payment_record *rec,
+                                 const char *before, const char *after, const char *action,
+                                 struct str actor, struct str detail);
 /* What a step posts. `item`: the exception that is resolved with it, nil if none. */
 struct err record_posting(struct arena *a, const struct payment_record *rec,
                           const struct payment_effects *fx, struct uuid item,

@@ -306,8 +306,7 @@ static struct err fill(struct request *q, struct money amount)
     jw_open(&w);
     render_refund(&w, &q->refund);
     jw_close(&w);
-    q->body = b.failed ? STR_NULL : arena_dup(&q->arena, buf_view(&b));
-    buf_free(&b);
+    q->body = buf_keep(&b, &q->arena);
     if (q->body.p == NULL)
         return ERR(NO_MEMORY, "refund");
     q->unit = (struct move_unit){0};

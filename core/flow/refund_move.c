@@ -51,16 +51,15 @@ void render_refund(struct jsonw *w, const struct refund_record *rec)
     jw_c(w, "currency", currency_text(r->amount.currency, currency));
     jw_str(w, "reason", rec->reason);
     jw_str(w, "rail", last != NULL ? str_c(refund_rail_word(last->rail)) : STR_NULL);
-    jw_str(w, "provider_transaction_id", r->provider_ref[0] ? str_c(r->provider_ref) : STR_NULL);
-    jw_str(w, "provider_receipt", r->receipt[0] ? str_c(r->receipt) : STR_NULL);
+    jw_str(w, "provider_transaction_id", str_c_opt(r->provider_ref));
+    jw_str(w, "provider_receipt", str_c_opt(r->receipt));
     if (r->failure == FAILURE_NONE) {
         jw_null(w, "failure");
     } else {
         jw_key(w, "failure");
         jw_open(w);
         jw_c(w, "code", failure_word(r->failure));
-        jw_str(w, "provider_code",
-               r->failure_provider_code[0] ? str_c(r->failure_provider_code) : STR_NULL);
+        jw_str(w, "provider_code", str_c_opt(r->failure_provider_code));
         jw_c(w, "message",
              r->failure_message[0] ? r->failure_message : failure_message(r->failure));
         jw_c(w, "advice", failure_advice_word(r->failure));
@@ -138,8 +137,7 @@ static struct err add_event(struct step *s)
     jw_open(&w);
     render_refund(&w, &s->refund);
     jw_close(&w);
-    struct str data = b.failed ? STR_NULL : arena_dup(&s->arena, buf_view(&b));
-    buf_free(&b);
+    struct str data = buf_keep(&b, &s->arena);
     if (data.p == NULL)
         return ERR(NO_MEMORY, "snapshot");
     s->unit.events[0] = record_event_of(s->flow, p, refund_notice_type(s->fx.notice), data);

@@ -99,11 +99,6 @@ static void put_money(struct jsonw *w, const char *name, const struct payment *p
     jw_money(w, name, (struct money){minor, p->amount.currency});
 }
 
-static struct str or_null(const char *c)
-{
-    return c[0] != '\0' ? str_c(c) : STR_NULL;
-}
-
 void render_payment(struct jsonw *w, const struct payment_record *rec, struct str person)
 {
     const struct payment *p = &rec->p;
@@ -128,8 +123,8 @@ void render_payment(struct jsonw *w, const struct payment_record *rec, struct st
     buf_char(w->b, ',');
     buf_str(w->b, person.n > 0 ? person : nobody);
     jw_close(w);
-    jw_str(w, "provider_transaction_id", or_null(p->provider_ref));
-    jw_str(w, "provider_receipt", or_null(p->receipt));
+    jw_str(w, "provider_transaction_id", str_c_opt(p->provider_ref));
+    jw_str(w, "provider_receipt", str_c_opt(p->receipt));
     jw_c(w, "status_source", status_source_word(p->source));
     jw_raw(w, "next_action", rec->next_action);
     put_failure(w, p->failure, str_c(p->failure_provider_code), str_c(p->failure_message));
@@ -163,8 +158,8 @@ void render_payout(struct jsonw *w, const struct payout_record *rec, struct str 
     buf_str(w->b, payee.n > 0 ? payee : no_payee);
     jw_close(w);
     jw_str(w, "purpose", rec->purpose);
-    jw_str(w, "provider_transaction_id", or_null(p->provider_ref));
-    jw_str(w, "provider_receipt", or_null(p->receipt));
+    jw_str(w, "provider_transaction_id", str_c_opt(p->provider_ref));
+    jw_str(w, "provider_receipt", str_c_opt(p->receipt));
     put_failure(w, p->failure, str_c(p->failure_provider_code), str_c(p->failure_message));
     jw_bool(w, "late", p->late);
     jw_str(w, "requested_by", rec->requested_by);

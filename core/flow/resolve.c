@@ -65,11 +65,6 @@ enum {
     X_DATA
 };
 
-static struct str or_null(const struct rows *r, size_t row, int col)
-{
-    return rows_null(r, row, col) ? STR_NULL : rows_str(r, row, col);
-}
-
 void exception_read(const struct rows *r, size_t row, struct exception_record *out)
 {
     *out = (struct exception_record){
@@ -77,19 +72,19 @@ void exception_read(const struct rows *r, size_t row, struct exception_record *o
         .subject = rows_uuid(r, row, X_SUBJECT),
         .mode = rows_str(r, row, X_MODE),
         .kind = rows_str(r, row, X_KIND),
-        .detail = or_null(r, row, X_DETAIL),
+        .detail = rows_str(r, row, X_DETAIL),
         .status = rows_str(r, row, X_STATUS),
-        .resolution = or_null(r, row, X_RESOLUTION),
-        .evidence = or_null(r, row, X_EVIDENCE),
-        .receipt = or_null(r, row, X_RECEIPT),
-        .proposed_by = or_null(r, row, X_PROPOSED_BY),
-        .resolved_by = or_null(r, row, X_RESOLVED_BY),
-        .attempt = rows_null(r, row, X_ATTEMPT) ? 0 : (int)rows_i64(r, row, X_ATTEMPT),
+        .resolution = rows_str(r, row, X_RESOLUTION),
+        .evidence = rows_str(r, row, X_EVIDENCE),
+        .receipt = rows_str(r, row, X_RECEIPT),
+        .proposed_by = rows_str(r, row, X_PROPOSED_BY),
+        .resolved_by = rows_str(r, row, X_RESOLVED_BY),
+        .attempt = (int)rows_i64(r, row, X_ATTEMPT),
         .created_us = rows_time(r, row, X_CREATED),
         .updated_us = rows_time(r, row, X_UPDATED),
         .version = (int32_t)rows_i64(r, row, X_VERSION),
-        .payer = or_null(r, row, X_PAYER),
-        .dispute = or_null(r, row, X_DATA),
+        .payer = rows_str(r, row, X_PAYER),
+        .dispute = rows_str(r, row, X_DATA),
     };
     if (!rows_null(r, row, X_AMOUNT))
         out->waiting = (struct money){rows_i64(r, row, X_AMOUNT),

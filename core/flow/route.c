@@ -114,8 +114,8 @@ void routes_put(struct jsonw *w, const struct routes *r)
         jw_open(w);
         jw_c(w, "payment_method", o->method);
         jw_c(w, "provider", o->provider);
-        jw_str(w, "account", o->account[0] != '\0' ? str_c(o->account) : STR_NULL);
-        jw_str(w, "country", o->country[0] != '\0' ? str_c(o->country) : STR_NULL);
+        jw_str(w, "account", str_c_opt(o->account));
+        jw_str(w, "country", str_c_opt(o->country));
         jw_str(w, "currency",
                o->currency != 0 ? str_c(currency_text(o->currency, currency)) : STR_NULL);
         put_limit(w, "min_amount", o, o->min_minor);

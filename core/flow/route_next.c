@@ -113,9 +113,7 @@ static struct str choice_text(struct looking *l, const struct route_choice *choi
     struct buf b;
     buf_init(&b, 8192);
     route_choice_put(&b, choice);
-    struct str text = b.failed ? STR_NULL : arena_dup(l->arena, buf_view(&b));
-    buf_free(&b);
-    return text;
+    return buf_keep(&b, l->arena);
 }
 
 static void choose(struct looking *l)

@@ -74,7 +74,7 @@ static void put(struct jsonw *w, enum security_kind kind, const struct pending *
     jw_uuid(w, "id", p->id);
     jw_c(w, "kind", words[kind]);
     jw_c(w, "address", p->address);
-    jw_str(w, "actor", p->actor[0] != '\0' ? str_c(p->actor) : STR_NULL);
+    jw_str(w, "actor", str_c_opt(p->actor));
     jw_c(w, "route", p->route);
     jw_str(w, "detail", p->detail != NULL ? str_c(p->detail) : STR_NULL);
     jw_i64(w, "times", p->n);

@@ -47,10 +47,8 @@ bool webhook_wanted(struct str filter, struct str type)
 static struct err render(struct flow *f, struct uuid merchant, const struct rows *r,
                          struct buf *out)
 {
-    struct payment_record rec = {.merchant = merchant,
-                                 .id = rows_uuid(r, 0, HOOK_PAYMENT),
-                                 .pii = rows_null(r, 0, HOOK_PII) ? STR_NULL
-                                                                  : rows_str(r, 0, HOOK_PII)};
+    struct payment_record rec = {
+        .merchant = merchant, .id = rows_uuid(r, 0, HOOK_PAYMENT), .pii = rows_str(r, 0, HOOK_PII)};
     struct event_view e = {
         .id = rows_uuid(r, 0, HOOK_EVENT),
         .payment = rec.id,

@@ -95,7 +95,7 @@ static void booking_print(const struct booking *b, struct jsonw *w)
     jw_c(w, "amount", b->amount);
     jw_c(w, "reference", b->reference);
     jw_c(w, "state", state_words[b->state]);
-    jw_str(w, "receipt", b->receipt[0] != 0 ? str_c(b->receipt) : STR_NULL);
+    jw_str(w, "receipt", str_c_opt(b->receipt));
     jw_c(w, "organisation", b->organisation);
     jw_i64(w, "reversed", b->reversed);
     jw_str(w, "result_code", str_c(b->result_code));

@@ -51,11 +51,6 @@ static bool call_fits(const struct call *c, const struct call_filter *f)
            fits(f->reference, c->reference);
 }
 
-static void text_or_null(struct jsonw *w, const char *name, const char *text)
-{
-    jw_str(w, name, text[0] != 0 ? str_c(text) : STR_NULL);
-}
-
 static void call_print(const struct call *c, struct jsonw *w)
 {
     jw_open(w);
@@ -63,11 +58,11 @@ static void call_print(const struct call *c, struct jsonw *w)
     jw_time(w, "at", c->at_us);
     jw_c(w, "provider", c->provider);
     jw_c(w, "op", c->op);
-    text_or_null(w, "phone", c->phone);
-    text_or_null(w, "amount", c->amount);
-    text_or_null(w, "reference", c->reference);
-    text_or_null(w, "checkout_request_id", c->id);
-    text_or_null(w, "callback_url_hash", c->url_hash);
+    jw_str(w, "phone", str_c_opt(c->phone));
+    jw_str(w, "amount", str_c_opt(c->amount));
+    jw_str(w, "reference", str_c_opt(c->reference));
+    jw_str(w, "checkout_request_id", str_c_opt(c->id));
+    jw_str(w, "callback_url_hash", str_c_opt(c->url_hash));
     jw_i64(w, "http_status", c->status);
     jw_bool(w, "accepted", c->accepted);
     jw_str(w, "outcome", str_c(c->outcome));

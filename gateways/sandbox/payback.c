@@ -91,11 +91,6 @@ static bool payback_fits(const struct payback *p, const struct payback_filter *f
            fits(f->state, state_words[p->state]) && fits(f->originator_id, p->originator_id);
 }
 
-static void text_or_null(struct jsonw *w, const char *name, const char *text)
-{
-    jw_str(w, name, text[0] != 0 ? str_c(text) : STR_NULL);
-}
-
 static void one_print(const struct payback *p, struct jsonw *w)
 {
     jw_open(w);
@@ -105,11 +100,11 @@ static void one_print(const struct payback *p, struct jsonw *w)
     jw_c(w, "conversation_id", p->id);
     jw_c(w, "originator_id", p->originator_id);
     jw_c(w, "organisation", p->organisation);
-    text_or_null(w, "receipt", p->receipt);
-    text_or_null(w, "phone", p->phone);
+    jw_str(w, "receipt", str_c_opt(p->receipt));
+    jw_str(w, "phone", str_c_opt(p->phone));
     jw_c(w, "amount", p->amount);
     jw_c(w, "state", state_words[p->state]);
-    text_or_null(w, "transaction_id", p->transaction_id);
+    jw_str(w, "transaction_id", str_c_opt(p->transaction_id));
     jw_str(w, "result_code", str_c(p->result_code));
     jw_c(w, "outcome", p->outcome);
     jw_c(w, "callback_url_hash", p->url_hash);

@@ -20,7 +20,7 @@ static const char *intent_word(enum stripe_intent_status s)
 /* null for none. */
 static void put(struct jsonw *w, const char *name, const char *text)
 {
-    jw_str(w, name, text != NULL && text[0] != 0 ? str_c(text) : STR_NULL);
+    jw_str(w, name, str_c_opt(text));
 }
 
 static void put_list(struct jsonw *w, const char *name, const char *item)
