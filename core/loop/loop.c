@@ -39,6 +39,8 @@ struct err loop_new(struct loop **out)
     l->armed_ms = -1;
     list_init(&l->laters);
     list_init(&l->hooks);
+    list_init(&l->leaving);
+    list_init(&l->holding);
     buf_init(&l->sealed, SEALED_MAX);
     init_handles(l);
     /* A peer that closes while we write to it must cost its connection, not the process. */

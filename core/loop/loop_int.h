@@ -44,6 +44,10 @@ struct loop {
     char read_buf[READ_BUF]; /* bytes are lent to one `data` call at a time */
     char opened[TLS_RECORD]; /* likewise: a record in the clear */
     struct buf sealed;       /* records on their way out; empty between calls */
+
+    /* stream.c, of all streams together; who began first is first. */
+    struct list leaving, holding;
+    size_t copies; /* bytes */
 };
 
 /* Every callback that libuv makes into this room calls it first: the first one of a turn takes the

@@ -6,6 +6,10 @@
  * FIN -> the peer's EOF, all within the linger time; what still comes in is read and dropped, since
  * closing with unread bytes would reset the connection and cost the peer our last answer.
  *
+ * Nobody minds the streams that close, and a peer that never reads costs memory. So of all streams
+ * of a loop only so many may be closing, and only so many bytes may be kept as copies: beyond that
+ * the one goes that has begun it first, since who is honest is through in a moment.
+ *
  * TLS is a filter inside: what libuv reads goes through it before the owner sees it, what the owner
  * writes goes through it before the kernel or the queue does. Records that came while the owner
  * does not want to read are held as they are; they come after the bytes that were put back.
@@ -28,7 +32,9 @@ enum {
     QUEUE_MAX = 64 * 1024 * 1024,
     SEAL_BYTES = 64 * 1024, /* of plain text that becomes records in one go */
     /* A peer that makes TLS answer (key updates) and does not read the answers. */
-    REPLIES_MAX = 1024 * 1024
+    REPLIES_MAX = 1024 * 1024,
+    LEAVING_MAX = 256, /* streams of a loop */
+    COPIES_MAX = 256 * 1024 * 1024
 };
 
 struct chunk {
@@ -66,9 +72,14 @@ struct stream {
     size_t seen_queue; /* libuv's queue when it was last looked at */
     int64_t progress_us;
     struct err end_err;
+    struct link holding; /* among those with copies, who has had some longest first */
+    size_t copies;       /* bytes in the queue that are ours */
     union {
-        struct later soon;   /* while open: bytes that were put back, or the end */
-        struct timer linger; /* while leaving */
+        struct later soon; /* while open: bytes that were put back, or the end */
+        struct {           /* while leaving */
+            struct timer timer;
+            struct link link;
+        } linger;
     } wait;
     char *unread;
     size_t n_unread;
@@ -93,7 +104,8 @@ static bool queue_has_room(struct stream *s, size_t n);
 static void queue_copy(struct stream *s, struct str bytes);
 static void queue_add(struct stream *s, struct chunk *c);
 static void queue_send(struct stream *s);
-static void chunk_free(struct chunk *c);
+static void queue_pop(struct stream *s);
+static void copies_forget(struct stream *s);
 static void break_off(struct stream *s, struct err err);
 static void send_fin(struct stream *s);
 static void linger_over(void *ctx);
@@ -275,8 +287,12 @@ void stream_close_gently(struct stream *s, int64_t linger_us)
     s->life = STREAM_LEAVING;
     s->events = NULL;
     loop_later_off(s->l, &s->wait.soon);
-    s->wait.linger = (struct timer){0};
-    timer_set(s->l, &s->wait.linger, linger_us, linger_over, s);
+    s->wait.linger.timer = (struct timer){0};
+    s->wait.linger.link = (struct link){0};
+    timer_set(s->l, &s->wait.linger.timer, linger_us, linger_over, s);
+    list_push(&s->l->leaving, &s->wait.linger.link);
+    if (s->l->leaving.n > LEAVING_MAX)
+        stream_close(CONTAINER_OF(list_first(&s->l->leaving), struct stream, wait.linger.link));
     drop_unread(s);
     read_update(s);
     if (list_is_empty(&s->queue) && s->life == STREAM_LEAVING)
@@ -286,10 +302,13 @@ void stream_close_gently(struct stream *s, int64_t linger_us)
 void stream_close(struct stream *s)
 {
     ASSERT(s->life != STREAM_CLOSED);
-    if (s->life == STREAM_LEAVING)
-        timer_off(s->l, &s->wait.linger);
-    else
+    if (s->life == STREAM_LEAVING) {
+        timer_off(s->l, &s->wait.linger.timer);
+        list_remove(&s->l->leaving, &s->wait.linger.link);
+    } else {
         loop_later_off(s->l, &s->wait.soon);
+    }
+    copies_forget(s);
     s->life = STREAM_CLOSED;
     s->events = NULL;
     s->reading = false; /* uv_close stops it */
@@ -397,6 +416,7 @@ static void break_off(struct stream *s, struct err err)
     if (s->broken || s->life == STREAM_CLOSED)
         return;
     s->broken = true;
+    copies_forget(s);
     read_update(s);
     if (s->life == STREAM_LEAVING) {
         stream_close(s);
@@ -523,6 +543,32 @@ static bool queue_has_room(struct stream *s, size_t n)
     return false;
 }
 
+/* Out of the loop's books; the bytes themselves go with the stream. */
+static void copies_forget(struct stream *s)
+{
+    s->l->copies -= s->copies;
+    s->copies = 0;
+    if (list_linked(&s->holding))
+        list_remove(&s->l->holding, &s->holding);
+}
+
+static void copies_make_room(struct loop *l, size_t n)
+{
+    while (l->copies + n > COPIES_MAX && !list_is_empty(&l->holding)) {
+        struct stream *s = CONTAINER_OF(list_first(&l->holding), struct stream, holding);
+        break_off(s, ERR(LIMIT, "too much waits for those who do not read"));
+        copies_forget(s); /* it may have been broken before */
+    }
+}
+
+static void copies_add(struct stream *s, size_t n)
+{
+    s->copies += n;
+    s->l->copies += n;
+    if (!list_linked(&s->holding))
+        list_push(&s->l->holding, &s->holding);
+}
+
 static void queue_add(struct stream *s, struct chunk *c)
 {
     if (list_is_empty(&s->queue))
@@ -545,18 +591,26 @@ static void queue_copy(struct stream *s, struct str bytes)
         }
     }
     size_t cap = bytes.n > CHUNK_BYTES ? bytes.n : CHUNK_BYTES;
-    struct chunk *c = malloc(sizeof *c + cap);
+    copies_make_room(s->l, cap);
+    struct chunk *c = s->broken ? NULL : malloc(sizeof *c + cap);
     if (c == NULL) {
         break_off(s, ERR(NO_MEMORY, "stream queue"));
         return;
     }
     *c = (struct chunk){.p = c->own, .n = bytes.n, .cap = cap};
     memcpy(c->own, bytes.p, bytes.n);
+    copies_add(s, cap);
     queue_add(s, c);
 }
 
-static void chunk_free(struct chunk *c)
+static void queue_pop(struct stream *s)
 {
+    struct chunk *c = CONTAINER_OF(list_pop(&s->queue), struct chunk, link);
+    size_t n = c->cap < s->copies ? c->cap : s->copies; /* none, once they are forgotten */
+    s->copies -= n;
+    s->l->copies -= n;
+    if (s->copies == 0)
+        copies_forget(s);
     blob_unref(c->blob);
     free(c);
 }
@@ -567,7 +621,7 @@ static void on_written(uv_write_t *req, int status)
     free(req);
     loop_enter(s->l);
     for (; s->n_sending > 0; s->n_sending--)
-        chunk_free(CONTAINER_OF(list_pop(&s->queue), struct chunk, link));
+        queue_pop(s);
     if (s->life == STREAM_CLOSED || s->broken)
         return;
     if (status < 0) {
@@ -647,9 +701,8 @@ static void linger_over(void *ctx)
 static void on_closed(uv_handle_t *h)
 {
     struct stream *s = h->data;
-    struct link *k;
-    while ((k = list_pop(&s->queue)) != NULL)
-        chunk_free(CONTAINER_OF(k, struct chunk, link));
+    while (!list_is_empty(&s->queue))
+        queue_pop(s);
     drop_unread(s);
     tls_free(s->tls);
     free(s);

@@ -78,16 +78,22 @@ static void on_drained(void *ctx)
 
 static const struct stream_events events = {on_data, on_end, on_drained};
 
-static struct side side_new(void)
+static struct side side_on(struct loop *l)
 {
-    struct side d = {0};
+    struct side d = {.l = l};
     int fd[2];
     struct peer peer = {.text = "unix", .is_unix = true};
-    assert_int_equal(loop_new(&d.l).code, ERR_NONE);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
     assert_int_equal(stream_from_fd(d.l, fd[0], &peer, &d.s).code, ERR_NONE);
     d.other = fd[1];
     return d;
+}
+
+static struct side side_new(void)
+{
+    struct loop *l;
+    assert_int_equal(loop_new(&l).code, ERR_NONE);
+    return side_on(l);
 }
 
 static void side_free(struct side *d)
@@ -388,6 +394,42 @@ static void test_a_full_queue_ends_the_stream(void **state)
     side_free(&d);
 }
 
+/* What waits for all of them is bounded, and who has let it wait longest pays for it. */
+static void test_peers_that_do_not_read_cost_so_much_and_no_more(void **state)
+{
+    (void)state;
+    enum { N = 6, EACH = 60 * 1024 * 1024 };
+    struct side d[N] = {side_new()};
+    struct loop *l = d[0].l;
+    for (int i = 0; i < N; i++) {
+        if (i > 0)
+            d[i] = side_on(l);
+        stream_own(d[i].s, &events, &d[i]);
+    }
+    for (int i = 0; i < N; i++)
+        fill(&d[i], EACH);
+    turns(l, 2);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(d[i].n_end, i < 2);
+        assert_int_equal(d[i].err.code, i < 2 ? ERR_LIMIT : ERR_NONE);
+    }
+    /* They are gone from the books, and so is what was read. */
+    assert_true(l->copies > 3u * EACH && l->copies <= 256u * 1024 * 1024);
+    for (int i = 0; i < N - 1; i++) {
+        stream_close(d[i].s);
+        close(d[i].other);
+    }
+    turns(l, 2);
+    assert_true(l->copies <= EACH);
+    for (int i = 0; i < EACH && l->copies > 0; i++) {
+        slurp(&d[N - 1], EACH);
+        turns(l, 1);
+    }
+    assert_int_equal(l->copies, 0);
+    assert_true(list_is_empty(&l->holding));
+    side_free(&d[N - 1]);
+}
+
 static void test_a_write_to_nobody_ends_on_a_later_turn(void **state)
 {
     (void)state;
@@ -631,6 +673,32 @@ static void test_gentle_close_ends_with_the_linger_time(void **state)
     }
 }
 
+/* Nobody counts streams that close: of those whose peers take their time the first goes. */
+static void test_only_so_many_close_gently(void **state)
+{
+    (void)state;
+    enum { MOST = 256 };
+    struct side first = side_new(), d;
+    struct loop *l = first.l;
+    int other[MOST];
+    stream_close_gently(first.s, US_PER_HOUR);
+    first.s = NULL;
+    for (int i = 0; i < MOST; i++) {
+        assert_int_equal(send(first.other, "x", 1, MSG_NOSIGNAL), 1);
+        d = side_on(l);
+        other[i] = d.other;
+        stream_close_gently(d.s, US_PER_HOUR);
+    }
+    turns(l, 2);
+    assert_int_equal(send(first.other, "x", 1, MSG_NOSIGNAL), -1);
+    assert_int_equal(errno, EPIPE);
+    for (int i = 0; i < MOST; i++) {
+        assert_int_equal(send(other[i], "x", 1, MSG_NOSIGNAL), 1);
+        close(other[i]);
+    }
+    side_free(&first);
+}
+
 static void test_gentle_close_when_the_peer_is_gone(void **state)
 {
     (void)state;
@@ -659,6 +727,7 @@ int main(void)
         cmocka_unit_test(test_parts_and_blobs_keep_their_order),
         cmocka_unit_test(test_a_stalled_reader_shows),
         cmocka_unit_test(test_a_full_queue_ends_the_stream),
+        cmocka_unit_test(test_peers_that_do_not_read_cost_so_much_and_no_more),
         cmocka_unit_test(test_a_write_to_nobody_ends_on_a_later_turn),
         cmocka_unit_test(test_the_peer_breaks_with_a_full_queue),
         cmocka_unit_test(test_pause_and_resume_are_idempotent),
@@ -669,6 +738,7 @@ int main(void)
         cmocka_unit_test(test_no_event_after_close),
         cmocka_unit_test(test_gentle_close_sends_all_then_waits_for_the_peer),
         cmocka_unit_test(test_gentle_close_ends_with_the_linger_time),
+        cmocka_unit_test(test_only_so_many_close_gently),
         cmocka_unit_test(test_gentle_close_when_the_peer_is_gone),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
