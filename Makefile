@@ -52,7 +52,7 @@ ifeq ($(LLHTTP),)
 LIB_OBJ += $(O)/llhttp/api.o $(O)/llhttp/http.o $(O)/llhttp/llhttp.o
 endif
 LIB := $(O)/libreli.a
-EMBEDDED := $(wildcard sql/query/*.sql sql/citus/*.sql sql/migrations/*.sql http/static/*)
+EMBEDDED := $(wildcard sql/query/*.sql sql/list/*.sql sql/citus/*.sql sql/migrations/*.sql http/static/*)
 
 UNIT_SRC := $(sort $(wildcard test/*/*_test.c))
 UNIT_BIN := $(patsubst test/%.c,$(O)/test/%,$(UNIT_SRC))
@@ -90,7 +90,7 @@ $(O)/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p $(@D)
 	$(CC) -isystem /usr/share/include/llhttp $(HARDEN) $(FLAGS.$(V)) -w -c -o $@ $<
 
-$(GEN)/stamp: $(EMBEDDED) $(BUILD)/vendor/stamp scripts/embed.sh
+$(GEN)/stamp: $(EMBEDDED) $(BUILD)/vendor/stamp scripts/embed.sh scripts/lists.sh
 	@scripts/embed.sh $(GEN)
 # Made with it: who includes the numbers of the statements is compiled anew in the same run.
 $(GEN)/queries.h: $(GEN)/stamp ;

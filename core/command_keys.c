@@ -143,8 +143,8 @@ static void print_keys(void *ctx, struct err err, const struct rows *r)
 
 static struct err list_mode(struct tool *t, struct uuid merchant, const char *mode)
 {
-    struct value params[] = {V_UUID(merchant), V_TEXT(str_c(mode)), V_UUID_OPT(UUID_NIL),
-                             V_I64(KEYS_LISTED)};
+    struct value params[] = {V_UUID(merchant),  V_TEXT(str_c(mode)), V_UUID(UUID_NIL),
+                             V_UUID(UUID_MOST), V_I64(KEYS_LISTED),  V_I64(0)};
     return tool_run(t, Q_api_key_list, params, COUNT_OF(params), print_keys);
 }
 

@@ -71,47 +71,26 @@ static void reply(struct key_op *op, int status)
     explicit_bzero(op->secret, sizeof op->secret);
 }
 
-static void listed(void *ctx, struct err err, const struct rows *r)
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct key_op *op = ctx;
-    struct buf b;
-    size_t n = err_is(err) ? 0 : rows_n(r);
-    bool more = n > (size_t)op->limit;
-    if (more)
-        n = (size_t)op->limit;
-    buf_init(&b, ANSWER_MAX);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < n && !err_is(err); i++) {
-        err = api_key_read(r, i, op->x->arena, &op->key);
-        if (!err_is(err))
-            api_key_put(&w, &op->key, STR(""), now_us(op));
-    }
-    list_put_end(&w, more, more ? op->key.id : UUID_NIL);
-    if (err_is(err)) {
-        buf_free(&b);
-        fail(op, err);
-        return;
-    }
-    api_reply_buf(op->x, 200, &b);
+    struct api_key key;
+    TRY(api_key_read(r, row, l->x->arena, &key));
+    api_key_put(w, &key, STR(""), loop_wall_us(api_of(l->x)->flow->loop));
+    return ERR_OK;
 }
+
+static const struct list_kind keys = {
+    .queries = LIST_QUERIES(api_key_list),
+    .put = put_listed,
+};
 
 void api_key_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
-    struct key_op *op = op_new(x);
-    struct field_errors errors = {.arena = x->arena};
-    struct uuid cursor = UUID_NIL;
-    if (op == NULL)
-        return;
-    op->limit = LIST_LIMIT;
-    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &errors);
-    list_id(http_query(x, STR("after")), "after", &cursor, &errors);
-    if (!list_ok(x, &errors))
-        return;
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
-                             V_UUID_OPT(cursor), V_I64(op->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_api_key_list, params, COUNT_OF(params), listed, op);
+    struct listing *l = list_new(x, &keys, NULL);
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live))};
+    if (l != NULL)
+        list_run(l, params, COUNT_OF(params));
 }
 
 /* ---- LOAD ---- */

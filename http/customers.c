@@ -173,43 +173,28 @@ void customer_erase(struct http_exchange *x)
 
 /* ---- many ---- */
 
-struct listing {
+struct words {
     struct http_exchange *x;
-    struct field_errors errors;
-    int64_t limit;
-    struct uuid after;
     size_t n_words;
     struct str words[CUSTOMER_EMAIL + 1]; /* hashes, by enum customer_word; absent: any */
 };
 
-static void listed(void *ctx, struct err err, const struct rows *r)
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct listing *l = ctx;
-    struct buf b;
-    if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
-    }
-    bool more = rows_n(r) > (size_t)l->limit;
-    size_t n = more ? (size_t)l->limit : rows_n(r);
-    buf_init(&b, BODY_MAX);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < n && !err_is(err); i++) {
-        jw_open(&w);
-        err = customer_put(l->x, &w, r, i);
-        jw_close(&w);
-    }
-    list_put_end(&w, more, more ? rows_uuid(r, n - 1, C_ID) : UUID_NIL);
-    if (err_is(err)) {
-        buf_free(&b);
-        http_problem(l->x, err, "");
-        return;
-    }
-    api_reply_buf(l->x, 200, &b);
+    jw_open(w);
+    TRY(customer_put(l->x, w, r, row));
+    jw_close(w);
+    return ERR_OK;
 }
 
-static void want(struct listing *l, enum customer_word word, struct str text)
+static const struct list_kind customers = {
+    .queries = LIST_QUERIES(customer_list),
+    .filters = "phone email external_id",
+    .id = C_ID,
+    .put = put_listed,
+};
+
+static void want(struct words *l, enum customer_word word, struct str text)
 {
     const struct principal *who = api_who(l->x);
     struct customer_hash h =
@@ -218,56 +203,43 @@ static void want(struct listing *l, enum customer_word word, struct str text)
     l->n_words++;
 }
 
-static void read_one(struct listing *l, struct str name, struct str value)
+static void read_words(struct words *s, struct field_errors *e)
 {
     char e164[PHONE_TEXT];
-    if (str_eq(name, STR("limit"))) {
-        list_limit(value, LIST_LIMIT_MAX, &l->limit, &l->errors);
-    } else if (str_eq(name, STR("after"))) {
-        list_id(value, "after", &l->after, &l->errors);
-    } else if (str_eq(name, STR("phone"))) {
-        if (phone_parse(value, str_c(api_who(l->x)->country), e164))
-            want(l, CUSTOMER_PHONE, str_c(e164));
-        else
-            field_error(&l->errors, STR("phone"), "format",
-                        "Not a phone number; send it as %2B254700000000.");
-    } else if (str_eq(name, STR("email")) && value.n > 0 && value.n <= WORD_MAX) {
-        want(l, CUSTOMER_EMAIL, value);
-    } else if (str_eq(name, STR("external_id")) && value.n > 0 && value.n <= WORD_MAX) {
-        want(l, CUSTOMER_EXTERNAL_ID, value);
-    } else if (str_eq(name, STR("email")) || str_eq(name, STR("external_id"))) {
-        field_error(&l->errors, name, "length", "1 to 254 characters.");
-    } else {
-        field_error(&l->errors, str_first(name, 64), "unknown", "No such parameter.");
+    struct str phone = http_query(s->x, STR("phone"));
+    struct {
+        enum customer_word word;
+        const char *param;
+    } texts[] = {{CUSTOMER_EMAIL, "email"}, {CUSTOMER_EXTERNAL_ID, "external_id"}};
+    if (phone.p != NULL && phone_parse(phone, str_c(api_who(s->x)->country), e164))
+        want(s, CUSTOMER_PHONE, str_c(e164));
+    else if (phone.p != NULL)
+        field_error(e, STR("phone"), "format", "Not a phone number; send it as %2B254700000000.");
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        struct str value = http_query(s->x, str_c(texts[i].param));
+        if (value.p != NULL && value.n > 0 && value.n <= WORD_MAX)
+            want(s, texts[i].word, value);
+        else if (value.p != NULL)
+            field_error(e, str_c(texts[i].param), "length", "1 to 254 characters.");
     }
 }
 
 void customer_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
-    struct listing *l = ARENA_NEW(x->arena, struct listing);
-    size_t at = 0;
-    struct str name, value;
-    if (l == NULL) {
-        http_problem(x, ERR(NO_MEMORY, "list"), "");
+    struct listing *l = list_new(x, &customers, NULL);
+    struct words s = {.x = x};
+    if (l == NULL)
         return;
-    }
-    l->x = x;
-    l->errors.arena = x->arena;
-    l->limit = LIST_LIMIT;
-    while (http_query_next(x, &at, &name, &value))
-        read_one(l, name, value);
-    if (!list_ok(x, &l->errors))
-        return;
+    read_words(&s, &l->errors);
+    if (s.n_words > 0)
+        l->queries = (struct list_queries)LIST_QUERIES(customer_find);
     struct value params[] = {
         V_UUID(who->merchant),
         V_TEXT(mode_word(who->live)),
-        V_UUID_OPT(l->after),
-        V_I64(l->limit + 1),
-        V_BYTES(l->words[CUSTOMER_EXTERNAL_ID]),
-        V_BYTES(l->words[CUSTOMER_PHONE]),
-        V_BYTES(l->words[CUSTOMER_EMAIL]),
+        V_BYTES(s.words[CUSTOMER_EXTERNAL_ID]),
+        V_BYTES(s.words[CUSTOMER_PHONE]),
+        V_BYTES(s.words[CUSTOMER_EMAIL]),
     };
-    store_read(api_of(x)->flow->store, l->n_words > 0 ? Q_customer_find : Q_customer_list, params,
-               l->n_words > 0 ? COUNT_OF(params) : 4, listed, l);
+    list_run(l, params, s.n_words > 0 ? COUNT_OF(params) : 2);
 }

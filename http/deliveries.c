@@ -51,83 +51,39 @@ static void put_delivery(struct jsonw *w, const struct rows *r, size_t i)
     jw_time(w, "updated_at", rows_time(r, i, W_UPDATED));
 }
 
-struct delivery_listing {
-    struct http_exchange *x;
-    int64_t limit;
-    struct str status;
-    struct uuid endpoint, cursor;
-    struct uuid reach; /* the last that is looked at; nil: all of them */
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t i)
+{
+    (void)l;
+    put_delivery(w, r, i);
+    jw_close(w);
+    return ERR_OK;
+}
+
+static const struct list_kind deliveries = {
+    .queries = LIST_QUERIES(delivery_list),
+    .filters = "status endpoint_id",
+    .id = W_ID,
+    .reach = Q_delivery_reach,
+    .reach_newer = Q_delivery_reach_newer,
+    .put = put_listed,
 };
-
-static void deliveries_listed(void *ctx, struct err err, const struct rows *r)
-{
-    struct delivery_listing *l = ctx;
-    if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
-    }
-    size_t n = rows_n(r);
-    bool more = n > (size_t)l->limit;
-    if (more)
-        n = (size_t)l->limit;
-    struct buf b;
-    buf_init(&b, ANSWER_MAX);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < n; i++)
-        put_delivery(&w, r, i), jw_close(&w);
-    bool short_of = !more && !uuid_is_nil(l->reach);
-    list_put_end(&w, more || short_of, more ? rows_uuid(r, n - 1, W_ID) : l->reach);
-    api_reply_buf(l->x, 200, &b);
-}
-
-static void list(struct delivery_listing *l)
-{
-    const struct principal *who = api_who(l->x);
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
-                             V_TEXT(l->status),     V_UUID_OPT(l->cursor),
-                             V_I64(l->limit + 1),   V_UUID_OPT(l->endpoint),
-                             V_UUID_OPT(l->reach)};
-    store_read(api_of(l->x)->flow->store, Q_delivery_list, params, COUNT_OF(params),
-               deliveries_listed, l);
-}
-
-static void reach_known(void *ctx, struct err err, const struct rows *r)
-{
-    struct delivery_listing *l = ctx;
-    if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
-    }
-    l->reach = rows_n(r) > 0 ? rows_uuid(r, 0, 0) : UUID_NIL;
-    list(l);
-}
 
 void delivery_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
-    struct delivery_listing *l = ARENA_NEW(x->arena, struct delivery_listing);
-    struct field_errors errors = {.arena = x->arena};
+    struct listing *l = list_new(x, &deliveries, NULL);
+    struct str status = http_query(x, STR("status"));
+    struct uuid endpoint = UUID_NIL;
     enum delivery_status known;
-    if (l == NULL) {
-        http_problem(x, ERR(NO_MEMORY, "deliveries"), "");
+    if (l == NULL)
         return;
-    }
-    *l = (struct delivery_listing){
-        .x = x, .limit = LIST_LIMIT, .status = http_query(x, STR("status"))};
-    if (l->status.p != NULL && !delivery_status_parse(l->status, &known))
-        field_error(&errors, STR("status"), "format", "No such status.");
-    list_id(http_query(x, STR("endpoint_id")), "endpoint_id", &l->endpoint, &errors);
-    list_id(http_query(x, STR("after")), "after", &l->cursor, &errors);
-    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &l->limit, &errors);
-    if (!list_ok(x, &errors))
-        return;
-    if (l->status.p == NULL && uuid_is_nil(l->endpoint)) {
-        list(l);
-        return;
-    }
-    struct value params[] = {V_UUID(who->merchant), V_UUID_OPT(l->cursor), V_I64(LIST_LOOK)};
-    store_read(api_of(x)->flow->store, Q_delivery_reach, params, COUNT_OF(params), reach_known, l);
+    if (status.p != NULL && !delivery_status_parse(status, &known))
+        field_error(&l->errors, STR("status"), "format", "No such status.");
+    list_id(http_query(x, STR("endpoint_id")), "endpoint_id", &endpoint, &l->errors);
+    l->filtered = status.p != NULL || !uuid_is_nil(endpoint);
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
+                             V_UUID_OPT(endpoint)};
+    list_run(l, params, COUNT_OF(params));
 }
 
 /* ---- one, with every request that was made of it ---- */

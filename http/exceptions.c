@@ -6,59 +6,38 @@
 
 enum { EXCEPTIONS_BODY = 1 << 20 };
 
-struct listing {
-    struct http_exchange *x;
-    int64_t limit;
-};
-
-static void listed(void *ctx, struct err err, const struct rows *r)
+static struct err put(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct listing *l = ctx;
-    if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
-    }
-    struct buf b;
+    struct http_exchange *x = l->x;
     struct exception_record rec = {0};
-    size_t n = rows_n(r);
-    bool more = n > (size_t)l->limit;
-    if (more)
-        n = (size_t)l->limit;
-    buf_init(&b, EXCEPTIONS_BODY);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < n; i++) {
-        exception_read(r, i, &rec);
-        jw_open(&w);
-        render_exception(api_of(l->x)->flow, l->x->arena, api_who(l->x)->merchant, &w, &rec);
-        jw_close(&w);
-    }
-    list_put_end(&w, more, more ? rec.id : UUID_NIL);
-    api_reply_buf(l->x, 200, &b);
+    exception_read(r, row, &rec);
+    jw_open(w);
+    render_exception(api_of(x)->flow, x->arena, api_who(x)->merchant, w, &rec);
+    jw_close(w);
+    return ERR_OK;
 }
+
+static const struct list_kind exceptions = {
+    .queries = LIST_QUERIES(exception_list),
+    .filters = "status",
+    .reach = Q_exception_reach,
+    .reach_newer = Q_exception_reach_newer,
+    .put = put,
+};
 
 void exception_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
-    struct field_errors errors = {.arena = x->arena};
-    struct listing *l = ARENA_NEW(x->arena, struct listing);
-    struct uuid after = UUID_NIL;
+    struct listing *l = list_new(x, &exceptions, NULL);
     struct str status = http_query(x, STR("status"));
-    if (l == NULL) {
-        http_problem(x, ERR(NO_MEMORY, "list"), "");
+    if (l == NULL)
         return;
-    }
-    *l = (struct listing){x, LIST_LIMIT};
-    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &l->limit, &errors);
-    list_id(http_query(x, STR("after")), "after", &after, &errors);
     if (status.p != NULL && !str_eq(status, STR("open")) && !str_eq(status, STR("assigned")) &&
         !str_eq(status, STR("resolved")))
-        field_error(&errors, STR("status"), "format", "open, assigned or resolved.");
-    if (!list_ok(x, &errors))
-        return;
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
-                             V_UUID_OPT(after), V_I64(l->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_exception_list, params, COUNT_OF(params), listed, l);
+        field_error(&l->errors, STR("status"), "format", "open, assigned or resolved.");
+    l->filtered = status.p != NULL;
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status)};
+    list_run(l, params, COUNT_OF(params));
 }
 
 static void resolved(void *ctx, struct err err, const char *detail,

@@ -20,7 +20,6 @@ struct member_op {
     enum role role;
     struct str name, password;
     char spelling[USER_EMAIL_MAX + 1];
-    int64_t limit;
     int status;
     /* an invitation */
     char token[TOKEN_LEN + 1];
@@ -45,7 +44,6 @@ static struct member_op *op_new(struct http_exchange *x)
         return NULL;
     }
     op->x = x;
-    op->limit = LIST_LIMIT;
     if (api_who(x) != NULL)
         op->merchant = api_who(x)->merchant;
     return op;
@@ -129,46 +127,32 @@ static void shown(void *ctx, struct err err, const struct rows *r)
 
 static void show(struct member_op *op, int status)
 {
-    struct value params[] = {V_UUID(op->merchant), V_UUID(op->user), V_UUID_OPT(UUID_NIL),
-                             V_I64(1)};
+    struct value params[] = {V_UUID(op->merchant), V_UUID(op->user), V_UUID(uuid_next(op->user)),
+                             V_I64(1), V_I64(0)};
     op->status = status;
     store_read(flow_of(op)->store, Q_member_list, params, COUNT_OF(params), shown, op);
 }
 
 /* ---- listing ---- */
 
-static void listed(void *ctx, struct err err, const struct rows *r)
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct member_op *op = ctx;
-    struct buf b;
-    buf_init(&b, MEMBER_BODY);
-    struct jsonw w = jw_into(&b);
-    size_t n = err_is(err) ? 0 : rows_n(r);
-    bool more = n > (size_t)op->limit;
-    if (more)
-        n = (size_t)op->limit;
-    list_put_start(&w);
-    for (size_t i = 0; i < n && !err_is(err); i++)
-        err = put_member(&w, op, r, i);
-    list_put_end(&w, more, more ? rows_uuid(r, n - 1, M_USER) : UUID_NIL);
-    op->status = 200;
-    reply(op, err, &b);
+    return put_member(w, l->ctx, r, row);
 }
+
+static const struct list_kind members = {
+    .queries = LIST_QUERIES(member_list),
+    .id = M_USER,
+    .rising = true,
+    .put = put_listed,
+};
 
 void member_index(struct http_exchange *x)
 {
     struct member_op *op = op_new(x);
-    struct field_errors errors = {.arena = x->arena};
-    struct uuid from = UUID_NIL;
-    if (op == NULL)
-        return;
-    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &errors);
-    list_id(http_query(x, STR("after")), "after", &from, &errors);
-    if (!list_ok(x, &errors))
-        return;
-    struct value params[] = {V_UUID(op->merchant), V_UUID_OPT(UUID_NIL), V_UUID_OPT(from),
-                             V_I64(op->limit + 1)};
-    store_read(flow_of(op)->store, Q_member_list, params, COUNT_OF(params), listed, op);
+    struct listing *l = op != NULL ? list_new(x, &members, op) : NULL;
+    if (l != NULL)
+        list_run(l, &V_UUID(op->merchant), 1);
 }
 
 /* ---- reading ---- */

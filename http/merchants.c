@@ -14,7 +14,6 @@ struct merchant_op {
     struct http_exchange *x;
     struct uuid id;
     enum merchant_status to;
-    int64_t limit;
     int status;
     struct str secret;        /* shown once */
     struct str name, country; /* p == NULL: as it is */
@@ -38,7 +37,6 @@ static struct merchant_op *op_new(struct http_exchange *x)
         return NULL;
     }
     *op = (struct merchant_op){.x = x,
-                               .limit = LIST_LIMIT,
                                .status = 200,
                                .needs_key = -1,
                                .strict_uuid = -1,
@@ -116,7 +114,8 @@ static void shown(void *ctx, struct err err, const struct rows *r)
 
 static void get(struct merchant_op *op, store_rows_fn *done)
 {
-    struct value params[] = {V_UUID_OPT(UUID_NIL), V_TEXT(STR_NULL), V_I64(1), V_UUID(op->id)};
+    struct value params[] = {V_TEXT(STR_NULL), V_UUID(op->id), V_UUID(uuid_next(op->id)), V_I64(1),
+                             V_I64(0)};
     store_read(flow_of(op)->store, Q_merchant_list, params, COUNT_OF(params), done, op);
 }
 
@@ -136,45 +135,30 @@ void merchant_own(struct http_exchange *x)
     get(op, shown);
 }
 
-static void listed(void *ctx, struct err err, const struct rows *r)
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct merchant_op *op = ctx;
-    if (err_is(err)) {
-        fail(op, err);
-        return;
-    }
-    struct buf b;
-    buf_init(&b, MERCHANT_BODY);
-    struct jsonw w = jw_into(&b);
-    size_t n = rows_n(r);
-    bool more = n > (size_t)op->limit;
-    if (more)
-        n = (size_t)op->limit;
-    list_put_start(&w);
-    for (size_t i = 0; i < n; i++)
-        put_merchant(&w, r, i, STR_NULL);
-    list_put_end(&w, more, more ? rows_uuid(r, n - 1, M_ID) : UUID_NIL);
-    api_reply_buf(op->x, 200, &b);
+    (void)l;
+    put_merchant(w, r, row, STR_NULL);
+    return ERR_OK;
 }
+
+static const struct list_kind merchants = {
+    .queries = LIST_QUERIES(merchant_list),
+    .filters = "status",
+    .id = M_ID,
+    .put = put_listed,
+};
 
 void merchant_index(struct http_exchange *x)
 {
-    struct merchant_op *op = op_new(x);
-    struct field_errors errors = {.arena = x->arena};
+    struct listing *l = list_new(x, &merchants, NULL);
     struct str status = http_query(x, STR("status"));
-    struct uuid from = UUID_NIL;
     enum merchant_status s;
-    if (op == NULL)
+    if (l == NULL)
         return;
-    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &errors);
-    list_id(http_query(x, STR("after")), "after", &from, &errors);
     if (status.p != NULL && !merchant_parse(status, &s))
-        field_error(&errors, STR("status"), "unknown", "No such state of a merchant.");
-    if (!list_ok(x, &errors))
-        return;
-    struct value params[] = {V_UUID_OPT(from), V_TEXT(status), V_I64(op->limit + 1),
-                             V_UUID_OPT(UUID_NIL)};
-    store_read(flow_of(op)->store, Q_merchant_list, params, COUNT_OF(params), listed, op);
+        field_error(&l->errors, STR("status"), "unknown", "No such state of a merchant.");
+    list_run(l, &V_TEXT(status), 1);
 }
 
 /* ---- reading ---- */

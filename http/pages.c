@@ -1,4 +1,6 @@
 /* The service about itself: health, metrics, documentation, providers. */
+#include <stdio.h>
+
 #include "http/api.h"
 
 #include "core/base/embed.h"
@@ -286,49 +288,62 @@ static void put_health_of(struct jsonw *w, const struct flow *f, const struct fl
     jw_close(w);
 }
 
-static void put_providers(struct http_exchange *x)
+static struct err put_provider(struct listing *l, struct jsonw *w, const struct rows *r, size_t i)
 {
-    const struct principal *who = api_who(x);
-    struct buf b;
-    buf_init(&b, PAGE_MAX);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; gateways[i] != NULL; i++) {
-        const struct gateway *g = gateways[i];
-        const struct flow *f = api_of(x)->flow;
-        const struct flow_account *account = account_for(f, who->merchant, g, who->live);
-        jw_open(&w);
-        jw_c(&w, "object", "provider");
-        jw_c(&w, "name", g->name);
-        jw_c(&w, "title", g->title);
-        jw_str(&w, "mode", mode_word(who->live));
-        jw_bool(&w, "active", account != NULL);
-        put_words(&w, "methods", g->methods);
-        put_words(&w, "currencies", g->currencies);
-        put_words(&w, "countries", g->countries);
-        put_capabilities(&w, g);
-        put_health_of(&w, f, account);
-        jw_close(&w);
-    }
-    list_put_end(&w, false, UUID_NIL);
-    api_reply_buf(x, 200, &b);
+    const struct principal *who = api_who(l->x);
+    const struct gateway *g = gateways[i];
+    const struct flow *f = api_of(l->x)->flow;
+    const struct flow_account *account = account_for(f, who->merchant, g, who->live);
+    (void)r;
+    jw_open(w);
+    jw_c(w, "object", "provider");
+    jw_c(w, "name", g->name);
+    jw_c(w, "title", g->title);
+    jw_str(w, "mode", mode_word(who->live));
+    jw_bool(w, "active", account != NULL);
+    put_words(w, "methods", g->methods);
+    put_words(w, "currencies", g->currencies);
+    put_words(w, "countries", g->countries);
+    put_capabilities(w, g);
+    put_health_of(w, f, account);
+    jw_close(w);
+    return ERR_OK;
+}
+
+static void provider_cursor(const struct rows *r, size_t i, char out[LIST_CURSOR])
+{
+    (void)r;
+    snprintf(out, LIST_CURSOR, "%s", gateways[i]->name);
+}
+
+static const struct list_kind providers = {.put = put_provider, .cursor = provider_cursor};
+
+static void list_providers(struct listing *l)
+{
+    size_t n = 0;
+    while (gateways[n] != NULL)
+        n++;
+    list_short(l, NULL, n);
 }
 
 static void accounts_found(void *ctx, struct err err)
 {
-    struct http_exchange *x = ctx;
+    struct listing *l = ctx;
     if (err_is(err))
-        http_problem(x, err, "");
+        http_problem(l->x, err, "");
     else
-        put_providers(x);
+        list_providers(l);
 }
 
 void provider_index(struct http_exchange *x)
 {
     struct flow *f = api_of(x)->flow;
     struct uuid merchant = api_who(x)->merchant;
+    struct listing *l = list_new(x, &providers, NULL);
+    if (l == NULL)
+        return;
     if (accounts_fresh(f, merchant))
-        put_providers(x);
+        list_providers(l);
     else
-        accounts_start(f, merchant, accounts_found, x);
+        accounts_start(f, merchant, accounts_found, l);
 }

@@ -1,335 +1,136 @@
-/* Lists of payments: filters, pages by number and pages by cursor. */
+/* Lists of payments, and their filters. */
 #include "http/api.h"
 
-#include "core/base/times.h"
 #include "core/flow/customer.h"
 #include "core/flow/record.h"
 #include "core/flow/render.h"
 #include "http/list.h"
 
-enum { TOTAL_MAX = 10000, PAGE_MAX = 1000000, LIST_BYTES = 8 << 20 };
-
-struct listing {
-    struct http_exchange *x;
-    struct field_errors errors;
-    /* filters, in the order of the statements' parameters from $3 */
-    struct str provider, status, customer, method, currency, reference;
+/* Filters; a text that is absent (p == NULL): any. */
+struct filters {
+    struct listing *l;
+    struct str provider, status, customer, method, currency;
     int64_t least, greatest; /* thousandths; -1: any */
     struct str no_decimals, three_decimals;
-    struct value from, until;
-    struct str date_from, date_to, least_text, greatest_text;
-    int64_t limit, page;
-    bool by_page, newer;
-    struct uuid cursor; /* nil: none */
-    struct uuid reach;  /* the last that is looked at; nil: all of them */
-    /* answers */
-    int waiting;
-    struct err err;
-    size_t n;
-    bool more;
-    int64_t total;
-    struct payment_record *found;
 };
 
-static void fault(struct listing *l, const char *param, const char *message)
+static struct err put(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    field_error(&l->errors, str_c(param), "format", message);
+    struct payment_record rec;
+    struct str person = STR("");
+    TRY(payment_record_read_one(r, row, l->x->arena, &rec));
+    TRY(record_person(api_of(l->x)->flow, &rec, l->x->arena, &person));
+    jw_open(w);
+    render_payment(w, &rec, person);
+    jw_close(w);
+    return ERR_OK;
 }
 
-static void read_cursor(struct listing *l, struct str value, const char *param, bool newer)
-{
-    if (!uuid_parse(value, &l->cursor))
-        fault(l, param, "Not a cursor; send the id of a listed payment.");
-    l->newer = newer;
-}
-
-static void read_one(struct listing *l, struct str name, struct str value)
-{
-    struct {
-        const char *name;
-        struct str *out;
-    } texts[] = {
-        {"provider", &l->provider},     {"status", &l->status},
-        {"customer_id", &l->customer},  {"payment_method", &l->method},
-        {"currency", &l->currency},     {"reference", &l->reference},
-        {"date_from", &l->date_from},   {"date_to", &l->date_to},
-        {"min_amount", &l->least_text}, {"max_amount", &l->greatest_text},
-    };
-    for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        if (str_eq(name, str_c(texts[i].name))) {
-            *texts[i].out = value;
-            return;
-        }
-    }
-    if (str_eq(name, STR("limit"))) {
-        list_limit(value, LIST_LIMIT_MAX, &l->limit, &l->errors);
-    } else if (str_eq(name, STR("page"))) {
-        l->by_page = true;
-        if (!str_to_i64(value, &l->page) || l->page < 1 || l->page > PAGE_MAX)
-            fault(l, "page", "1 or more.");
-    } else if (str_eq(name, STR("after"))) {
-        read_cursor(l, value, "after", false);
-    } else if (str_eq(name, STR("before"))) {
-        read_cursor(l, value, "before", true);
-    } else {
-        struct str shown = str_first(name, 64);
-        field_error(&l->errors, shown, "unknown", "No such parameter.");
-    }
-}
+static const struct list_kind payments = {
+    .queries = LIST_QUERIES(payment_list),
+    .filters = "provider status customer_id payment_method currency reference date_from date_to "
+               "min_amount max_amount",
+    .id = 1,
+    .reach = Q_payment_reach,
+    .reach_newer = Q_payment_reach_newer,
+    .put = put,
+};
 
 /* In thousandths, so that amounts of all currencies compare: of the currency that is named, with
  * its decimals at most, or of whichever a payment has. */
-static void read_amount(struct listing *l, const char *param, struct str text, int64_t *out)
+static bool read_amount(struct filters *f, const char *param, int64_t *out)
 {
     static const int64_t thousandths[] = {1000, 100, 10, 1};
+    struct str text = http_query(f->l->x, str_c(param));
     struct money m;
-    uint16_t currency = currency_parse(l->currency.p != NULL ? l->currency : STR("KWD"));
+    uint16_t currency = currency_parse(f->currency.p != NULL ? f->currency : STR("KWD"));
     if (text.p == NULL)
-        return;
+        return false;
     if (currency == 0 || err_is(money_parse(text, currency, &m)))
-        fault(l, param, "Not an amount of this currency.");
+        field_error(&f->l->errors, str_c(param), "format", "Not an amount of this currency.");
     else
         *out = m.minor * thousandths[currency_exponent(currency)];
+    return true;
 }
 
-static void read_query(struct listing *l)
+static void read_filters(struct filters *f)
 {
-    size_t at = 0;
-    struct str name, value;
-    struct uuid from = UUID_NIL, until = UUID_NIL;
+    struct http_exchange *x = f->l->x;
     enum payment_status status;
-    while (http_query_next(l->x, &at, &name, &value))
-        read_one(l, name, value);
-    if (l->status.p != NULL && !payment_status_parse(l->status, &status))
-        fault(l, "status", "No such status.");
-    if (l->by_page && !uuid_is_nil(l->cursor))
-        fault(l, "page", "Send page or a cursor, not both.");
-    if (l->least_text.p != NULL || l->greatest_text.p != NULL) {
-        l->least = 0;
-        l->no_decimals = currency_list(0, l->x->arena);
-        l->three_decimals = currency_list(3, l->x->arena);
+    f->provider = http_query(x, STR("provider"));
+    f->status = http_query(x, STR("status"));
+    f->customer = http_query(x, STR("customer_id"));
+    f->method = http_query(x, STR("payment_method"));
+    f->currency = http_query(x, STR("currency"));
+    if (f->status.p != NULL && !payment_status_parse(f->status, &status))
+        field_error(&f->l->errors, STR("status"), "format", "No such status.");
+    bool least = read_amount(f, "min_amount", &f->least);
+    bool greatest = read_amount(f, "max_amount", &f->greatest);
+    if (least || greatest) {
+        f->least = least ? f->least : 0;
+        f->no_decimals = currency_list(0, x->arena);
+        f->three_decimals = currency_list(3, x->arena);
     }
-    read_amount(l, "min_amount", l->least_text, &l->least);
-    read_amount(l, "max_amount", l->greatest_text, &l->greatest);
-    list_date(l->date_from, "date_from", false, &from, &l->errors);
-    list_date(l->date_to, "date_to", true, &until, &l->errors);
-    l->from = V_UUID_OPT(from);
-    l->until = V_UUID_OPT(until);
 }
 
-static void answer(struct listing *l)
+static void run(struct filters *f)
 {
-    struct http_exchange *x = l->x;
-    struct buf b;
-    buf_init(&b, LIST_BYTES);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < l->n && !err_is(l->err); i++) {
-        /* nearest first was asked for; newest first is always shown */
-        const struct payment_record *rec = &l->found[l->newer ? l->n - 1 - i : i];
-        struct str person = STR("");
-        l->err = record_person(api_of(x)->flow, rec, x->arena, &person);
-        jw_open(&w);
-        render_payment(&w, rec, person);
-        jw_close(&w);
-    }
-    bool short_of = !l->more && !uuid_is_nil(l->reach);
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", l->more || short_of);
-    if (l->more || short_of)
-        jw_uuid(&w, "next", l->more ? l->found[l->n - 1].id : l->reach);
-    else
-        jw_null(&w, "next");
-    if (l->by_page) {
-        jw_i64(&w, "page", l->page);
-        jw_i64(&w, "total", l->total < TOTAL_MAX ? l->total : TOTAL_MAX);
-        jw_bool(&w, "total_is_capped", l->total > TOTAL_MAX);
-    }
-    jw_close(&w);
-    if (err_is(l->err)) {
-        buf_free(&b);
-        http_problem(x, l->err, "");
-        return;
-    }
-    api_reply_buf(x, 200, &b);
-}
-
-static void part_done(struct listing *l)
-{
-    if (--l->waiting > 0)
-        return;
-    if (err_is(l->err))
-        http_problem(l->x, l->err, "");
-    else
-        answer(l);
-}
-
-static void rows_loaded(void *ctx, struct err err, const struct rows *r)
-{
-    struct listing *l = ctx;
-    size_t n = err_is(err) ? 0 : rows_n(r);
-    l->more = n > (size_t)l->limit;
-    l->n = l->more ? (size_t)l->limit : n;
-    l->found = ARENA_ARRAY(l->x->arena, struct payment_record, l->n);
-    if (l->found == NULL)
-        err = ERR(NO_MEMORY, "list");
-    for (size_t i = 0; i < l->n && !err_is(err); i++)
-        err = payment_record_read_one(r, i, l->x->arena, &l->found[i]);
-    if (err_is(err))
-        l->err = err;
-    part_done(l);
-}
-
-static void counted(void *ctx, struct err err, const struct rows *r)
-{
-    struct listing *l = ctx;
-    if (err_is(err))
-        l->err = err;
-    else
-        l->total = rows_i64(r, 0, 0);
-    part_done(l);
-}
-
-static void query(struct listing *l)
-{
+    struct listing *l = f->l;
     const struct principal *who = api_who(l->x);
-    struct flow *f = api_of(l->x)->flow;
-    struct store *store = f->store;
     struct customer_hash theirs = {0};
     struct uuid ours = UUID_NIL;
-    bool anybody = l->customer.p == NULL;
-    if (!anybody)
-        theirs =
-            customer_hash(f->vault, who->merchant, who->live, CUSTOMER_EXTERNAL_ID, l->customer);
-    if (!anybody && !uuid_parse(l->customer, &ours))
-        ours = UUID_NIL;
+    bool anybody = f->customer.p == NULL;
+    if (!anybody) {
+        theirs = customer_hash(api_of(l->x)->flow->vault, who->merchant, who->live,
+                               CUSTOMER_EXTERNAL_ID, f->customer);
+        if (!uuid_parse(f->customer, &ours))
+            ours = UUID_NIL;
+        l->queries = (struct list_queries)LIST_QUERIES(payment_list_of);
+    }
+    /* What is found by index needs no end. */
+    l->filtered = anybody && (f->provider.p != NULL || f->status.p != NULL || f->method.p != NULL ||
+                              f->currency.p != NULL || f->least >= 0);
     struct value params[] = {
-        V_UUID(who->merchant),
-        V_TEXT(mode_word(who->live)),
-        V_TEXT(l->provider),
-        V_TEXT(l->status),
-        V_TEXT(l->method),
-        V_TEXT(l->currency),
-        V_I64(l->least),
-        V_I64(l->greatest),
-        l->from,
-        l->until,
-        V_UUID_OPT(l->cursor),
-        V_I64(l->limit + 1),
-        V_I64(l->by_page ? (l->page - 1) * l->limit : 0),
-        V_TEXT(l->no_decimals),
-        V_TEXT(l->three_decimals),
-        V_UUID_OPT(ours),
-        V_BYTES(str_n((const char *)theirs.b, sizeof theirs.b)),
+        V_UUID(who->merchant),  V_TEXT(mode_word(who->live)),
+        V_TEXT(f->provider),    V_TEXT(f->status),
+        V_TEXT(f->method),      V_TEXT(f->currency),
+        V_I64(f->least),        V_I64(f->greatest),
+        V_TEXT(f->no_decimals), V_TEXT(f->three_decimals),
+        V_UUID_OPT(ours),       V_BYTES(str_n((const char *)theirs.b, sizeof theirs.b)),
     };
-    enum query found = l->newer ? Q_payment_list_newer : Q_payment_list;
-    if (!anybody)
-        found = l->newer ? Q_payment_list_of_newer : Q_payment_list_of;
-    l->waiting = l->by_page ? 2 : 1;
-    store_read(store, found, params, anybody ? 15 : 17, rows_loaded, l);
-    if (l->by_page) {
-        params[10] = V_I64(TOTAL_MAX + 1);
-        for (size_t i = 11; i < 15; i++)
-            params[i] = params[i + 2];
-        store_read(store, anybody ? Q_payment_count : Q_payment_count_of, params, anybody ? 13 : 15,
-                   counted, l);
-    }
-}
-
-static void reach_known(void *ctx, struct err err, const struct rows *r)
-{
-    struct listing *l = ctx;
-    if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
-    }
-    if (rows_n(r) > 0) {
-        l->reach = rows_uuid(r, 0, 0);
-        *(l->newer ? &l->until : &l->from) = V_UUID_OPT(l->newer ? uuid_next(l->reach) : l->reach);
-    }
-    query(l);
-}
-
-/* What is found by index needs no end; and pages by number have the count of all. */
-static bool looks_far(const struct listing *l)
-{
-    bool filters = l->provider.p != NULL || l->status.p != NULL || l->method.p != NULL ||
-                   l->currency.p != NULL;
-    return filters && l->customer.p == NULL && !l->by_page;
-}
-
-static void look(struct listing *l)
-{
-    struct value params[] = {V_UUID(api_who(l->x)->merchant),
-                             l->from,
-                             l->until,
-                             V_UUID_OPT(l->cursor),
-                             V_BOOL(!l->newer),
-                             V_BOOL(l->newer),
-                             V_I64(LIST_LOOK)};
-    if (looks_far(l))
-        store_read(api_of(l->x)->flow->store, Q_payment_reach, params, COUNT_OF(params),
-                   reach_known, l);
-    else
-        query(l);
-}
-
-static void one_loaded(void *ctx, struct err err, const struct rows *r)
-{
-    struct listing *l = ctx;
-    l->found = ARENA_NEW(l->x->arena, struct payment_record);
-    if (l->found == NULL)
-        err = ERR(NO_MEMORY, "list");
-    else if (!err_is(err))
-        err = payment_record_read(r, l->x->arena, l->found);
-    if (err.code == ERR_NOT_FOUND)
-        err = ERR_OK;
-    else
-        l->total = (int64_t)(l->n = 1);
-    if (err_is(err))
-        http_problem(l->x, err, "");
-    else
-        answer(l);
+    list_run(l, params, anybody ? COUNT_OF(params) - 2 : COUNT_OF(params));
 }
 
 /* A reference names one payment: the list has it, or nothing. */
 static void owner_found(void *ctx, struct err err, const struct rows *r)
 {
-    struct listing *l = ctx;
+    struct filters *f = ctx;
     if (err_is(err)) {
-        http_problem(l->x, err, "");
-        return;
+        http_problem(f->l->x, err, "");
+    } else if (rows_n(r) == 0) {
+        list_none(f->l);
+    } else {
+        list_only(f->l, rows_uuid(r, 0, 0));
+        run(f);
     }
-    if (rows_n(r) == 0) {
-        answer(l);
-        return;
-    }
-    struct value params[] = {V_UUID(api_who(l->x)->merchant), V_UUID(rows_uuid(r, 0, 0))};
-    store_read(api_of(l->x)->flow->store, Q_payment_get, params, COUNT_OF(params), one_loaded, l);
 }
 
 void payment_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
-    struct listing *l = ARENA_NEW(x->arena, struct listing);
-    if (l == NULL) {
-        http_problem(x, ERR(NO_MEMORY, "list"), "");
+    struct filters *f = ARENA_NEW(x->arena, struct filters);
+    struct listing *l = list_new(x, &payments, f);
+    struct str reference = http_query(x, STR("reference"));
+    if (l == NULL)
         return;
-    }
-    l->x = x;
-    l->errors.arena = x->arena;
-    l->limit = LIST_LIMIT;
-    l->least = -1;
-    l->greatest = INT64_MAX;
-    l->page = 1;
-    read_query(l);
-    if (!list_ok(x, &l->errors))
-        return;
-    if (l->reference.p == NULL) {
-        look(l);
-        return;
-    }
+    *f = (struct filters){.l = l, .least = -1, .greatest = INT64_MAX};
+    list_dates(l);
+    read_filters(f);
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
-                             V_TEXT(l->reference)};
-    store_read(api_of(x)->flow->store, Q_reference_get, params, COUNT_OF(params), owner_found, l);
+                             V_TEXT(reference)};
+    if (reference.p != NULL)
+        store_read(api_of(x)->flow->store, Q_reference_get, params, COUNT_OF(params), owner_found,
+                   f);
+    else
+        run(f);
 }

@@ -6,8 +6,6 @@
 #include "http/list.h"
 #include "http/payment_input.h"
 
-enum { LIST_BYTES = 8 << 20 };
-
 /* ---- asking ---- */
 
 struct reading {
@@ -240,86 +238,43 @@ void payout_show(struct http_exchange *x)
 
 /* ---- listing ---- */
 
-struct listing {
-    struct http_exchange *x;
-    struct field_errors errors;
-    struct str status, provider, reference;
-    struct uuid after;
-    int64_t limit;
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
+{
+    struct payout_record rec;
+    struct str body;
+    TRY(payout_record_read(r, row, l->x->arena, &rec));
+    TRY(payout_body(api_of(l->x)->flow, l->x->arena, &rec, &body));
+    jw_raw(w, NULL, body);
+    return ERR_OK;
+}
+
+static const struct list_kind payouts = {
+    .queries = LIST_QUERIES(payout_list),
+    .filters = "status provider reference",
+    .id = 1,
+    .reach = Q_payout_reach,
+    .reach_newer = Q_payout_reach_newer,
+    .put = put_listed,
 };
-
-static void read_one(struct listing *l, struct str name, struct str value)
-{
-    enum payout_status status;
-    if (str_eq(name, STR("status"))) {
-        l->status = value;
-        if (!payout_status_parse(value, &status))
-            field_error(&l->errors, name, "format", "No such status.");
-    } else if (str_eq(name, STR("provider"))) {
-        l->provider = value;
-    } else if (str_eq(name, STR("reference"))) {
-        l->reference = value;
-    } else if (str_eq(name, STR("after"))) {
-        list_id(value, "after", &l->after, &l->errors);
-    } else if (str_eq(name, STR("limit"))) {
-        list_limit(value, LIST_LIMIT_MAX, &l->limit, &l->errors);
-    } else {
-        field_error(&l->errors, str_first(name, 64), "unknown", "No such parameter.");
-    }
-}
-
-static void listed(void *ctx, struct err err, const struct rows *r)
-{
-    struct listing *l = ctx;
-    struct http_exchange *x = l->x;
-    size_t n = err_is(err) ? 0 : rows_n(r);
-    bool more = n > (size_t)l->limit;
-    struct payout_record rec = {0};
-    struct buf b;
-    buf_init(&b, LIST_BYTES);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < n - more && !err_is(err); i++) {
-        struct str body;
-        err = payout_record_read(r, i, x->arena, &rec);
-        if (!err_is(err))
-            err = payout_body(api_of(x)->flow, x->arena, &rec, &body);
-        if (i > 0)
-            buf_char(&b, ',');
-        if (!err_is(err))
-            buf_str(&b, body);
-    }
-    list_put_end(&w, more, rec.id);
-    if (err_is(err)) {
-        buf_free(&b);
-        http_problem(x, err, "");
-        return;
-    }
-    api_reply_buf(x, 200, &b);
-}
 
 void payout_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
-    struct listing *l = ARENA_NEW(x->arena, struct listing);
-    struct str name, value;
-    size_t at = 0;
-    if (l == NULL) {
-        http_problem(x, ERR(NO_MEMORY, "list"), "");
+    struct listing *l = list_new(x, &payouts, NULL);
+    struct str status = http_query(x, STR("status")), provider = http_query(x, STR("provider"));
+    struct str reference = http_query(x, STR("reference"));
+    bool named = reference.p != NULL;
+    enum payout_status known;
+    if (l == NULL)
         return;
-    }
-    *l = (struct listing){.x = x, .errors = {.arena = x->arena}, .limit = LIST_LIMIT};
-    while (http_query_next(x, &at, &name, &value))
-        read_one(l, name, value);
-    if (!list_ok(x, &l->errors))
-        return;
-    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)),
-                             V_TEXT(l->status),     V_TEXT(l->provider),
-                             V_UUID_OPT(l->after),  V_I64(l->limit + 1),
-                             V_TEXT(l->reference)};
-    bool named = l->reference.p != NULL;
-    store_read(api_of(x)->flow->store, named ? Q_payout_named : Q_payout_list, params,
-               named ? COUNT_OF(params) : COUNT_OF(params) - 1, listed, l);
+    if (status.p != NULL && !payout_status_parse(status, &known))
+        field_error(&l->errors, STR("status"), "format", "No such status.");
+    if (named)
+        l->queries = (struct list_queries)LIST_QUERIES(payout_named);
+    l->filtered = !named && (status.p != NULL || provider.p != NULL);
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(status),
+                             V_TEXT(provider), V_TEXT(reference)};
+    list_run(l, params, named ? COUNT_OF(params) : COUNT_OF(params) - 1);
 }
 
 /* ---- people's decisions, and questions ---- */

@@ -228,30 +228,31 @@ static void put_account(struct jsonw *w, struct http_exchange *x, const struct g
     jw_close(w);
 }
 
-static void list(struct config_op *op, store_rows_fn *done)
+static void find(struct config_op *op, store_rows_fn *done, void *ctx)
 {
     const struct principal *who = api_who(op->x);
     struct value params[] = {V_UUID(who->merchant), V_TEXT(str_c(op->gateway->name)),
                              V_TEXT(mode_word(who->live))};
     store_read(api_of(op->x)->flow->store, Q_provider_account_list, params, COUNT_OF(params), done,
-               op);
+               ctx);
 }
+
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
+{
+    const struct config_op *op = l->ctx;
+    put_account(w, op->x, op->gateway, r, row);
+    return ERR_OK;
+}
+
+static const struct list_kind accounts = {.put = put_listed};
 
 static void listed(void *ctx, struct err err, const struct rows *r)
 {
-    struct config_op *op = ctx;
-    if (err_is(err)) {
-        http_problem(op->x, err, "");
-        return;
-    }
-    struct buf b;
-    buf_init(&b, LIST_BODY);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < rows_n(r); i++)
-        put_account(&w, op->x, op->gateway, r, i);
-    list_put_end(&w, false, UUID_NIL);
-    api_reply_buf(op->x, 200, &b);
+    struct listing *l = ctx;
+    if (err_is(err))
+        http_problem(l->x, err, "");
+    else
+        list_short(l, r, rows_n(r));
 }
 
 static size_t row_of(const struct rows *r, struct str name)
@@ -341,7 +342,7 @@ static void stored(void *ctx, struct err err, const struct rows *r)
     if (err_is(err))
         http_problem(op->x, err, "");
     else
-        list(op, shown);
+        find(op, shown, op);
 }
 
 /* The names of what was sent, for the audit trail: no values. */
@@ -506,12 +507,13 @@ void provider_config_post(struct http_exchange *x)
 {
     struct config_op *op = op_new(x);
     if (op != NULL && read_body(op))
-        list(op, loaded);
+        find(op, loaded, op);
 }
 
 void provider_config_index(struct http_exchange *x)
 {
     struct config_op *op = op_new(x);
-    if (op != NULL)
-        list(op, listed);
+    struct listing *l = op != NULL ? list_new(x, &accounts, op) : NULL;
+    if (l != NULL && list_ok(x, &l->errors))
+        find(op, listed, l);
 }

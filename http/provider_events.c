@@ -10,6 +10,8 @@ enum { ANSWER_MAX = 1 << 20 };
 
 enum {
     I_ID,
+    I_SUBJECT,
+    I_DEDUPE,
     I_PROVIDER,
     I_KIND,
     I_STATE,
@@ -20,8 +22,6 @@ enum {
     I_IP_OK,
     I_CREATED,
     I_UPDATED,
-    I_SUBJECT,
-    I_DEDUPE,
     I_NEXT,
     I_TRIES,
     I_RAW
@@ -29,13 +29,11 @@ enum {
 
 struct inbound_op {
     struct http_exchange *x;
-    struct field_errors errors;
-    int64_t limit;
-    struct uuid id, payment, cursor;
-    struct str state;
-    struct uuid last_subject, reach, reach_subject; /* nil: none */
-    struct str last_dedupe, reach_dedupe;
+    struct uuid id;
     bool again;
+    struct listing *l; /* of the list */
+    struct uuid payment;
+    struct str state;
 };
 
 /* Leaves the object open. A payment's id is that of the account for news that are nobody's yet. */
@@ -65,7 +63,7 @@ static struct inbound_op *op_new(struct http_exchange *x)
         http_problem(x, ERR(NO_MEMORY, "provider event"), "");
         return NULL;
     }
-    *op = (struct inbound_op){.x = x, .errors.arena = x->arena, .limit = LIST_LIMIT};
+    *op = (struct inbound_op){.x = x};
     return op;
 }
 
@@ -76,83 +74,51 @@ static void fail(struct http_exchange *x, struct err err)
 
 /* ---- the list ---- */
 
-static void listed(void *ctx, struct err err, const struct rows *r)
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct inbound_op *op = ctx;
-    if (err_is(err)) {
-        fail(op->x, err);
-        return;
-    }
-    size_t n = rows_n(r);
-    bool more = n > (size_t)op->limit;
-    struct buf b;
-    if (more)
-        n = (size_t)op->limit;
-    buf_init(&b, ANSWER_MAX);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < n; i++) {
-        put(&w, r, i);
-        jw_close(&w);
-    }
-    bool short_of = !more && !uuid_is_nil(op->reach);
-    list_put_end(&w, more || short_of, more ? rows_uuid(r, n - 1, I_ID) : op->reach);
-    api_reply_buf(op->x, 200, &b);
+    (void)l;
+    put(w, r, row);
+    jw_close(w);
+    return ERR_OK;
 }
+
+/* Of equal subjects the next has a key that is longer by a NUL. */
+static void key_of(struct listing *l, const struct rows *r, size_t row, struct value *at,
+                   struct value *behind)
+{
+    struct str key = rows_str(r, row, I_DEDUPE);
+    char *longer = arena_alloc(l->x->arena, key.n + 1);
+    ASSERT(longer != NULL || key.n == 0);
+    memcpy(longer, key.p, key.n);
+    longer[key.n] = '\0';
+    at[0] = behind[0] = V_UUID(rows_uuid(r, row, I_SUBJECT));
+    at[1] = V_BYTES(str_n(longer, key.n));
+    behind[1] = V_BYTES(str_n(longer, key.n + 1));
+}
+
+static const struct list_kind inbound = {
+    .queries = LIST_QUERIES(callback_list),
+    .filters = "status payment_id",
+    .id = I_ID,
+    .by_key = true,
+    .reach = Q_callback_reach,
+    .reach_newer = Q_callback_reach_newer,
+    .put = put_listed,
+    .key = key_of,
+};
 
 static void list(struct inbound_op *op)
 {
     const struct principal *who = api_who(op->x);
-    struct value params[] = {
-        V_UUID(who->merchant),         V_TEXT(mode_word(who->live)), V_TEXT(op->state),
-        V_UUID_OPT(op->last_subject),  V_BYTES(op->last_dedupe),     V_I64(op->limit + 1),
-        V_UUID_OPT(op->reach_subject), V_BYTES(op->reach_dedupe)};
-    store_read(api_of(op->x)->flow->store, Q_callback_list, params, COUNT_OF(params), listed, op);
-}
-
-static void list_of_payment(struct inbound_op *op)
-{
-    const struct principal *who = api_who(op->x);
     struct uuid last = op->payment;
+    bool all = uuid_is_nil(op->payment);
     last.b[15] |= 15; /* attempts are counted there: attempt_id() */
-    struct value params[] = {V_UUID(who->merchant),
-                             V_TEXT(mode_word(who->live)),
-                             V_TEXT(op->state),
-                             V_UUID(op->payment),
-                             V_UUID_OPT(op->last_subject),
-                             V_BYTES(op->last_dedupe),
-                             V_I64(op->limit + 1),
-                             V_UUID(last)};
-    store_read(api_of(op->x)->flow->store, Q_callback_list_of, params, COUNT_OF(params), listed,
-               op);
-}
-
-static void reach_known(void *ctx, struct err err, const struct rows *r)
-{
-    struct inbound_op *op = ctx;
-    if (err_is(err)) {
-        fail(op->x, err);
-        return;
-    }
-    if (rows_n(r) > 0) {
-        op->reach = rows_uuid(r, 0, 0);
-        op->reach_subject = rows_uuid(r, 0, 1);
-        op->reach_dedupe = arena_dup(op->x->arena, rows_str(r, 0, 2));
-    }
-    list(op);
-}
-
-static void look(struct inbound_op *op)
-{
-    struct value params[] = {V_UUID(api_who(op->x)->merchant), V_UUID_OPT(op->last_subject),
-                             V_BYTES(op->last_dedupe), V_I64(LIST_LOOK)};
-    if (!uuid_is_nil(op->payment))
-        list_of_payment(op);
-    else if (op->state.p == NULL)
-        list(op);
-    else
-        store_read(api_of(op->x)->flow->store, Q_callback_reach, params, COUNT_OF(params),
-                   reach_known, op);
+    struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live)), V_TEXT(op->state),
+                             V_UUID(op->payment), V_UUID(last)};
+    op->l->filtered = all && op->state.p != NULL;
+    if (!all)
+        op->l->queries = (struct list_queries)LIST_QUERIES(callback_list_of);
+    list_run(op->l, params, all ? COUNT_OF(params) - 2 : COUNT_OF(params));
 }
 
 /* The cursor is an id; the page begins behind its row, and behind one that is not there is nothing.
@@ -162,15 +128,14 @@ static void cursor_known(void *ctx, struct err err, const struct rows *r)
     struct inbound_op *op = ctx;
     if (err_is(err)) {
         fail(op->x, err);
-        return;
+    } else if (rows_n(r) == 0) {
+        list_none(op->l);
+    } else {
+        struct value at[2], behind[2];
+        key_of(op->l, r, 0, at, behind);
+        list_past(op->l, at, behind);
+        list(op);
     }
-    if (rows_n(r) == 0) {
-        listed(op, err, r);
-        return;
-    }
-    op->last_subject = rows_uuid(r, 0, I_SUBJECT);
-    op->last_dedupe = arena_dup(op->x->arena, rows_str(r, 0, I_DEDUPE));
-    look(op);
 }
 
 static void find(struct inbound_op *op, struct uuid id, store_rows_fn *done)
@@ -193,20 +158,26 @@ static bool state_known(struct str word)
 void inbound_index(struct http_exchange *x)
 {
     struct inbound_op *op = op_new(x);
-    if (op == NULL)
+    struct listing *l = op != NULL ? list_new(x, &inbound, op) : NULL;
+    struct uuid cursor;
+    if (l == NULL)
         return;
+    op->l = l;
     op->state = http_query(x, STR("status"));
-    list_limit(http_query(x, STR("limit")), LIST_LIMIT_MAX, &op->limit, &op->errors);
-    list_id(http_query(x, STR("after")), "after", &op->cursor, &op->errors);
-    list_id(http_query(x, STR("payment_id")), "payment_id", &op->payment, &op->errors);
+    list_id(http_query(x, STR("payment_id")), "payment_id", &op->payment, &l->errors);
     if (op->state.p != NULL && !state_known(op->state))
-        field_error(&op->errors, STR("status"), "format", "No such status.");
-    if (!list_ok(x, &op->errors))
-        return;
-    if (!uuid_is_nil(op->cursor))
-        find(op, op->cursor, cursor_known);
-    else
-        look(op);
+        field_error(&l->errors, STR("status"), "format", "No such status.");
+    struct value first[] = {V_UUID(UUID_NIL), V_BYTES(STR(""))};
+    struct value end[] = {V_UUID(UUID_MOST), V_BYTES(STR(""))};
+    list_between(l, first, end, COUNT_OF(end));
+    if (l->cursor.p == NULL) {
+        list(op);
+    } else if (uuid_parse(l->cursor, &cursor)) {
+        find(op, cursor, cursor_known);
+    } else {
+        list_bad_cursor(l);
+        list(op);
+    }
 }
 
 /* ---- one ---- */

@@ -2,6 +2,7 @@
 #include "http/api.h"
 
 #include "core/flow/refund.h"
+#include "http/list.h"
 #include "http/refund_list.h"
 
 enum { REFUND_BODY = 256 * 1024 };
@@ -75,22 +76,21 @@ void refund_show(struct http_exchange *x)
     store_read(api_of(x)->flow->store, Q_refund_get, params, COUNT_OF(params), shown, x);
 }
 
-static void listed(void *ctx, struct err err, const struct rows *r)
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct http_exchange *x = ctx;
-    struct buf b;
-    buf_init(&b, REFUND_BODY * 16);
-    buf_c(&b, "{\"object\":\"list\",\"data\":");
-    if (!err_is(err))
-        err = refund_list_put(r, x->arena, &b);
-    buf_c(&b, ",\"has_more\":false,\"next\":null}");
-    if (err_is(err)) {
-        buf_free(&b);
-        http_problem(x, err, "");
-        return;
-    }
-    api_reply_buf(x, 200, &b);
+    struct refund_record rec;
+    TRY(refund_record_read(r, row, l->x->arena, &rec, &row));
+    refund_put(w, &rec);
+    return ERR_OK;
 }
+
+static const struct list_kind refunds = {
+    .queries = LIST_QUERIES(refund_list),
+    .id = 1,
+    .joined = true,
+    .rising = true,
+    .put = put_listed,
+};
 
 static void payment_there(void *ctx, struct err err, const struct rows *r)
 {
@@ -104,8 +104,10 @@ static void payment_there(void *ctx, struct err err, const struct rows *r)
         http_problem(x, err, err.code == ERR_NOT_FOUND ? "No such payment." : "");
         return;
     }
-    struct value params[] = {V_UUID(rec.merchant), V_UUID_OPT(rec.id), V_UUID_OPT(UUID_NIL)};
-    store_read(api_of(x)->flow->store, Q_refund_get, params, COUNT_OF(params), listed, x);
+    struct listing *l = list_new(x, &refunds, NULL);
+    struct value params[] = {V_UUID(rec.merchant), V_UUID(rec.id)};
+    if (l != NULL)
+        list_run(l, params, COUNT_OF(params));
 }
 
 void refund_index(struct http_exchange *x)

@@ -449,29 +449,31 @@ void endpoint_show(struct http_exchange *x)
     get(op, shown);
 }
 
+static struct err put_listed(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
+{
+    put_endpoint(l->x, w, r, row, STR_NULL);
+    return ERR_OK;
+}
+
+static const struct list_kind endpoints = {.put = put_listed};
+
 static void endpoints_listed(void *ctx, struct err err, const struct rows *r)
 {
-    struct http_exchange *x = ctx;
-    if (err_is(err)) {
-        http_problem(x, err, "");
-        return;
-    }
-    struct buf b;
-    buf_init(&b, ANSWER_MAX);
-    struct jsonw w = jw_into(&b);
-    list_put_start(&w);
-    for (size_t i = 0; i < rows_n(r); i++)
-        put_endpoint(x, &w, r, i, STR_NULL);
-    list_put_end(&w, false, UUID_NIL);
-    api_reply_buf(x, 200, &b);
+    struct listing *l = ctx;
+    if (err_is(err))
+        http_problem(l->x, err, "");
+    else
+        list_short(l, r, rows_n(r));
 }
 
 void endpoint_index(struct http_exchange *x)
 {
     const struct principal *who = api_who(x);
+    struct listing *l = list_new(x, &endpoints, NULL);
     struct value params[] = {V_UUID(who->merchant), V_TEXT(mode_word(who->live))};
-    store_read(api_of(x)->flow->store, Q_endpoint_list, params, COUNT_OF(params), endpoints_listed,
-               x);
+    if (l != NULL && list_ok(x, &l->errors))
+        store_read(api_of(x)->flow->store, Q_endpoint_list, params, COUNT_OF(params),
+                   endpoints_listed, l);
 }
 
 /* ---- the merchant's default secret, which signs for callback_url ---- */

@@ -18,7 +18,7 @@ table_close() { printf '    {0},\n};\n' >>"$table"; }
 
 printf '.section .rodata\n' >>"$asm"
 printf '/* Made by scripts/embed.sh. */\n#include "core/base/embed.h"\n' >>"$table"
-printf '/* Made by scripts/embed.sh from sql/query. */\n#define QUERIES(X)' >>"$list"
+printf '/* Made by scripts/embed.sh from sql/query and sql/list. */\n#define QUERIES(X)' >>"$list"
 
 n=0
 declare -a rows=()
@@ -38,8 +38,9 @@ add_group() { # add_group TABLE FILE=NAME…
     table_close
 }
 
+scripts/lists.sh "$out/list"
 pairs=()
-for f in sql/query/*.sql; do
+for f in sql/query/*.sql "$out"/list/*.sql; do
     name=$(basename "$f" .sql)
     pairs+=("$f=$name")
     printf ' X(%s)' "$name" >>"$list"

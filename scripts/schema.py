@@ -2,7 +2,7 @@
 """Whether migrations and statements keep what lets the schema be distributed by merchant, read with PostgreSQL's own
 parser. A line for each fault; exit 1 if there is one.
 
-    schema.py                 sql/migrations, sql/query, sql/citus and sql/citus.sql
+    schema.py                 sql/migrations, sql/query, sql/list, sql/citus and sql/citus.sql
     schema.py --self-test     each rule against samples that it must refuse, and some that it must not
 
 The rules:
@@ -21,7 +21,9 @@ The rules:
 
 import pathlib
 import re
+import subprocess
 import sys
+import tempfile
 
 from pglast import parse_sql
 from pglast.parser import ParseError
@@ -59,6 +61,8 @@ ACROSS = {
     "live_keys": ("api_key", "whether anybody has a live key, at the start"),
     "log_waiting": ("log_new", "the keeper looks for merchants that wait for it"),
     "merchant_list": ("merchant", "the list of merchants"),
+    "merchant_list_count": ("merchant", "the list of merchants"),
+    "merchant_list_newer": ("merchant", "the list of merchants"),
     "merchant_other": ("merchant", "whether there is another merchant"),
     "payment_replay": ("payment", "a proof about all"),
     "prove_ledger": ("ledger_transfer log_new", "a proof about all"),
@@ -562,9 +566,12 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         found = self_test()
     else:
-        texts = [{p.stem: p.read_text() for p in sorted((ROOT / "sql" / room).glob("*.sql"))}
-                 for room in ("migrations", "query", "citus")]
-        found = faults_of(*texts, (ROOT / "sql/citus.sql").read_text())
+        migrations, queries, citus = ({p.stem: p.read_text() for p in sorted((ROOT / "sql" / room).glob("*.sql"))}
+                                      for room in ("migrations", "query", "citus"))
+        with tempfile.TemporaryDirectory() as made:
+            subprocess.run(["scripts/lists.sh", made], cwd=ROOT, check=True)
+            queries |= {p.stem: p.read_text() for p in pathlib.Path(made).glob("*.sql")}
+        found = faults_of(migrations, queries, citus, (ROOT / "sql/citus.sql").read_text())
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0
 

@@ -14,7 +14,7 @@
  * write combiner: units of work that arrive while a commit is under way leave together in the
  * next one, each with its own outcome.
  *
- * Every statement is a file of sql/query, named by its enum. */
+ * Every statement is a file of sql/query, or made of one of sql/list, named by its enum. */
 enum query {
 #define QUERY_NAME_(name) Q_##name,
     QUERIES(QUERY_NAME_)

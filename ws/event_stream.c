@@ -7,8 +7,6 @@
 #include "http/list.h"
 #include "ws/watch.h"
 
-enum { LIST_MAX = 8 << 20, LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
-
 /* ---- what is asked for ---- */
 
 static bool wants_stream(const struct http_exchange *x)
@@ -50,72 +48,47 @@ static void open_stream(struct watch *w)
 
 /* ---- a payment's ---- */
 
-struct page {
-    struct watch *watch;
-    int64_t after, limit;
-};
-
-static void events_read(void *ctx, struct err err, const struct rows *r)
+static struct err put_event(struct listing *l, struct jsonw *w, const struct rows *r, size_t row)
 {
-    struct page *p = ctx;
-    struct http_exchange *x = p->watch->x;
+    const struct watch *watch = l->ctx;
+    struct notice event;
     struct str person = STR("");
-    if (!err_is(err))
-        err = record_person(api_of(x)->flow, &p->watch->rec, x->arena, &person);
-    if (err_is(err)) {
-        http_problem(x, err, "");
-        return;
-    }
-    struct buf b;
-    buf_init(&b, LIST_MAX);
-    struct jsonw w = jw_into(&b);
-    size_t n = rows_n(r);
-    bool more = n > (size_t)p->limit;
-    int64_t last = 0;
-    char next[24];
-    if (more)
-        n = (size_t)p->limit;
-    list_put_start(&w);
-    for (size_t i = 0; i < n; i++) {
-        struct notice event;
-        hub_notice(&event, p->watch->payment, r, i, person);
-        if (i > 0)
-            buf_char(&b, ',');
-        buf_str(&b, buf_view(&event.json));
-        b.failed |= event.json.failed;
-        last = event.id;
-        notice_free(&event);
-    }
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    snprintf(next, sizeof next, "%lld", (long long)last);
-    jw_str(&w, "next", n > 0 ? str_c(next) : STR_NULL);
-    jw_close(&w);
-    api_reply_buf(x, 200, &b);
+    TRY(record_person(api_of(l->x)->flow, &watch->rec, l->x->arena, &person));
+    hub_notice(&event, watch->payment, r, row, person);
+    bool failed = event.json.failed;
+    if (!failed)
+        jw_raw(w, NULL, buf_view(&event.json));
+    notice_free(&event);
+    return failed ? ERR(NO_MEMORY, "events") : ERR_OK;
 }
+
+static void seq_cursor(const struct rows *r, size_t row, char out[LIST_CURSOR])
+{
+    snprintf(out, LIST_CURSOR, "%lld", (long long)rows_i64(r, row, 0));
+}
+
+static const struct list_kind events = {
+    .queries = LIST_QUERIES(event_page),
+    .by_key = true,
+    .rising = true,
+    .goes_on = true,
+    .put = put_event,
+    .cursor = seq_cursor,
+};
 
 static void list_page(struct watch *w)
 {
-    struct http_exchange *x = w->x;
-    struct page *p = ARENA_NEW(x->arena, struct page);
-    struct field_errors errors = {.arena = x->arena};
-    struct str limit = http_query(x, STR("limit")), after = http_query(x, STR("after"));
-    if (p == NULL) {
-        http_problem(x, ERR(NO_MEMORY, "events"), "");
+    struct listing *l = list_new(w->x, &events, w);
+    int64_t seq = 0;
+    if (l == NULL)
         return;
-    }
-    *p = (struct page){.watch = w, .limit = LIMIT_DEFAULT};
-    if (limit.p != NULL && (!str_to_i64(limit, &p->limit) || p->limit < 1 || p->limit > LIMIT_MAX))
-        field_error(&errors, STR("limit"), "format", "1 to 100.");
-    if (after.p != NULL && (!str_to_i64(after, &p->after) || p->after < 0 || p->after > INT32_MAX))
-        field_error(&errors, STR("after"), "format", "The seq of an event.");
-    if (errors.n > 0) {
-        http_problem_fields(x, ERR(VALIDATION, NULL), "Some parameters are wrong.", &errors);
-        return;
-    }
-    struct value params[] = {V_UUID(w->by.merchant), V_UUID(w->payment), V_I32((int32_t)p->after),
-                             V_I64(p->limit + 1)};
-    store_read(api_of(x)->flow->store, Q_event_list, params, COUNT_OF(params), events_read, p);
+    list_between(l, &V_I32(0), &V_I32(INT32_MAX), 1);
+    if (l->cursor.p != NULL && (!str_to_i64(l->cursor, &seq) || seq < 0 || seq > INT32_MAX))
+        list_bad_cursor(l);
+    else if (l->cursor.p != NULL)
+        list_past(l, &V_I32(seq), &V_I32(seq < INT32_MAX ? seq + 1 : seq));
+    struct value params[] = {V_UUID(w->by.merchant), V_UUID(w->payment)};
+    list_run(l, params, COUNT_OF(params));
 }
 
 void payment_events(struct http_exchange *x)

@@ -15,6 +15,10 @@ struct uuid {
 };
 
 #define UUID_NIL ((struct uuid){{0}})
+/* Above every id that is given. */
+#define UUID_MOST   \
+    ((struct uuid){ \
+        {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}})
 
 static inline bool uuid_eq(struct uuid a, struct uuid b)
 {

@@ -1,7 +1,7 @@
 -- One stored callback. $1 uuid merchant, $2 text mode, $3 uuid id. Columns as in callback_list,
 -- then raw (sealed).
-select v.id, v.provider, v.kind, v.state, v.reason, v.payment_id, v.attempt_n, v.peer, v.ip_ok,
-    v.created_at, v.updated_at, v.subject_id, v.dedupe_key, j.run_at, j.tries, v.raw
+select v.id, v.subject_id, v.dedupe_key, v.provider, v.kind, v.state, v.reason, v.payment_id,
+    v.attempt_n, v.peer, v.ip_ok, v.created_at, v.updated_at, j.run_at, j.tries, v.raw
 from reli.provider_event v
 left join reli.job j on j.merchant_id = v.merchant_id and j.kind = 'inbound'
     and j.subject = v.subject_id

@@ -9,6 +9,8 @@ import json
 import pathlib
 import re
 import socket
+import subprocess
+import tempfile
 import time
 import uuid
 
@@ -28,13 +30,17 @@ SORTS = {"feed_page": 4_000}  # more, by design: the positions that a page looks
 HOT = {"payment_create", "payment_move", "payment_get", "audit_list", "idempotency_get", "event_newer",
        "event_list", "callback_store", "fanout_get", "delivery_create", "delivery_get",
        "delivery_move", "job_due", "job_lease", "log_append", "log_waiting", "seal_waiting", "seal_rows",
-       "payment_list", "payment_list_newer", "payment_count", "payment_list_of", "payment_list_of_newer",
-       "payment_count_of", "reference_get", "refund_get",
-       "delivery_list", "transfer_list", "transfer_of_payment", "callback_show", "customer_list", "customer_find",
-       "exception_list", "callback_list", "callback_list_of", "callback_reach", "delivery_reach", "payment_reach",
+       "payment_list", "payment_list_newer", "payment_list_count", "payment_list_of", "payment_list_of_newer",
+       "payment_list_of_count", "reference_get", "refund_get", "refund_list", "refund_list_newer", "refund_list_count",
+       "delivery_list", "delivery_list_newer", "delivery_list_count",
+       "transfer_list", "transfer_list_newer", "transfer_list_count", "transfer_of_payment",
+       "callback_show", "customer_list", "customer_list_newer", "customer_list_count", "customer_find",
+       "exception_list", "callback_list", "callback_list_newer", "callback_list_count", "callback_list_of",
+       "callback_reach", "delivery_reach", "payment_reach", "event_page",
        "terms_get", "limit_lock", "feed_page"}
 # What may look at more, and why.
-MAY = {"payment_count": "counts up to 10 000", "retention": "once a day; its BRIN indexes give whole ranges of pages"}
+MAY = {**{f"{name}_list_count": "counts up to 10 000" for name in ("payment", "delivery", "callback", "customer", "transfer")},
+       "retention": "once a day; its BRIN indexes give whole ranges of pages"}
 # Lists whose filter matches little or nothing: a page ends after 4 000 rows.
 IN_VAIN = ("/payments?status=failed", "/payments?provider=stripe",
            "/webhook-deliveries?status=dead", "/provider-events?status=dead")
@@ -100,7 +106,7 @@ def live(side, reli):
     side.b.settled()
     old = side.w.db.value("select id from reli.payment where merchant_id = %s order by id offset 40 limit 1", side.shops[0][0])
     for p in made[:3]:
-        for path in ("", "/refunds"):
+        for path in ("", "/refunds", "/refunds?page=1", f"/refunds?before={p['id']}", "/events"):
             shop.ask("GET", f"/payments/{p['id']}{path}")
         shop.ask("POST", "/payments/status", {"reference": p["reference"]})
         shop.ask("GET", f"/payments?reference={p['reference']}")
@@ -111,7 +117,8 @@ def live(side, reli):
         watch(reli, key, path)
     for path in ("/payments?", "/payments?status=completed&",
                  "/payments?customer_id=somebody&", "/payments?customer_id=nobody&page=1&", f"/payments?customer_id=somebody&before={old}&",
-                 "/payments?page=2&", "/payments?date_from=2026-01-01T00:00:00Z&",
+                 "/payments?page=2&", "/webhook-deliveries?page=2&", "/provider-events?page=2&", "/customers?page=2&",
+                 "/ledger/transfers?page=2&", "/payments?date_from=2026-01-01T00:00:00Z&",
                  f"/payments?after={old}&", f"/payments?before={old}&", "/payments?min_amount=500&currency=KES&", "/events?",
                  "/events?type=payment.completed&", "/events?type=payment.failed&",
                  "/webhook-deliveries?", "/provider-events?", f"/provider-events?payment_id={made[0]['id']}&",
@@ -123,6 +130,8 @@ def live(side, reli):
                              also=(403,))
         if found.get("has_more") and found.get("next") and not re.search("page=|after=|before=", path):
             shop.ask("GET", f"{path}limit=20&after={found['next']}")
+            if not path.startswith("/events"):
+                shop.ask("GET", f"{path}limit=20&before={found['next']}")
     watch(reli, key, f"/ws/transaction/{made[0]['id']}", 11)  # ws/hub.c looks every ten seconds for what it was not told
     waiting = "select count(*) from reli.{}"
     deliveries.wait_until(lambda: side.w.db.value(waiting.format("log_new")) == 0, "positions of all")
@@ -204,7 +213,10 @@ def check(side, out):
     if side.n < LEAST:
         out.note(f"plans are looked at from {LEAST:,} payments on: what is small may be sorted whole")
         return {}
-    names = {words(text_of(path)): path.stem for path in sorted((ROOT / "sql/query").glob("*.sql"))}
+    with tempfile.TemporaryDirectory() as made:
+        subprocess.run(["scripts/lists.sh", made], cwd=ROOT, check=True)
+        names = {words(text_of(path)): path.stem
+                 for path in [*(ROOT / "sql/query").glob("*.sql"), *pathlib.Path(made).glob("*.sql")]}
     sizes = {r["name"]: r["n"] for r in side.w.db.rows(
         "select c.relname as name, greatest(c.reltuples, 0)::int8 as n from pg_class c where c.relkind in ('r', 'p')")}
     slowest = max((timed(side, path), path) for path in IN_VAIN)

@@ -236,7 +236,7 @@ def test_pages_of_transfers_end_within_a_journal(reli, stack):
     whole = reli.get(f"{V1}/ledger/transfers").json
     assert whole["has_more"] is False and whole["next"] is None
     assert [(t["payment_id"], t["step"], t["kind"]) for t in whole["data"]] == [
-        x for p in made for x in ((p, 1, "payment_received"), (p, 2, "payment_fee"))]
+        x for p in made for x in ((p, 2, "payment_fee"), (p, 1, "payment_received"))]
     for limit in range(1, 7):
         got, after = [], ""
         for _ in itertools.count():

@@ -1,7 +1,6 @@
--- People of a merchant, the oldest accounts first. $1 uuid merchant, $2 uuid one of them, null:
--- all, $3 uuid after whom, null: from the start, $4 int8 limit. Columns: user, person, role,
--- membership's status, account's status, second factor on, locked_until, last_login_at,
--- invitation's expires_at, created_at, updated_at.
+-- People of a merchant, the oldest accounts first. $1 uuid merchant; $2 to $5 the part. Columns:
+-- user, person, role, membership's status, account's status, second factor on, locked_until,
+-- last_login_at, invitation's expires_at, created_at, updated_at.
 select ms.user_id, u.person, ms.role, ms.status, u.status, u.totp_confirmed_at is not null,
     g.locked_until, u.last_login_at, i.expires_at, ms.created_at, ms.updated_at
 from reli.membership ms
@@ -10,6 +9,6 @@ join reli.account_user u on u.merchant_id = '00000000-0000-0000-0000-00000000000
 left join reli.login_guard g on g.merchant_id = u.merchant_id and g.subject = u.email_index
 left join reli.invitation i on i.merchant_id = ms.merchant_id and i.user_id = ms.user_id
 where ms.merchant_id = $1 and ms.status <> 'removed'
-  and ($2::uuid is null or ms.user_id = $2) and ($3::uuid is null or ms.user_id > $3)
-order by ms.user_id
-limit $4
+  and ms.user_id >= $2 and ms.user_id < $3
+order by ms.user_id asc
+limit $4 offset $5

@@ -1,5 +1,5 @@
--- A merchant's payouts, newest first. $1 uuid merchant, $2 text mode, $3 text status or null, $4
--- text provider or null, $5 uuid behind which or null, $6 int8 limit.
+-- A merchant's payouts with one reference, newest first. $1 to $4 as of payout_list.sql, $5 text
+-- reference; $6 to $9 the part.
 -- Columns: of store/payout_rows.c.
 select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.reference,
     p.provider, p.payment_method, p.account_id, p.amount, p.currency, p.pii, p.purpose,
@@ -8,9 +8,9 @@ select p.merchant_id, p.id, p.mode, p.status, p.version, p.revision, p.op_id, p.
     p.request, p.paid_n, p.sent_at, p.answered_at, p.poll_n, p.park_n, p.next_at, p.recon_since,
     p.created_at, p.updated_at, p.completed_at
 from reli.payout p
-where p.merchant_id = $1 and p.mode = $2
+where p.merchant_id = $1 and p.mode = $2 and p.reference = $5
   and ($3::text is null or p.status = $3)
   and ($4::text is null or p.provider = $4)
-  and ($5::uuid is null or p.id < $5)
+  and p.id >= $6 and p.id < $7
 order by p.id desc
-limit $6
+limit $8 offset $9
