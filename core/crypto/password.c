@@ -9,8 +9,9 @@ enum { PASSES = 2, MEMORY = 19 * 1024 * 1024 };
 
 /* The hash of a random text that nobody kept, made with the costs above: what a check costs where
  * there is nothing to check against. */
-static const char nobody[] = "$argon2id$v=19$m=19456,t=2,p=1$PntOPMxQsXIEAUJnsAwVUg"
-                             "$4b/HqmSeqaLyDM8JL9XyxyxtWBZglqKpb3MW8K9i/5U";
+static const char nobody[PASSWORD_HASH_TEXT] =
+    "$argon2id$v=19$m=19456,t=2,p=1$PntOPMxQsXIEAUJnsAwVUg"
+    "$4b/HqmSeqaLyDM8JL9XyxyxtWBZglqKpb3MW8K9i/5U";
 
 static const char *as_text(struct str hash, char out[PASSWORD_HASH_TEXT])
 {
