@@ -23,6 +23,11 @@ typedef void callback_fn(void *ctx, struct err err, const struct gateway *gatewa
 void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done,
                       void *ctx);
 
+/* What has just come is processed at once, from memory, as long as no more than these are being
+ * processed so and stored. The rest is left to the jobs, of which in a rush no more than these run:
+ * all are heard, since who is not heard may not come again, and then understood. */
+enum { CALLBACKS_AT_ONCE = 64, CALLBACKS_RUSH = 16 };
+
 /* Processes a stored callback whose job the caller has leased; `tries` as the job says. */
 void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,
                       int tries, loop_fn *done, void *ctx);

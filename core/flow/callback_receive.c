@@ -40,14 +40,16 @@ struct receive {
     struct inbound_unit unit;
     struct later later;
     struct throttle_wait wait;
+    bool at_once; /* counted in flow.n_callbacks */
     struct err err;
     callback_fn *done;
     void *ctx;
 };
 
-static void nobody_waits(void *ctx)
+static void processed(void *ctx)
 {
-    (void)ctx;
+    struct flow *f = ctx;
+    f->n_callbacks--;
 }
 
 static int32_t job_number(const uint8_t digest[SHA256_LEN])
@@ -71,7 +73,7 @@ static void process(struct receive *r)
         .mem = r->arena,
     };
     r->arena = (struct arena){0};
-    callback_process_known(r->flow, &known, nobody_waits, NULL);
+    callback_process_known(r->flow, &known, processed, r->flow);
 }
 
 static void stored(void *ctx)
@@ -80,15 +82,19 @@ static void stored(void *ctx)
     struct flow *f = r->flow;
     struct err err = r->unit.unit.err;
     bool fresh = !err_is(err) && (r->unit.is_new || r->unit.unit.doubt);
+    f->n_hearing--;
     if (!err_is(err))
         crash_point(CRASH_CALLBACK_STORED);
     r->done(r->ctx, err, r->gateway);
     crash_point(CRASH_CALLBACK_ACKED);
-    if (fresh && r->unit.is_new)
+    if (r->at_once && fresh && r->unit.is_new)
         process(r);
-    else if (fresh) /* a commit that was not answered may have been followed by others */
+    else if (r->at_once &&
+             fresh) /* a commit that was not answered may have been followed by others */
         callback_process(f, r->unit.row.merchant_id, r->unit.row.subject_id, r->unit.row.job_n, 0,
-                         nobody_waits, NULL);
+                         processed, f);
+    else if (r->at_once)
+        processed(f);
     f->busy--;
     arena_free(&r->arena);
     free(r);
@@ -204,6 +210,8 @@ static struct err fill(struct receive *r)
     if (raw.p == NULL)
         return err_is(err) ? err : ERR(NO_MEMORY, "callback");
     int64_t now = loop_wall_us(f->loop);
+    r->at_once = f->n_callbacks < CALLBACKS_AT_ONCE && f->n_hearing < CALLBACKS_RUSH;
+    f->n_callbacks += r->at_once;
     r->unit.row = (struct inbound_row){
         .merchant_id = to->merchant,
         .subject_id = to->subject,
@@ -221,7 +229,7 @@ static struct err fill(struct receive *r)
         .job_n = job_number(digest),
         .job_bucket = job_bucket(payment),
         .job_owner = f->replica,
-        .job_lease = now + FLOW_LEASE_US,
+        .job_lease = r->at_once ? now + FLOW_LEASE_US : now,
     };
     return ERR_OK;
 }
@@ -235,6 +243,7 @@ static void let_in(void *ctx, enum throttle_answer answer, const struct throttle
         refuse(r);
         return;
     }
+    r->flow->n_hearing++;
     inbound_unit_ready(&r->unit, stored, r);
     store_write(r->flow->store, &r->unit.unit);
 }

@@ -94,8 +94,10 @@ struct flow {
     /* Called for each event that was committed here. */
     void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
     void *published_ctx;
-    int busy;     /* operations under way: a drain waits for them */
-    bool closing; /* no new background work */
+    int busy;        /* operations under way: a drain waits for them */
+    int n_hearing;   /* of them, those that store a callback */
+    int n_callbacks; /* and those that process what has just been stored; callback.h */
+    bool closing;    /* no new background work */
 };
 
 /* The installation's account of this provider and mode; NULL if there is none. */

@@ -24,11 +24,12 @@ enum { PER_BUCKET = 64 }; /* of each kind */
 #define SECOND_BEAT_US US_PER_S /* who started together soon know of each other */
 #define DEAD_US (60 * US_PER_S)
 #define UPKEEP_US (6 * US_PER_HOUR)
+#define SOON_US (20 * US_PER_MS)
 
 static struct metric taken_total = METRIC_COUNTER("reli_jobs_total", "", "Jobs taken by lease");
 
-/* Those that come first are looked for first. The last two wait for others, providers and
- * endpoints, that may take their time: each has a part of what runs at once, so that neither those
+/* Those that come first are looked for first. Most wait for others, providers and endpoints, that
+ * may take their time: each kind of these has a sixth of what runs at once, so that neither those
  * of a provider that hangs nor those of slow endpoints keep anything else waiting. */
 enum job_kind {
     JOB_REFUND,
@@ -58,7 +59,8 @@ struct jobs {
     struct flow *flow;
     struct jobs_options o;
     struct timer scan_timer, beat_timer, upkeep_timer;
-    bool stopped, beaten;
+    bool scanning, stopped, beaten;
+    bool freed; /* of a kind that had no room one has ended, since the last scan */
     int n_running, n_of[JOB_N_KINDS];
     int64_t started_us;
 };
@@ -67,16 +69,26 @@ static void scan(void *ctx);
 
 static bool has_room(const struct jobs *j, enum job_kind kind)
 {
-    bool waits = kind == JOB_PAYMENT || kind == JOB_DELIVERY;
-    return j->n_running < j->o.max_running && (!waits || j->n_of[kind] < j->o.max_running / 8 * 3);
+    int most = j->o.max_running;
+    if (kind == JOB_INBOUND && j->flow->n_hearing >= CALLBACKS_RUSH)
+        most = CALLBACKS_RUSH;
+    else if (kind != JOB_FANOUT && kind != JOB_ERASURE && kind != JOB_RESEAL)
+        most /= 6;
+    return j->n_running < j->o.max_running && j->n_of[kind] < most;
 }
 
 static void work_done(void *ctx)
 {
     struct running *r = ctx;
-    r->jobs->n_running--;
-    r->jobs->n_of[r->kind]--;
-    r->jobs->flow->busy--;
+    struct jobs *j = r->jobs;
+    if (!has_room(j, r->kind) && !j->freed) {
+        j->freed = true;
+        if (!j->scanning && !j->stopped)
+            timer_set(j->flow->loop, &j->scan_timer, SOON_US, scan, j);
+    }
+    j->n_running--;
+    j->n_of[r->kind]--;
+    j->flow->busy--;
     free(r);
 }
 
@@ -164,24 +176,23 @@ static void scanned(void *ctx, struct err err, const struct rows *rows)
 {
     struct jobs *j = ctx;
     size_t n = err_is(err) ? 0 : rows_n(rows);
+    j->scanning = false;
     j->flow->busy--;
     if (j->stopped)
         return;
     for (size_t i = 0; i < n; i++)
         take(j, rows, i);
     /* many at once: look again soon */
-    timer_set(j->flow->loop, &j->scan_timer, n >= PER_BUCKET ? 20 * US_PER_MS : j->o.scan_us, scan,
-              j);
+    timer_set(j->flow->loop, &j->scan_timer, n >= PER_BUCKET || j->freed ? SOON_US : j->o.scan_us,
+              scan, j);
 }
 
 static void scan(void *ctx)
 {
     struct jobs *j = ctx;
     struct flow *f = j->flow;
-    if (j->n_running >= j->o.max_running) {
-        timer_set(f->loop, &j->scan_timer, 20 * US_PER_MS, scan, j);
-        return;
-    }
+    j->scanning = true;
+    j->freed = false;
     f->busy++;
     char text[128];
     struct buf kinds = {.p = text, .cap = sizeof text, .limit = sizeof text};
@@ -267,7 +278,7 @@ struct err jobs_new(struct flow *f, const struct jobs_options *o, struct jobs **
     if (j->o.scan_us == 0)
         j->o.scan_us = US_PER_S;
     if (j->o.max_running == 0)
-        j->o.max_running = 512;
+        j->o.max_running = 1200;
     j->started_us = loop_wall_us(f->loop);
     timer_set(f->loop, &j->scan_timer, 0, scan, j);
     timer_set(f->loop, &j->beat_timer, 0, beat, j);

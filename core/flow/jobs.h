@@ -11,7 +11,7 @@ struct jobs;
 struct jobs_options {
     const char *version;
     int64_t scan_us; /* between scans, default 1 s */
-    int max_running; /* default 512 */
+    int max_running; /* default 1200 */
 };
 
 struct err jobs_new(struct flow *f, const struct jobs_options *o, struct jobs **out) MUST_USE;

@@ -1,5 +1,7 @@
 """What providers call back with: listed, looked into, processed once more."""
 
+import concurrent.futures
+
 from helpers import SLOW, V1, parse_time, phone, stk, wait_until
 
 EVENTS = V1 + "/provider-events"
@@ -53,6 +55,29 @@ def test_dead_letters_are_processed_once_the_provider_is_back(replicas, clock, s
     shop.wait_status(p["id"], "completed", deadline=20)
     wait_until(lambda: [e["status"] for e in events(shop)] == ["processed"], 10, "processed")
     assert one.database.value("select count(*) from reli.audit_log where action = 'provider_event.replayed'") == 1
+
+
+def test_a_rush_of_callbacks_is_heard_at_once_and_understood_in_turn(replicas, sandbox):
+    """Each has to be asked about, which takes the provider its time: up to 64 as they come, 200 by the jobs, the others
+    after them."""
+    one = replicas.one(MPESA_CALLBACK_CIDRS="192.0.2.0/24", RELI_POLL_SCHEDULE="1h", RELI_PROVIDER_TIMEOUT="60s")
+    shop = replicas.shop(one)
+    sandbox.chaos(delay_ms=int(4000 * SLOW))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: shop.pay(stk())["id"], range(300)))
+    sandbox.chaos(answer_delay_ms={"min": int(6000 * SLOW), "max": int(6000 * SLOW)})
+
+    def waiting():
+        found = one.database.one(
+            "select count(*) as n, count(*) filter (where j.lease_until > j.run_at) as leased from reli.job j "
+            "where j.kind = 'inbound'")
+        return found["n"], found["leased"]
+
+    wait_until(lambda: waiting()[0] == 300 and waiting()[1] >= 200, 20, "all are stored, and many asked about")
+    assert waiting()[1] <= 264
+    sandbox.chaos(answer_delay_ms={"min": 0, "max": 0})
+    wait_until(lambda: waiting()[0] == 0, 30, "all are understood")
+    assert {shop.payment(id_)["status"] for id_ in made} == {"completed"}
 
 
 def test_pages_and_what_is_refused(reli, sandbox, stack, shared):
