@@ -86,18 +86,10 @@ bool act_possible(const struct payment_record *rec, enum act_kind kind)
 static void told(void *ctx, const struct payment_event *said, const struct move_call *call)
 {
     struct act *a = ctx;
-    struct arena *m = &a->arena;
-    a->event = *said;
-    a->event.provider_ref = arena_dup(m, said->provider_ref);
-    a->event.receipt = arena_dup(m, said->receipt);
-    a->event.provider_code = arena_dup(m, said->provider_code);
-    a->event.message = arena_dup(m, said->message);
+    a->event = ask_event_keep(&a->arena, said);
     a->has_call = call != NULL;
-    if (a->has_call) {
-        a->call = *call;
-        a->call.body = arena_dup(m, call->body);
-        a->call.next_action = arena_dup(m, call->next_action);
-    }
+    if (a->has_call)
+        a->call = ask_call_keep(&a->arena, call);
     record(a);
 }
 
@@ -173,11 +165,9 @@ static void sent(void *ctx, const struct gw_result *r, const struct gw_exchange 
     bool refusal = r->verdict == GW_REFUSED || r->verdict == GW_TOKEN_REJECTED;
     bool unknown = r->verdict == GW_UNKNOWN;
     const char *op = a->in.kind == ACT_CODE ? "confirm" : "cancel";
-    a->event = ask_event(r, a->n, r->verdict == GW_SUCCEEDED ? SOURCE_POLL : SOURCE_API);
-    a->event.provider_ref = arena_dup(m, r->provider_ref);
-    a->event.receipt = arena_dup(m, r->receipt);
-    a->event.provider_code = arena_dup(m, r->provider_code);
-    a->event.message = arena_dup(m, r->message);
+    struct payment_event said =
+        ask_event(r, a->n, r->verdict == GW_SUCCEEDED ? SOURCE_POLL : SOURCE_API);
+    a->event = ask_event_keep(m, &said);
     a->has_call = true;
     a->call = record_exchange(m, a->n, op,
                               unknown   ? "ambiguous"

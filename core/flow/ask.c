@@ -46,6 +46,24 @@ struct payment_event ask_event(const struct gw_result *r, int attempt, enum stat
     return ev;
 }
 
+struct payment_event ask_event_keep(struct arena *a, const struct payment_event *said)
+{
+    struct payment_event kept = *said;
+    kept.provider_ref = arena_dup(a, said->provider_ref);
+    kept.receipt = arena_dup(a, said->receipt);
+    kept.provider_code = arena_dup(a, said->provider_code);
+    kept.message = arena_dup(a, said->message);
+    return kept;
+}
+
+struct move_call ask_call_keep(struct arena *a, const struct move_call *call)
+{
+    struct move_call kept = *call;
+    kept.body = arena_dup(a, call->body);
+    kept.next_action = arena_dup(a, call->next_action);
+    return kept;
+}
+
 static void finish(struct ask *q, const struct payment_event *said, const struct move_call *call)
 {
     q->flow->busy--;

@@ -19,4 +19,8 @@ void ask_start(struct flow *f, const struct ask_request *rq, ask_fn *done, void 
 /* The provider's word as an event, texts borrowed. */
 struct payment_event ask_event(const struct gw_result *r, int attempt, enum status_source source);
 
+/* What was said and the exchange, to be kept beyond the call: their texts in the arena. */
+struct payment_event ask_event_keep(struct arena *a, const struct payment_event *said);
+struct move_call ask_call_keep(struct arena *a, const struct move_call *call);
+
 #endif

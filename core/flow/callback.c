@@ -237,9 +237,7 @@ static void asked(void *ctx, const struct payment_event *said, const struct move
             p->exception = "integrity_failure";
         }
     }
-    p->call = *call;
-    p->call.body = arena_dup(&p->arena, call->body);
-    p->call.next_action = arena_dup(&p->arena, call->next_action);
+    p->call = ask_call_keep(&p->arena, call);
     move(p, &p->call);
 }
 
@@ -366,8 +364,6 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
         refund_run(f, merchant, refund, NULL, NULL);
 }
 
-/* What comes from a strange address is not believed, neither that money moved nor that it did not:
- * after a failure the next rail is opened. The polls decide, whose answers may come by this way. */
 /* Who signs may take back what he has said before: a refund that had succeeded failed after all. */
 static enum refund_event_kind refund_event_of(const struct process *p)
 {
@@ -376,6 +372,8 @@ static enum refund_event_kind refund_event_of(const struct process *p)
     return p->gateway->webhook_verify != NULL ? REFUND_EVENT_REVOKE : REFUND_EVENT_FAILURE;
 }
 
+/* What comes from a strange address is not believed, neither that money moved nor that it did not:
+ * after a failure the next rail is opened. The polls decide, whose answers may come by this way. */
 static void hear_refund(struct process *p)
 {
     if (!p->ip_ok) {

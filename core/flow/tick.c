@@ -64,18 +64,10 @@ static void answer_moved(void *ctx, struct err err, const struct move_result *re
 static void answered(void *ctx, const struct payment_event *said, const struct move_call *call)
 {
     struct tick *t = ctx;
-    struct arena *a = &t->arena;
-    t->said = *said;
-    t->said.provider_ref = arena_dup(a, said->provider_ref);
-    t->said.receipt = arena_dup(a, said->receipt);
-    t->said.provider_code = arena_dup(a, said->provider_code);
-    t->said.message = arena_dup(a, said->message);
+    t->said = ask_event_keep(&t->arena, said);
     t->has_call = call != NULL;
-    if (t->has_call) {
-        t->call = *call;
-        t->call.body = arena_dup(a, call->body);
-        t->call.next_action = arena_dup(a, call->next_action);
-    }
+    if (t->has_call)
+        t->call = ask_call_keep(&t->arena, call);
     move_answer(t, NULL);
 }
 
