@@ -7,8 +7,6 @@
 #include "core/domain/fee.h"
 #include "core/tool.h"
 
-enum { LIST_MAX = 10000 };
-
 static const char usage[] =
     "fees set --merchant ID --currency KES --schedule \"1.5% + 20 cap 2000; > 100000: 1%\"\n"
     "                     [--mode test|live]\n"
@@ -83,25 +81,11 @@ static void show(void *ctx, struct err err, const struct rows *r)
                STR_ARG(rows_str(r, i, L_SCHEDULE)));
 }
 
-static int list(int argc, char **argv)
-{
-    struct tool t;
-    struct uuid merchant = UUID_NIL;
-    const char *id = tool_option(argc, argv, "--merchant");
-    if (id != NULL && !uuid_parse(str_c(id), &merchant))
-        return tool_usage(usage);
-    struct err err = tool_open(&t, CONF_DATABASE);
-    struct value params[] = {V_UUID_OPT(merchant), V_I64(LIST_MAX)};
-    if (!err_is(err))
-        err = tool_run(&t, Q_fee_schedule_list, params, COUNT_OF(params), show);
-    return tool_close(&t, err);
-}
-
 int command_fees(int argc, char **argv)
 {
     if (argc >= 1 && strcmp(argv[0], "set") == 0)
         return set(argc, argv);
     if (argc >= 1 && strcmp(argv[0], "list") == 0)
-        return list(argc, argv);
+        return tool_list(argc, argv, usage, Q_fee_schedule_list, show);
     return tool_usage(usage);
 }

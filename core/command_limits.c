@@ -8,7 +8,7 @@
 #include "core/flow/limit_text.h"
 #include "core/tool.h"
 
-enum { LIST_MAX = 10000, TEXT_MAX = 64 * 1024 };
+enum { TEXT_MAX = 64 * 1024 };
 
 static const char usage[] =
     "limits set --merchant ID --mode test|live --limits '[{\"currency\": \"KES\",\n"
@@ -40,12 +40,6 @@ static void show(void *ctx, struct err err, const struct rows *r)
     }
 }
 
-static struct err print(struct tool *t, struct uuid merchant)
-{
-    struct value params[] = {V_UUID_OPT(merchant), V_I64(LIST_MAX)};
-    return tool_run(t, Q_limit_list, params, COUNT_OF(params), show);
-}
-
 static struct err store_limits(struct tool *t, struct uuid merchant, const char *mode,
                                struct str text)
 {
@@ -58,7 +52,8 @@ static struct err store_limits(struct tool *t, struct uuid merchant, const char 
     TRY(tool_run(t, Q_limit_set, params, COUNT_OF(params), tool_see));
     if (!t->found)
         return ERR(NOT_FOUND, "no such merchant");
-    return print(t, merchant);
+    struct value whose[] = {V_UUID(merchant), V_I64(TOOL_LIST_MAX)};
+    return tool_run(t, Q_limit_list, whose, COUNT_OF(whose), show);
 }
 
 /* As they are stored; false: the faults are told. */
@@ -106,24 +101,11 @@ static int set(int argc, char **argv)
     return rc;
 }
 
-static int list(int argc, char **argv)
-{
-    static struct tool t; /* large */
-    struct uuid merchant = UUID_NIL;
-    const char *id = tool_option(argc, argv, "--merchant");
-    if (id != NULL && !uuid_parse(str_c(id), &merchant))
-        return tool_usage(usage);
-    struct err err = tool_open(&t, CONF_DATABASE);
-    if (!err_is(err))
-        err = print(&t, merchant);
-    return tool_close(&t, err);
-}
-
 int command_limits(int argc, char **argv)
 {
     if (argc >= 1 && strcmp(argv[0], "set") == 0)
         return set(argc, argv);
     if (argc >= 1 && strcmp(argv[0], "list") == 0)
-        return list(argc, argv);
+        return tool_list(argc, argv, usage, Q_limit_list, show);
     return tool_usage(usage);
 }

@@ -8,7 +8,7 @@
 #include "core/flow/route.h"
 #include "core/tool.h"
 
-enum { LIST_MAX = 10000, TEXT_MAX = 64 * 1024 };
+enum { TEXT_MAX = 64 * 1024 };
 
 static const char usage[] =
     "routes set --merchant ID --mode test|live --routes '[{\"payment_method\": \"mobile_money\",\n"
@@ -105,25 +105,11 @@ static void show(void *ctx, struct err err, const struct rows *r)
                (long long)rows_i64(r, i, L_VERSION), STR_ARG(rows_str(r, i, L_ROUTES)));
 }
 
-static int list(int argc, char **argv)
-{
-    static struct tool t; /* large */
-    struct uuid merchant = UUID_NIL;
-    const char *id = tool_option(argc, argv, "--merchant");
-    if (id != NULL && !uuid_parse(str_c(id), &merchant))
-        return tool_usage(usage);
-    struct err err = tool_open(&t, CONF_DATABASE);
-    struct value params[] = {V_UUID_OPT(merchant), V_I64(LIST_MAX)};
-    if (!err_is(err))
-        err = tool_run(&t, Q_route_list, params, COUNT_OF(params), show);
-    return tool_close(&t, err);
-}
-
 int command_routes(int argc, char **argv)
 {
     if (argc >= 1 && strcmp(argv[0], "set") == 0)
         return set(argc, argv);
     if (argc >= 1 && strcmp(argv[0], "list") == 0)
-        return list(argc, argv);
+        return tool_list(argc, argv, usage, Q_route_list, show);
     return tool_usage(usage);
 }

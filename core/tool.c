@@ -121,3 +121,17 @@ void tool_first_id(void *ctx, struct err err, const struct rows *r)
     if (t->found)
         t->id = rows_uuid(r, 0, 0);
 }
+
+int tool_list(int argc, char **argv, const char *usage, enum query q, store_rows_fn *show)
+{
+    static struct tool t; /* large */
+    struct uuid merchant = UUID_NIL;
+    const char *id = tool_option(argc, argv, "--merchant");
+    if (id != NULL && !uuid_parse(str_c(id), &merchant))
+        return tool_usage(usage);
+    struct err err = tool_open(&t, CONF_DATABASE);
+    struct value params[] = {V_UUID_OPT(merchant), V_I64(TOOL_LIST_MAX)};
+    if (!err_is(err))
+        err = tool_run(&t, q, params, COUNT_OF(params), show);
+    return tool_close(&t, err);
+}

@@ -31,6 +31,11 @@ struct err tool_run(struct tool *t, enum query q, const struct value *params, si
 /* Row callbacks: nothing; whether there was a row; and the id in its first column. */
 store_rows_fn tool_ignore, tool_see, tool_first_id;
 
+/* "reli NAME list [--merchant ID]": runs `q`, whose parameters are the merchant (null for all) and
+ * TOOL_LIST_MAX; `show` prints the rows. The exit code. */
+enum { TOOL_LIST_MAX = 10000 };
+int tool_list(int argc, char **argv, const char *usage, enum query q, store_rows_fn *show);
+
 /* The value of "--name VALUE", NULL if it is not there. */
 const char *tool_option(int argc, char **argv, const char *name);
 /* Prints "usage: reli TEXT"; 2. */
