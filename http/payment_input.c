@@ -23,7 +23,6 @@ struct reading {
     struct charge_input *in;
 };
 
-static void read_amount(struct reading *r);
 static void read_customer(struct reading *r);
 
 /* A provider named by the last word of the route's own pattern. */
@@ -54,7 +53,7 @@ static void choose_gateway(struct reading *r, struct str method)
     struct charge_input peeked = {0};
     struct reading peek = {r->x, r->who, r->routes, {r->f.obj, "", &ignored}, &peeked};
     struct route_choice choice;
-    read_amount(&peek);
+    amount_read(&peek.f, NULL, false, &peeked.amount);
     read_customer(&peek);
     struct route_question q = {
         .method = method,
@@ -130,32 +129,28 @@ static void read_token(struct reading *r)
         in->method_token = arena_dup(r->x->arena, token);
 }
 
-static void read_amount(struct reading *r)
+void amount_read(struct fields *f, const struct gateway *g, bool payout, struct money *out)
 {
-    struct charge_input *in = r->in;
-    const struct gateway *g = in->gateway;
     struct str code = STR_NULL;
     uint16_t currency = 0;
-    if (fields_text(&r->f, "currency", REQUIRED, 3, 3, &code)) {
+    int64_t unit = 1;
+    if (fields_text(f, "currency", REQUIRED, 3, 3, &code)) {
         currency = currency_parse(code);
         if (currency == 0)
-            fields_fault(&r->f, "currency", "unknown", "No such currency; send an ISO 4217 code.");
+            fields_fault(f, "currency", "unknown", "No such currency; send an ISO 4217 code.");
         else if (g != NULL && !gateway_lists(g->currencies, code))
-            fields_fault(&r->f, "currency", "unsupported",
-                         "The provider does not take this currency.");
+            fields_fault(f, "currency", "unsupported", "The provider does not have this currency.");
     }
-    if (!fields_money(&r->f, "amount", REQUIRED, currency, &in->amount) || currency == 0 ||
-        g == NULL)
+    if (!fields_money(f, "amount", REQUIRED, currency, out) || currency == 0 || g == NULL)
         return;
-    int64_t unit = 1;
     for (int i = 0; i < currency_exponent(currency); i++)
         unit *= 10;
-    if (g->whole_units && in->amount.minor % unit != 0)
-        fields_fault(&r->f, "amount", "format",
-                     "The provider takes whole units of this currency only.");
-    else if (in->amount.minor < g->min_minor ||
-             (g->max_minor > 0 && in->amount.minor > g->max_minor))
-        fields_fault(&r->f, "amount", "range", "The provider does not take this amount.");
+    int64_t least = payout ? g->payout_min_minor : g->min_minor;
+    int64_t most = payout ? g->payout_max_minor : g->max_minor;
+    if (g->whole_units && out->minor % unit != 0)
+        fields_fault(f, "amount", "format", "Whole units of this currency only.");
+    else if (out->minor < least || (most > 0 && out->minor > most))
+        fields_fault(f, "amount", "range", "Less or more than the provider allows.");
 }
 
 static void read_phone(struct reading *r, struct fields *f)
@@ -301,7 +296,7 @@ void payment_input_read(struct http_exchange *x, const struct json *body,
     fields_only(&r.f, known_fields);
     read_provider(&r);
     read_token(&r);
-    read_amount(&r);
+    amount_read(&r.f, in->gateway, false, &in->amount);
     read_customer(&r);
     read_text(&r, "reference", 64, &in->reference);
     read_text(&r, "description", 255, &in->description);

@@ -16,6 +16,10 @@ void payment_input_read(struct http_exchange *x, const struct json *body,
                         const struct principal *who, const struct routes *routes,
                         struct field_errors *errors, struct charge_input *in);
 
+/* The members `currency` and `amount`, within what the provider takes, or pays out; NULL when it
+ * was wrong itself. */
+void amount_read(struct fields *f, const struct gateway *g, bool payout, struct money *out);
+
 /* The member `metadata` as the client's own bytes without white space, and in the one form that
  * fingerprints compare; both STR_NULL without. Texts live in the exchange's arena. */
 struct str metadata_read(struct http_exchange *x, struct fields *f, struct str *canonical);

@@ -43,34 +43,6 @@ static void read_provider(struct reading *r)
     in->method = arena_dup(r->x->arena, method);
 }
 
-static void read_amount(struct reading *r)
-{
-    struct payout_input *in = r->in;
-    const struct gateway *g = in->gateway;
-    struct str code = STR_NULL;
-    uint16_t currency = 0;
-    int64_t unit = 1;
-    if (fields_text(&r->f, "currency", REQUIRED, 3, 3, &code)) {
-        currency = currency_parse(code);
-        if (currency == 0)
-            fields_fault(&r->f, "currency", "unknown", "No such currency; send an ISO 4217 code.");
-        else if (g != NULL && !gateway_lists(g->currencies, code))
-            fields_fault(&r->f, "currency", "unsupported",
-                         "The provider does not pay out this currency.");
-    }
-    if (!fields_money(&r->f, "amount", REQUIRED, currency, &in->amount) || currency == 0 ||
-        g == NULL)
-        return;
-    for (int i = 0; i < currency_exponent(currency); i++)
-        unit *= 10;
-    if (g->whole_units && in->amount.minor % unit != 0)
-        fields_fault(&r->f, "amount", "format",
-                     "The provider pays out whole units of this currency only.");
-    else if (in->amount.minor < g->payout_min_minor ||
-             (g->payout_max_minor > 0 && in->amount.minor > g->payout_max_minor))
-        fields_fault(&r->f, "amount", "range", "The provider does not pay out this amount.");
-}
-
 static void read_destination(struct reading *r)
 {
     static const char *const names[] = {"type", "phone", "name", NULL};
@@ -154,7 +126,7 @@ static bool read_request(struct http_exchange *x, struct payout_input *in)
     struct reading r = {x, b.f, in};
     fields_only(&r.f, names);
     read_provider(&r);
-    read_amount(&r);
+    amount_read(&r.f, in->gateway, true, &in->amount);
     read_destination(&r);
     read_words(&r);
     in->metadata = metadata_read(x, &r.f, &canonical);
