@@ -130,22 +130,6 @@ static void reversal_params(struct jsonw *w, const struct daraja_deed *t, unsign
     jw_close_list(w);
 }
 
-void daraja_body_reversal(struct buf *b, const struct daraja_deed *t, unsigned form)
-{
-    struct jsonw w = jw_into(b);
-    head_print(&w, t, "0", form);
-    if (strcmp(t->result, "0") == 0) {
-        jw_key(&w, "ResultParameters");
-        jw_open(&w);
-        jw_key(&w, "ResultParameter");
-        reversal_params(&w, t, form);
-        jw_close(&w);
-    } else {
-        failure_print(&w, t, form);
-    }
-    tail_print(&w, TIMEOUT_HOST "reversalresults/v1/submit", form);
-}
-
 static void payout_params(struct jsonw *w, const struct daraja_deed *t, unsigned form)
 {
     char amount[PARAM_TEXT], when[PARAM_TEXT], customer[PARAM_TEXT];
@@ -170,7 +154,10 @@ static void payout_params(struct jsonw *w, const struct daraja_deed *t, unsigned
     jw_close_list(w);
 }
 
-void daraja_body_payout(struct buf *b, const struct daraja_deed *t, unsigned form)
+/* The result of a reversal or payout: `params` of one that was done. */
+static void result_print(struct buf *b, const struct daraja_deed *t, unsigned form,
+                         void (*params)(struct jsonw *, const struct daraja_deed *, unsigned),
+                         const char *timeout_url)
 {
     struct jsonw w = jw_into(b);
     head_print(&w, t, "0", form);
@@ -178,12 +165,22 @@ void daraja_body_payout(struct buf *b, const struct daraja_deed *t, unsigned for
         jw_key(&w, "ResultParameters");
         jw_open(&w);
         jw_key(&w, "ResultParameter");
-        payout_params(&w, t, form);
+        params(&w, t, form);
         jw_close(&w);
     } else {
         failure_print(&w, t, form);
     }
-    tail_print(&w, TIMEOUT_HOST "b2cresults/v1/submit", form);
+    tail_print(&w, timeout_url, form);
+}
+
+void daraja_body_reversal(struct buf *b, const struct daraja_deed *t, unsigned form)
+{
+    result_print(b, t, form, reversal_params, TIMEOUT_HOST "reversalresults/v1/submit");
+}
+
+void daraja_body_payout(struct buf *b, const struct daraja_deed *t, unsigned form)
+{
+    result_print(b, t, form, payout_params, TIMEOUT_HOST "b2cresults/v1/submit");
 }
 
 void daraja_body_timeout(struct buf *b, const struct daraja_deed *t, unsigned form)

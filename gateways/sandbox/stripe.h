@@ -156,8 +156,10 @@ void stripe_body_declined(struct buf *out, const struct stripe_order *o);
 /* ---- stripe_order.c: what becomes of an order ---- */
 
 struct stripe_order *stripe_order_new(struct stripe_request *rq, bool session);
-/* Books it; drops it and answers false when there is no room. */
-bool stripe_order_book(struct stripe_request *rq, struct stripe_order *o);
+/* Books what was asked for, unless it is refused (`f`), or its amount's script refuses it or sends
+ * it away (`key`: what the same request is known by). False: answered, and dropped. */
+bool stripe_order_book(struct stripe_request *rq, struct stripe_order *o, struct stripe_fault f,
+                       struct str key);
 /* NULL if there is none. */
 struct stripe_order *stripe_order_find(struct stripe *c, struct str id, bool session);
 struct stripe_order *stripe_order_by_intent(struct stripe *c, struct str id);

@@ -157,22 +157,8 @@ void stripe_session_create(struct stripe_request *rq)
         return;
     }
     struct stripe_fault f = check(rq, o);
-    enum stripe_trick trick = stripe_trick_of(o->amount);
-    bool busy = f.status == 0 && trick == STRIPE_TRICK_BUSY &&
-                stripe_sent_away(rq, stripe_form_get(&rq->form, "client_reference_id"));
-    if (f.status == 0 && trick == STRIPE_TRICK_DROPPED)
-        f = stripe_internal();
-    if (f.status != 0 || busy) {
-        o->b.drop(&o->b);
-        if (!busy)
-            stripe_refuse(rq, f);
-        return;
-    }
-    if (!stripe_order_book(rq, o)) {
-        stripe_refuse(rq, stripe_full());
-        return;
-    }
-    answer(rq, o, trick, false, o->b.outcome);
+    if (stripe_order_book(rq, o, f, stripe_form_get(&rq->form, "client_reference_id")))
+        answer(rq, o, o->trick, false, o->b.outcome);
 }
 
 static bool expands(const struct stripe_request *rq, const char *what)

@@ -144,28 +144,15 @@ void stripe_intent_create(struct stripe_request *rq)
         f = stripe_missing("payment_method");
     if (f.status == 0 && card != NULL)
         f = check_type(rq, card);
-    enum stripe_trick trick = stripe_trick_of(o->amount);
-    bool busy = f.status == 0 && trick == STRIPE_TRICK_BUSY &&
-                stripe_sent_away(rq, http_header(rq->x, STR("idempotency-key")));
-    if (f.status == 0 && trick == STRIPE_TRICK_DROPPED)
-        f = stripe_internal();
-    if (f.status != 0 || busy) {
-        o->b.drop(&o->b);
-        if (!busy)
-            stripe_refuse(rq, f);
+    if (!stripe_order_book(rq, o, f, http_header(rq->x, STR("idempotency-key"))))
         return;
-    }
-    if (!stripe_order_book(rq, o)) {
-        stripe_refuse(rq, stripe_full());
-        return;
-    }
     o->card = card;
     if (card != NULL)
         o->intent = STRIPE_REQUIRES_CONFIRMATION;
     if (now)
-        confirm(rq, o, card, trick);
+        confirm(rq, o, card, o->trick);
     else
-        answer(rq, o, trick, o->b.outcome);
+        answer(rq, o, o->trick, o->b.outcome);
 }
 
 /* The intent of the path; NULL after having answered. */

@@ -90,27 +90,41 @@ static const char *reference_of(const struct stripe_order *o, struct json **meta
     return ours.p != NULL ? ours.p : "";
 }
 
-bool stripe_order_book(struct stripe_request *rq, struct stripe_order *o)
+static bool book(struct stripe_request *rq, struct stripe_order *o)
 {
     struct sandbox *s = rq->c->s;
     struct json *metadata = NULL;
-    o->trick = stripe_trick_of(o->amount);
     o->b.outcome = stripe_trick_words(o->trick);
     (void)snprintf(o->b.amount, sizeof o->b.amount, "%lld", (long long)o->amount);
     call_text(o->b.reference, sizeof o->b.reference, str_c(reference_of(o, &metadata)));
     json_free(metadata);
     (void)str_copy_c(o->b.organisation, sizeof o->b.organisation, STR("acct_sandbox"));
     call_url_hash(str_c(s->chaos.stripe_webhook_url), o->b.url_hash);
-    if ((!o->session && !stripe_order_intend(o)) || err_is(book_add(&s->book, &o->b))) {
-        order_drop(&o->b);
+    if ((!o->session && !stripe_order_intend(o)) || err_is(book_add(&s->book, &o->b)))
         return false;
-    }
     (void)str_copy_c(rq->call.id, sizeof rq->call.id, str_c(o->b.id));
     (void)str_copy_c(rq->call.reference, sizeof rq->call.reference, str_c(o->b.reference));
     memcpy(rq->call.url_hash, o->b.url_hash, sizeof rq->call.url_hash);
     if (o->session)
         timer_set(s->loop, &o->expiry, (o->expires_s - o->created_s) * US_PER_S, expire_time, o);
     return true;
+}
+
+bool stripe_order_book(struct stripe_request *rq, struct stripe_order *o, struct stripe_fault f,
+                       struct str key)
+{
+    o->trick = stripe_trick_of(o->amount);
+    if (f.status == 0 && o->trick == STRIPE_TRICK_BUSY && stripe_sent_away(rq, key)) {
+        order_drop(&o->b);
+        return false;
+    }
+    if (f.status == 0 && o->trick == STRIPE_TRICK_DROPPED)
+        f = stripe_internal();
+    if (f.status == 0 && book(rq, o))
+        return true;
+    order_drop(&o->b);
+    stripe_refuse(rq, f.status != 0 ? f : stripe_full());
+    return false;
 }
 
 struct stripe_order *stripe_order_find(struct stripe *c, struct str id, bool session)
