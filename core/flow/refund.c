@@ -12,7 +12,7 @@
 #include "core/crypto/random.h"
 #include "core/domain/payment_refund.h"
 #include "core/flow/record.h"
-#include "core/flow/refund_rules.h"
+#include "core/flow/refund_int.h"
 
 enum { REQUEST_TRIES = 40, REQUEST_ARENA = 2 * 1024 * 1024, BODY_MAX = 64 * 1024 };
 

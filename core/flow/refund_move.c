@@ -7,7 +7,7 @@
 #include "core/domain/payment_refund.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
-#include "core/flow/refund_rules.h"
+#include "core/flow/refund_int.h"
 
 enum { STEP_TRIES = 20, STEP_ARENA = 1024 * 1024, SNAPSHOT_MAX = 64 * 1024 };
 

@@ -8,7 +8,7 @@
 #include "core/flow/account.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
-#include "core/flow/refund_rules.h"
+#include "core/flow/refund_int.h"
 #include "core/flow/render.h"
 #include "core/flow/sending.h"
 
