@@ -29,14 +29,13 @@ enum api_access {
     API_PUBLIC = 1 << 16,       /* anybody; the handler authenticates, if anyone does */
     API_CLIENT_TOKEN = 1 << 17, /* a client_token of the payment in the path will do as well */
     API_ALWAYS = 1 << 18,       /* answered even while the installation's keys are not open yet */
-    API_LOGIN = 1 << 20,        /* an attempt to log in: counted by address, with API_PUBLIC */
     API_PLAIN = 1 << 19,        /* answered in the clear beside TLS too: nothing in it is secret */
-    API_TICKET = 1 << 22,  /* for an event stream `?ticket=` will do, which the handler reads */
-    API_NO_PAGE = 1 << 21, /* for servers only: no web page may read the answers */
+    API_LOGIN = 1 << 20,        /* an attempt to log in: counted by address, with API_PUBLIC */
+    API_NO_PAGE = 1 << 21,      /* for servers only: no web page may read the answers */
+    API_TICKET = 1 << 22, /* for an event stream `?ticket=` will do, which the handler reads */
 };
 
-/* The route table, http/routes.c. */
-/* With the older paths of each gateway. */
+/* The route table, http/routes.c, with the older paths of each gateway. */
 const struct route *api_routes(void);
 /* What the listener of RELI_METRICS_LISTEN serves. */
 extern const struct route api_metrics_routes[];
@@ -117,8 +116,7 @@ bool balance_door(struct http_exchange *x, struct str token);
 
 /* Handlers, by file. */
 http_handler_fn payment_create, payment_show, payment_index, payment_status_post, payment_confirm,
-    payment_cancel;             /* payments.c, payment_change.c, payment_list.c */
-http_handler_fn payment_verify; /* payments.c */
+    payment_cancel, payment_verify; /* payments.c, payment_change.c, payment_list.c */
 http_handler_fn refund_post, refund_post_by_reference, refund_index, refund_show, refund_approve,
     refund_reject, refund_cancel, refund_confirm; /* refunds.c */
 http_handler_fn payout_post, payout_index, payout_show, payout_cancel, payout_approve,
