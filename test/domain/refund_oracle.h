@@ -9,7 +9,6 @@
 #define IN(s) (1u << REFUND_##s)
 #define ON(e) REFUND_EVENT_##e
 #define UNDECIDED (IN(PROCESSING) | IN(IN_RECONCILIATION))
-#define STAYS REFUND_N_STATES
 
 /* 2.3: what moves the refund, or tells money or people something. */
 static const struct {
