@@ -9,11 +9,28 @@
 
 /* ---- what is asked for ---- */
 
+/* Whether the parameters of a media type have a weight of nothing: "q=0", "q=0.000". */
+static bool is_refused(struct str params)
+{
+    struct str one;
+    while (str_split(&params, ';', &one)) {
+        one = str_trim(one);
+        if (one.n < 3 || !str_ieq(str_first(one, 2), STR("q=")))
+            continue;
+        for (size_t i = 2; i < one.n; i++)
+            if (one.p[i] != '0' && one.p[i] != '.')
+                return false;
+        return true;
+    }
+    return false;
+}
+
 static bool wants_stream(const struct http_exchange *x)
 {
-    struct str rest = http_header(x, STR("accept")), part;
+    struct str rest = http_header(x, STR("accept")), part, type;
     while (x->method == HTTP_GET_ && str_split(&rest, ',', &part))
-        if (str_ieq(str_trim(str_first(part, str_find(part, ';', 0))), STR("text/event-stream")))
+        if (str_split(&part, ';', &type) && str_ieq(str_trim(type), STR("text/event-stream")) &&
+            !is_refused(part))
             return true;
     return false;
 }

@@ -255,6 +255,12 @@ def test_a_payments_stream(reli):
     first = reli.get(events_of(p) + "?limit=1").json
     assert first["data"] == page["data"][:1] and first["has_more"] and first["next"] == "1"
     assert reli.get(events_of(p) + "?after=2").json["data"] == []
+    for accept in ("text/event-stream;q=0", "application/json, text/event-stream; x=1; Q=0.000"):
+        assert reli.get(events_of(p), headers={"Accept": accept}).json["data"] == page["data"], "it is the list"
+        assert reli.get(V1 + "/events", headers={"Accept": accept}).json["object"] == "list"
+    weighed = Stream(reli.replica, events_of(p), Accept="text/event-stream;q=0.001", **bearer(reli))
+    assert weighed.status == 200 and weighed.events(1) == [(1, page["data"][0])]
+    weighed.close()
     streams = [Stream(reli.replica, events_of(p), **bearer(reli)),
                Stream(reli.replica, events_of(p), Authorization=f"Bearer {p['client_token']}"),
                Stream(reli.replica, f"{events_of(p)}?ticket={p['client_token']}")]
