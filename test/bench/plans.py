@@ -37,10 +37,10 @@ HOT = {"payment_create", "payment_move", "payment_get", "audit_list", "idempoten
        "callback_show", "customer_list", "customer_list_newer", "customer_list_count", "customer_find",
        "exception_list", "callback_list", "callback_list_newer", "callback_list_count", "callback_list_of",
        "callback_reach", "delivery_reach", "payment_reach", "event_page",
-       "terms_get", "limit_lock", "feed_page"}
+       "payment_tally", "terms_get", "limit_lock", "feed_page"}
 # What may look at more, and why.
 MAY = {**{f"{name}_list_count": "counts up to 10 000" for name in ("payment", "delivery", "callback", "customer", "transfer")},
-       "retention": "once a day; its BRIN indexes give whole ranges of pages"}
+       "payment_tally": "tells of the newest 10 000", "retention": "once a day; its BRIN indexes give whole ranges of pages"}
 # Lists whose filter matches little or nothing: a page ends after 4 000 rows.
 IN_VAIN = ("/payments?status=failed", "/payments?provider=stripe",
            "/webhook-deliveries?status=dead", "/provider-events?status=dead")
@@ -124,9 +124,9 @@ def live(side, reli):
                  "/webhook-deliveries?", "/provider-events?", f"/provider-events?payment_id={made[0]['id']}&",
                  *(path + "&" for path in IN_VAIN), "/exceptions?",
                  "/exceptions?status=open&", "/customers?", "/customers?phone=%2B254711222333&", "/ledger/transfers?",
-                 "/security-events?", "/balances?", "/limits?", "/routes?"):
+                 "/security-events?", "/balances?", "/metrics?", "/limits?", "/routes?"):
         for _ in range(2):
-            found = shop.ask("GET", f"{path}limit=20" if path not in ("/balances?", "/limits?", "/routes?") else path[:-1],
+            found = shop.ask("GET", f"{path}limit=20" if path not in ("/balances?", "/metrics?", "/limits?", "/routes?") else path[:-1],
                              also=(403,))
         if found.get("has_more") and found.get("next") and not re.search("page=|after=|before=", path):
             shop.ask("GET", f"{path}limit=20&after={found['next']}")
