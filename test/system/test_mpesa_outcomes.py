@@ -301,6 +301,13 @@ def test_what_callbacks_decide_needs_no_poll(plain):
         assert plain.payment(ending, "decided")["status"] == "processing", ending
 
 
+def test_the_callback_of_a_lost_answer_is_asked_about(plain):
+    """As README says: nobody has told the id that it names, so it is believed only when the provider has been asked."""
+    for ending in sorted(ANSWER_LOST):
+        p = plain.payment(ending, "decided")
+        assert p["status"] == "completed" and p["status_source"] == "poll", (ending, p)
+
+
 def test_what_polls_decide(lost):
     for ending in sorted(PAID - ANSWER_LOST - {"062"}):
         p = lost.payment(ending, "polled")
