@@ -829,7 +829,9 @@ create table reli.webhook_endpoint (
     ordered bool not null default false, -- a payment's events one after the other
     secrets bytea not null, -- sealed: newest first
     slot int2 not null check (slot between 1 and 16), -- so many a merchant and mode
-    failing_since timestamptz,
+    failing_since timestamptz, -- nothing but failures since then: the first of them,
+    failing_at timestamptz,    -- the first of the last day that had one,
+    failing_days int2 not null default 0, -- and how many days (UTC) had some
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,

@@ -1,5 +1,7 @@
 -- Moves deliveries by compare-and-set on the revision, with their jobs, what was tried and what
--- their endpoints learn. endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable). A request
+-- their endpoints learn. endpoint_state: null nothing, 'ok', 'failing', 'gone' (disable). An
+-- endpoint that has only failed for five days, on three different days (UTC) before, is disabled:
+-- two failures with nothing between them tell little. A request
 -- that was the last one and answered with nothing is told by its delivery's own row: it gets none
 -- of its own (delivery_attempts.sql).
 -- Rows: ord int4 of those that moved, bool whether that disabled the endpoint.
@@ -29,11 +31,15 @@ tried as (
 endpoints as (
     update reli.webhook_endpoint w set updated_at = k.at, version = w.version + 1,
         failing_since = case when k.state = 'ok' then null else coalesce(w.failing_since, k.at) end,
+        failing_at = k.at,
+        failing_days = case when w.failing_since is null then 1 else w.failing_days + 1 end,
         status = case when k.state = 'gone'
-                        or (k.state = 'failing' and k.at - w.failing_since > interval '5 days')
+                        or (k.state = 'failing' and w.failing_days >= 3
+                            and k.at - w.failing_since > interval '5 days')
                       then 'disabled' else w.status end,
         status_reason = case when k.state = 'gone' then 'gone'
-                             when k.state = 'failing' and k.at - w.failing_since > interval '5 days'
+                             when k.state = 'failing' and w.failing_days >= 3
+                                  and k.at - w.failing_since > interval '5 days'
                              then 'failing' else w.status_reason end
     from (select distinct on (u.whose, u.endpoint_id) u.whose, u.endpoint_id,
               u.endpoint_state as state, u.at, u.ord
@@ -43,7 +49,8 @@ endpoints as (
     where w.merchant_id = k.whose and w.id = k.endpoint_id
       and (k.state <> 'ok' or w.failing_since is not null)
       and (k.state <> 'failing' or w.failing_since is null
-           or k.at - w.failing_since > interval '5 days')
+           or date_trunc('day', k.at, 'UTC') > w.failing_at
+           or (w.failing_days >= 3 and k.at - w.failing_since > interval '5 days'))
       and w.status = 'enabled'
     returning k.ord, w.status
 ),

@@ -318,15 +318,17 @@ static bool endpoint_learn(const struct delivery_update_row *row)
             !str_eq(e->status, STR("enabled")))
             continue;
         bool failing = str_eq(row->endpoint_state, STR("failing"));
-        bool long_ago =
-            e->failing_since != 0 && e->failing_since < row->at - 5 * US_PER_DAY && failing;
+        bool long_ago = e->failing_since != 0 && e->failing_days >= 3 &&
+                        e->failing_since < row->at - 5 * US_PER_DAY && failing;
         disabled = str_eq(row->endpoint_state, STR("gone")) || long_ago;
         if (disabled)
             e->status = STR("disabled");
         if (str_eq(row->endpoint_state, STR("ok")))
             e->failing_since = 0;
         else if (e->failing_since == 0)
-            e->failing_since = row->at;
+            e->failing_since = e->failing_at = row->at, e->failing_days = 1;
+        else if (row->at / US_PER_DAY > e->failing_at / US_PER_DAY)
+            e->failing_at = row->at, e->failing_days++;
     }
     return disabled;
 }

@@ -180,7 +180,8 @@ struct mem_endpoint {
     struct uuid merchant, id;
     struct str mode, url, events, secrets, status;
     bool ordered; /* never */
-    int64_t failing_since;
+    int64_t failing_since, failing_at;
+    int failing_days;
 };
 
 struct mem_account {

@@ -367,11 +367,28 @@ def test_five_days_of_failures_disable(replicas, clock, receiver):
     receiver.answers["/hook"] = 500
     made = shop.endpoint(receiver.url(), ["payment.initiated"])
     shop.pay()
-    receiver.wait(1)
-    clock.advance(5 * 86400 + 3600)
-    receiver.wait(2)
+    for n, days in enumerate((0, 5, 1), 1):
+        clock.advance(days * 86400 + (3600 if days == 5 else 0))
+        receiver.wait(n)
+        wait_until(lambda n=n: deliveries(shop)[0]["tries"] == n, 5, "recorded")
+        assert shop.get(f"{ENDPOINTS}/{made['id']}").json["status"] == "enabled", "on so few days"
+    clock.advance(86400)
     wait_until(lambda: shop.get(f"{ENDPOINTS}/{made['id']}").json["status"] == "disabled", 5, "disabled")
     assert shop.get(f"{ENDPOINTS}/{made['id']}").json["status_reason"] == "failing"
+    assert [x["kind"] for x in shop.get(V1 + "/exceptions").json["data"]] == ["endpoint_disabled"]
+
+
+def test_five_days_begin_anew_after_a_success(replicas, clock, receiver):
+    shop = replicas.shop(replicas.one())
+    made = shop.endpoint(receiver.url(), ["payment.initiated"])
+    for n, answer in enumerate((500, 500, 500, 200, 500, 500, 500), 1):
+        receiver.answers["/hook"] = answer
+        shop.pay()
+        wait_until(lambda n=n: len(receiver.at()) >= n, 5, "it was asked")
+        replicas.settle()
+        clock.advance(30 * 3600)
+        replicas.settle()
+    assert shop.get(f"{ENDPOINTS}/{made['id']}").json["status"] == "enabled"
 
 
 def test_an_endpoint_that_was_deleted_gets_nothing_more(replicas, clock, receiver):
