@@ -88,7 +88,9 @@ struct err gw_charge_start(struct gw_client *c, const struct gw_account *a,
     struct str *texts[] = {&g->method,       &g->method_token, &g->phone,       &g->email,
                            &g->pay_code,     &g->our_id,       &g->description, &g->return_url,
                            &g->callback_url, &g->trace};
-    return op_start(op, texts_copy(&op->mem, texts, COUNT_OF(texts)));
+    bool whole = texts_copy(&op->mem, texts, COUNT_OF(texts));
+    op->trace = g->trace;
+    return op_start(op, whole);
 }
 
 struct err gw_query_start(struct gw_client *c, const struct gw_account *a, struct str provider_ref,
@@ -105,9 +107,11 @@ static bool refund_copy(struct op *op, const struct gw_refund *in)
 {
     struct gw_refund *r = &op->refund;
     *r = *in;
-    struct str *texts[] = {&r->payment_receipt, &r->payment_ref, &r->phone,
-                           &r->our_id,          &r->remarks,     &r->callback_url};
-    return texts_copy(&op->mem, texts, COUNT_OF(texts));
+    struct str *texts[] = {&r->payment_receipt, &r->payment_ref,  &r->phone, &r->our_id,
+                           &r->remarks,         &r->callback_url, &r->trace};
+    bool whole = texts_copy(&op->mem, texts, COUNT_OF(texts));
+    op->trace = r->trace;
+    return whole;
 }
 
 struct err gw_refund_start(struct gw_client *c, const struct gw_account *a,
@@ -134,9 +138,11 @@ static bool payout_copy(struct op *op, const struct gw_payout *in)
 {
     struct gw_payout *p = &op->payout;
     *p = *in;
-    struct str *texts[] = {&p->phone,   &p->name,    &p->our_id,
-                           &p->purpose, &p->remarks, &p->callback_url};
-    return texts_copy(&op->mem, texts, COUNT_OF(texts));
+    struct str *texts[] = {&p->phone,   &p->name,         &p->our_id, &p->purpose,
+                           &p->remarks, &p->callback_url, &p->trace};
+    bool whole = texts_copy(&op->mem, texts, COUNT_OF(texts));
+    op->trace = p->trace;
+    return whole;
 }
 
 struct err gw_payout_start(struct gw_client *c, const struct gw_account *a,
@@ -467,9 +473,9 @@ static void op_send(struct op *op, struct str token)
         op_fail(op, false, FAILURE_CONFIGURATION, err.what);
         return;
     }
-    if (op->charge.trace.n > 0 && op->request.n_headers < OUTBOUND_MAX_HEADERS)
+    if (op->trace.n > 0 && op->request.n_headers < OUTBOUND_MAX_HEADERS)
         op->request.headers[op->request.n_headers++] =
-            arena_fmt(&op->mem, "traceparent: %.*s", STR_ARG(op->charge.trace)).p;
+            arena_fmt(&op->mem, "traceparent: %.*s", STR_ARG(op->trace)).p;
     op->request.timeout_us = op->account.timeout_us;
     op->request.public_only = op->account.public_only;
     /* From here its deadline is the HTTP call's: an answer that is under way is waited for. */

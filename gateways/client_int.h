@@ -44,6 +44,7 @@ struct op {
     struct gw_qr qr;
     struct gw_act act;
     struct gw_balance_ask balance;
+    struct str trace; /* traceparent, sent along; "" if none */
     struct str provider_ref;
     gw_done_fn *done;
     void *ctx;

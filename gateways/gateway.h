@@ -137,6 +137,7 @@ struct gw_refund {
     struct str our_id;          /* of this attempt, unique, for providers that de-duplicate by it */
     struct str remarks;
     struct str callback_url; /* carries the attempt's token; see gw_callback.kind */
+    struct str trace;        /* traceparent, which the client sends along; "" if none */
     int64_t now_us;
 };
 
@@ -150,6 +151,7 @@ struct gw_payout {
     struct str purpose;
     struct str remarks;
     struct str callback_url; /* carries the attempt's token; see gw_callback.kind */
+    struct str trace;        /* traceparent, which the client sends along; "" if none */
     int64_t now_us;
 };
 #define GW_PURPOSE_BUSINESS "business"

@@ -55,6 +55,21 @@ bool body_close(struct http_exchange *x, struct body_fields *b)
     return api_no_faults(x, &b->errors);
 }
 
+struct str api_trace(const struct http_exchange *x)
+{
+    struct str t = http_header(x, STR("traceparent"));
+    bool good = t.n == 55 && !str_starts(t, STR("ff"));
+    bool trace = false, parent = false; /* all zero: invalid */
+    for (size_t i = 0; i < t.n && good; i++) {
+        char c = t.p[i];
+        bool dash = i == 2 || i == 35 || i == 52;
+        good = dash ? c == '-' : ascii_is_digit(c) || (c >= 'a' && c <= 'f');
+        trace |= i > 2 && i < 35 && c != '0';
+        parent |= i > 35 && i < 52 && c != '0';
+    }
+    return good && trace && parent ? arena_dup(x->arena, t) : STR_NULL;
+}
+
 bool api_idempotency_key(struct http_exchange *x, struct str *key)
 {
     struct str given = http_header(x, STR("idempotency-key"));

@@ -94,6 +94,9 @@ bool body_close(struct http_exchange *x, struct body_fields *b) MUST_USE;
 /* The Idempotency-Key, in the exchange's arena, STR_NULL without; answers 400 and gives false if it
  * is none, or missing where the merchant wants one. */
 bool api_idempotency_key(struct http_exchange *x, struct str *key);
+/* The traceparent of W3C Trace Context, "00-<32 hex>-<16 hex>-<2 hex>", in the arena, to be passed
+ * on as it came; anything else is as if there were none: STR_NULL. */
+struct str api_trace(const struct http_exchange *x);
 /* "Prefer: wait=10": how long an answer that another request brings may be waited for; at most ten
  * seconds, wall µs. */
 int64_t api_preferred_wait(const struct http_exchange *x);

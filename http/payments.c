@@ -55,30 +55,13 @@ static struct str problem_text(void *ctx, struct err err, const char *detail)
     return http_problem_text(ctx, err, detail, NULL);
 }
 
-/* The traceparent of W3C Trace Context, "00-<32 hex>-<16 hex>-<2 hex>", to be passed on as it came;
- * anything else is as if there were none. */
-static struct str trace_of(const struct http_exchange *x)
-{
-    struct str t = http_header(x, STR("traceparent"));
-    bool good = t.n == 55 && !str_starts(t, STR("ff"));
-    bool trace = false, parent = false; /* all zero: invalid */
-    for (size_t i = 0; i < t.n && good; i++) {
-        char c = t.p[i];
-        bool dash = i == 2 || i == 35 || i == 52;
-        good = dash ? c == '-' : ascii_is_digit(c) || (c >= 'a' && c <= 'f');
-        trace |= i > 2 && i < 35 && c != '0';
-        parent |= i > 35 && i < 52 && c != '0';
-    }
-    return good && trace && parent ? arena_dup(x->arena, t) : STR_NULL;
-}
-
 /* Frees the body. */
 static void charge(struct http_exchange *x, struct json *body, const struct routes *routes,
                    struct charge_input *in)
 {
     struct field_errors errors = {.arena = x->arena};
     payment_input_read(x, body, api_who(x), routes, &errors, in);
-    in->trace = trace_of(x);
+    in->trace = api_trace(x);
     json_free(body);
     if (api_no_faults(x, &errors))
         charge_start(api_of(x)->flow, in, charged, x);

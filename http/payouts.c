@@ -166,6 +166,7 @@ void payout_post(struct http_exchange *x)
         .live = who->live,
         .actor = str_c(who->actor),
         .approval_above = who->payout_approval_above,
+        .trace = api_trace(x),
         .problem = problem_text,
         .problem_ctx = x,
     };

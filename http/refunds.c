@@ -188,6 +188,7 @@ static void start(struct http_exchange *x, struct refund_input *in, struct uuid 
     in->actor = str_c(who->actor);
     in->approval_above = who->refund_approval_above;
     in->payment = payment;
+    in->trace = api_trace(x);
     in->route = arena_fmt(x->arena, "POST /api/v1/payments/%s/refund", uuid_text(payment, id));
     in->fields[0] = (struct fingerprint_field){"amount", plain_amount(in->amount)};
     in->fields[1] = (struct fingerprint_field){"reason", in->reason};

@@ -43,6 +43,7 @@ const struct column payout_insert_columns[PAYOUT_INSERT_COLUMNS] = {
     COLUMN(TIME, payout_insert_row, job_lease),
     COLUMN(UUID_OPT, payout_insert_row, audit_a),
     COLUMN(I16, payout_insert_row, journal_steps),
+    COLUMN(TEXT, payout_insert_row, traceparent),
 };
 
 const struct column payout_update_columns[PAYOUT_UPDATE_COLUMNS] = {
@@ -127,6 +128,7 @@ struct stored_payout {
     int64_t created_at;
     int64_t updated_at;
     int64_t completed_at;
+    struct str traceparent;
 };
 
 static const struct column stored_payout_columns[] = {
@@ -169,6 +171,7 @@ static const struct column stored_payout_columns[] = {
     COLUMN(TIME, stored_payout, created_at),
     COLUMN(TIME, stored_payout, updated_at),
     COLUMN(TIME, stored_payout, completed_at),
+    COLUMN(TEXT, stored_payout, traceparent),
 };
 
 static struct err payout_of(const struct stored_payout *s, struct payout *p)
@@ -226,6 +229,7 @@ struct err payout_record_read(const struct rows *r, size_t row, struct arena *a,
         .metadata = s.metadata,
         .requested_by = s.requested_by,
         .approved_by = s.approved_by,
+        .trace = s.traceparent,
     };
     return payout_of(&s, &out->p);
 }
@@ -250,6 +254,7 @@ void payout_insert_fill(const struct payout_record *rec, struct payout_insert_ro
         .callback_url = rec->callback_url,
         .metadata = rec->metadata,
         .requested_by = rec->requested_by,
+        .traceparent = rec->trace,
         .created_at = rec->p.created_at_us,
         .idem_slot = -1,
         .idem_slot_b = -1,

@@ -6,7 +6,7 @@
 struct stored_refund {
     struct uuid merchant, id, payment, account_id;
     struct str mode, status, currency, failure_code, failure_provider_code, failure_message,
-        provider_ref, receipt, reason, requested_by, approved_by;
+        provider_ref, receipt, reason, requested_by, approved_by, traceparent;
     int32_t version;
     int64_t amount, recon_since, created_at, updated_at, completed_at;
     bool late, excess;
@@ -36,6 +36,7 @@ static const struct column stored_refund_columns[] = {
     COLUMN(TIME, stored_refund, created_at),
     COLUMN(TIME, stored_refund, updated_at),
     COLUMN(TIME, stored_refund, completed_at),
+    COLUMN(TEXT, stored_refund, traceparent),
 };
 
 struct stored_rail {
@@ -73,6 +74,7 @@ static struct err refund_of(const struct stored_refund *s, struct refund_record 
         .reason = s->reason,
         .requested_by = s->requested_by,
         .approved_by = s->approved_by,
+        .trace = s->traceparent,
         .r = {.version = s->version,
               .amount = {s->amount, currency_parse(s->currency)},
               .late = s->late,
@@ -159,6 +161,7 @@ void refund_row_fill(const struct refund_record *rec, bool is_new, struct refund
         .updated_at = r->updated_at_us,
         .completed_at = r->completed_at_us,
         .is_new = is_new,
+        .traceparent = rec->trace,
     };
 }
 

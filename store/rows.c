@@ -254,6 +254,7 @@ const struct column refund_columns[REFUND_COLUMNS] = {
     COLUMN(TIME, refund_row, updated_at),
     COLUMN(TIME, refund_row, completed_at),
     COLUMN(BOOL, refund_row, is_new),
+    COLUMN(TEXT, refund_row, traceparent),
 };
 
 const struct column refund_attempt_columns[REFUND_ATTEMPT_COLUMNS] = {

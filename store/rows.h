@@ -308,6 +308,7 @@ struct refund_row {
     int64_t updated_at;
     int64_t completed_at;
     bool is_new;
+    struct str traceparent;
 };
 
 struct refund_attempt_row {
@@ -393,7 +394,7 @@ enum {
     CALL_COLUMNS = 11,
     INBOUND_COLUMNS = 17,
     DELIVERY_COLUMNS = 13,
-    REFUND_COLUMNS = 24,
+    REFUND_COLUMNS = 25,
     REFUND_ATTEMPT_COLUMNS = 16,
     FANOUT_COLUMNS = 3,
     LIMIT_COLUMNS = 9,
@@ -462,6 +463,7 @@ struct refund_record {
     bool live;
     bool excess; /* paid beyond what was received: in no amount of the payment */
     struct str reason, requested_by, approved_by;
+    struct str trace; /* traceparent of the request that made it; absent without */
     struct refund r;
 };
 

@@ -492,6 +492,7 @@ static struct err begin(struct request *q)
         .callback_url = in->callback_url,
         .metadata = in->metadata,
         .requested_by = in->actor,
+        .trace = in->trace,
         .p = {.amount = in->amount, .created_at_us = now},
     };
     payout_begin(&q->rec.p, in->approval_above > 0 && in->amount.minor > in->approval_above,

@@ -19,6 +19,7 @@ struct payout_input {
     struct str phone, name;
     struct str reference, purpose, description, callback_url;
     struct str metadata;    /* compact JSON */
+    struct str trace;       /* traceparent of the request; absent without */
     int64_t approval_above; /* minor units; larger payouts wait for a second person; 0: none does */
     struct str idem_key;
     struct str route; /* canonical, part of the fingerprint */

@@ -82,6 +82,7 @@ struct err payout_request(struct flow *f, struct arena *a, const struct payout_r
         .phone = phone,
         .name = name,
         .purpose = or_empty(rec->purpose),
+        .trace = or_empty(rec->trace),
         .remarks = rec->description.p != NULL ? rec->description : STR("Payout"),
         .now_us = loop_wall_us(f->loop),
     };

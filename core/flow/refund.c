@@ -291,6 +291,7 @@ static struct err fill(struct request *q, struct money amount)
         .live = p->live,
         .reason = q->in.reason,
         .requested_by = q->in.actor,
+        .trace = q->in.trace,
         .r = {.amount = amount, .created_at_us = now, .updated_at_us = now},
     };
     refund_begin(&q->refund.r, q->in.approval_above > 0 && amount.minor > q->in.approval_above,

@@ -16,6 +16,7 @@ struct refund_input {
     bool whole;        /* all that is left */
     struct str amount; /* decimal text in the payment's currency, when not whole */
     struct str reason;
+    struct str trace;       /* traceparent of the request; absent without */
     int64_t approval_above; /* minor units; larger refunds wait for a second person; 0: none does */
     struct str idem_key;    /* p == NULL without */
     struct str route;

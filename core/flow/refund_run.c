@@ -127,6 +127,7 @@ static struct err provider_refund(struct work *w, struct gw_refund *out)
         .payment_ref = str_c(w->payment.p.provider_ref),
         .phone = phone,
         .remarks = w->rec.reason.p != NULL ? w->rec.reason : STR("Refund"),
+        .trace = w->rec.trace.p != NULL ? w->rec.trace : STR(""),
         .now_us = loop_wall_us(f->loop),
     };
     return sending_names(f, a, g, attempt_id(w->refund, at->n), w->s.merchant, &out->our_id,
@@ -166,6 +167,7 @@ static void keep(struct work *w, const struct refund_moved *result)
     w->payment.provider = arena_dup(&w->s.arena, w->payment.provider);
     w->payment.pii = w->payment.pii.p != NULL ? arena_dup(&w->s.arena, w->payment.pii) : STR_NULL;
     w->rec.reason = w->rec.reason.p != NULL ? arena_dup(&w->s.arena, w->rec.reason) : STR_NULL;
+    w->rec.trace = w->rec.trace.p != NULL ? arena_dup(&w->s.arena, w->rec.trace) : STR_NULL;
 }
 
 static void dispatched(void *ctx, struct err err, const struct refund_moved *result)

@@ -431,6 +431,7 @@ create table reli.refund (
     created_at timestamptz not null,
     updated_at timestamptz not null,
     completed_at timestamptz,
+    traceparent text, -- of the request that made it: what the provider is sent
     primary key (merchant_id, id)
 ) partition by range (id);
 
@@ -510,6 +511,7 @@ create table reli.payout (
     created_at timestamptz not null,
     updated_at timestamptz not null,
     completed_at timestamptz,
+    traceparent text, -- of the request that made it: what the provider is sent, and its webhooks
     primary key (merchant_id, id),
     check (request <> 'sending' or sent_at is not null),
     check (status <> 'completed' or (completed_at is not null and paid_n > 0)),
@@ -987,7 +989,7 @@ create type reli.refund_new as (
     amount int8, currency text, reason text, requested_by text, approved_by text, account_id uuid,
     late bool, excess bool, failure_code text, failure_provider_code text, failure_message text,
     provider_ref text, receipt text, recon_since timestamptz, created_at timestamptz,
-    updated_at timestamptz, completed_at timestamptz, is_new bool
+    updated_at timestamptz, completed_at timestamptz, is_new bool, traceparent text
 );
 create type reli.refund_attempt_new as (
     ord int4, whose uuid, payment_id uuid, refund_id uuid, n int2, mode text, rail text,

@@ -8,7 +8,7 @@ select e.id, e.type, d.mode, d.payment_id, d.seq, e.data, e.created_at, coalesce
     (select string_agg(v.id || ' ' || v.type, ',' order by v.seq desc)
      from (select b.id, b.type, b.seq from reli.event b
            where b.merchant_id = d.merchant_id and b.subject_id = d.payment_id and b.seq < d.seq
-           order by b.seq desc limit 32) v), p.traceparent,
+           order by b.seq desc limit 32) v), coalesce(p.traceparent, po.traceparent),
     w.id, w.url, w.status, w.secrets, w.events, w.ordered,
     d.status, d.revision, d.tries, d.endpoint_id,
     case when w.ordered then coalesce(

@@ -5,7 +5,7 @@
 with e as materialized (
     select e.id, e.type, e.mode, e.subject_id, e.seq, e.data, e.created_at,
         coalesce(p.pii, o.pii) as pii, coalesce(p.callback_url, o.callback_url) as callback_url,
-        m.webhook_secret, p.traceparent,
+        m.webhook_secret, coalesce(p.traceparent, o.traceparent) as traceparent,
         (select string_agg(v.id || ' ' || v.type, ',' order by v.seq desc)
          from (select b.id, b.type, b.seq from reli.event b
                where b.merchant_id = $1 and b.subject_id = $2 and b.seq < $3

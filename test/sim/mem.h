@@ -68,7 +68,7 @@ struct mem_rail {
 struct mem_refund {
     struct uuid merchant, id, payment, account_id;
     struct str mode, status, currency, reason, requested_by, approved_by, failure_code,
-        failure_provider_code, failure_message, provider_ref, receipt;
+        failure_provider_code, failure_message, provider_ref, receipt, trace;
     int32_t version;
     int64_t amount, recon_since, created_at, updated_at, completed_at;
     bool late, excess;
@@ -80,7 +80,7 @@ struct mem_payout {
     struct uuid merchant, id, op_id, account_id, wallet_id;
     struct str mode, status, reference, provider, method, currency, pii, purpose, description,
         callback_url, metadata, requested_by, approved_by, failure_code, failure_provider_code,
-        failure_message, provider_ref, receipt, request;
+        failure_message, provider_ref, receipt, request, trace;
     int32_t version, revision;
     int64_t amount, sent_at, answered_at, next_at, recon_since, created_at, updated_at,
         completed_at;

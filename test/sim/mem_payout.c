@@ -173,6 +173,7 @@ static struct err payout_insert(const struct payout_create_unit *u)
         .callback_url = world_dup(row->callback_url),
         .metadata = world_dup(row->metadata),
         .requested_by = world_dup(row->requested_by),
+        .trace = world_dup(row->traceparent),
         .request = STR("none"),
         .version = 1,
         .revision = 1,
@@ -396,6 +397,7 @@ static const struct mem_column payout_get[] = {
     C(TIME, mem_payout, created_at),
     C(TIME, mem_payout, updated_at),
     C(TIME, mem_payout, completed_at),
+    C(TEXT, mem_payout, trace),
 };
 
 void mem_read_payout(const struct value *v, struct rows *r)

@@ -49,6 +49,7 @@ static struct err refund_store(const struct refund_row *row)
             .amount = row->amount,
             .reason = world_dup(row->reason),
             .requested_by = world_dup(row->requested_by),
+            .trace = world_dup(row->traceparent),
             .created_at = row->created_at,
         };
     }
@@ -139,6 +140,7 @@ static const struct mem_column refund_get[] = {
     C(TIME, mem_refund, created_at),
     C(TIME, mem_refund, updated_at),
     C(TIME, mem_refund, completed_at),
+    C(TEXT, mem_refund, trace),
 };
 
 static const struct mem_column refund_get_attempt[] = {

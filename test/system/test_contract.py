@@ -7,7 +7,8 @@ import re
 import subprocess
 import threading
 
-from helpers import V1, cash, new_key, stk
+import pytest
+from helpers import V1, cash, new_key, phone, stk, wait_until
 
 
 # ---- 1 and 2: the program and its configuration ----
@@ -60,6 +61,9 @@ def test_a_refund_that_is_answered_again_says_how_it_stands(reli):
     assert again.header("Reli-Current-Status") in ("pending", now)
 
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
 class Provider(http.server.BaseHTTPRequestHandler):
     """A Daraja that takes every push, and notes what came with it."""
     traces = []
@@ -77,7 +81,11 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.traces.append(self.headers.get("traceparent"))
+        Provider.traces.append(self.headers.get("traceparent"))
+        if self.path.endswith("/stkpushquery/v1/query"):
+            self.answer(ResponseCode="0", ResponseDescription="ok", MerchantRequestID="m", CheckoutRequestID="ws_CO_1",
+                        ResultCode="0", ResultDesc="The service request is processed successfully.")
+            return
         self.answer(MerchantRequestID="m", CheckoutRequestID=f"ws_CO_{len(self.traces)}", ResponseCode="0",
                     ResponseDescription="ok", CustomerMessage="ok")
 
@@ -86,7 +94,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
 
 def test_traceparent_goes_on_to_the_provider_and_into_webhooks(replicas, receiver):
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    trace = TRACE
     Provider.traces = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -106,50 +114,42 @@ def test_traceparent_goes_on_to_the_provider_and_into_webhooks(replicas, receive
         server.server_close()
 
 
-# ---- 5: who may call ----
-
-def test_a_key_is_rotated_without_a_body(reli):
-    made = reli.post(V1 + "/api-keys", {"scopes": ["payments:read"]}).json
-    rotated = reli.request("POST", f"{V1}/api-keys/{made['id']}/rotate")
-    assert rotated.status == 201 and rotated.json["key"] != made["key"]
-    old = reli.get(f"{V1}/api-keys/{made['id']}").json
-    assert old["status"] == "rotating", old
-
-
-# ---- 6: callbacks from providers ----
-
-def test_callbacks_come_by_put_as_well_and_forged_ones_are_401(reli):
-    token = "ab" * 48
-    ways = ["/api/v1/cb/" + token, "/api/v1/webhooks/mpesa/" + token, "/api/v1/webhooks/mpesa",
-            "/api/v1/webhooks/stripe", "/callbacks/mpesa", "/callbacks/cpay",
-            "/api/v1/payments/mpesa/callback/" + token, "/api/v1/payments/mpesa/confirmation/" + token,
-            "/api/v1/payments/mpesa/validation/" + token]
-    stranger = reli.with_key(None)
-    for way in ways:
-        for method in ("POST", "PUT"):
-            answer = stranger.request(method, way, {"Body": {}})
-            assert (answer.status, answer.code) == (401, "unauthenticated"), (method, way, answer)
-    assert stranger.request("PUT", "/callbacks/nobody", {}).status == 404
+@pytest.fixture
+def daraja():
+    Provider.traces = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/mpesa"
+    server.shutdown()
+    server.server_close()
 
 
-def test_metrics_count_a_merchants_payments(reli, stack):
-    empty = reli.get(V1 + "/metrics").json
-    assert (empty["counts"]["total"], empty["success_rate"], empty["by_provider"]) == (0, None, {})
-    paid, cancelled = reli.pay(cash()), reli.pay(cash())
-    reli.pay(cash())
-    reli.post(f"{V1}/payments/{paid['id']}/confirm", {})
-    reli.post(f"{V1}/payments/{cancelled['id']}/cancel", {})
-    refused = reli.pay(stk("047"))
-    assert refused["status"] == "failed"
-    m = reli.get(V1 + "/metrics").json
-    assert m["counts"]["total"] == sum(v for k, v in m["counts"].items() if k != "total") == 4
-    assert {k: v for k, v in m["counts"].items() if v and k != "total"} == \
-        {"completed": 1, "cancelled": 1, "requires_action": 1, "failed": 1}
-    assert m["success_rate"] == 0.3333 and m["total_is_capped"] is False and m["mode"] == "test"
-    assert set(m["by_provider"]) == {"cash", "mpesa"}
-    assert m["by_provider"]["cash"]["counts"]["total"] == 3 and m["by_provider"]["cash"]["success_rate"] == 0.5
-    assert m["by_provider"]["mpesa"]["counts"]["failed"] == 1 and m["by_provider"]["mpesa"]["success_rate"] == 0
-    assert stack.shop(reli.replica).get(V1 + "/metrics").json["counts"]["total"] == 0
-    assert reli.get(V1 + "/metrics?date_to=2026-01-01").json["counts"]["total"] == 0
-    assert reli.get(V1 + "/metrics?date_from=yesterday").json["param"] == "date_from"
-    assert reli.with_key(None).get(V1 + "/metrics").status == 401
+def test_traceparent_of_a_payout(replicas, receiver, daraja):
+    """Goes with the order, with the questions about it, and with its webhooks."""
+    shop = replicas.shop(replicas.one(clock=False, MPESA_BASE_URL=daraja))
+    shop.endpoint(receiver.url("/endpoint"))
+    paid = shop.pay(cash(amount="1000.00"))
+    assert shop.post(f"{V1}/payments/{paid['id']}/confirm").status == 200
+    order = {"provider": "mpesa", "amount": "100.00", "currency": "KES", "reference": new_key(),
+             "destination": {"type": "mobile_money", "phone": phone()}}
+    made = shop.post(f"{V1}/payouts", order, headers={"traceparent": TRACE})
+    assert made.status == 201, made
+    wait_until(lambda: Provider.traces, what="it is sent")
+    shop.post(f"{V1}/payouts/{made.json['id']}/verify")
+    wait_until(lambda: len(Provider.traces) >= 2, what="it is asked about")
+    assert set(Provider.traces) == {TRACE}
+    got = wait_until(lambda: [h for h in receiver.at("/endpoint") if h.json.get("payout_id") == made.json["id"]])
+    assert {hook.headers.get("traceparent") for hook in got} == {TRACE}
+
+
+def test_traceparent_of_a_refund(replicas, daraja):
+    """It is the refund's own, not the payment's."""
+    shop = replicas.shop(replicas.one(clock=False, MPESA_BASE_URL=daraja))
+    paid = shop.initialize(stk(), headers={"traceparent": TRACE}).json
+    assert shop.post(f"{V1}/payments/{paid['id']}/verify").json["status"] == "completed"
+    Provider.traces = []
+    own = TRACE.replace("4bf9", "5bf9")
+    made = shop.post(f"{V1}/payments/{paid['id']}/refund", {"amount": "10.00"}, headers={"traceparent": own})
+    assert made.status == 201, made
+    wait_until(lambda: Provider.traces, what="it is sent")
+    assert set(Provider.traces) == {own}
