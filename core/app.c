@@ -334,6 +334,13 @@ static void keys_loaded(void *ctx, struct err err)
     loop_stop(a->loop);
 }
 
+/* Hosts send SIGHUP to whatever runs: unhandled it would end the service without draining. */
+static void nothing_to_reload(void *ctx)
+{
+    (void)ctx;
+    log_info("app.nothing_to_reload", F_C("note", "only certificates are read again"));
+}
+
 static bool believes_anybody(const struct conf *c)
 {
     return c->firebase.first != FIREBASE_OFF && c->firebase.emulator;
@@ -346,6 +353,7 @@ static struct err open_all(struct app *a)
     if (c->test_clock != NULL)
         TRY(loop_test_clock(a->loop, c->test_clock));
     TRY(loop_on_stop_signal(a->loop, stop_asked, a));
+    TRY(loop_on_reload_signal(a->loop, nothing_to_reload, a)); /* certificate_open takes it over */
     set_flow(a);
     TRY(open_parts(a));
     TRY(open_http(a));

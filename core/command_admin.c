@@ -92,7 +92,8 @@ static int change_status(int argc, char **argv, const char *status)
     struct tool t;
     char email[USER_EMAIL_MAX + 1], id[UUID_TEXT];
     const char *given = tool_option(argc, argv, "--email");
-    if (given == NULL || !user_email(str_c(given), email))
+    if (!tool_only(argc - 1, argv + 1, "--email") || given == NULL ||
+        !user_email(str_c(given), email))
         return tool_usage(usage);
     struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
     if (!err_is(err))
@@ -110,7 +111,8 @@ static int create(int argc, char **argv)
                *merchant = tool_option(argc, argv, "--merchant"),
                *role = tool_option(argc, argv, "--role");
     a.name = str_c(tool_option(argc, argv, "--name"));
-    if (email == NULL || !user_email(str_c(email), a.email) || !utf8_valid(a.name) ||
+    if (!tool_only(argc - 1, argv + 1, "--email --name --merchant --role --reset-totp!") ||
+        email == NULL || !user_email(str_c(email), a.email) || !utf8_valid(a.name) ||
         utf8_count(a.name) > USER_NAME_MAX ||
         (merchant != NULL && !uuid_parse(str_c(merchant), &a.merchant)) ||
         (role != NULL && !role_parse(str_c(role), &a.role)))

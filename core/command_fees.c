@@ -47,7 +47,8 @@ static int set(int argc, char **argv)
                *currency = tool_option(argc, argv, "--currency"),
                *schedule = tool_option(argc, argv, "--schedule"),
                *mode = tool_option(argc, argv, "--mode");
-    if (merchant == NULL || currency == NULL || schedule == NULL ||
+    if (!tool_only(argc - 1, argv + 1, "--merchant --currency --schedule --mode") ||
+        merchant == NULL || currency == NULL || schedule == NULL ||
         !uuid_parse(str_c(merchant), &f.merchant) || currency_parse(str_c(currency)) == 0 ||
         (mode != NULL && strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
         return tool_usage(usage);

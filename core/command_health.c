@@ -14,29 +14,38 @@
 #include "core/loop/stream.h"
 #include "core/tool.h"
 
+static int connect_at(const void *address, socklen_t len)
+{
+    const struct sockaddr *any = address;
+    int fd = socket(any->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return fd >= 0 && connect(fd, any, len) == 0 ? fd : -1;
+}
+
 static int connect_to(struct str address)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct sockaddr_in in = {.sin_family = AF_INET};
-    struct str host = address;
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    char text[64];
     int64_t port = 0;
     if (str_starts(address, STR("unix:"))) {
         str_copy_c(un.sun_path, sizeof un.sun_path, str_from(address, 5));
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        return fd >= 0 && connect(fd, (struct sockaddr *)&un, sizeof un) == 0 ? fd : -1;
+        return connect_at(&un, sizeof un);
     }
-    size_t colon = str_find(address, ':', 0);
-    char text[64];
-    host = str_first(address, colon);
-    if (colon == SIZE_MAX || !str_to_i64(str_from(address, colon + 1), &port) || port < 1 ||
-        port > 65535)
+    size_t colon = address.n;
+    while (colon > 0 && address.p[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || !str_to_i64(str_from(address, colon), &port) || port < 1 || port > 65535)
         return -1;
+    struct str host = str_first(address, colon - 1);
+    bool six = str_starts(host, STR("[")) && str_ends(host, STR("]"));
+    if (six) /* who listens on all addresses listens on this one */
+        host = str_eq(host, STR("[::]")) ? STR("::1") : str_n(host.p + 1, host.n - 2);
     str_copy_c(text, sizeof text, str_eq(host, STR("0.0.0.0")) ? STR("127.0.0.1") : host);
-    in.sin_port = htons((uint16_t)port);
-    if (inet_pton(AF_INET, text, &in.sin_addr) != 1)
-        return -1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return fd >= 0 && connect(fd, (struct sockaddr *)&in, sizeof in) == 0 ? fd : -1;
+    in.sin_port = in6.sin6_port = htons((uint16_t)port);
+    if (six)
+        return inet_pton(AF_INET6, text, &in6.sin6_addr) == 1 ? connect_at(&in6, sizeof in6) : -1;
+    return inet_pton(AF_INET, text, &in.sin_addr) == 1 ? connect_at(&in, sizeof in) : -1;
 }
 
 /* One in the clear if there is any: /readyz is answered there too. */

@@ -98,13 +98,20 @@ static int create(int argc, char **argv)
                *name = tool_option(argc, argv, "--name"),
                *cidrs = tool_option(argc, argv, "--cidrs"),
                *expires = tool_option(argc, argv, "--expires");
-    if (id == NULL || mode == NULL || (strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
+    if (!tool_only(argc - 1, argv + 1, "--merchant --mode --scopes --name --cidrs --expires") ||
+        id == NULL || mode == NULL || (strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
         return tool_usage(usage);
     if (scopes != NULL)
         w.scopes = str_c(scopes);
     w.live = strcmp(mode, "live") == 0;
     w.name = str_c(name);
-    if (!uuid_parse(str_c(id), &w.merchant) || !permission_of_scopes(w.scopes, &may) ||
+    if (!permission_of_scopes(w.scopes, &may)) {
+        fputs("reli: --scopes is neither * nor a list of payments:read, payments:write, "
+              "refunds:write, payouts:write, webhooks:write\n",
+              stderr);
+        return tool_usage(usage);
+    }
+    if (!uuid_parse(str_c(id), &w.merchant) ||
         (name != NULL && (w.name.n == 0 || utf8_count(w.name) > API_KEY_NAME_MAX)))
         return tool_usage(usage);
     struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
@@ -154,7 +161,8 @@ static int list(int argc, char **argv)
     struct uuid merchant;
     const char *id = tool_option(argc, argv, "--merchant"),
                *mode = tool_option(argc, argv, "--mode");
-    if (id == NULL || !uuid_parse(str_c(id), &merchant) ||
+    if (!tool_only(argc - 1, argv + 1, "--merchant --mode") || id == NULL ||
+        !uuid_parse(str_c(id), &merchant) ||
         (mode != NULL && strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
         return tool_usage(usage);
     struct err err = tool_open(&t, CONF_DATABASE);
@@ -181,7 +189,8 @@ static int revoke(int argc, char **argv)
     struct tool t;
     struct uuid merchant, key;
     const char *id = tool_option(argc, argv, "--merchant"), *k = tool_option(argc, argv, "--key");
-    if (id == NULL || k == NULL || !uuid_parse(str_c(id), &merchant) || !uuid_parse(str_c(k), &key))
+    if (!tool_only(argc - 1, argv + 1, "--merchant --key") || id == NULL || k == NULL ||
+        !uuid_parse(str_c(id), &merchant) || !uuid_parse(str_c(k), &key))
         return tool_usage(usage);
     struct err err = tool_open(&t, CONF_DATABASE);
     t.found = false;

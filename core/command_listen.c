@@ -358,14 +358,8 @@ static bool take_options(struct listen *l, int argc, char **argv)
 {
     const char *after = tool_option(argc, argv, "--after");
     const char *events = tool_option(argc, argv, "--events");
-    static const char *const names[] = {"--forward", "--after", "--events", "--secret", "--ca"};
-    for (int i = 0; i < argc; i += 2) {
-        bool known = false;
-        for (size_t k = 0; k < COUNT_OF(names); k++)
-            known |= strcmp(argv[i], names[k]) == 0;
-        if (!known || i + 1 == argc)
-            return false;
-    }
+    if (!tool_only(argc, argv, "--forward --after --events --secret --ca"))
+        return false;
     l->target = tool_option(argc, argv, "--forward");
     l->secret = tool_option(argc, argv, "--secret");
     l->ca = tool_option(argc, argv, "--ca");

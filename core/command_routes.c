@@ -75,7 +75,8 @@ static int set(int argc, char **argv)
     const char *id = tool_option(argc, argv, "--merchant"),
                *mode = tool_option(argc, argv, "--mode"),
                *text = tool_option(argc, argv, "--routes");
-    if (id == NULL || mode == NULL || text == NULL || !uuid_parse(str_c(id), &merchant) ||
+    if (!tool_only(argc - 1, argv + 1, "--merchant --mode --routes") || id == NULL ||
+        mode == NULL || text == NULL || !uuid_parse(str_c(id), &merchant) ||
         (strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
         return tool_usage(usage);
     arena_init(&a, TEXT_MAX);

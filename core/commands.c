@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/crash.h"
 #include "core/base/times.h"
@@ -77,7 +78,9 @@ int command_merchant(int argc, char **argv)
         "merchant create --name NAME [--country KE] [--refund-approval-above MINOR]";
     const char *limit = tool_option(argc, argv, "--refund-approval-above");
     int64_t above = 0;
-    if (argc < 1 || strcmp(argv[0], "create") != 0 || name == NULL || strlen(name) > 128 ||
+    if (argc < 1 || strcmp(argv[0], "create") != 0 ||
+        !tool_only(argc - 1, argv + 1, "--name --country --refund-approval-above") ||
+        name == NULL || strlen(name) > 128 ||
         (limit != NULL && (!str_to_i64(str_c(limit), &above) || above < 1)))
         return tool_usage(text);
     if (country == NULL)
@@ -125,6 +128,28 @@ static int examine_certificate(const struct conf *c, int64_t now_us)
     return !in_time + !named + !closed;
 }
 
+/* Files that a provider's settings name; they are read when they are needed first. */
+static int examine_files(const struct conf *c)
+{
+    int faults = 0;
+    for (int i = 0; i < c->n_accounts; i++) {
+        const struct gateway *g = c->accounts[i].gateway;
+        for (size_t k = 0; k < g->n_settings; k++) {
+            struct str named = gw_setting(&c->accounts[i], g->settings[k].name);
+            char what[128], path[4096];
+            if (!g->settings[k].file || !str_starts(named, STR("/")))
+                continue;
+            str_copy_c(path, sizeof path, named);
+            snprintf(what, sizeof what, "the file of the setting %s of %s can be read",
+                     g->settings[k].name, g->name);
+            bool there = access(path, R_OK) == 0;
+            say(there, what, "refunds and payouts need it: put it there, readable for this user");
+            faults += !there;
+        }
+    }
+    return faults;
+}
+
 /* Who trusts everybody lets every client say who he is: lists of addresses and limits for each
  * client are nothing then. */
 static int examine_proxies(const struct conf *c)
@@ -155,30 +180,52 @@ static int examine_redis(const char *url)
     return err_is(err);
 }
 
+static int examine_database(struct tool *t)
+{
+    int64_t skew_us = 0;
+    bool answers = !err_is(store_clock_skew_once(t->conf.database_url, &skew_us));
+    say(answers, "PostgreSQL answers",
+        "start it, or mend DATABASE_URL; why it does not is in the line database.unreachable");
+    if (!answers)
+        return 1;
+    bool together = skew_us <= STORE_SKEW_MAX_S * US_PER_S;
+    say(together, "this machine's clock agrees with PostgreSQL's",
+        "they are more than two seconds apart: let both follow NTP");
+    struct err err = tool_run(t, Q_live_keys, NULL, 0, tool_see);
+    bool schema = !err_is(err) && t->found;
+    say(schema, "the database has the schema, and lets this role use it",
+        "run reli migrate, as the database's owner (DATABASE_MIGRATE_URL)");
+    if (!schema)
+        return 1 + !together;
+    err = tool_keys(t);
+    say(!err_is(err), "the installation's keys open",
+        "RELI_MASTER_KEY must contain the key they were wrapped with");
+    return !together + err_is(err);
+}
+
+/* Where providers call back; with nothing set it is the listener's address. */
+static int examine_public_url(const struct conf *c)
+{
+    static const char *const anywhere[] = {"://0.0.0.0", "://[::]"};
+    static const char *const here[] = {"://127.", "://localhost", "://[::1]"};
+    bool reached = true;
+    for (size_t i = 0; i < COUNT_OF(anywhere); i++)
+        reached &= str_find_str(c->public_url, str_c(anywhere[i])) == SIZE_MAX;
+    for (size_t i = 0; c->provider_live && i < COUNT_OF(here); i++)
+        reached &= str_find_str(c->public_url, str_c(here[i])) == SIZE_MAX;
+    say(reached, "RELI_PUBLIC_URL can be an address for callbacks",
+        "providers cannot reach it: set the URL that this service has for them");
+    return !reached;
+}
+
 static int examine(struct tool *t)
 {
-    int faults = examine_certificate(&t->conf, t->now_us) + examine_proxies(&t->conf);
+    int faults = examine_certificate(&t->conf, t->now_us) + examine_proxies(&t->conf) +
+                 examine_files(&t->conf) + examine_public_url(&t->conf);
     bool files = files_raise() >= FILES_WANTED;
     say(files, "enough files may be open", "ulimit -n (LimitNOFILE=) of 4096 and more");
     faults += !files;
-    struct err err = tool_run(t, Q_live_keys, NULL, 0, tool_see);
-    bool database = !err_is(err) && t->found;
-    say(database, "PostgreSQL answers and has the schema",
-        "check DATABASE_URL, then run reli migrate");
-    faults += !database;
-    if (database) {
-        int64_t skew_us = 0;
-        err = store_clock_skew_once(t->conf.database_url, &skew_us);
-        bool together = !err_is(err) && skew_us <= STORE_SKEW_MAX_S * US_PER_S;
-        say(together, "this machine's clock agrees with PostgreSQL's",
-            "they are more than two seconds apart: let both follow NTP");
-        faults += !together;
-        err = tool_keys(t);
-        say(!err_is(err), "the installation's keys open",
-            "RELI_MASTER_KEY must contain the key they were wrapped with");
-        faults += err_is(err);
-    }
-    faults += examine_redis(t->conf.redis_url);
+    faults += examine_database(t) + examine_redis(t->conf.redis_url);
     say(t->conf.sessions.n_secrets > 0, "people can log in",
         "set JWT_SECRET_KEY, for example to $(openssl rand -hex 32); API keys work without");
     bool provider = false;

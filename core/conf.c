@@ -354,6 +354,15 @@ static const char *setting_env(struct conf *c, const struct gateway *g, const ch
     return name.p;
 }
 
+/* By the same rules as a merchant's own account. */
+static void check_account(struct conf *c, const struct gateway *g, const struct gw_account *a)
+{
+    const char *wrong = NULL;
+    struct err err = g->account_check != NULL ? g->account_check(a, &c->arena, &wrong) : ERR_OK;
+    if (err_is(err))
+        fault(c, "%s: %s", setting_env(c, g, wrong), err.what);
+}
+
 static void read_account(struct conf *c, const struct gateway *g)
 {
     struct gw_account *a = &c->accounts[c->n_accounts];
@@ -380,6 +389,8 @@ static void read_account(struct conf *c, const struct gateway *g)
                 fault(c, "%s is not set, but other settings of this provider are",
                       setting_env(c, g, g->settings[i].name));
     }
+    if (n_set > 0 && n_missing == 0)
+        check_account(c, g, a);
     const char *base = env_or(setting_env(c, g, "base_url"), g->default_base_url);
     a->base_url = base != NULL ? str_c(base) : STR("");
     if (str_ends(a->base_url, STR("/")))

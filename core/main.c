@@ -1,4 +1,5 @@
 /* The command line: finds the subcommand and gives it the rest. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,10 +118,22 @@ static void keep_memory(void)
     (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
+/* Who starts us may have closed them: what is opened next would get their numbers, and log lines
+ * would go to PostgreSQL. */
+static void keep_standard_files(void)
+{
+    int fd = 0;
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
     int code = 2;
+    keep_standard_files();
     /* DNS is the thread pool's main work: more threads than libuv's four */
     (void)setenv("UV_THREADPOOL_SIZE", "8", 0);
     (void)signal(SIGPIPE, SIG_IGN);

@@ -186,7 +186,7 @@ int prove_audit(int argc, char **argv)
 {
     static struct audit a; /* large */
     bool right = false;
-    if (argc < 1 || strcmp(argv[0], "verify") != 0 ||
+    if (argc < 1 || strcmp(argv[0], "verify") != 0 || !tool_only(argc - 1, argv + 1, "--head") ||
         !read_head(&a, tool_option(argc, argv, "--head")))
         return tool_usage("audit verify [--head MERCHANT:N:HASH]");
     struct err err = tool_open(&a.tool, CONF_DATABASE | CONF_KEYS);

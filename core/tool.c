@@ -30,6 +30,42 @@ static int failed(struct err err)
     return err.code == ERR_CONFIG ? 2 : 1;
 }
 
+/* Whether `known` has the name, and whether it stands alone. */
+static bool is_known(struct str known, struct str name, bool *alone)
+{
+    struct str one;
+    while (str_split(&known, ' ', &one)) {
+        *alone = str_ends(one, STR("!"));
+        if (*alone)
+            one.n--;
+        if (str_eq(one, name))
+            return true;
+    }
+    return false;
+}
+
+/* A name that is spelt wrong must not count as absent: a key without --scopes may everything. */
+bool tool_only(int argc, char **argv, const char *known)
+{
+    const char *wrong = NULL;
+    int i = 0;
+    while (wrong == NULL && i < argc) {
+        bool alone = false;
+        if (!is_known(str_c(known), str_c(argv[i]), &alone))
+            wrong = "is not known here";
+        else if (!alone && (i + 1 == argc || str_starts(str_c(argv[i + 1]), STR("--"))))
+            wrong = "needs a value";
+        for (int k = 0; wrong == NULL && k < i; k++)
+            if (strcmp(argv[k], argv[i]) == 0)
+                wrong = "is given twice";
+        if (wrong == NULL)
+            i += alone ? 1 : 2;
+    }
+    if (wrong != NULL)
+        fprintf(stderr, "reli: %s %s\n", argv[i], wrong);
+    return wrong == NULL;
+}
+
 const char *tool_option(int argc, char **argv, const char *name)
 {
     for (int i = 0; i + 1 < argc; i++)
@@ -127,7 +163,8 @@ int tool_list(int argc, char **argv, const char *usage, enum query q, store_rows
     static struct tool t; /* large */
     struct uuid merchant = UUID_NIL;
     const char *id = tool_option(argc, argv, "--merchant");
-    if (id != NULL && !uuid_parse(str_c(id), &merchant))
+    if (!tool_only(argc - 1, argv + 1, "--merchant") ||
+        (id != NULL && !uuid_parse(str_c(id), &merchant)))
         return tool_usage(usage);
     struct err err = tool_open(&t, CONF_DATABASE);
     struct value params[] = {V_UUID_OPT(merchant), V_I64(TOOL_LIST_MAX)};

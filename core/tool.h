@@ -36,6 +36,9 @@ store_rows_fn tool_ignore, tool_see, tool_first_id;
 enum { TOOL_LIST_MAX = 10000 };
 int tool_list(int argc, char **argv, const char *usage, enum query q, store_rows_fn *show);
 
+/* Whether argv is nothing but "--name VALUE" with names of `known` (divided by blanks), each at
+ * most once; one that ends in '!' there stands without a value. Says what is not. */
+bool tool_only(int argc, char **argv, const char *known);
 /* The value of "--name VALUE", NULL if it is not there. */
 const char *tool_option(int argc, char **argv, const char *name);
 /* Prints "usage: reli TEXT"; 2. */

@@ -99,14 +99,22 @@ static struct err account_check(const struct gw_account *a, struct arena *mem, c
 {
     struct merchant m;
     struct err err = merchant_read(a, &m);
-    struct str b2c = gw_setting(a, "b2c_shortcode");
-    (void)mem;
+    struct str b2c = gw_setting(a, "b2c_shortcode"), version = gw_setting(a, "c2b_version"),
+               unknown = gw_setting(a, "c2b_unknown");
     *setting = m.wrong;
-    if (!err_is(err) && b2c.n > 0 && !mpesa_is_shortcode(b2c)) {
-        *setting = "b2c_shortcode";
+    if (err_is(err))
+        return err;
+    *setting = "b2c_shortcode";
+    if (b2c.n > 0 && !mpesa_is_shortcode(b2c))
         return ERR(INVALID, "the short code is not 5 to 7 digits");
-    }
-    return err;
+    *setting = "c2b_version";
+    if (version.n > 0 && !str_eq(version, STR("1")) && !str_eq(version, STR("2")))
+        return ERR(INVALID, "it is neither 1 nor 2");
+    *setting = "c2b_unknown";
+    if (unknown.n > 0 && !str_eq(unknown, STR("accept")) && !str_eq(unknown, STR("reject")))
+        return ERR(INVALID, "it is neither accept nor reject");
+    *setting = "certificate";
+    return mpesa_certificate_check(gw_setting(a, "certificate"), mem);
 }
 
 /* YYYYMMDDHHmmss in East Africa Time, UTC+3 all year. Source: mpesa.md 1.4. Seen: sandbox yes, live
@@ -264,7 +272,7 @@ static struct err charge_check(const struct gw_account *a, const struct gw_charg
 {
     TRY(mpesa_amount_check(in->amount, MPESA_MIN_MINOR));
     if (!mpesa_is_phone(in->phone))
-        return ERR(INVALID, "not a Kenyan mobile number");
+        return ERR(INVALID, "the phone is no Kenyan mobile number: +2547… or +2541…");
     /* AccountReference is refused rather than cut when it is too long: half a code names nobody's
      * payment. An over-long prompt ends in 1025. Source: mpesa.md 2.1. Seen: sandbox yes, live no.
      */

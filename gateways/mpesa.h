@@ -46,6 +46,9 @@ struct mpesa_operator {
 struct err mpesa_operator_read(const struct gw_account *a, struct arena *mem,
                                struct mpesa_operator *o) MUST_USE;
 
+/* Whether it is a certificate's text; one that lies in a file is read when it is needed. */
+struct err mpesa_certificate_check(struct str certificate, struct arena *mem) MUST_USE;
+
 /* The end of a request: where its result is to come, and words for people. */
 struct mpesa_tail {
     struct str callback_url, remarks;

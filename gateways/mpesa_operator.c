@@ -55,6 +55,17 @@ struct err mpesa_operator_read(const struct gw_account *a, struct arena *mem,
     return o->credential.p != NULL ? ERR_OK : ERR(NO_MEMORY, "arena");
 }
 
+struct err mpesa_certificate_check(struct str certificate, struct arena *mem)
+{
+    struct str sealed;
+    if (certificate.n == 0 || certificate.p[0] == '/')
+        return ERR_OK;
+    struct err err = rsa_seal(mem, certificate, STR("any"), &sealed);
+    return err.code != ERR_INVALID
+               ? err
+               : ERR(INVALID, "it is neither a certificate's text nor a file's absolute path");
+}
+
 /* ---- results ---- */
 
 /* Three kinds of callbacks share one skeleton, and which code a queue timeout carries is not

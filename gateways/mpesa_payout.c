@@ -38,7 +38,7 @@ static struct err payout_check(const struct gw_account *a, const struct gw_payou
     if (!mpesa_is_word(in->our_id))
         return ERR(INVALID, "no id of ours for the payout");
     if (!mpesa_is_phone(in->phone))
-        return ERR(INVALID, "not a Kenyan mobile number");
+        return ERR(INVALID, "the phone is no Kenyan mobile number: +2547… or +2541…");
     if (purpose_rule(in->purpose) == NULL)
         return ERR(INVALID, "M-Pesa has no word for this purpose");
     return mpesa_amount_check(in->amount, MPESA_PAYOUT_MIN_MINOR);

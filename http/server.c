@@ -47,8 +47,12 @@ struct err http_server_listen(struct http_server *s, struct str addresses)
     while (str_split(&rest, ',', &address)) {
         if (s->n_listeners == MAX_LISTENERS)
             return ERR(CONFIG, "too many listeners");
-        TRY(listener_open(s->loop, str_trim(address), &s->o.guard, conn_accept, s,
-                          &s->listeners[s->n_listeners]));
+        struct err err = listener_open(s->loop, str_trim(address), &s->o.guard, conn_accept, s,
+                                       &s->listeners[s->n_listeners]);
+        if (err_is(err)) {
+            log_error("http.not_listening", F_STR("address", str_trim(address)), F_ERR(err));
+            return err;
+        }
         s->n_listeners++;
     }
     return ERR_OK;

@@ -689,6 +689,16 @@ static int32_t state_number(const char *state)
     return n;
 }
 
+/* A table, column, function, type or schema that is not there; a right that is not. */
+static bool lacks_schema(const char *state)
+{
+    static const char *const states[] = {"42P01", "42703", "42883", "42704", "3F000", "42501"};
+    for (size_t i = 0; i < COUNT_OF(states); i++)
+        if (strcmp(state, states[i]) == 0)
+            return true;
+    return false;
+}
+
 struct err pg_failure_err(const struct pg_failure *f)
 {
     int32_t detail = state_number(f->state);
@@ -704,6 +714,13 @@ struct err pg_failure_err(const struct pg_failure *f)
     }
     if (strncmp(f->state, "23", 2) == 0)
         return ERR_D(CONFLICT, detail, "a constraint of the database");
+    if (strcmp(f->state, "25006") == 0)
+        return ERR_D(UNAVAILABLE, detail, "the database takes no writes: it was made read-only");
+    if (strncmp(f->state, "58", 2) == 0)
+        return ERR_D(UNAVAILABLE, detail, "the database's disk or system fails");
+    if (lacks_schema(f->state))
+        return ERR_D(INTERNAL, detail,
+                     "the schema is missing, older, or closed to this role: reli migrate mends it");
     return ERR_D(INTERNAL, detail, "the database refused a statement");
 }
 

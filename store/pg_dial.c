@@ -278,10 +278,12 @@ static void dial_fail(void *ctx)
     PGconn *pg = d->pg;
     d->pg = NULL;
     struct err err = d->err;
+    char host[PART_TEXT];
+    str_copy_c(host, sizeof host, str_c(d->host));
     pg_dial_fn *done = d->done;
     ctx = d->ctx;
     dial_end(d);
-    done(ctx, err, pg != NULL ? PQerrorMessage(pg) : "", NULL);
+    done(ctx, err, pg != NULL ? PQerrorMessage(pg) : host, NULL);
     PQfinish(pg);
 }
 

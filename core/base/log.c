@@ -139,6 +139,10 @@ static void add_field(struct buf *b, const struct log_field *f)
             add_name(b, "error_detail");
             buf_i64(b, f->err.detail);
         }
+        if (f->err.detail < 0 && f->err.detail > -4096) { /* libuv has its own beyond; errno else */
+            add_name(b, "error_words");
+            add_json_text(b, str_c(strerrordesc_np(-f->err.detail)));
+        }
         if (f->err.what != NULL) {
             add_name(b, "error_what");
             add_json_text(b, str_c(f->err.what));

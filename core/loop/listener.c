@@ -247,6 +247,19 @@ static struct err parse(struct str text, union address *a, socklen_t *len)
     return ERR_OK;
 }
 
+bool listener_answers(struct str bare)
+{
+    union address a = {0};
+    socklen_t len;
+    if (err_is(parse(bare, &a, &len)))
+        return false;
+    int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool answers = fd >= 0 && connect(fd, &a.any, len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return answers;
+}
+
 static struct err open_socket(const union address *a, socklen_t len, int *fd_out)
 {
     bool is_unix = a->any.sa_family == AF_UNIX;

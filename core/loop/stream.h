@@ -84,6 +84,9 @@ struct err listener_flags_parse(struct str address, struct str *bare,
                                 struct listener_flags *flags) MUST_USE;
 /* Whether it is an address to listen on, without flags. ERR_CONFIG. */
 struct err listener_address_check(struct str bare) MUST_USE;
+/* Whether somebody answers there already. Who must be the only one asks before he listens: since
+ * ports are shared, nothing else would tell him. Waits for the kernel, at start only. */
+bool listener_answers(struct str bare);
 /* The port in use (for ":0"). */
 int listener_port(const struct listener *s);
 /* Stops accepting, and cuts off who has not been accepted yet; frees itself. */

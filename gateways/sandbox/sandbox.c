@@ -3,6 +3,7 @@
 #include "gateways/sandbox/sandbox_int.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,11 @@ static struct err sandbox_open(struct sandbox *s, const struct sandbox_options *
     const struct http_server_options options = {
         .routes = s->routes, .app = s, .max_body = 64 * 1024, .access_log = o->access_log};
     TRY(http_server_new(s->loop, &options, &s->http));
-    return http_server_listen(s->http, str_empty(o->listen) ? STR("127.0.0.1:8090") : o->listen);
+    struct str address = str_empty(o->listen) ? STR("127.0.0.1:8090") : o->listen;
+    /* Two would share the port, and each know half of what was paid. */
+    if (listener_answers(address))
+        return ERR_D(IO, -EADDRINUSE, "RELI_SANDBOX_LISTEN: somebody listens there already");
+    return http_server_listen(s->http, address);
 }
 
 struct err sandbox_new(struct loop *l, const struct sandbox_options *o, struct sandbox **out)

@@ -94,12 +94,12 @@ static void a_line(void **state)
     log_warn("charge.sent", F_ID("payment", id), F_I64("ms", -5), F_BOOL("late", true),
              F_C("word", "x"), F_ERR(ERR_D(IO, -104, "reset")));
     struct str text = flushed(*state);
-    assert_true(
-        str_eq(text, STR("{\"time\":\"2026-11-21T03:00:00.123Z\",\"level\":\"warn\","
-                         "\"event\":\"charge.sent\",\"request_id\":\"req-1\","
-                         "\"payment\":\"abcd0000-0000-0000-0000-000000000000\",\"ms\":-5,"
-                         "\"late\":true,\"word\":\"x\",\"error\":\"io\",\"error_detail\":-104,"
-                         "\"error_what\":\"reset\"}\n")));
+    assert_true(str_eq(
+        text, STR("{\"time\":\"2026-11-21T03:00:00.123Z\",\"level\":\"warn\","
+                  "\"event\":\"charge.sent\",\"request_id\":\"req-1\","
+                  "\"payment\":\"abcd0000-0000-0000-0000-000000000000\",\"ms\":-5,"
+                  "\"late\":true,\"word\":\"x\",\"error\":\"io\",\"error_detail\":-104,"
+                  "\"error_words\":\"Connection reset by peer\",\"error_what\":\"reset\"}\n")));
     log_request(NULL);
     log_info("idle", F_ERR(ERR_OK));
     text = flushed(*state);

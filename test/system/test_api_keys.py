@@ -4,6 +4,7 @@ import datetime
 import re
 import time
 
+import pytest
 from helpers import V1, new_key, wait_until
 from people import Person
 
@@ -258,6 +259,19 @@ def test_the_command_line(reli, stack):
         assert done.returncode == 2, done
     missing = stack.cli(db, "keys", "revoke", "--merchant", reli.merchant, "--key", new_key())
     assert missing.returncode == 1
+
+
+@pytest.mark.parametrize("args, word", [
+    (("--scope", "payments:read"), "--scope is not known here"), (("--expire", "30d"), "--expire is not known here"),
+    (("--scopes",), "--scopes needs a value"), (("--scopes", "--name", "x"), "--scopes needs a value"),
+    (("--scopes", "payments:read", "--scopes", "*"), "--scopes is given twice"), (("payments:read",), "payments:read"),
+    (("--scopes", "payments:reed"), "--scopes is neither"),
+])
+def test_an_option_that_is_spelt_wrong_makes_no_key_that_may_everything(reli, stack, args, word):
+    before = reli.get(KEYS).json["data"]
+    done = stack.cli(reli.replica.database, "keys", "create", "--merchant", reli.merchant, "--mode", "test", *args)
+    assert done.returncode == 2 and word in done.stderr and done.stdout == "", done
+    assert reli.get(KEYS).json["data"] == before
 
 
 def test_a_merchant_has_at_most_a_hundred(reli):

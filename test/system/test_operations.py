@@ -4,6 +4,7 @@ import concurrent.futures
 import errno
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -184,6 +185,30 @@ def test_an_interrupt_stops_as_well(replicas):
     assert one.wait() == 0
 
 
+def test_without_standard_files_no_log_line_goes_elsewhere(stack, db):
+    """What is opened first must not get the numbers of those that were closed."""
+    port = free_port()
+    env = stack.env(db, RELI_LISTEN=f"127.0.0.1:{port}", RELI_PUBLIC_URL=f"http://127.0.0.1:{port}",
+                    RELI_CORE_DUMPS="1")  # lets its owner see its files
+    p = subprocess.Popen(["/bin/sh", "-c", 'exec "$0" serve 0<&- 1>&- 2>&-', stack.binary], env=env)
+    try:
+        site = Site(f"http://127.0.0.1:{port}")
+        wait_until(lambda: status(site, "/readyz") == 200, 20, "ready")
+        assert {os.readlink(f"/proc/{p.pid}/fd/{fd}") for fd in range(3)} == {"/dev/null"}
+        p.terminate()
+        assert p.wait(20 * SLOW) == 0
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_a_hangup_without_certificates_ends_nothing(replicas):
+    (one,) = replicas(1)
+    one.p.send_signal(signal.SIGHUP)
+    wait_until(lambda: any(line["event"] == "app.nothing_to_reload" for line in one.logs()), 10, "it is heard")
+    assert one.get("/readyz").status == 200
+
+
 def test_what_does_not_end_is_cut_off(replicas, sandbox):
     """The drain has an end; the payment whose answer is missing stays open."""
     one = replicas.one(clock=False, RELI_DRAIN_TIMEOUT="1s")
@@ -232,6 +257,14 @@ def test_somebody_elses_port(replicas):
         one.killed = True  # its exit code is as it should be
     (line,) = [line for line in one.logs() if line["event"] == "app.failed"]
     assert (line["error_what"], line["error_detail"]) == ("bind", -errno.EADDRINUSE)
+    (line,) = [line for line in one.logs() if line["event"] == "http.not_listening"]
+    assert (line["address"], line["error_words"]) == (f"127.0.0.1:{port}", "Address already in use")
+
+
+def test_a_second_sandbox_does_not_share_the_port(stack, db, sandbox):
+    done = stack.cli(db, "sandbox", RELI_SANDBOX_LISTEN=f"127.0.0.1:{sandbox.port}")
+    assert done.returncode == 1 and "somebody listens there already" in done.stderr, done
+    assert "Address already in use" in done.stderr
 
 
 def test_a_unix_socket(replicas, tmp_path):
@@ -284,6 +317,16 @@ def test_all_faults_are_named_at_once(stack, db):
 def test_each_fault_alone_stops_it(stack, db, name):
     done = stack.cli(db, "serve", RELI_LISTEN=f"127.0.0.1:{free_port()}", **{name: FAULTS[name]})
     assert done.returncode == 2 and name in done.stderr, done
+
+
+@pytest.mark.parametrize("name, value", [
+    ("MPESA_SHORTCODE", "174 379"), ("MPESA_C2B_UNKNOWN", "rejct"), ("MPESA_C2B_VERSION", "3"),
+    ("MPESA_CERTIFICATE", "certificate.pem"), ("MPESA_B2C_SHORTCODE", "x"), ("CPAY_API_KEY", "cpk_x"),
+    ("STRIPE_API_KEY", "pk_test_x"),
+])
+def test_settings_that_a_provider_cannot_have_are_named_at_the_start(stack, db, name, value):
+    done = stack.cli(db, "serve", RELI_LISTEN=f"127.0.0.1:{free_port()}", **{name: value})
+    assert done.returncode == 2 and f"reli: {name}: " in done.stderr, done
 
 
 @pytest.mark.parametrize("value", ["", "x", "1:", "1:AAAA", "1:not base64 at all", "1:" + "A" * 44 + ",1:" + "A" * 44])
@@ -343,7 +386,8 @@ def test_help():
     ("admin", "create", "--email", "nobody"),
     ("admin", "create", "--email", "a@b", "--role", "king"), ("admin", "create", "--email", "a@b", "--merchant", "x"),
     ("ledger",), ("ledger", "balance"), ("audit",), ("audit", "verify", "--head", "x"), ("doctor", "please"),
-    ("health", "now"), ("version", "--now"),
+    ("health", "now"), ("version", "--now"), ("routes", "list", "--mode", "live"), ("fees", "list", "now"),
+    ("limits", "list", "--merchant"), ("keys", "list", "--merchant", "01900000-0000-7000-8000-000000000000", "--live"),
 ])
 def test_wrong_usage(stack, db, args):
     done = stack.cli(db, *args)
@@ -389,6 +433,21 @@ def test_the_health_command(stack, reli):
     assert (done.returncode, done.stdout) == (1, "not ready\n")
 
 
+@pytest.mark.parametrize("host", ["[::1]", "[::]"])
+def test_the_health_command_of_a_service_on_ipv6(replicas, host):
+    with socket.socket(socket.AF_INET6) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind((host.strip("[]"), 0))
+        port = s.getsockname()[1]
+        one = replicas(1, clock=False, ready=False, RELI_LISTEN=f"{host}:{port}")[0]
+
+        def health():
+            done = replicas.stack.cli(one.database, "health", RELI_LISTEN=f"{host}:{port}")
+            return (done.returncode, done.stdout) == (0, "ready\n")
+
+        wait_until(health, 15, "ready")
+
+
 @needs_redis
 def test_the_doctor(stack, reli):
     database = reli.replica.database
@@ -403,6 +462,30 @@ def test_the_doctor(stack, reli):
     for everybody in ("0.0.0.0/0", "::/0", "10.0.0.0/8,::/0"):
         trusting = stack.cli(database, "doctor", RELI_TRUSTED_PROXIES=everybody)
         assert trusting.returncode == 1 and "FAULT  not everybody" in trusting.stdout, trusting
+
+
+def faults_of(done):
+    assert done.returncode == (1 if "FAULT" in done.stdout else 0), done
+    return [line for line in done.stdout.splitlines() if line.startswith("FAULT")]
+
+
+def test_the_doctor_tells_a_database_that_is_away_from_one_without_the_schema(stack, db):
+    (away,) = faults_of(stack.cli(db, "doctor", DATABASE_URL="postgresql:///reli?host=/nonexistent"))
+    assert away.startswith("FAULT  PostgreSQL answers") and "DATABASE_URL" in away
+    empty = db.service_url.replace(db.name, "postgres")
+    (without,) = faults_of(stack.cli(db, "doctor", DATABASE_URL=empty))
+    assert without.startswith("FAULT  the database has the schema") and "reli migrate" in without
+
+
+def test_the_doctor_looks_for_what_goes_wrong_later(stack, db, tmp_path):
+    (line,) = faults_of(stack.cli(db, "doctor", MPESA_CERTIFICATE=str(tmp_path / "none.pem")))
+    assert "certificate of mpesa can be read" in line
+    for listen, mode in (("0.0.0.0:8080", "test"), ("[::]:8080", "test"), ("127.0.0.1:8080", "live")):
+        live = {"STRIPE_API_KEY": None, "STRIPE_WEBHOOK_SECRET": None}
+        done = stack.cli(db, "doctor", RELI_LISTEN=listen, RELI_PUBLIC_URL=None, RELI_PROVIDER_MODE=mode,
+                         FIREBASE_PROJECT_ID=None, FIREBASE_CERTS_URL=None, **live)
+        (line,) = faults_of(done)
+        assert "RELI_PUBLIC_URL" in line, done
 
 
 def test_the_books_are_proved_and_what_was_changed_is_found(replicas, stack, clock):

@@ -300,7 +300,7 @@ def test_the_commands_beside_tls(stack, secure, certificate, tmp_path):
                          **({"RELI_PUBLIC_URL": PUBLIC} | extra)).stdout
 
     said = doctor(certificate)
-    assert "FAULT" not in said and said.count("certificate") == 3, said
+    assert "FAULT" not in said and said.count("the certificate") == 3, said
     assert "FAULT" not in doctor(certificate, RELI_PUBLIC_URL="https://127.0.0.1:8443/reli")
     assert "FAULT  the certificate is for the host" in doctor(certificate, RELI_PUBLIC_URL="https://other.test:1/x")
     short = Certificate(tmp_path, "short", days=10)
