@@ -155,7 +155,7 @@ struct str http_problem_text(struct http_exchange *x, struct err err, const char
     if (code != err.code)
         log_error("http.internal", F_ERR(err));
     if (detail == NULL || detail[0] == '\0' || code != err.code)
-        detail = err_title(code);
+        detail = err_advice(code);
     snprintf(type, sizeof type, "%.*s%s", STR_ARG(s->o.problem_base), err_word(code));
     buf_reset(&s->json);
     struct jsonw w = jw_into(&s->json);

@@ -180,12 +180,14 @@ static void dispatch_without_route(struct exchange *ex)
     struct http_exchange *x = &ex->pub;
     char allow[ALLOW_TEXT];
     if (ex->bad_escape) {
-        http_problem(x, ERR(BAD_REQUEST, "escape"), "malformed percent-escape in the URL");
+        http_problem(x, ERR(BAD_REQUEST, "escape"),
+                     "A percent sign of the URL is not followed by two hexadecimal digits.");
     } else if (ex->head.method == HTTP_OPTIONS_ &&
                (ex->allowed != 0 || str_eq(x->path, STR("*")))) {
         answer_options(ex);
     } else if (ex->allowed == 0) {
-        http_problem(x, ERR(NOT_FOUND, "no route"), "no such path");
+        http_problem(x, ERR(NOT_FOUND, "no route"),
+                     "Nothing is at this path; /openapi.json names all that there are.");
     } else {
         http_set_header(x, STR("Allow"), str_c(allow_text(ex->allowed, allow)));
         http_problem(x, ERR(METHOD_NOT_ALLOWED, "no route"), NULL);

@@ -207,15 +207,15 @@ void page_errors(struct http_exchange *x)
           "<h1>Errors</h1>\n<p>Every error is <code>application/problem+json</code> (RFC 9457) "
           "with one of "
           "these codes.</p>\n<table><tr><th>code</th><th>status</th><th>meaning</th>"
-          "<th>the same request may be sent again</th></tr>\n");
+          "<th>the same request may be sent again</th><th>what to do</th></tr>\n");
     for (int i = 1; i < ERR_N_CODES; i++) {
         enum err_code code = (enum err_code)i;
         if (err_public(code))
-            buf_fmt(
-                &b,
-                "<tr id=\"%s\"><td><code>%s</code></td><td>%d</td><td>%s</td><td>%s</td></tr>\n",
-                err_word(code), err_word(code), err_http(code), err_title(code),
-                err_retryable(code) ? "yes" : "no");
+            buf_fmt(&b,
+                    "<tr id=\"%s\"><td><code>%s</code></td><td>%d</td><td>%s</td><td>%s</td>"
+                    "<td>%s</td></tr>\n",
+                    err_word(code), err_word(code), err_http(code), err_title(code),
+                    err_retryable(code) ? "yes" : "no", err_advice(code));
     }
     buf_c(&b, "</table></html>\n");
     http_reply(x, 200, STR("text/html; charset=utf-8"), buf_view(&b));

@@ -129,6 +129,19 @@ static void read_token(struct reading *r)
         in->method_token = arena_dup(r->x->arena, token);
 }
 
+static void fault_of_range(struct fields *f, struct money least, struct money most)
+{
+    char min[MONEY_TEXT], max[MONEY_TEXT];
+    money_text(least, min);
+    money_text(most, max);
+    struct str message =
+        most.minor > 0
+            ? arena_fmt(f->errors->arena, "The provider takes from %s to %s at once.", min, max)
+            : arena_fmt(f->errors->arena, "The provider takes %s and more.", min);
+    fields_fault(f, "amount", "range",
+                 message.p != NULL ? message.p : "The provider does not take this amount.");
+}
+
 void amount_read(struct fields *f, const struct gateway *g, bool payout, struct money *out)
 {
     struct str code = STR_NULL;
@@ -141,16 +154,18 @@ void amount_read(struct fields *f, const struct gateway *g, bool payout, struct 
         else if (g != NULL && !gateway_lists(g->currencies, code))
             fields_fault(f, "currency", "unsupported", "The provider does not have this currency.");
     }
-    if (!fields_money(f, "amount", REQUIRED, currency, out) || currency == 0 || g == NULL)
+    if (!fields_money(f, "amount", REQUIRED, currency, out) || currency == 0 || g == NULL ||
+        !gateway_lists(g->currencies, code))
         return;
     for (int i = 0; i < currency_exponent(currency); i++)
         unit *= 10;
-    int64_t least = payout ? g->payout_min_minor : g->min_minor;
-    int64_t most = payout ? g->payout_max_minor : g->max_minor;
+    struct money least = {payout ? g->payout_min_minor : g->min_minor, currency};
+    struct money most = {payout ? g->payout_max_minor : g->max_minor, currency};
     if (g->whole_units && out->minor % unit != 0)
-        fields_fault(f, "amount", "format", "Whole units of this currency only.");
-    else if (out->minor < least || (most > 0 && out->minor > most))
-        fields_fault(f, "amount", "range", "Less or more than the provider allows.");
+        fields_fault(f, "amount", "format",
+                     "The provider takes whole units of this currency only.");
+    else if (out->minor < least.minor || (most.minor > 0 && out->minor > most.minor))
+        fault_of_range(f, least, most);
 }
 
 static void read_phone(struct reading *r, struct fields *f)

@@ -7,10 +7,12 @@ struct err_info {
     const char *word;
     const char *title;
     bool retry;
+    const char *advice;
 };
 
 static const struct err_info infos[ERR_N_CODES] = {
-#define X(name, status, word, title, retry) [ERR_##name] = {status, word, title, retry},
+#define X(name, status, word, title, retry, advice) \
+    [ERR_##name] = {status, word, title, retry, advice},
     RELI_ERR_CODES(X)
 #undef X
 };
@@ -35,6 +37,11 @@ const char *err_word(enum err_code code)
 const char *err_title(enum err_code code)
 {
     return info(code)->title;
+}
+
+const char *err_advice(enum err_code code)
+{
+    return info(code)->advice;
 }
 
 bool err_retryable(enum err_code code)

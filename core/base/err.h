@@ -8,7 +8,7 @@
 #include "core/base/err_codes.h"
 
 enum err_code {
-#define X(name, status, word, title, retry) ERR_##name,
+#define X(name, status, word, title, retry, advice) ERR_##name,
     RELI_ERR_CODES(X)
 #undef X
         ERR_N_CODES
@@ -45,6 +45,8 @@ int err_http(enum err_code code);
 /* The stable word of the public catalogue. */
 const char *err_word(enum err_code code);
 const char *err_title(enum err_code code);
+/* What a client can do about it, in words; "" of a code that is not public. */
+const char *err_advice(enum err_code code);
 /* Whether the same request may simply be sent again. */
 bool err_retryable(enum err_code code);
 /* Whether the code belongs to the public catalogue. */

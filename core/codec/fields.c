@@ -39,6 +39,14 @@ static const struct json *member(struct fields *f, const char *name, enum field_
     return j;
 }
 
+static void fault_of_length(struct fields *f, const char *name, size_t min, size_t max)
+{
+    struct str words =
+        min == max ? arena_fmt(f->errors->arena, "Must have %zu characters.", min)
+                   : arena_fmt(f->errors->arena, "Must have %zu to %zu characters.", min, max);
+    fields_fault(f, name, "length", words.p != NULL ? words.p : "Too short or too long.");
+}
+
 bool fields_text(struct fields *f, const char *name, enum field_need need, size_t min, size_t max,
                  struct str *out)
 {
@@ -52,7 +60,7 @@ bool fields_text(struct fields *f, const char *name, enum field_need need, size_
     struct str s = json_str(j);
     size_t n = utf8_count(s);
     if (n < min || n > max) {
-        fields_fault(f, name, "length", n < min ? "Too short." : "Too long.");
+        fault_of_length(f, name, min, max);
         return false;
     }
     for (size_t i = 0; i < s.n; i++) {
@@ -98,7 +106,8 @@ bool fields_money(struct fields *f, const char *name, enum field_need need, uint
     struct err e = money_parse(digits, currency, out);
     if (e.code == ERR_PARSE) {
         fields_fault(f, name, "format",
-                     "Must be a plain decimal number with at most the currency's decimals.");
+                     "Must be a plain decimal number above zero, such as 1000.00, with at most the "
+                     "currency's decimals.");
         return false;
     }
     if (err_is(e) || out->minor <= 0) {

@@ -27,6 +27,7 @@ static void errors(void **state)
         enum err_code code = (enum err_code)i;
         assert_true(is_word(err_word(code)));
         assert_true(err_title(code)[0] != '\0');
+        assert_int_equal(err_public(code), err_advice(code)[0] != '\0');
         int http = err_http(code);
         assert_true(http == 200 || (http >= 400 && http <= 599));
         if (!err_public(code) && code != ERR_NONE)

@@ -489,7 +489,7 @@ static void test_problems(void **state)
     say_c(&c, "GET /problem HTTP/1.1\r\n" HOST "X-Request-Id: r1\r\n\r\n");
     expect(&c, 422);
     expect_body("{\"type\":\"/docs/errors#validation_failed\",\"title\":\"The request has invalid "
-                "fields\",\"status\":422,\"detail\":\"The request has invalid fields\",\"code\":"
+                "fields\",\"status\":422,\"detail\":\"Mend the fields in errors.\",\"code\":"
                 "\"validation_failed\",\"param\":\"amount\",\"errors\":[{\"param\":\"amount\","
                 "\"code\":\"required\",\"message\":\"is missing\"}],\"request_id\":\"r1\"}");
     say_c(&c, "GET /problem?kind=two HTTP/1.1\r\n" HOST "\r\n");

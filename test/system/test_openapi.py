@@ -151,7 +151,7 @@ def test_the_examples_of_problems_have_their_codes_status_and_title():
         for e in r.get("content", {}).get("application/problem+json", {}).get("examples", {}).values():
             p = e["value"]
             assert (p["status"], p["title"]) == catalogue[p["code"]], name
-            assert p["type"] == f"/docs/errors#{p['code']}"
+            assert p["type"] == f"/docs/errors#{p['code']}" and p["detail"] != p["title"], name
             seen.add(p["code"])
     assert set(schema("ErrorCode")["enum"]) == seen
 
