@@ -719,8 +719,9 @@ struct err pg_failure_err(const struct pg_failure *f)
     if (strncmp(f->state, "58", 2) == 0)
         return ERR_D(UNAVAILABLE, detail, "the database's disk or system fails");
     if (lacks_schema(f->state))
-        return ERR_D(INTERNAL, detail,
-                     "the schema is missing, older, or closed to this role: reli migrate mends it");
+        return ERR_D(
+            INTERNAL, detail,
+            "the schema is missing, older or not for this role: reli migrate as the owner");
     return ERR_D(INTERNAL, detail, "the database refused a statement");
 }
 
