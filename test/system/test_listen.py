@@ -202,7 +202,7 @@ def test_wrong_usage(stack):
     for args in ((), ("--forward",), ("--forward", "http://x/", "--after", "-1"), ("http://x/",),
                  ("--forward", "http://x/", "--after", "x"), ("--forward", "http://x/", "--more", "1")):
         code, said = run(*args, **good)
-        assert code == 2 and said.startswith("usage: reli listen --forward URL"), (args, said)
+        assert code == 2 and "usage: reli listen --forward URL" in said, (args, said)
     code, said = run("--forward", "ftp://x/", "--secret", "x")
     assert code == 2
     assert all(word in said for word in ("RELI_URL", "RELI_API_KEY", "--forward", "--secret")), "all in one go"
