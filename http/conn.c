@@ -9,26 +9,35 @@
  * After an answer: IDLE, or LEAVING when the client asked for it, when the server drains, or when
  * bytes of the request were left unread, since what follows could not be told from them.
  *
+ * When all places are taken, the one that waits longest for its client, with no byte on its way out
+ * and no handler at work, makes room: else whoever opens connections and says nothing could shut
+ * everybody out.
+ *
  * One timer serves all deadlines. It is never moved later: when it fires too early it is set again,
  * so that a busy connection costs no work on the timer heap. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/log.h"
+#include "core/base/metric.h"
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "http/http_int.h"
 
-enum { STARTS_PER_RUN = 64 };
+enum { STARTS_PER_RUN = 64, LOOKS = 64 };
 
 #define STALL_US (30 * US_PER_S)
 #define LINGER_US (2 * US_PER_S)
 #define EOF_LOOK_US (100 * US_PER_MS)
 
+static struct metric crowded_out =
+    METRIC_COUNTER("reli_http_crowded_out_total", "",
+                   "Connections that waited for their clients and made room for others");
+
 enum conn_state { CONN_IDLE, CONN_READING, CONN_BUSY, CONN_LEAVING, CONN_GONE };
 
 struct conn {
-    struct link link;
+    struct link link, wait; /* the latter: IDLE or READING */
     struct http_server *s;
     struct stream *stream;
     struct exchange *ex; /* READING and BUSY */
@@ -53,6 +62,7 @@ static void conn_run(struct conn *c, struct str bytes, bool inside);
 static void conn_settle(struct conn *c);
 static void conn_arm(struct conn *c);
 static void conn_part(struct conn *c, int64_t linger_us);
+static void make_room(struct http_server *s);
 static void refuse_connection(struct http_server *s, struct stream *stream);
 
 static const struct stream_events events = {conn_data, conn_end, conn_drained};
@@ -66,6 +76,8 @@ void conn_accept(void *server, struct stream *stream)
 {
     struct http_server *s = server;
     struct conn *c = NULL;
+    if (s->conns.n >= (size_t)s->o.max_connections && !s->draining)
+        make_room(s);
     if (s->conns.n < (size_t)s->o.max_connections && !s->draining)
         c = calloc(1, sizeof *c);
     if (c == NULL) {
@@ -78,6 +90,7 @@ void conn_accept(void *server, struct stream *stream)
     c->peer_trusted = cidr_list_has_text(&s->trusted, str_c(stream_peer(stream)->text));
     buf_init(&c->in, 4 * HEAD_MAX_BYTES); /* one read of 64 KiB above what makes us pause */
     list_push(&s->conns, &c->link);
+    list_push(&s->waiting, &c->wait);
     server_count_connections(1);
     stream_own(stream, &events, c);
     conn_settle(c);
@@ -158,6 +171,8 @@ static bool start(struct conn *c)
     c->ex->pub.secure = stream_is_secure(c->stream) || stream_peer(c->stream)->is_unix;
     c->since_us = now_us(c);
     c->state = CONN_READING;
+    list_remove(&c->s->waiting, &c->wait);
+    list_push(&c->s->waiting, &c->wait);
     return true;
 }
 
@@ -179,6 +194,7 @@ static bool read_on(struct conn *c)
         return false;
     }
     c->state = CONN_BUSY;
+    list_remove(&c->s->waiting, &c->wait);
     exchange_dispatch(ex);
     return c->state == CONN_IDLE;
 }
@@ -230,6 +246,10 @@ void conn_answered(struct conn *c, bool keep_alive)
     c->ex = NULL;
     c->since_us = now_us(c);
     c->state = keep_alive ? CONN_IDLE : CONN_LEAVING;
+    if (list_linked(&c->wait))
+        list_remove(&c->s->waiting, &c->wait);
+    if (keep_alive)
+        list_push(&c->s->waiting, &c->wait);
     if (c->running)
         return;
     /* Later: the next handler must not run inside this one. */
@@ -377,6 +397,8 @@ static void conn_detach(struct conn *c)
     c->stream = NULL;
     c->state = CONN_GONE;
     list_remove(&s->conns, &c->link);
+    if (list_linked(&c->wait))
+        list_remove(&s->waiting, &c->wait);
     server_count_connections(-1);
     struct exchange *ex = c->ex;
     c->ex = NULL;
@@ -457,6 +479,27 @@ void conns_close(struct http_server *s, bool cut)
             conn_kill(c);
         else
             conn_settle(c);
+    }
+}
+
+static bool owes_us(const struct conn *c)
+{
+    bool has_asked = c->state == CONN_IDLE && c->in.n > 0; /* and its turn comes */
+    return !c->running && !has_asked && stream_queued(c->stream) == 0;
+}
+
+/* Those that were looked at in vain are let be for a while. */
+static void make_room(struct http_server *s)
+{
+    for (int i = 0; i < LOOKS && !list_is_empty(&s->waiting); i++) {
+        struct conn *c = CONTAINER_OF(list_first(&s->waiting), struct conn, wait);
+        if (owes_us(c)) {
+            metric_add(&crowded_out, 1);
+            conn_kill(c);
+            return;
+        }
+        list_remove(&s->waiting, &c->wait);
+        list_push(&s->waiting, &c->wait);
     }
 }
 

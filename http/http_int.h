@@ -80,6 +80,7 @@ struct http_server {
     struct listener *listeners[MAX_LISTENERS];
     int n_listeners;
     struct list conns;
+    struct list waiting; /* those that wait for their clients, longest first */
     struct list pool; /* of exchanges */
     int n_working;    /* exchanges whose handler has not answered */
     uint64_t bodies;  /* bytes in memory */

@@ -26,6 +26,7 @@ struct err http_server_new(struct loop *l, const struct http_server_options *o,
         return ERR(NO_MEMORY, "http server");
     s->loop = l;
     list_init(&s->conns);
+    list_init(&s->waiting);
     list_init(&s->pool);
     arena_init(&s->arena, SETTINGS_LIMIT);
     buf_init(&s->out, OUT_LIMIT);

@@ -101,7 +101,7 @@ struct http_server_options {
     void *app;
     size_t max_head;             /* request line and headers, default 16 KiB */
     size_t max_body;             /* default 1 MiB */
-    int max_connections;         /* default 10 000; beyond it the newest gets 503 and is closed */
+    int max_connections;         /* default 10 000; beyond it who waits for nothing makes room */
     int64_t head_timeout_us;     /* from the first byte; default 10 s */
     int64_t request_timeout_us;  /* head and body; default 30 s */
     int64_t idle_timeout_us;     /* between requests; default 75 s */

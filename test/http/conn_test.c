@@ -447,22 +447,68 @@ static void test_too_many_connections(void **state)
     o.max_connections = 2;
     serve(&o);
     struct client a = client(), b = client();
-    UNTIL(http_server_n_connections(t.server) == 2);
+    say_c(&a, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+    UNTIL(t.n_held == 1);
+    say_c(&b, "GET /hold HTTP/1.1\r\n" HOST "\r\n");
+    UNTIL(t.n_held == 2);
     struct client c = client();
     expect(&c, 503);
     assert_string_equal(header("Retry-After"), "1");
     assert_non_null(strstr(r.body, "\"code\":\"overloaded\""));
     expect_closed(&c);
     client_close(&c);
-    say_c(&a, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    on_hello(t.held[0]);
     expect(&a, 200);
     client_close(&a);
     UNTIL(http_server_n_connections(t.server) == 1);
     c = client();
     say_c(&c, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
     expect(&c, 200);
+    on_hello(t.held[1]);
+    t.n_held = 0;
+    expect(&b, 200);
     client_close(&b);
     client_close(&c);
+}
+
+static void say_hello(struct client *c)
+{
+    say_c(c, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
+    expect(c, 200);
+}
+
+/* Whoever opens connections and says nothing, or half of something, shuts nobody out. */
+static void test_who_waits_longest_makes_room(void **state)
+{
+    (void)state;
+    struct http_server_options o = options();
+    o.max_connections = 3;
+    serve(&o);
+    struct client reader = client(), silent = client();
+    say_c(&reader, "GET /huge HTTP/1.1\r\n" HOST "\r\n");
+    UNTIL(t.n_after == 1); /* and does not read: this one is owed the rest */
+    UNTIL(http_server_n_connections(t.server) == 2);
+    struct client half = client();
+    say_c(&half, "GET /hello HTTP/1.1\r\n");
+    UNTIL(http_server_n_connections(t.server) == 3);
+    for (int i = 0; i < 5; i++)
+        turn();
+    struct client a = client();
+    say_hello(&a);
+    expect_closed(&silent);
+    struct client b = client();
+    say_hello(&b);
+    expect_closed(&half);
+    say_hello(&a);
+    say_hello(&b);
+    struct client c = client();
+    say_hello(&c);
+    expect_closed(&a);
+    say_hello(&b);
+    assert_int_equal(http_server_n_connections(t.server), 3);
+    struct client *all[] = {&reader, &silent, &half, &a, &b, &c};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        client_close(all[i]);
 }
 
 #define UPGRADE "Connection: Upgrade\r\nUpgrade: echo\r\n"
@@ -686,6 +732,7 @@ int main(void)
         TEST(test_slow_but_steady_reader),
         TEST(test_read_ahead_is_bounded),
         TEST(test_too_many_connections),
+        TEST(test_who_waits_longest_makes_room),
         TEST(test_upgrade_with_early_bytes),
         TEST(test_upgrade_later),
         TEST(test_upgrade_refused),
