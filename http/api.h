@@ -70,6 +70,9 @@ static inline struct api *api_of(const struct http_exchange *x)
  * the RateLimit headers where it is the caller who is counted. */
 void gate_caller(struct http_exchange *x, http_handler_fn *next);
 void gate_login(struct http_exchange *x, http_handler_fn *next);
+/* The same as gate_caller, for who is known by other ways: `go` instead of a handler. */
+typedef void gate_fn(void *ctx);
+void gate_watcher(struct http_exchange *x, struct str caller, gate_fn *go, void *ctx);
 /* Answers 401, or 429 to an address from which too much is refused; `detail` is static, `challenge`
  * names the scheme that is expected. */
 void gate_refuse(struct http_exchange *x, const char *detail, bool challenge);

@@ -9,7 +9,9 @@ struct gate {
     struct throttle_wait wait;
     struct http_exchange *x;
     enum throttle_class class;
-    http_handler_fn *next; /* NULL: what is let through is refused, with `detail` */
+    http_handler_fn *next; /* without it and `go` what is let through is refused, with `detail` */
+    gate_fn *go;
+    void *ctx;
     const char *detail;
     bool challenge;
 };
@@ -73,6 +75,8 @@ static void decided(void *ctx, enum throttle_answer answer, const struct throttl
         stopped(x, g->class, s);
     } else if (g->next != NULL) {
         g->next(x);
+    } else if (g->go != NULL) {
+        g->go(g->ctx);
     } else {
         if (g->challenge)
             http_set_header(x, STR("WWW-Authenticate"), STR("Bearer realm=\"reli\""));
@@ -115,6 +119,12 @@ void gate_caller(struct http_exchange *x, http_handler_fn *next)
     }
     struct gate g = {.x = x, .class = THROTTLE_API, .next = next};
     take(&g, subject);
+}
+
+void gate_watcher(struct http_exchange *x, struct str caller, gate_fn *go, void *ctx)
+{
+    struct gate g = {.x = x, .class = THROTTLE_API, .go = go, .ctx = ctx};
+    take(&g, caller);
 }
 
 void gate_login(struct http_exchange *x, http_handler_fn *next)

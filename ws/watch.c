@@ -103,6 +103,13 @@ static void use_ticket(struct watch *w, struct str text)
 
 /* ---- who asks ---- */
 
+/* The limit of the caller counts here, too. Tickets were counted when they were made. */
+static void admitted(void *ctx)
+{
+    struct watch *w = ctx;
+    w->next(w);
+}
+
 static void key_known(void *ctx, struct err err, const struct principal *who)
 {
     struct watch *w = ctx;
@@ -113,7 +120,7 @@ static void key_known(void *ctx, struct err err, const struct principal *who)
     } else {
         w->by = (struct authority){who->merchant, who->session, who->key};
         w->live = who->live;
-        w->next(w);
+        gate_watcher(w->x, str_c(who->actor), admitted, w);
     }
 }
 
@@ -121,6 +128,7 @@ static void use_client_token(struct watch *w, struct str text)
 {
     struct flow *f = api_of(w->x)->flow;
     struct client_token t;
+    char id[UUID_TEXT];
     if (w->channel != TICKET_PAYMENT ||
         !client_token_read(f->vault, text, loop_wall_us(f->loop), &t) ||
         !uuid_eq(t.payment, w->payment)) {
@@ -129,7 +137,7 @@ static void use_client_token(struct watch *w, struct str text)
     }
     w->by = (struct authority){.merchant = t.merchant};
     w->live = t.live;
-    w->next(w);
+    gate_watcher(w->x, arena_fmt(w->x->arena, "client:%s", uuid_text(w->payment, id)), admitted, w);
 }
 
 void watch_authenticate(struct watch *w, watch_fn *next)
@@ -149,7 +157,8 @@ void watch_authenticate(struct watch *w, watch_fn *next)
         if (api_session_use(x, token, &use))
             session_start(f, &use, key_known, w);
     } else if (auth_key_ok(token)) {
-        auth_start(f, token, api_client(x), key_known, w);
+        if (!gate_shut(x))
+            auth_start(f, token, api_client(x), key_known, w);
     } else {
         api_unauthenticated(x, token.p != NULL ? "no API key" : NULL);
     }

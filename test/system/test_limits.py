@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import threading
 import time
 
@@ -115,6 +116,29 @@ def test_the_headers_and_what_lies_over_the_limit(replicas):
     assert replicas.database.value("select count(*) from reli.payment") == 0
     wait_until(lambda: replicas.database.value(
         "select count(*) from reli.security_event where kind = 'rate_limited'") > 0, 10, "it was noted")
+
+
+def test_who_watches_counts_too(replicas):
+    """A handshake reads as much as a request does: of a key it counts with its requests, of a client token by itself."""
+    replica = replicas.one(RELI_RATE_LIMIT="1/h burst 5", RELI_RATE_LIMIT_WEBHOOKS="0")
+    shop = replicas.shop(replica)
+    p = shop.pay(stk())
+    handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                 "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    path = f"/ws/transaction/{p['id']}"
+
+    def opened(query, headers=None):
+        with socket.create_connection((replica.host, replica.port), timeout=30) as s:
+            lines = [f"{k}: {v}" for k, v in (handshake | {"Host": "x"} | (headers or {})).items()]
+            s.sendall("\r\n".join([f"GET {path}{query} HTTP/1.1", *lines, "", ""]).encode())
+            return int(s.recv(12)[9:])
+
+    assert [opened("?ticket=" + p["client_token"]) for _ in range(6)] == [101] * 5 + [429]
+    stream = replica.request("GET", f"{V1}/payments/{p['id']}/events?ticket={p['client_token']}", None,
+                             {"Accept": "text/event-stream"})
+    assert stream.status == 429 and int(stream.header("Retry-After")) > 0, stream
+    assert [opened("", shop.headers()) for _ in range(5)] == [101] * 4 + [429]  # one was the payment
+    assert shop.get(PATH).status == 429
 
 
 def test_wrong_credentials_count_by_address(replicas, own_redis):  # noqa: F811
