@@ -453,6 +453,7 @@ const struct gateway gateway_cpay = {
     .min_minor = 1,
     .not_found_is_final = true,
     .may_resend = true,
+    .may_revoke = true,
     .our_id_is_ref = true,
     .action = "approve_on_phone",
     .prompt_window_us = 10 * US_PER_MIN,

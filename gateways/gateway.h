@@ -235,6 +235,8 @@ struct gateway {
     bool whole_units;        /* no cents */
     bool not_found_is_final; /* domain.md 2.2 */
     bool may_resend;         /* the provider de-duplicates by our id */
+    bool may_revoke;         /* of a refund or payout that has succeeded it may say that it failed after
+                                all */
     bool our_id_is_ref;      /* a charge can be asked for by our_id while provider_ref is unknown */
     /* Methods, by commas, that can be charged with gw_charge.method_token; NULL: none. What is
      * asked for so is another thing at the provider: token_ref and a dot stand before our_id then.

@@ -417,6 +417,7 @@ const struct gateway gateway_stripe = {
     .min_minor = 1,
     .not_found_is_final = true,
     .may_resend = true,
+    .may_revoke = true,
     .our_id_is_ref = true,
     .token_methods = "card",
     .token_ref = STRIPE_INTENT_REF,

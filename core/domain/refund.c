@@ -9,6 +9,10 @@
  * and the refund follows by its own table; without one, nothing is decided, but a fact may be added
  * or the next question put off. Guards see the state before the move.
  *
+ * Words may overtake each other. Of a provider whose refunds may fail after they have succeeded, a
+ * success that comes after the failure is most likely the older word: he is asked once more, and
+ * what he answers then stands.
+ *
  * A success that names another amount or another request is kept as succeeded with the code
  * FAILURE_INTEGRITY, "unsound", until an operator vouches for it. A refund is completed exactly
  * while it has a sound success. */
@@ -30,7 +34,7 @@ struct step {
 typedef bool guard_fn(const struct step *s);
 
 static guard_fn untouched, may_send, may_hand_over, unsound, others_paid, others_open, rail_left,
-    others_quiet, counted, counted_alone, overdue, rails_used_up, new_to_us, same_reference,
+    others_quiet, counted, counted_alone, overdue, rails_used_up, surely_newer, same_reference,
     by_hand, to_vouch_for, lease_over;
 
 #define IN(s) (1u << REFUND_##s)
@@ -129,7 +133,8 @@ static const struct rail_row rail_rows[] = {
     MOVE(AT(UNCERTAIN),        REFUSED,   NULL,           FAILED), /* came after the lease */
     MOVE(AT(SENDING),          AMBIGUOUS, NULL,           UNCERTAIN),
     MOVE(AT(SENDING),          TICK,      lease_over,     UNCERTAIN),
-    MOVE(OPEN | UNPAID,        SUCCESS,   new_to_us,      SUCCEEDED),
+    MOVE(OPEN,                 SUCCESS,   NULL,           SUCCEEDED),
+    MOVE(UNPAID,               SUCCESS,   surely_newer,   SUCCEEDED),
     MOVE(OPEN,                 FAILURE,   same_reference, FAILED),
     MOVE(AT(SUBMITTED),        CONFIRM,   by_hand,        SUCCEEDED),
     MOVE(AT(SUCCEEDED),        CONFIRM,   to_vouch_for,   SUCCEEDED),
@@ -302,7 +307,7 @@ static struct err step_tick(struct step *s)
     }
     for (int i = 0; i < r->n_attempts; i++) {
         struct rail_attempt *a = &r->attempts[i];
-        if (rail_watched(a) && a->next_poll_at_us <= s->now_us) {
+        if (rail_asked_about(a) && a->next_poll_at_us <= s->now_us) {
             rail_watch_asked(r, a, s->rules, s->now_us, s->ev->random);
             s->out->ask_attempt = a->n;
             s->out->action = "rail.polled";
@@ -326,13 +331,18 @@ int64_t refund_deadline_us(const struct refund *r, const struct refund_rules *ru
             deadline = earlier(deadline, a->sent_at_us + rules->sending_lease_us);
         if (r->status == REFUND_PROCESSING && in(OPEN, (int)a->status))
             deadline = earlier(deadline, a->sent_at_us + rules->unknown_after_us);
-        if (rail_watched(a))
+        if (rail_asked_about(a))
             deadline = earlier(deadline, a->next_poll_at_us);
     }
     if (undispatched(r) &&
         (r->status == REFUND_PROCESSING || refund_next_rail(r, rules) != REFUND_RAIL_NONE))
         deadline = earlier(deadline, r->updated_at_us + rules->sending_lease_us);
     return deadline;
+}
+
+bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules)
+{
+    return undispatched(r) && refund_next_rail(r, rules) != REFUND_RAIL_NONE;
 }
 
 struct rail_attempt *refund_attempt(struct refund *r, int n)
@@ -474,11 +484,11 @@ static bool counted_alone(const struct step *s)
     return true;
 }
 
-/* Nothing was sent, or the last rail has failed, and the next one has not been asked. */
+/* Nothing was sent, or the last rail has failed beyond doubt, and the next one has not been asked. */
 static bool undispatched(const struct refund *r)
 {
     for (int i = 0; i < r->n_attempts; i++)
-        if (!in(UNPAID, (int)r->attempts[i].status))
+        if (!in(UNPAID, (int)r->attempts[i].status) || rail_asked_about(&r->attempts[i]))
             return false;
     return r->status == REFUND_PENDING || r->status == REFUND_PROCESSING;
 }
@@ -507,6 +517,17 @@ static bool new_to_us(const struct step *s)
     char said[REFUND_REF_MAX + 1];
     str_copy_c(said, sizeof said, s->ev->receipt);
     return s->a->receipt[0] == '\0' || strcmp(said, s->a->receipt) != 0;
+}
+
+/* The success may have been said before the failure that came first, and he can be asked. */
+static bool doubtful(const struct step *s)
+{
+    return s->rules->may_revoke && s->a->status == RAIL_FAILED && s->a->provider_ref[0] != '\0';
+}
+
+static bool surely_newer(const struct step *s)
+{
+    return s->ev->afresh || (new_to_us(s) && !doubtful(s));
 }
 
 static bool by_hand(const struct step *s)
@@ -575,6 +596,7 @@ static void rail_move(struct step *s, const struct rail_row *row)
     struct rail_attempt *a = s->a;
     const struct refund_event *ev = s->ev;
     a->status = row->to;
+    a->next_poll_at_us = TIME_NEVER;
     s->out->changed = true;
     s->out->action = rail_actions[row->to];
     switch (ev->kind) {
@@ -683,11 +705,15 @@ static void add_facts(struct step *s)
     const struct refund_event *ev = s->ev;
     struct refund_effects *out = s->out;
     bool reference = learn_reference(s);
-    bool receipt = false, code = false, put_off = false;
+    bool receipt = false, code = false, put_off = false, doubt = false, sure = false;
     if (reference) /* now it can be asked for */
         rail_watch_start(s->r, a, s->rules, s->now_us, s->ev->random);
     switch (ev->kind) {
     case REFUND_EVENT_SUCCESS:
+        if (in(UNPAID, (int)a->status)) {
+            doubt = new_to_us(s) && rail_watch_doubt(a, s->now_us);
+            break;
+        }
         receipt = learn(a->receipt, sizeof a->receipt, ev->receipt);
         if (receipt && counted_alone(s))
             memcpy(s->r->receipt, a->receipt, sizeof s->r->receipt);
@@ -696,8 +722,10 @@ static void add_facts(struct step *s)
             out->exception = REFUND_EXCEPTION_INTEGRITY;
         break;
     case REFUND_EVENT_FAILURE:
+    case REFUND_EVENT_REVOKE:
         code = in(UNPAID, (int)a->status) &&
                learn(a->provider_code, sizeof a->provider_code, ev->provider_code);
+        sure = ev->afresh && rail_watch_sure(a);
         break;
     case REFUND_EVENT_STILL_PENDING:
     case REFUND_EVENT_UNREACHABLE:
@@ -707,11 +735,15 @@ static void add_facts(struct step *s)
     default:
         break;
     }
-    out->changed = reference || receipt || code || put_off;
+    out->changed = reference || receipt || code || put_off || doubt || sure;
     if (receipt)
         out->action = "rail.receipt";
     else if (reference)
         out->action = "rail.reference";
+    else if (doubt)
+        out->action = "rail.doubted";
+    else if (sure)
+        out->action = "rail.failed_for_sure";
     else if (code)
         out->action = "rail.code";
     else if (put_off)

@@ -127,6 +127,8 @@ struct refund_rules {
     enum refund_rail rails[REFUND_MAX_RAILS]; /* in order, each used once; the last may be MANUAL */
     int64_t sending_lease_us;                 /* 60 s */
     int64_t unknown_after_us;                 /* 15 min from sent_at: then in_reconciliation */
+    bool may_revoke; /* what has succeeded may fail: a success that comes after it may be the older
+                        word */
     struct schedule poll, recon;
 };
 /* Reversal, then payout (the caller drops what the provider lacks); times of domain.md, 3. */
@@ -136,6 +138,8 @@ struct refund_event {
     enum refund_event_kind kind;
     int attempt;         /* n of the rail attempt; 0 none (CONFIRM then finds it) */
     bool same_person;    /* APPROVE: the approver is the requester */
+    bool afresh;         /* SUCCESS, FAILURE, REVOKE: the answer to a question that was asked when
+                            the attempt had failed already */
     struct money amount; /* SUCCESS: reported; currency 0: not said */
     enum failure_code code;
     struct str provider_ref, receipt, provider_code, message;
@@ -200,6 +204,9 @@ int64_t refund_deadline_us(const struct refund *r, const struct refund_rules *ru
 bool refund_may_move(enum refund_status from, enum refund_status to);
 bool rail_may_move(enum rail_status from, enum rail_status to);
 struct rail_attempt *refund_attempt(struct refund *r, int n);
+/* Something has to be sent that has not been: a new refund, or the next rail after a definite
+ * refusal. */
+bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules);
 /* The rail that would be asked next; NONE if there is none left. */
 enum refund_rail refund_next_rail(const struct refund *r, const struct refund_rules *rules);
 

@@ -5,17 +5,28 @@
 
 #include "core/base/times.h"
 
-bool rail_watched(const struct rail_attempt *a)
+/* There is something open to ask about. */
+static bool rail_watched(const struct rail_attempt *a)
 {
     return (a->status == RAIL_SUBMITTED || a->status == RAIL_UNCERTAIN) &&
            a->rail != REFUND_RAIL_MANUAL && a->provider_ref[0] != '\0';
+}
+
+static bool doubted(const struct rail_attempt *a)
+{
+    return a->status == RAIL_FAILED && a->next_poll_at_us != TIME_NEVER;
+}
+
+bool rail_asked_about(const struct rail_attempt *a)
+{
+    return rail_watched(a) || doubted(a);
 }
 
 /* The wait before the next question, from `from_us`. */
 static int64_t next_us(const struct refund *r, const struct rail_attempt *a,
                        const struct refund_rules *rules, int64_t from_us, uint32_t random)
 {
-    int64_t wait_us = r->status == REFUND_PROCESSING
+    int64_t wait_us = r->status == REFUND_PROCESSING && !doubted(a)
                           ? schedule_wait_or_last_us(&rules->poll, a->poll_n)
                           : schedule_wait_us(&rules->recon, a->poll_n);
     wait_us = schedule_jitter_us(wait_us, random);
@@ -26,6 +37,8 @@ void rail_watch_start(const struct refund *r, struct rail_attempt *a,
                       const struct refund_rules *rules, int64_t now_us, uint32_t random)
 {
     int64_t from_us = r->status == REFUND_PROCESSING ? a->sent_at_us : now_us;
+    if (doubted(a))
+        return;
     a->poll_n = 0;
     a->next_poll_at_us = rail_watched(a) ? next_us(r, a, rules, from_us, random) : TIME_NEVER;
 }
@@ -47,8 +60,24 @@ void rail_watch_asked(const struct refund *r, struct rail_attempt *a,
 bool rail_watch_put_off(const struct refund *r, struct rail_attempt *a,
                         const struct refund_rules *rules, int64_t now_us, uint32_t random)
 {
-    int64_t next = rail_watched(a) ? next_us(r, a, rules, now_us, random) : a->next_poll_at_us;
+    int64_t next = rail_asked_about(a) ? next_us(r, a, rules, now_us, random) : a->next_poll_at_us;
     bool moved = next != a->next_poll_at_us;
     a->next_poll_at_us = next;
     return moved;
+}
+
+bool rail_watch_doubt(struct rail_attempt *a, int64_t now_us)
+{
+    if (doubted(a) && a->next_poll_at_us <= now_us)
+        return false;
+    a->poll_n = 0;
+    a->next_poll_at_us = now_us;
+    return true;
+}
+
+bool rail_watch_sure(struct rail_attempt *a)
+{
+    bool was = doubted(a);
+    a->next_poll_at_us = was ? TIME_NEVER : a->next_poll_at_us;
+    return was;
 }

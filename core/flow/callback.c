@@ -364,12 +364,12 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
         refund_run(f, merchant, refund, NULL, NULL);
 }
 
-/* Who signs may take back what he has said before: a refund that had succeeded failed after all. */
+/* Some may take back what they have said before: a refund that had succeeded failed after all. */
 static enum refund_event_kind refund_event_of(const struct process *p)
 {
     if (p->said.verdict == GW_SUCCEEDED)
         return REFUND_EVENT_SUCCESS;
-    return p->gateway->webhook_verify != NULL ? REFUND_EVENT_REVOKE : REFUND_EVENT_FAILURE;
+    return p->gateway->may_revoke ? REFUND_EVENT_REVOKE : REFUND_EVENT_FAILURE;
 }
 
 /* What comes from a strange address is not believed, neither that money moved nor that it did not:
@@ -421,12 +421,12 @@ static void payout_moved(void *ctx, struct err err, const struct payout_moved *r
     }
 }
 
-/* Of a provider who signs, a failure of what had been paid says that it came back. */
+/* Of a provider who may say so, a failure of what had been paid says that it came back. */
 static enum payout_event_kind payout_event_of(const struct process *p)
 {
     if (p->said.verdict == GW_SUCCEEDED)
         return PAYOUT_EVENT_SUCCESS;
-    return p->said.verdict == GW_REVERSED || p->gateway->webhook_verify != NULL
+    return p->said.verdict == GW_REVERSED || p->gateway->may_revoke
                ? PAYOUT_EVENT_RETURN
                : PAYOUT_EVENT_FAILURE;
 }

@@ -23,17 +23,7 @@ void refund_rules_of(const struct gateway *g, struct refund_rules *out)
     for (int i = 0; g != NULL && i < g->n_refund_rails && i < REFUND_MAX_RAILS - 1; i++)
         out->rails[out->n_rails++] = g->refund_rails[i];
     out->rails[out->n_rails++] = REFUND_RAIL_MANUAL;
-}
-
-bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules)
-{
-    if (r->status == REFUND_PENDING)
-        return true;
-    if (r->status != REFUND_PROCESSING || r->n_attempts == 0)
-        return false;
-    enum rail_status last = r->attempts[r->n_attempts - 1].status;
-    return (last == RAIL_REJECTED || last == RAIL_FAILED) &&
-           refund_next_rail(r, rules) != REFUND_RAIL_NONE;
+    out->may_revoke = g != NULL && g->may_revoke;
 }
 
 struct request {

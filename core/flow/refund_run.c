@@ -17,6 +17,7 @@ struct work {
     struct uuid refund;
     struct payment_record payment;
     struct refund_record rec;
+    int n; /* of the attempt that is sent or asked about */
     struct refund_event said;
     loop_fn *done;
     void *ctx;
@@ -62,9 +63,9 @@ static void store_answer(void *ctx)
     refund_move_start(w->s.flow, &rq, answer_moved, w);
 }
 
-static const struct rail_attempt *latest(const struct work *w)
+static const struct rail_attempt *at_work(const struct work *w)
 {
-    return &w->rec.r.attempts[w->rec.r.n_attempts - 1];
+    return &w->rec.r.attempts[w->n - 1];
 }
 
 static void said(struct work *w, const struct gw_result *result, const struct gw_exchange *x,
@@ -79,15 +80,18 @@ static void said(struct work *w, const struct gw_result *result, const struct gw
         [SENDING_STILL_PENDING] = REFUND_EVENT_STILL_PENDING,
         [SENDING_UNREACHABLE] = REFUND_EVENT_UNREACHABLE,
     };
-    const struct rail_attempt *at = latest(w);
+    const struct rail_attempt *at = at_work(w);
     /* no refund comes back: that is said of payments and payouts only */
     bool stray = result->verdict == GW_REVERSED;
+    const struct gateway *g = gateway_find(w->payment.provider);
     enum sending_word word = sending_word(stray ? GW_UNKNOWN : result->verdict, query);
     struct gw_result r =
         sending_said(&w->s, result, x, at->n, query ? "refund_query" : "refund", word);
+    bool revoked = word == SENDING_FAILURE && g != NULL && g->may_revoke;
     w->said = (struct refund_event){
-        .kind = events[word],
+        .kind = revoked ? REFUND_EVENT_REVOKE : events[word],
         .attempt = at->n,
+        .afresh = query && at->status == RAIL_FAILED,
         .amount = r.amount,
         .code = r.code,
         .provider_ref = r.provider_ref,
@@ -115,7 +119,7 @@ static struct err provider_refund(struct work *w, struct gw_refund *out)
 {
     struct flow *f = w->s.flow;
     struct arena *a = &w->s.arena;
-    const struct rail_attempt *at = latest(w);
+    const struct rail_attempt *at = at_work(w);
     struct str person, phone;
     TRY(record_person(f, &w->payment, a, &person));
     TRY(person_phone(person, a, &phone));
@@ -141,7 +145,7 @@ static void call_provider(struct work *w, bool query)
     struct gw_refund in;
     struct refund_rules rules;
     const struct flow_account *account = w->s.account;
-    const struct rail_attempt *at = latest(w);
+    const struct rail_attempt *at = at_work(w);
     refund_rules_of(account != NULL ? account->gw.gateway : NULL, &rules);
     struct err err = account == NULL ? ERR(CONFIG, "the account is not configured here")
                                      : provider_refund(w, &in);
@@ -181,6 +185,7 @@ static void dispatched(void *ctx, struct err err, const struct refund_moved *res
         return;
     }
     keep(w, result);
+    w->n = w->rec.r.n_attempts;
     crash_point(CRASH_REFUND_RESERVED);
     call_provider(w, false);
 }
@@ -193,6 +198,7 @@ static void ticked(void *ctx, struct err err, const struct refund_moved *result)
         return;
     }
     keep(w, result);
+    w->n = result->fx->ask_attempt;
     call_provider(w, true);
 }
 

@@ -204,6 +204,7 @@ static void descriptor_agrees_with_fixture(struct run *r)
     run_case(r, g->whole_units == can->whole_units, "whole_units");
     run_case(r, g->not_found_is_final == can->not_found_is_final, "not_found_is_final");
     run_case(r, g->may_resend == can->may_resend, "may_resend");
+    run_case(r, g->may_revoke == can->may_revoke, "may_revoke");
     run_case(r, g->our_id_is_ref == can->our_id_is_ref, "our_id_is_ref");
     run_case(r, same_text(g->token_methods, can->token_methods), "token_methods");
     run_case(r, same_text(g->token_ref, can->token_ref), "token_ref");

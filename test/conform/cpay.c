@@ -463,6 +463,7 @@ const struct fixture fixture_cpay = {
             .min_minor = 1,
             .not_found_is_final = true,
             .may_resend = true,
+            .may_revoke = true,
             .our_id_is_ref = true,
             .n_refund_rails = 1,
             .refund_rails = {REFUND_RAIL_REVERSAL},

@@ -481,6 +481,7 @@ const struct fixture fixture_stripe = {
             .min_minor = 1,
             .not_found_is_final = true,
             .may_resend = true,
+            .may_revoke = true,
             .our_id_is_ref = true,
             .token_methods = "card",
             .token_ref = "intent",

@@ -3,7 +3,7 @@
 
 /* One refund on the bench, driven by scripts. A script is a list of events: the event's word, then
  * "#n" for the attempt (default 1) and modifiers (":other", ":usd", ":silent", ":ref=…",
- * ":receipt=…", ":code=…", ":same"). "@90" sets the time, in seconds since creation. */
+ * ":receipt=…", ":code=…", ":same", ":afresh"). "@90" sets the time, in seconds since creation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,12 +40,13 @@ static inline void rails_of(struct refund_rules *rules, const char *letters)
                                                            : REFUND_RAIL_MANUAL;
 }
 
-/* "a:" before the rails: it needs an approval. */
+/* "a:" before the rails: it needs an approval; "v:": the provider may take back what he said. */
 static inline void bench_init(struct bench *b, const char *rails)
 {
     *b = (struct bench){.now_us = T0, .reserved = 1};
-    bool approval = rails[0] == 'a';
-    rails_of(&b->rules, approval ? rails + 2 : rails);
+    bool approval = rails[0] == 'a', revokes = rails[0] == 'v';
+    rails_of(&b->rules, approval || revokes ? rails + 2 : rails);
+    b->rules.may_revoke = revokes;
     b->r.amount = (struct money){100000, KES};
     b->r.created_at_us = T0;
     refund_begin(&b->r, approval, &b->out);
@@ -114,6 +115,8 @@ static inline void modify(struct refund_event *ev, struct str word)
         ev->amount = (struct money){0};
     else if (str_eq(word, STR("same")))
         ev->same_person = true;
+    else if (str_eq(word, STR("afresh")))
+        ev->afresh = true;
     else if (str_starts(word, STR("ref=")))
         ev->provider_ref = str_from(word, 4);
     else if (str_starts(word, STR("receipt=")))

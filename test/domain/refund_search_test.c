@@ -328,7 +328,8 @@ static void check_effects(struct search *s, const struct node *before,
         const struct rail_attempt *a = refund_attempt(&after->r, out->ask_attempt);
         assert_int_equal(ev->kind, REFUND_EVENT_TICK);
         assert_non_null(a);
-        assert_true(a->status == A(SUBMITTED) || a->status == A(UNCERTAIN));
+        assert_true(a->status == A(SUBMITTED) || a->status == A(UNCERTAIN) ||
+                    (a->status == A(FAILED) && s->rules.may_revoke));
         assert_int_not_equal(a->rail, REFUND_RAIL_MANUAL);
         assert_int_not_equal(a->provider_ref[0], '\0');
         assert_false(moved);
@@ -396,6 +397,19 @@ static void check_owed(const struct node *n, const struct refund_event *ev,
     }
 }
 
+/* Of a provider who may take back what he said a success never wins over a failure that came
+ * first, unless he says so when he is asked again. */
+static void check_overtaken(const struct node *n, const struct refund_event *ev,
+                            const struct refund_rules *rules, const struct refund *after)
+{
+    const struct rail_attempt *was = ev->attempt >= 1 && ev->attempt <= n->r.n_attempts
+                                         ? &n->r.attempts[ev->attempt - 1]
+                                         : NULL;
+    if (rules->may_revoke && was != NULL && was->status == A(FAILED) && !ev->afresh &&
+        was->provider_ref[0] != '\0')
+        assert_int_equal(after->attempts[ev->attempt - 1].status, A(FAILED));
+}
+
 static enum happening happening_of(const struct node *n, const struct refund_event *ev)
 {
     switch (ev->kind) {
@@ -447,6 +461,7 @@ static void try_with(struct search *s, const struct node *n, const struct refund
                                                     ev->kind == REFUND_EVENT_APPROVE));
     }
     check_owed(n, ev, rules, &after.r);
+    check_overtaken(n, ev, rules, &after.r);
     if (!out.changed) {
         assert_memory_equal(&after, n, KEPT);
         check_unchanged(&out);
@@ -527,6 +542,15 @@ static void try_about_attempt(struct search *s, const struct node *n, int attemp
     ev.amount = (struct money){0};
     ev.provider_ref = STR("foreign");
     try_event(s, n, &ev);
+    static const enum refund_event_kind asked[] = {REFUND_EVENT_SUCCESS, REFUND_EVENT_FAILURE,
+                                                   REFUND_EVENT_REVOKE};
+    ev = (struct refund_event){
+        .attempt = attempt, .random = NO_JITTER, .code = FAILURE_DECLINED, .afresh = true};
+    bool failed = attempt <= n->r.n_attempts && n->r.attempts[attempt - 1].status == A(FAILED);
+    for (size_t i = 0; i < COUNT_OF(asked) && failed; i++) {
+        ev.kind = asked[i];
+        try_event(s, n, &ev);
+    }
 }
 
 static void expand(void *ctx, const void *node)
@@ -575,9 +599,10 @@ static void begin(struct node *n, bool approval)
 }
 
 /* All that can happen with these rails, added to what was seen before. */
-static void search_rails(struct search *s, const char *rails)
+static void search_rails(struct search *s, const char *rails, bool may_revoke)
 {
     rails_of(&s->rules, rails);
+    s->rules.may_revoke = may_revoke;
     space_open(&s->space, KEPT);
     for (int approval = 0; approval <= 1; approval++) {
         static struct node start;
@@ -596,7 +621,8 @@ static void reachable_is_the_table(void **state)
     static const char *const rails[] = {"rp", "rm", "m", "r", ""};
     static struct search s;
     for (size_t i = 0; i < COUNT_OF(rails); i++)
-        search_rails(&s, rails[i]);
+        search_rails(&s, rails[i], false);
+    search_rails(&s, "rp", true);
     space_report(&s.space, "refunds");
     for (int from = 0; from < REFUND_N_STATES; from++)
         for (int on = 0; on < REFUND_EVENT_N; on++)

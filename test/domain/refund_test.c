@@ -141,6 +141,39 @@ static const struct row rows[] = {
      "dispatch success:receipt=R revoke success:receipt=S",
      OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE_LATE, LATE)},
 
+    /* ---- words that overtake each other, of a provider who may take back what he said ---- */
+    {"failed: a success that its failure has overtaken is no success", "v:r",
+     "dispatch:ref=OWN ambiguous revoke success:receipt=R", OK(FAILED, A(FAILED), NONE, NONE, NONE)},
+    {"failed: the same, of an answer that was on its way", "v:r",
+     "dispatch:ref=OWN revoke success:receipt=R", OK(FAILED, A(FAILED), NONE, NONE, NONE)},
+    {"failed: the overtaken success, repeated", "v:r",
+     "dispatch:ref=OWN ambiguous revoke success success", SAME(FAILED, A(FAILED))},
+    {"failed: asked again, the provider says that it failed", "v:r",
+     "dispatch:ref=OWN ambiguous revoke success tick revoke:afresh",
+     OK(FAILED, A(FAILED), NONE, NONE, NONE)},
+    {"failed: asked again, the provider says that it succeeded", "v:r",
+     "dispatch:ref=OWN ambiguous revoke success tick success:afresh",
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE_LATE, LATE)},
+    {"failed: asked again, another amount has gone back", "v:r",
+     "dispatch:ref=OWN ambiguous revoke success tick success:afresh:other",
+     OK(FAILED, A(SUCCEEDED), NONE, NONE, INTEGRITY)},
+    {"failed: the answer to an older question is no answer to the new one", "v:r",
+     "dispatch:ref=OWN ambiguous revoke success tick success", OK(FAILED, A(FAILED), NONE, NONE, NONE)},
+    {"failed: success, revoked, and the success delivered again", "v:r",
+     "dispatch success:receipt=R revoke success:receipt=R", SAME(FAILED, A(FAILED))},
+    {"processing: nothing is sent while the failure is doubted", "v:rp",
+     "dispatch:ref=OWN ambiguous revoke success dispatch",
+     BAD(INVALID_STATE, PROCESSING, A(FAILED))},
+    {"processing: an overtaken success while the next rail is at work", "v:rp",
+     "dispatch:ref=OWN ambiguous revoke dispatch success#1", OK(PROCESSING, A(SENDING), NONE, NONE, NONE)},
+    {"processing: it is true, while the next rail is at work", "v:rp",
+     "dispatch:ref=OWN ambiguous revoke dispatch success#1 tick success#1:afresh",
+     OK(COMPLETED, A(SENDING), COMPLETED, SETTLE, LATE)},
+    {"failed: late success of what was refused, by one who may take it back", "v:r",
+     "dispatch refused success", OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE_LATE, LATE)},
+    {"failed: late success of one who cannot be asked", "v:r", "dispatch revoke success",
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE_LATE, LATE)},
+
     /* ---- integrity ---- */
     {"processing: another amount stays reserved", "rp", "dispatch accepted success:other",
      OK(IN_RECONCILIATION, A(SUCCEEDED), IN_RECONCILIATION, NONE, INTEGRITY)},
@@ -455,6 +488,34 @@ static void polls_by_schedule(void **state)
     assert_int_equal(refund_deadline_us(&b.r, &b.rules), T0 + 27 * US_PER_S);
 }
 
+/* A success that its failure has overtaken is asked about at once, and then as in reconciliation. */
+static void what_is_doubted_is_asked_about(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_init(&b, "v:r");
+    play(&b, "dispatch:ref=OWN ambiguous @100 revoke");
+    assert_int_equal(refund_deadline_us(&b.r, &b.rules), TIME_NEVER);
+    play(&b, "@200 success:receipt=R");
+    assert_string_equal(b.out.action, "rail.doubted");
+    assert_int_equal(refund_deadline_us(&b.r, &b.rules), T0 + 200 * US_PER_S);
+    play(&b, "@201 tick");
+    assert_int_equal(b.out.ask_attempt, 1);
+    int64_t next = refund_deadline_us(&b.r, &b.rules);
+    assert_true(next > b.now_us && next < TIME_NEVER);
+    play(&b, "@230 unreachable");
+    assert_true(refund_deadline_us(&b.r, &b.rules) > next);
+    play(&b, "@5000 tick");
+    assert_int_equal(b.out.ask_attempt, 1);
+    play(&b, "revoke:afresh");
+    assert_string_equal(b.out.action, "rail.failed_for_sure");
+    assert_int_equal(refund_deadline_us(&b.r, &b.rules), TIME_NEVER);
+    assert_int_equal(b.r.status, REFUND_FAILED);
+    /* while it stands as failed a failure that comes by itself says nothing of the question */
+    play(&b, "success revoke");
+    assert_int_equal(refund_deadline_us(&b.r, &b.rules), b.now_us);
+}
+
 static void without_a_reference_nobody_is_asked(void **state)
 {
     (void)state;
@@ -648,6 +709,7 @@ int main(void)
         cmocka_unit_test(what_another_attempt_says_is_not_shown),
         cmocka_unit_test(something_was_sent_after_all),
         cmocka_unit_test(polls_by_schedule),
+        cmocka_unit_test(what_is_doubted_is_asked_about),
         cmocka_unit_test(without_a_reference_nobody_is_asked),
         cmocka_unit_test(a_rail_that_nobody_dispatched_is_dispatched),
         cmocka_unit_test(rails_in_order),

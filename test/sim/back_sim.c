@@ -34,6 +34,27 @@ const struct decision *back_decided(const struct back *b, int64_t now_us)
     return last;
 }
 
+void back_told(struct call *c)
+{
+    struct back *b = c->back;
+    if (b == NULL)
+        return;
+    if (c->result.provider_ref.n > 0) {
+        b->answered_us = w.now_us;
+        b->answered_to = c->process;
+    }
+    if (c->result.verdict == GW_SUCCEEDED) {
+        b->told_paid = true;
+        b->told_paid_us = w.now_us;
+        b->told_paid_to = c->process;
+    }
+    if (c->result.verdict == GW_FAILED) {
+        b->told_failed = true;
+        b->told_failed_us = w.now_us;
+        b->told_failed_to = c->process;
+    }
+}
+
 /* ---- callbacks ---- */
 
 /* "S ref receipt minor salt" paid, "F ref code salt" not. */
@@ -123,11 +144,13 @@ static void back_decide(struct back *b)
         return;
     }
     decision_add(b, at_us, !sim_fault(FAULT_REFUND_FAILED));
-    if (!b->decisions[0].paid && sim_fault(FAULT_REFUND_PAID_LATE))
-        decision_add(b,
-                     at_us + (sim_below(2) == 0 ? sim_between(US_PER_S, 10 * US_PER_MIN)
-                                                : sim_between(US_PER_MIN, 18 * US_PER_HOUR)),
-                     true);
+    int64_t later_us = at_us + (sim_below(2) == 0 ? sim_between(US_PER_S, 10 * US_PER_MIN)
+                                                  : sim_between(US_PER_MIN, 18 * US_PER_HOUR));
+    bool paid = b->decisions[0].paid, may_revoke = provider_gateway(b->provider)->may_revoke;
+    if (!paid && !may_revoke && sim_fault(FAULT_REFUND_PAID_LATE))
+        decision_add(b, later_us, true);
+    else if (paid && may_revoke && sim_fault(FAULT_REFUND_REVOKED))
+        decision_add(b, sim_below(3) == 0 ? at_us + sim_between(0, 5 * US_PER_S) : later_us, false);
     for (int i = 0; i < b->n_decisions; i++)
         callbacks_plan(b, &b->decisions[i], b->decisions[i].at_us);
     if (sim_fault(FAULT_CALLBACK_FORGED))
@@ -213,10 +236,14 @@ struct err gw_refund_start(struct gw_client *client, const struct gw_account *a,
     struct call *c = call_new(client, a, GW_OP_REFUND, done, ctx);
     int64_t soon_us = w.now_us + sim_between(US_PER_MS, US_PER_S);
     if (unsent || sim_fault(FAULT_REFUND_REFUSED)) {
+        bool later = unsent || sim_below(2) == 0;
         c->exchange.sent = !unsent;
         c->result = (struct gw_result){
             .verdict = sim_below(8) == 0 ? GW_TOKEN_REJECTED : GW_REFUSED,
-            .code = unsent ? FAILURE_PROVIDER_UNAVAILABLE : FAILURE_CONFIGURATION,
+            .retry_later = later,
+            .code = unsent  ? FAILURE_PROVIDER_UNAVAILABLE
+                    : later ? FAILURE_PROVIDER_BUSY
+                            : FAILURE_CONFIGURATION,
             .provider_code = STR("400"),
         };
         call_ends(c, sim_below(3) == 0 ? w.now_us + sim_between(0, 60 * US_PER_S) : soon_us);

@@ -50,7 +50,21 @@ static bool told_paid(const struct back *b, const struct decision *d)
 /* Its provider said that it would never be paid, and paid it all the same. */
 static bool broke_its_word(const struct back *b)
 {
-    return b->n_decisions == 2;
+    return b->n_decisions == 2 && b->decisions[1].paid;
+}
+
+/* It was paid, and failed after all. */
+static bool was_revoked(const struct back *b)
+{
+    return b->n_decisions == 2 && !b->decisions[1].paid;
+}
+
+static bool told_revoked(const struct back *b)
+{
+    if (b->decisions[1].heard)
+        return true;
+    return b->told_failed && w.longest_outage_us <= CHECKED_OUTAGE_US &&
+           check_kept_by(b->told_failed_to, b->told_failed_us);
 }
 
 /* One request at a provider. */
@@ -72,6 +86,8 @@ static void check_back(const struct mem_refund *r, const struct back *b)
             SAY(r, "%s and %s: sent twice", o->ref, b->ref);
     if (d == NULL && is_unpaid(r))
         SAY(r, "nobody knows what became of %s, and its money is free", b->ref);
+    if (was_revoked(b) && told_revoked(b) && !noted && str_eq(rail->status, STR("succeeded")))
+        SAY(r, "%s failed after all, and reli was told", b->ref);
     if (d == NULL || !d->paid || d->amount.minor != r->amount)
         return;
     if (is_unpaid(r) && !broke_its_word(b))
@@ -95,7 +111,7 @@ static int manual_paid(const struct mem_refund *r)
 static void check_refund(const struct mem_refund *r)
 {
     const struct refund_ask *a = ask_of(r);
-    bool excused = false;
+    bool excused = false, untold = false, revoked = false;
     int n_paid = manual_paid(r);
     for (const struct back *b = provider_backs(); b != NULL; b = b->next) {
         if (!uuid_eq(b->refund, r->id))
@@ -103,11 +119,13 @@ static void check_refund(const struct mem_refund *r)
         const struct decision *d = back_decided(b, w.now_us);
         check_back(r, b);
         excused |= broke_its_word(b);
+        untold |= was_revoked(b) && !told_revoked(b);
+        revoked |= was_revoked(b); /* after a person had confirmed it, too */
         n_paid += d != NULL && d->paid;
     }
     if (manual_paid(r) > 0 && (a == NULL || !a->tried_confirm) && !operator_paid(r->id))
         SAY(r, "%s", "nobody has confirmed it");
-    if (is(r, REFUND_COMPLETED) && n_paid == 0)
+    if (is(r, REFUND_COMPLETED) && n_paid == 0 && !untold)
         SAY(r, "%s", "nothing has gone back");
     if (n_paid > 1 && !excused)
         SAY(r, "has gone back %d times", n_paid);
@@ -121,7 +139,7 @@ static void check_refund(const struct mem_refund *r)
         SAY(r, "%s", "an operator is asked what became of it");
     if (a != NULL && a->ended_by_word && !is(r, REFUND_CANCELLED) && !is(r, REFUND_REJECTED))
         SAY(r, "%s", "was called off");
-    if (a != NULL && a->confirmed && !is(r, REFUND_COMPLETED))
+    if (a != NULL && a->confirmed && !is(r, REFUND_COMPLETED) && !revoked)
         SAY(r, "%s", "was confirmed");
     if ((is(r, REFUND_CANCELLED) || is(r, REFUND_REJECTED)) && r->n_rails > 0)
         SAY(r, "%s", "was sent and called off");

@@ -67,10 +67,10 @@ struct err refund_step(struct refund *r, const struct refund_event *ev,
 /* Rows for which the flows have no use yet, and why. */
 static const char *closed(const struct refund_row *row)
 {
-    if (row->on == REFUND_EVENT_REVOKE)
-        return "no provider's word is taken for a refund that was taken back";
+    if (row->on == REFUND_EVENT_REVOKE && row->guard == counted)
+        return "who may take a refund back has no other rail that could have paid as well";
     if (row->on == REFUND_EVENT_CONFIRM && row->from == IN(FAILED))
-        return "what has failed has no open task: needs a refund that was taken back";
+        return "what has failed has no open task";
     if (row->guard == rails_used_up)
         return "an operator is always the last rail";
     return NULL;
@@ -97,10 +97,7 @@ void cover_print_refunds(uint64_t least)
     printf("rows of the rails' table:\n");
     for (size_t i = 0; i < COUNT_OF(rail_rows); i++) {
         const struct rail_row *r = &rail_rows[i];
-        struct cover_row row = {
-            r->from, (int)r->to, events[r->on],
-            r->on == REFUND_EVENT_REVOKE ? "no provider's word is taken for that" : NULL,
-            rails_taken[i]};
+        struct cover_row row = {r->from, (int)r->to, events[r->on], NULL, rails_taken[i]};
         cover_row(&row, rail_words, RAIL_N_STATES, least);
     }
 }

@@ -172,7 +172,8 @@ static void out_decide(struct out *o)
     }
     bool paid = !sim_fault(FAULT_PAYOUT_FAILED);
     fate_add(o, at_us, paid ? FATE_PAID : FATE_FAILED);
-    if (!paid && sim_fault(FAULT_PAYOUT_PAID_LATE))
+    bool may_revoke = provider_gateway(o->provider)->may_revoke;
+    if (!paid && !may_revoke && sim_fault(FAULT_PAYOUT_PAID_LATE))
         fate_add(o, after(at_us), FATE_PAID);
     else if (paid && sim_fault(FAULT_PAYOUT_RETURNED))
         fate_add(o, sim_below(3) == 0 ? at_us + sim_between(0, 5 * US_PER_S) : after(at_us),

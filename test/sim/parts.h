@@ -96,6 +96,9 @@ struct back {
     bool told_paid;
     int64_t told_paid_us;
     struct process *told_paid_to;
+    bool told_failed;
+    int64_t told_failed_us;
+    struct process *told_failed_to;
 };
 
 /* Requests that reached a provider, newest first. */

@@ -63,6 +63,8 @@ void emission_forged(int provider, struct uuid subject, struct str token, struct
 /* ---- back_sim.c ---- */
 
 void backs_begin(void);
+/* An answer about a refund reaches its process. */
+void back_told(struct call *c);
 /* gateway.refund_callback_parse of all */
 struct err back_callback_parse(const struct gw_callback *in, struct arena *mem,
                                struct gw_result *out);

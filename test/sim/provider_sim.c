@@ -117,12 +117,14 @@ static const struct gateway gateway_cash = {
 };
 const struct gateway *const gateways[] = {&gateway_alpha, &gateway_beta, &gateway_cash, NULL};
 
-/* In half of the worlds beta knows a payout by our id, as alpha does. */
+/* In half of the worlds beta knows a payout by our id, as alpha does; in half its refunds may fail
+ * after they have succeeded. */
 void provider_begin(void)
 {
     provider.prompts = NULL;
     provider.n = 0;
     gateway_beta.payout_our_id_is_ref = sim_below(2) == 0;
+    gateway_beta.may_revoke = w.theme == THEME_REVOKES || sim_below(2) == 0;
     emissions_begin();
     backs_begin();
     outs_begin();
@@ -372,15 +374,7 @@ static void call_told(void *ctx)
         p->told_paid_us = w.now_us;
         p->told_paid_to = c->process;
     }
-    if (c->back != NULL && c->result.provider_ref.n > 0) {
-        c->back->answered_us = w.now_us;
-        c->back->answered_to = c->process;
-    }
-    if (c->back != NULL && c->result.verdict == GW_SUCCEEDED) {
-        c->back->told_paid = true;
-        c->back->told_paid_us = w.now_us;
-        c->back->told_paid_to = c->process;
-    }
+    back_told(c);
     out_told(c);
     c->done(c->ctx, &c->result, &c->exchange);
 }

@@ -351,9 +351,16 @@ static void theme_choose(void)
         {THEME_PAYOUTS, FAULT_CALLBACK_FOREIGN, 0},
         {THEME_PAYOUTS, FAULT_FROZEN_DOUBT, 300},
         {THEME_PAYOUTS, FAULT_CRASH_STEP, 0},
+        /* refunds that fail after they have succeeded, and news of them in any order */
+        {THEME_REVOKES, FAULT_REFUND_REVOKED, 700},
+        {THEME_REVOKES, FAULT_REFUND_ANSWER_LOST, 400},
+        {THEME_REVOKES, FAULT_CALLBACK_LATE, 400},
+        {THEME_REVOKES, FAULT_CALLBACK_LOST, 30},
+        {THEME_REVOKES, FAULT_CALLBACK_FOREIGN, 0},
+        {THEME_REVOKES, FAULT_CRASH_STEP, 0},
     };
-    static const uint32_t of_16[16] = {0, 0, 0, 1, 1, 2, 2, 3, 4, 4}; /* the rest: none */
-    uint32_t n = sim_below(16), theme = n < 10 ? of_16[n] : N_THEMES;
+    static const uint32_t of_16[16] = {0, 0, 0, 1, 1, 2, 2, 3, 4, 4, 5}; /* the rest: none */
+    uint32_t n = sim_below(16), theme = n < 11 ? of_16[n] : N_THEMES;
     for (size_t i = 0; i < COUNT_OF(themes); i++)
         if (themes[i].theme == theme)
             w.chance[themes[i].fault] = themes[i].chance;

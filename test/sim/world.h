@@ -58,6 +58,7 @@
     X(REFUND_OPEN_REF, "refund: unclear answer with a reference", 80)         \
     X(REFUND_FAILED, "refund: failed for certain", 250)                       \
     X(REFUND_PAID_LATE, "refund: paid after it was told to have failed", 150) \
+    X(REFUND_REVOKED, "refund: failed after it had succeeded", 200)           \
     X(REFUND_AMOUNT_WRONG, "refund: another amount went back", 60)            \
     X(PAYOUT_UNSENT, "payout: no connection", 100)                            \
     X(PAYOUT_REFUSED, "payout: refused", 250)                                 \
@@ -83,8 +84,8 @@ enum fault {
         N_FAULTS
 };
 
-/* Some worlds are about one trouble; this one about payouts. */
-enum { THEME_PAYOUTS = 4, N_THEMES };
+/* Some worlds are about one trouble; these about payouts, and refunds that are taken back. */
+enum { THEME_PAYOUTS = 4, THEME_REVOKES, N_THEMES };
 
 enum { N_REPLICAS = 2, MAX_EVENTS = 16384, MAX_TIMERS = 256 };
 
