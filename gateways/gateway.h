@@ -235,9 +235,9 @@ struct gateway {
     bool whole_units;        /* no cents */
     bool not_found_is_final; /* domain.md 2.2 */
     bool may_resend;         /* the provider de-duplicates by our id */
-    bool may_revoke;         /* of a refund or payout that has succeeded it may say that it failed after
-                                all */
-    bool our_id_is_ref;      /* a charge can be asked for by our_id while provider_ref is unknown */
+    bool may_revoke;    /* of a refund or payout that has succeeded it may say that it failed after
+                           all, and that is the end of it */
+    bool our_id_is_ref; /* a charge can be asked for by our_id while provider_ref is unknown */
     /* Methods, by commas, that can be charged with gw_charge.method_token; NULL: none. What is
      * asked for so is another thing at the provider: token_ref and a dot stand before our_id then.
      */
@@ -408,6 +408,13 @@ static inline bool gw_refund_our_id_is_ref(const struct gateway *g, enum refund_
 {
     return rail == REFUND_RAIL_PAYOUT ? g->payout_our_id_is_ref
                                       : (g->our_id_rails >> rail & 1) != 0;
+}
+
+/* Whether the provider knows such a refund again by our_id, and does not pay it twice. */
+static inline bool gw_refund_may_resend(const struct gateway *g, enum refund_rail rail)
+{
+    return rail == REFUND_RAIL_PAYOUT ? g->payout_may_resend
+                                      : g->may_resend && gw_refund_our_id_is_ref(g, rail);
 }
 
 /* All gateways, NULL at the end. */

@@ -57,7 +57,7 @@ struct move_unit {
     struct exception_row exceptions[1];
     struct call_row calls[1];
     struct refund_row refunds[1];
-    struct refund_attempt_row refund_attempts[REFUND_MAX_RAILS];
+    struct refund_attempt_row refund_attempts[REFUND_MAX_ATTEMPTS];
     struct resolution_row resolutions[2]; /* of one item, and of what waited for the outcome */
 };
 

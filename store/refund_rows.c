@@ -9,6 +9,7 @@ struct stored_refund {
         provider_ref, receipt, reason, requested_by, approved_by, traceparent;
     int32_t version;
     int64_t amount, recon_since, created_at, updated_at, completed_at;
+    int16_t park_n;
     bool late, excess;
 };
 
@@ -33,6 +34,7 @@ static const struct column stored_refund_columns[] = {
     COLUMN(TEXT, stored_refund, provider_ref),
     COLUMN(TEXT, stored_refund, receipt),
     COLUMN(TIME, stored_refund, recon_since),
+    COLUMN(I16, stored_refund, park_n),
     COLUMN(TIME, stored_refund, created_at),
     COLUMN(TIME, stored_refund, updated_at),
     COLUMN(TIME, stored_refund, completed_at),
@@ -82,7 +84,8 @@ static struct err refund_of(const struct stored_refund *s, struct refund_record 
               .created_at_us = s->created_at,
               .updated_at_us = s->updated_at,
               .completed_at_us = s->completed_at,
-              .recon_since_us = s->recon_since},
+              .recon_since_us = s->recon_since,
+              .park_n = s->park_n},
     };
     if (!refund_status_parse(s->status, &r->status) || r->amount.currency == 0)
         return ERR(INTERNAL, "stored refund not understood");
@@ -123,7 +126,7 @@ struct err refund_record_read(const struct rows *rows, size_t row, struct arena 
         struct stored_rail rail;
         if (rows_null(rows, *next, RAILS_AT))
             continue;
-        if (out->r.n_attempts == REFUND_MAX_RAILS)
+        if (out->r.n_attempts == REFUND_MAX_ATTEMPTS)
             return ERR(INTERNAL, "too many stored refund attempts");
         if (!rows_read(rows, *next, RAILS_AT, stored_rail_columns, COUNT_OF(stored_rail_columns),
                        &rail, a))
@@ -157,6 +160,7 @@ void refund_row_fill(const struct refund_record *rec, bool is_new, struct refund
         .provider_ref = str_c_opt(r->provider_ref),
         .receipt = str_c_opt(r->receipt),
         .recon_since = r->recon_since_us,
+        .park_n = (int16_t)r->park_n,
         .created_at = r->created_at_us,
         .updated_at = r->updated_at_us,
         .completed_at = r->completed_at_us,

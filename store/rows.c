@@ -250,6 +250,7 @@ const struct column refund_columns[REFUND_COLUMNS] = {
     COLUMN(TEXT, refund_row, provider_ref),
     COLUMN(TEXT, refund_row, receipt),
     COLUMN(TIME, refund_row, recon_since),
+    COLUMN(I16, refund_row, park_n),
     COLUMN(TIME, refund_row, created_at),
     COLUMN(TIME, refund_row, updated_at),
     COLUMN(TIME, refund_row, completed_at),

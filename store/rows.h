@@ -304,6 +304,7 @@ struct refund_row {
     struct str provider_ref;
     struct str receipt;
     int64_t recon_since;
+    int16_t park_n;
     int64_t created_at;
     int64_t updated_at;
     int64_t completed_at;
@@ -394,7 +395,7 @@ enum {
     CALL_COLUMNS = 11,
     INBOUND_COLUMNS = 17,
     DELIVERY_COLUMNS = 13,
-    REFUND_COLUMNS = 25,
+    REFUND_COLUMNS = 26,
     REFUND_ATTEMPT_COLUMNS = 16,
     FANOUT_COLUMNS = 3,
     LIMIT_COLUMNS = 9,

@@ -13,6 +13,9 @@
  * success that comes after the failure is most likely the older word: he is asked once more, and
  * what he answers then stands.
  *
+ * A rail that is busy is asked again later, for some hours: parked, its last attempt is REJECTED
+ * with the time of the next one.
+ *
  * A success that names another amount or another request is kept as succeeded with the code
  * FAILURE_INTEGRITY, "unsound", until an operator vouches for it. A refund is completed exactly
  * while it has a sound success. */
@@ -33,9 +36,9 @@ struct step {
 
 typedef bool guard_fn(const struct step *s);
 
-static guard_fn untouched, may_send, may_hand_over, unsound, others_paid, others_open, rail_left,
-    others_quiet, counted, counted_alone, overdue, rails_used_up, surely_newer, same_reference,
-    by_hand, to_vouch_for, lease_over;
+static guard_fn untouched, may_send, may_hand_over, answers, may_park, unsound, others_paid,
+    others_open, rail_left, others_quiet, counted, counted_alone, overdue, rails_used_up,
+    surely_newer, same_reference, by_hand, to_vouch_for, lease_over;
 
 #define IN(s) (1u << REFUND_##s)
 #define WAITING (IN(PENDING_APPROVAL) | IN(PENDING))
@@ -83,6 +86,7 @@ static const struct refund_row refund_rows[] = {
     ROW(IN(IN_RECONCILIATION), CONFIRM,  NULL,          COMPLETED,         SETTLE,      NONE),
     ROW(IN(FAILED),            CONFIRM,  NULL,          COMPLETED,         SETTLE_LATE, LATE),
     ROW(IN(COMPLETED),         CONFIRM,  NULL,          STAY,              NONE,        TWICE),
+    ROW(IN(PROCESSING),        REFUSED,  may_park,      STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        REFUSED,  rail_left,     STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        FAILURE,  rail_left,     STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        REVOKE,   rail_left,     STAY,              NONE,        NONE),
@@ -127,11 +131,12 @@ struct rail_row {
 /* clang-format off */
 static const struct rail_row rail_rows[] = {
     /*   from                  event      guard           to */
-    MOVE(AT(SENDING),          ACCEPTED,  NULL,           SUBMITTED),
-    MOVE(AT(UNCERTAIN),        ACCEPTED,  NULL,           SUBMITTED), /* came after the lease */
-    MOVE(AT(SENDING),          REFUSED,   NULL,           REJECTED),
-    MOVE(AT(UNCERTAIN),        REFUSED,   NULL,           FAILED), /* came after the lease */
-    MOVE(AT(SENDING),          AMBIGUOUS, NULL,           UNCERTAIN),
+    MOVE(AT(SENDING),          ACCEPTED,  answers,        SUBMITTED),
+    MOVE(AT(UNCERTAIN),        ACCEPTED,  answers,        SUBMITTED), /* came after the lease */
+    MOVE(AT(SENDING),          REFUSED,   answers,        REJECTED),
+    MOVE(AT(UNCERTAIN),        REFUSED,   may_park,       REJECTED), /* came after the lease … */
+    MOVE(AT(UNCERTAIN),        REFUSED,   answers,        FAILED),   /* … for good */
+    MOVE(AT(SENDING),          AMBIGUOUS, answers,        UNCERTAIN),
     MOVE(AT(SENDING),          TICK,      lease_over,     UNCERTAIN),
     MOVE(OPEN,                 SUCCESS,   NULL,           SUCCEEDED),
     MOVE(UNPAID,               SUCCESS,   surely_newer,   SUCCEEDED),
@@ -170,6 +175,7 @@ static void rail_move(struct step *s, const struct rail_row *row);
 static void refund_move(struct step *s, const struct refund_row *row);
 static bool undispatched(const struct refund *r);
 static void add_facts(struct step *s);
+static void park(struct step *s);
 static struct rail_attempt *to_confirm(const struct step *s);
 
 static bool in(uint32_t set, int state)
@@ -236,7 +242,9 @@ static struct err step_dispatch(struct step *s)
         return ERR(INVALID_STATE, "must not be sent now");
     struct refund *r = s->r;
     enum refund_rail rail = refund_next_rail(r, s->rules);
-    s->a = &r->attempts[r->n_attempts++];
+    if (!refund_is_parked(r) || !s->ev->again)
+        r->n_attempts++;
+    s->a = &r->attempts[r->n_attempts - 1];
     *s->a = (struct rail_attempt){
         .n = r->n_attempts,
         .rail = rail,
@@ -274,7 +282,16 @@ static struct err step_attempt(struct step *s)
         rail_watch_all(s->r, s->rules, s->now_us, s->ev->random);
     else
         rail_watch_start(s->r, s->a, s->rules, s->now_us, s->ev->random);
+    if (follows != NULL && follows->guard == may_park)
+        park(s);
     return ERR_OK;
+}
+
+static void park(struct step *s)
+{
+    int64_t wait_us = schedule_wait_us(&s->rules->park, s->r->park_n++);
+    s->a->next_poll_at_us = s->now_us + schedule_jitter_us(wait_us, s->ev->random);
+    s->out->action = "rail.parked";
 }
 
 /* One thing at a time; what else is due leaves the deadline in the past. */
@@ -322,6 +339,12 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* It does not wait for a rail that was busy. */
+static bool rested(const struct refund *r, int64_t now_us)
+{
+    return !refund_is_parked(r) || r->attempts[r->n_attempts - 1].next_poll_at_us <= now_us;
+}
+
 int64_t refund_deadline_us(const struct refund *r, const struct refund_rules *rules)
 {
     int64_t deadline = TIME_NEVER;
@@ -334,15 +357,17 @@ int64_t refund_deadline_us(const struct refund *r, const struct refund_rules *ru
         if (rail_asked_about(a))
             deadline = earlier(deadline, a->next_poll_at_us);
     }
-    if (undispatched(r) &&
-        (r->status == REFUND_PROCESSING || refund_next_rail(r, rules) != REFUND_RAIL_NONE))
+    if (refund_is_parked(r) && !rested(r, r->updated_at_us))
+        deadline = earlier(deadline, r->attempts[r->n_attempts - 1].next_poll_at_us);
+    else if (undispatched(r) &&
+             (r->status == REFUND_PROCESSING || refund_next_rail(r, rules) != REFUND_RAIL_NONE))
         deadline = earlier(deadline, r->updated_at_us + rules->sending_lease_us);
     return deadline;
 }
 
-bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules)
+bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules, int64_t now_us)
 {
-    return undispatched(r) && refund_next_rail(r, rules) != REFUND_RAIL_NONE;
+    return undispatched(r) && rested(r, now_us) && refund_next_rail(r, rules) != REFUND_RAIL_NONE;
 }
 
 struct rail_attempt *refund_attempt(struct refund *r, int n)
@@ -363,7 +388,7 @@ bool rail_may_move(enum rail_status from, enum rail_status to)
     for (size_t i = 0; i < COUNT_OF(rail_rows); i++)
         if (in(rail_rows[i].from, (int)from) && rail_rows[i].to == to)
             return true;
-    return false;
+    return from == RAIL_REJECTED && to == RAIL_SENDING; /* parked, and sent again */
 }
 
 /* ---- rows and guards ---- */
@@ -437,7 +462,7 @@ static bool untouched(const struct step *s)
 static bool may_dispatch(const struct step *s, bool by_a_person)
 {
     enum refund_rail rail = refund_next_rail(s->r, s->rules);
-    return undispatched(s->r) && rail != REFUND_RAIL_NONE &&
+    return refund_wants_sending(s->r, s->rules, s->now_us) &&
            (rail == REFUND_RAIL_MANUAL) == by_a_person;
 }
 
@@ -449,6 +474,21 @@ static bool may_send(const struct step *s)
 static bool may_hand_over(const struct step *s)
 {
     return may_dispatch(s, true);
+}
+
+/* An answer may be written twice, when the first time nobody heard that it was: by then the same
+ * attempt may have been sent again. */
+static bool answers(const struct step *s)
+{
+    return s->ev->sent_at_us == s->a->sent_at_us;
+}
+
+/* The provider was busy, for certain: the same rail later. */
+static bool may_park(const struct step *s)
+{
+    const struct refund *r = s->r;
+    return answers(s) && s->ev->later && r->status == REFUND_PROCESSING && !by_hand(s) &&
+           others_quiet(s) && r->park_n < s->rules->park.n && r->n_attempts < REFUND_MAX_ATTEMPTS;
 }
 
 /* What the event says is not about another request of the provider's. */
@@ -484,7 +524,8 @@ static bool counted_alone(const struct step *s)
     return true;
 }
 
-/* Nothing was sent, or the last rail has failed beyond doubt, and the next one has not been asked. */
+/* Nothing was sent, or the last rail has failed beyond doubt, and the next one has not been asked.
+ */
 static bool undispatched(const struct refund *r)
 {
     for (int i = 0; i < r->n_attempts; i++)

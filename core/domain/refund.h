@@ -90,7 +90,13 @@ bool rail_status_parse(struct str word, enum rail_status *out) MUST_USE;
 const char *refund_rail_word(enum refund_rail r);
 bool refund_rail_parse(struct str word, enum refund_rail *out) MUST_USE;
 
-enum { REFUND_MAX_RAILS = 4, REFUND_REF_MAX = 128, REFUND_CODE_MAX = 32, REFUND_MESSAGE_MAX = 200 };
+enum {
+    REFUND_MAX_RAILS = 4,
+    REFUND_MAX_ATTEMPTS = 15, /* some of them over one rail, which was busy */
+    REFUND_REF_MAX = 128,
+    REFUND_CODE_MAX = 32,
+    REFUND_MESSAGE_MAX = 200
+};
 
 struct rail_attempt {
     int n; /* from 1 */
@@ -103,7 +109,8 @@ struct rail_attempt {
     int64_t sent_at_us;
     int64_t answered_at_us;
     int poll_n;
-    int64_t next_poll_at_us; /* TIME_NEVER: none */
+    int64_t next_poll_at_us; /* or, while it is parked, when its rail is asked again; TIME_NEVER:
+                                none */
 };
 
 struct refund {
@@ -118,8 +125,9 @@ struct refund {
     char provider_ref[REFUND_REF_MAX + 1];
     int64_t created_at_us, updated_at_us, completed_at_us;
     int64_t recon_since_us;
+    int park_n; /* times that it has waited for a rail that was busy */
     int n_attempts;
-    struct rail_attempt attempts[REFUND_MAX_RAILS];
+    struct rail_attempt attempts[REFUND_MAX_ATTEMPTS];
 };
 
 struct refund_rules {
@@ -130,16 +138,20 @@ struct refund_rules {
     bool may_revoke; /* what has succeeded may fail: a success that comes after it may be the older
                         word */
     struct schedule poll, recon;
+    struct schedule park; /* between tries over a rail that is busy; then the next one */
 };
 /* Reversal, then payout (the caller drops what the provider lacks); times of domain.md, 3. */
 void refund_rules_default(struct refund_rules *r);
 
 struct refund_event {
     enum refund_event_kind kind;
-    int attempt;         /* n of the rail attempt; 0 none (CONFIRM then finds it) */
-    bool same_person;    /* APPROVE: the approver is the requester */
-    bool afresh;         /* SUCCESS, FAILURE, REVOKE: the answer to a question that was asked when
-                            the attempt had failed already */
+    int attempt;        /* n of the rail attempt; 0 none (CONFIRM then finds it) */
+    bool same_person;   /* APPROVE: the approver is the requester */
+    bool again;         /* DISPATCH: the provider knows a repeated request by its id: as the last */
+    bool later;         /* REFUSED: for lack of capacity; the same may be taken later */
+    int64_t sent_at_us; /* ACCEPTED, REFUSED, AMBIGUOUS: of the sending that was answered so */
+    bool afresh;        /* SUCCESS, FAILURE, REVOKE: the answer to a question that was asked when
+                           the attempt had failed already */
     struct money amount; /* SUCCESS: reported; currency 0: not said */
     enum failure_code code;
     struct str provider_ref, receipt, provider_code, message;
@@ -204,9 +216,11 @@ int64_t refund_deadline_us(const struct refund *r, const struct refund_rules *ru
 bool refund_may_move(enum refund_status from, enum refund_status to);
 bool rail_may_move(enum rail_status from, enum rail_status to);
 struct rail_attempt *refund_attempt(struct refund *r, int n);
-/* Something has to be sent that has not been: a new refund, or the next rail after a definite
- * refusal. */
-bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules);
+/* Its last rail was busy, and will be asked again at next_poll_at_us. */
+bool refund_is_parked(const struct refund *r);
+/* Something has to be sent that has not been: a new refund, the next rail after a definite refusal,
+ * or, its time having come, the one that was busy. */
+bool refund_wants_sending(const struct refund *r, const struct refund_rules *rules, int64_t now_us);
 /* The rail that would be asked next; NONE if there is none left. */
 enum refund_rail refund_next_rail(const struct refund *r, const struct refund_rules *rules);
 

@@ -15,15 +15,28 @@ void refund_rules_default(struct refund_rules *r)
         .poll = same.poll,
         .recon = same.recon,
     };
+    bool parsed = schedule_parse(STR("30s,1m,2m,5m,10m,15m,30m,1h,2h,6h,12h"), &r->park);
+    ASSERT(parsed && r->park.n + REFUND_MAX_RAILS <= REFUND_MAX_ATTEMPTS);
 }
 
-/* Each rail once: asking one again is what a retry after a timeout would do. */
+bool refund_is_parked(const struct refund *r)
+{
+    if (r->status != REFUND_PROCESSING || r->n_attempts == 0)
+        return false;
+    const struct rail_attempt *last = &r->attempts[r->n_attempts - 1];
+    return last->status == RAIL_REJECTED && last->next_poll_at_us != TIME_NEVER;
+}
+
+/* Each rail once, but one that was busy: asking another again is what a retry after a timeout would
+ * do. */
 enum refund_rail refund_next_rail(const struct refund *r, const struct refund_rules *rules)
 {
     uint32_t used = 1u << REFUND_RAIL_NONE;
+    if (refund_is_parked(r))
+        return r->attempts[r->n_attempts - 1].rail;
     for (int i = 0; i < r->n_attempts; i++)
         used |= 1u << r->attempts[i].rail;
-    if ((used >> REFUND_RAIL_MANUAL & 1u) != 0 || r->n_attempts == REFUND_MAX_RAILS)
+    if ((used >> REFUND_RAIL_MANUAL & 1u) != 0 || r->n_attempts == REFUND_MAX_ATTEMPTS)
         return REFUND_RAIL_NONE;
     for (int i = 0; i < rules->n_rails; i++)
         if ((used >> rules->rails[i] & 1u) == 0)

@@ -37,8 +37,8 @@ void rail_watch_start(const struct refund *r, struct rail_attempt *a,
                       const struct refund_rules *rules, int64_t now_us, uint32_t random)
 {
     int64_t from_us = r->status == REFUND_PROCESSING ? a->sent_at_us : now_us;
-    if (doubted(a))
-        return;
+    if (a->status == RAIL_REJECTED || a->status == RAIL_FAILED)
+        return; /* a doubt, or when it is sent again */
     a->poll_n = 0;
     a->next_poll_at_us = rail_watched(a) ? next_us(r, a, rules, from_us, random) : TIME_NEVER;
 }

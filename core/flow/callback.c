@@ -426,9 +426,8 @@ static enum payout_event_kind payout_event_of(const struct process *p)
 {
     if (p->said.verdict == GW_SUCCEEDED)
         return PAYOUT_EVENT_SUCCESS;
-    return p->said.verdict == GW_REVERSED || p->gateway->may_revoke
-               ? PAYOUT_EVENT_RETURN
-               : PAYOUT_EVENT_FAILURE;
+    return p->said.verdict == GW_REVERSED || p->gateway->may_revoke ? PAYOUT_EVENT_RETURN
+                                                                    : PAYOUT_EVENT_FAILURE;
 }
 
 /* As of refunds: what comes from a strange address is not believed, the polls decide. */

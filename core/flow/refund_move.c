@@ -152,7 +152,7 @@ static void add_job(struct step *s)
     const struct refund *r = &s->refund.r;
     int64_t now = loop_wall_us(s->flow->loop);
     refund_rules_of(gateway_find(s->payment.provider), &rules);
-    bool to_send = refund_wants_sending(r, &rules);
+    bool to_send = refund_wants_sending(r, &rules, now);
     row->job_kind = STR("refund");
     row->job_subject = s->refund.id;
     row->job_bucket = job_bucket(s->refund.id);
@@ -264,14 +264,20 @@ static void name_rail(struct step *s)
         ev->kind = REFUND_EVENT_CONFIRM;
 }
 
-/* Where the provider takes our id for its reference, it is known before the provider answers. */
+/* Where the provider takes our id for its reference, it is known before the provider answers; where
+ * it knows a request again by it, what was sent away goes with the same. */
 static void name_request(struct step *s, const struct refund_rules *rules)
 {
     const struct gateway *g = gateway_find(s->payment.provider);
     enum refund_rail rail = refund_next_rail(&s->refund.r, rules);
-    if (g == NULL || rail == REFUND_RAIL_NONE || !gw_refund_our_id_is_ref(g, rail))
+    int n = s->refund.r.n_attempts;
+    if (g == NULL || rail == REFUND_RAIL_NONE)
         return;
-    struct uuid id = attempt_id(s->refund.id, s->refund.r.n_attempts + 1);
+    s->rq.event.again = gw_refund_may_resend(g, rail);
+    if (!gw_refund_our_id_is_ref(g, rail) || n == REFUND_MAX_ATTEMPTS)
+        return;
+    bool same = s->rq.event.again && refund_is_parked(&s->refund.r);
+    struct uuid id = attempt_id(s->refund.id, same ? n : n + 1);
     s->rq.event.provider_ref = str_c(our_id_make(g, id, s->refund.merchant, s->our_id));
 }
 

@@ -92,6 +92,8 @@ static void said(struct work *w, const struct gw_result *result, const struct gw
         .kind = revoked ? REFUND_EVENT_REVOKE : events[word],
         .attempt = at->n,
         .afresh = query && at->status == RAIL_FAILED,
+        .later = r.retry_later,
+        .sent_at_us = at->sent_at_us,
         .amount = r.amount,
         .code = r.code,
         .provider_ref = r.provider_ref,
@@ -159,6 +161,7 @@ static void call_provider(struct work *w, bool query)
     if (!err_is(err))
         return;
     struct gw_result result = sending_not_started(err);
+    result.retry_later = result.code != FAILURE_CONFIGURATION;
     struct gw_exchange exchange = {.op = query ? GW_OP_REFUND_QUERY : GW_OP_REFUND};
     said(w, &result, &exchange, query);
 }
@@ -214,7 +217,7 @@ static void account_found(void *ctx, struct err err, const struct flow_account *
     }
     sending_account(&w->s, account);
     refund_rules_of(account != NULL ? account->gw.gateway : NULL, &rules);
-    bool send = refund_wants_sending(&w->rec.r, &rules);
+    bool send = refund_wants_sending(&w->rec.r, &rules, loop_wall_us(w->s.flow->loop));
     struct refund_move rq = {
         .merchant = w->s.merchant,
         .refund = w->refund,

@@ -428,6 +428,7 @@ create table reli.refund (
     provider_ref text,
     receipt text,
     recon_since timestamptz,
+    park_n int2 not null default 0, -- times that it has waited for a rail that was busy
     created_at timestamptz not null,
     updated_at timestamptz not null,
     completed_at timestamptz,
@@ -988,8 +989,9 @@ create type reli.refund_new as (
     ord int4, whose uuid, id uuid, payment_id uuid, mode text, status text, version int4,
     amount int8, currency text, reason text, requested_by text, approved_by text, account_id uuid,
     late bool, excess bool, failure_code text, failure_provider_code text, failure_message text,
-    provider_ref text, receipt text, recon_since timestamptz, created_at timestamptz,
-    updated_at timestamptz, completed_at timestamptz, is_new bool, traceparent text
+    provider_ref text, receipt text, recon_since timestamptz, park_n int2,
+    created_at timestamptz, updated_at timestamptz, completed_at timestamptz, is_new bool,
+    traceparent text
 );
 create type reli.refund_attempt_new as (
     ord int4, whose uuid, payment_id uuid, refund_id uuid, n int2, mode text, rail text,

@@ -135,13 +135,13 @@ attempts as (
 refunds as (
     insert into reli.refund (merchant_id, id, payment_id, mode, status, version, amount, currency,
         reason, requested_by, approved_by, account_id, late, excess, failure_code,
-        failure_provider_code, failure_message, provider_ref, receipt, recon_since, created_at,
-        updated_at, completed_at, traceparent)
+        failure_provider_code, failure_message, provider_ref, receipt, recon_since, park_n,
+        created_at, updated_at, completed_at, traceparent)
     select rf.whose, rf.id, rf.payment_id, rf.mode, rf.status, rf.version, rf.amount,
         rf.currency,
         rf.reason, rf.requested_by, rf.approved_by, rf.account_id, rf.late, rf.excess,
         rf.failure_code, rf.failure_provider_code, rf.failure_message, rf.provider_ref, rf.receipt,
-        rf.recon_since, rf.created_at, rf.updated_at, rf.completed_at, rf.traceparent
+        rf.recon_since, rf.park_n, rf.created_at, rf.updated_at, rf.completed_at, rf.traceparent
     from rf where coalesce(rf.payment_id in (select id from moved), false)
     on conflict (merchant_id, id) do update set status = excluded.status,
         version = excluded.version,
@@ -150,6 +150,7 @@ refunds as (
         failure_provider_code = excluded.failure_provider_code,
         failure_message = excluded.failure_message, provider_ref = excluded.provider_ref,
         receipt = excluded.receipt, recon_since = excluded.recon_since,
+        park_n = excluded.park_n,
         updated_at = excluded.updated_at, completed_at = excluded.completed_at
 ),
 refund_owners as (
@@ -169,7 +170,7 @@ refund_attempts as (
     on conflict (merchant_id, refund_id, n) do update set status = excluded.status,
         provider_ref = excluded.provider_ref, receipt = excluded.receipt,
         provider_code = excluded.provider_code, code = excluded.code,
-        answered_at = excluded.answered_at, poll_n = excluded.poll_n,
+        sent_at = excluded.sent_at, answered_at = excluded.answered_at, poll_n = excluded.poll_n,
         next_poll_at = excluded.next_poll_at, updated_at = excluded.updated_at
 ),
 events as (

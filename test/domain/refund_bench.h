@@ -3,7 +3,8 @@
 
 /* One refund on the bench, driven by scripts. A script is a list of events: the event's word, then
  * "#n" for the attempt (default 1) and modifiers (":other", ":usd", ":silent", ":ref=…",
- * ":receipt=…", ":code=…", ":same", ":afresh"). "@90" sets the time, in seconds since creation. */
+ * ":receipt=…", ":code=…", ":same", ":afresh", ":later", ":again", ":stale"). "@90" sets the time,
+ * in seconds since creation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,6 +118,12 @@ static inline void modify(struct refund_event *ev, struct str word)
         ev->same_person = true;
     else if (str_eq(word, STR("afresh")))
         ev->afresh = true;
+    else if (str_eq(word, STR("later")))
+        ev->later = true;
+    else if (str_eq(word, STR("again")))
+        ev->again = true;
+    else if (str_eq(word, STR("stale")))
+        ev->sent_at_us--;
     else if (str_starts(word, STR("ref=")))
         ev->provider_ref = str_from(word, 4);
     else if (str_starts(word, STR("receipt=")))
@@ -140,6 +147,8 @@ static inline struct refund_event event_of(const struct bench *b, struct str tok
     else if (ev.kind != REFUND_EVENT_CONFIRM)
         ev.attempt = 1;
     ev.code = FAILURE_DECLINED;
+    if (ev.attempt >= 1 && ev.attempt <= b->r.n_attempts)
+        ev.sent_at_us = b->r.attempts[ev.attempt - 1].sent_at_us;
     if (ev.kind == REFUND_EVENT_ACCEPTED)
         ev.provider_ref = ev.attempt == 1 ? STR("AG_1") : STR("AG_2");
     while (str_split(&rest, ':', &word))

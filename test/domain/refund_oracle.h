@@ -45,7 +45,9 @@ static const struct {
 } rail_table[] = {
     {AT(SENDING) | AT(UNCERTAIN), ON(ACCEPTED), A(SUBMITTED)},
     {AT(SENDING), ON(REFUSED), A(REJECTED)},
-    {AT(UNCERTAIN), ON(REFUSED), A(FAILED)}, /* an answer after the lease */
+    {AT(UNCERTAIN), ON(REFUSED), A(REJECTED)}, /* the same, busy */
+    {AT(REJECTED), ON(DISPATCH), A(SENDING)},  /* it was busy, and is sent again by its id */
+    {AT(UNCERTAIN), ON(REFUSED), A(FAILED)},   /* an answer after the lease */
     {AT(SENDING), ON(AMBIGUOUS), A(UNCERTAIN)},
     {AT(SENDING), ON(TICK), A(UNCERTAIN)},                         /* lease over */
     {OPEN | AT(REJECTED) | AT(FAILED), ON(SUCCESS), A(SUCCEEDED)}, /* late evidence, too */

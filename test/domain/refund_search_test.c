@@ -92,6 +92,7 @@ static uint64_t abstraction(const struct node *n)
     mix(&h, n->reserved * 4 + n->refunded * 2 + n->released);
     mix(&h, now - r->updated_at_us >= 60 * US_PER_S);
     mix(&h, r->n_attempts);
+    mix(&h, r->park_n);
     for (int i = 0; i < r->n_attempts; i++) {
         const struct rail_attempt *a = &r->attempts[i];
         mix(&h, a->status);
@@ -175,10 +176,12 @@ static void check_new_attempt(struct search *s, const struct refund_event *ev,
     assert_int_equal(made->n, after->n_attempts);
     assert_int_equal(made->status, by_hand ? A(SUBMITTED) : A(SENDING));
     assert_int_equal(after->status, by_hand ? R(IN_RECONCILIATION) : R(PROCESSING));
-    assert_int_equal(made->rail, s->rules.rails[before->n_attempts]);
+    bool parked = refund_is_parked(before);
+    assert_int_equal(made->rail, parked ? before->attempts[before->n_attempts - 1].rail
+                                        : s->rules.rails[before->n_attempts]);
     /* an outcome that is unknown, or was good, never opens the next rail */
     assert_int_equal(count(before, is_answered_no), before->n_attempts);
-    for (int i = 0; i < before->n_attempts; i++)
+    for (int i = 0; i < before->n_attempts && !parked; i++)
         assert_int_not_equal(before->attempts[i].rail, made->rail);
     s->refund_moves[before->status][ev->kind][after->status] = true;
 }
@@ -202,6 +205,7 @@ static void check_moves(struct search *s, const struct refund_event *ev,
             continue;
         assert_true(rail_legal((int)was->status, (int)ev->kind, (int)is->status));
         assert_true(ev->attempt == i + 1 || ev->kind == REFUND_EVENT_TICK ||
+                    (ev->kind == REFUND_EVENT_DISPATCH && refund_is_parked(before)) ||
                     (ev->kind == REFUND_EVENT_CONFIRM && ev->attempt == 0));
         if (ev->kind == REFUND_EVENT_TICK) /* section 3: 60 s */
             assert_true(after->updated_at_us >= was->sent_at_us + 60 * US_PER_S);
@@ -402,9 +406,8 @@ static void check_owed(const struct node *n, const struct refund_event *ev,
 static void check_overtaken(const struct node *n, const struct refund_event *ev,
                             const struct refund_rules *rules, const struct refund *after)
 {
-    const struct rail_attempt *was = ev->attempt >= 1 && ev->attempt <= n->r.n_attempts
-                                         ? &n->r.attempts[ev->attempt - 1]
-                                         : NULL;
+    const struct rail_attempt *was =
+        ev->attempt >= 1 && ev->attempt <= n->r.n_attempts ? &n->r.attempts[ev->attempt - 1] : NULL;
     if (rules->may_revoke && was != NULL && was->status == A(FAILED) && !ev->afresh &&
         was->provider_ref[0] != '\0')
         assert_int_equal(after->attempts[ev->attempt - 1].status, A(FAILED));
@@ -475,6 +478,8 @@ static void try_with(struct search *s, const struct node *n, const struct refund
     check_duplicate(s, &after, ev);
     if (answer)
         after.answered[ev->attempt - 1] = true;
+    if (ev->kind == REFUND_EVENT_DISPATCH) /* perhaps it was sent before, and answered */
+        after.answered[after.r.n_attempts - 1] = false;
     add(s, &after);
 }
 
@@ -518,6 +523,12 @@ static void try_about_attempt(struct search *s, const struct node *n, int attemp
     static const enum refund_event_kind naming[] = {REFUND_EVENT_ACCEPTED, REFUND_EVENT_AMBIGUOUS,
                                                     REFUND_EVENT_FAILURE, REFUND_EVENT_REVOKE};
     struct refund_event ev = {.attempt = attempt, .random = NO_JITTER, .code = FAILURE_DECLINED};
+    if (attempt <= n->r.n_attempts)
+        ev.sent_at_us = n->r.attempts[attempt - 1].sent_at_us;
+    ev.kind = REFUND_EVENT_REFUSED;
+    ev.later = true;
+    try_event(s, n, &ev);
+    ev.later = false;
     for (size_t i = 0; i < COUNT_OF(plain); i++) {
         ev.kind = plain[i];
         ev.provider_ref = STR_NULL;
@@ -577,6 +588,8 @@ static void expand(void *ctx, const void *node)
     ev.kind = REFUND_EVENT_DISPATCH; /* our id is the provider's reference */
     ev.provider_ref = refs[n->r.n_attempts + 1];
     try_event(s, n, &ev);
+    ev.again = true;
+    try_event(s, n, &ev);
     /* the settings have lost all rails */
     struct refund_rules none = s->rules;
     none.n_rails = 0;
@@ -599,10 +612,11 @@ static void begin(struct node *n, bool approval)
 }
 
 /* All that can happen with these rails, added to what was seen before. */
-static void search_rails(struct search *s, const char *rails, bool may_revoke)
+static void search_rails(struct search *s, const char *rails, bool may_revoke, int parks)
 {
     rails_of(&s->rules, rails);
     s->rules.may_revoke = may_revoke;
+    s->rules.park.n = parks;
     space_open(&s->space, KEPT);
     for (int approval = 0; approval <= 1; approval++) {
         static struct node start;
@@ -621,8 +635,9 @@ static void reachable_is_the_table(void **state)
     static const char *const rails[] = {"rp", "rm", "m", "r", ""};
     static struct search s;
     for (size_t i = 0; i < COUNT_OF(rails); i++)
-        search_rails(&s, rails[i], false);
-    search_rails(&s, "rp", true);
+        search_rails(&s, rails[i], false, 0);
+    search_rails(&s, "rp", true, 0);
+    search_rails(&s, "r", false, 1); /* it is busy once */
     space_report(&s.space, "refunds");
     for (int from = 0; from < REFUND_N_STATES; from++)
         for (int on = 0; on < REFUND_EVENT_N; on++)

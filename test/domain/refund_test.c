@@ -143,7 +143,8 @@ static const struct row rows[] = {
 
     /* ---- words that overtake each other, of a provider who may take back what he said ---- */
     {"failed: a success that its failure has overtaken is no success", "v:r",
-     "dispatch:ref=OWN ambiguous revoke success:receipt=R", OK(FAILED, A(FAILED), NONE, NONE, NONE)},
+     "dispatch:ref=OWN ambiguous revoke success:receipt=R",
+     OK(FAILED, A(FAILED), NONE, NONE, NONE)},
     {"failed: the same, of an answer that was on its way", "v:r",
      "dispatch:ref=OWN revoke success:receipt=R", OK(FAILED, A(FAILED), NONE, NONE, NONE)},
     {"failed: the overtaken success, repeated", "v:r",
@@ -158,14 +159,16 @@ static const struct row rows[] = {
      "dispatch:ref=OWN ambiguous revoke success tick success:afresh:other",
      OK(FAILED, A(SUCCEEDED), NONE, NONE, INTEGRITY)},
     {"failed: the answer to an older question is no answer to the new one", "v:r",
-     "dispatch:ref=OWN ambiguous revoke success tick success", OK(FAILED, A(FAILED), NONE, NONE, NONE)},
+     "dispatch:ref=OWN ambiguous revoke success tick success",
+     OK(FAILED, A(FAILED), NONE, NONE, NONE)},
     {"failed: success, revoked, and the success delivered again", "v:r",
      "dispatch success:receipt=R revoke success:receipt=R", SAME(FAILED, A(FAILED))},
     {"processing: nothing is sent while the failure is doubted", "v:rp",
      "dispatch:ref=OWN ambiguous revoke success dispatch",
      BAD(INVALID_STATE, PROCESSING, A(FAILED))},
     {"processing: an overtaken success while the next rail is at work", "v:rp",
-     "dispatch:ref=OWN ambiguous revoke dispatch success#1", OK(PROCESSING, A(SENDING), NONE, NONE, NONE)},
+     "dispatch:ref=OWN ambiguous revoke dispatch success#1",
+     OK(PROCESSING, A(SENDING), NONE, NONE, NONE)},
     {"processing: it is true, while the next rail is at work", "v:rp",
      "dispatch:ref=OWN ambiguous revoke dispatch success#1 tick success#1:afresh",
      OK(COMPLETED, A(SENDING), COMPLETED, SETTLE, LATE)},
@@ -173,6 +176,37 @@ static const struct row rows[] = {
      "dispatch refused success", OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE_LATE, LATE)},
     {"failed: late success of one who cannot be asked", "v:r", "dispatch revoke success",
      OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE_LATE, LATE)},
+
+    /* ---- a rail that is busy ---- */
+    {"processing: the rail is busy", "rp", "dispatch refused:later",
+     OK(PROCESSING, A(REJECTED), NONE, NONE, NONE)},
+    {"processing: no other rail is asked meanwhile", "rp", "dispatch refused:later @29 dispatch",
+     BAD(INVALID_STATE, PROCESSING, A(REJECTED))},
+    {"processing: its time has come", "rp", "dispatch refused:later @30 tick",
+     NEXT(PROCESSING, A(REJECTED), REVERSAL)},
+    {"processing: the same rail is asked again", "rp", "dispatch refused:later @30 dispatch",
+     OK(PROCESSING, A(SENDING), NONE, NONE, NONE)},
+    {"processing: then it takes it", "rp",
+     "dispatch refused:later @30 dispatch accepted#2 success#2",
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, NONE)},
+    {"processing: then it refuses for good", "rp",
+     "dispatch refused:later @30 dispatch refused#2", NEXT(PROCESSING, A(REJECTED), PAYOUT)},
+    {"processing: sent again by the same id, it takes it", "rp",
+     "dispatch refused:later @30 dispatch:again accepted success",
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, NONE)},
+    {"processing: the busy answer, written once more after it was sent again", "rp",
+     "dispatch refused:later @30 dispatch:again refused:later:stale",
+     SAME(PROCESSING, A(SENDING))},
+    {"processing: busy, after the lease", "rp", "dispatch @60 tick @61 refused:later",
+     OK(PROCESSING, A(REJECTED), NONE, NONE, NONE)},
+    {"in_reconciliation: busy, after all that time", "rp",
+     "dispatch @60 tick @900 tick @901 refused:later",
+     OK(FAILED, A(FAILED), FAILED, RELEASE, NONE)},
+    {"processing: what was said to be busy has paid", "rp", "dispatch refused:later success",
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, NONE)},
+    {"processing: it has paid, and was sent once more", "rp",
+     "dispatch refused:later @30 dispatch success#1",
+     OK(COMPLETED, A(SENDING), COMPLETED, SETTLE, LATE)},
 
     /* ---- integrity ---- */
     {"processing: another amount stays reserved", "rp", "dispatch accepted success:other",
@@ -488,7 +522,8 @@ static void polls_by_schedule(void **state)
     assert_int_equal(refund_deadline_us(&b.r, &b.rules), T0 + 27 * US_PER_S);
 }
 
-/* A success that its failure has overtaken is asked about at once, and then as in reconciliation. */
+/* A success that its failure has overtaken is asked about at once, and then as in reconciliation.
+ */
 static void what_is_doubted_is_asked_about(void **state)
 {
     (void)state;
@@ -570,6 +605,49 @@ static void a_rail_that_nobody_dispatched_is_dispatched(void **state)
     assert_int_equal(refund_deadline_us(&b.r, &b.rules), TIME_NEVER);
     bench_init(&b, "");
     assert_int_equal(refund_deadline_us(&b.r, &b.rules), TIME_NEVER);
+}
+
+/* A rail that stays busy is left after some hours, whether it knows a repeated request or not. */
+static void a_busy_rail_is_left_in_the_end(void **state)
+{
+    (void)state;
+    for (int again = 0; again <= 1; again++) {
+        struct bench b;
+        struct refund_event send = {
+            .kind = REFUND_EVENT_DISPATCH, .again = again == 1, .random = NO_JITTER};
+        int sent = 0;
+        bench_init(&b, "rp");
+        while (refund_next_rail(&b.r, &b.rules) == REFUND_RAIL_REVERSAL) {
+            assert_in_range(++sent, 1, 12);
+            assert_true(refund_wants_sending(&b.r, &b.rules, b.now_us));
+            bench_step(&b, &send);
+            assert_false(err_is(b.err));
+            const struct rail_attempt *a = &b.r.attempts[b.r.n_attempts - 1];
+            assert_int_equal(a->sent_at_us, b.now_us);
+            struct refund_event busy = {.kind = REFUND_EVENT_REFUSED,
+                                        .attempt = a->n,
+                                        .sent_at_us = a->sent_at_us,
+                                        .later = true,
+                                        .code = FAILURE_PROVIDER_BUSY,
+                                        .random = NO_JITTER};
+            bench_step(&b, &busy);
+            assert_int_equal(refund_is_parked(&b.r), sent < 12);
+            if (!refund_is_parked(&b.r))
+                break;
+            assert_string_equal(b.out.action, "rail.parked");
+            assert_false(refund_wants_sending(&b.r, &b.rules, b.now_us));
+            int64_t next_us = refund_deadline_us(&b.r, &b.rules);
+            assert_true(next_us > b.now_us && next_us < b.now_us + 13 * US_PER_HOUR);
+            b.now_us = next_us;
+        }
+        assert_int_equal(sent, 12);
+        assert_int_equal(b.r.n_attempts, again == 1 ? 1 : 12);
+        assert_int_equal(b.out.next_rail, REFUND_RAIL_PAYOUT);
+        assert_in_range(b.now_us - T0, 20 * US_PER_HOUR, 26 * US_PER_HOUR);
+        bench_step(&b, &send);
+        assert_false(err_is(b.err));
+        assert_int_equal(b.r.attempts[b.r.n_attempts - 1].rail, REFUND_RAIL_PAYOUT);
+    }
 }
 
 static void rails_in_order(void **state)
@@ -712,6 +790,7 @@ int main(void)
         cmocka_unit_test(what_is_doubted_is_asked_about),
         cmocka_unit_test(without_a_reference_nobody_is_asked),
         cmocka_unit_test(a_rail_that_nobody_dispatched_is_dispatched),
+        cmocka_unit_test(a_busy_rail_is_left_in_the_end),
         cmocka_unit_test(rails_in_order),
         cmocka_unit_test(fits),
         cmocka_unit_test(words),

@@ -71,9 +71,10 @@ struct mem_refund {
         failure_provider_code, failure_message, provider_ref, receipt, trace;
     int32_t version;
     int64_t amount, recon_since, created_at, updated_at, completed_at;
+    int16_t park_n;
     bool late, excess;
     size_t n_rails;
-    struct mem_rail rails[REFUND_MAX_RAILS];
+    struct mem_rail rails[REFUND_MAX_ATTEMPTS];
 };
 
 struct mem_payout {

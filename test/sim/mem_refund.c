@@ -64,6 +64,7 @@ static struct err refund_store(const struct refund_row *row)
     r->provider_ref = world_dup(row->provider_ref);
     r->receipt = world_dup(row->receipt);
     r->recon_since = row->recon_since;
+    r->park_n = row->park_n;
     r->updated_at = row->updated_at;
     r->completed_at = row->completed_at;
     return ERR_OK;
@@ -80,9 +81,9 @@ static struct err rail_store(const struct refund_attempt_row *row)
         if (r->rails[i].n == row->n)
             at = &r->rails[i];
     if (at == NULL) {
-        ASSERT(r->n_rails < REFUND_MAX_RAILS);
+        ASSERT(r->n_rails < REFUND_MAX_ATTEMPTS);
         at = &r->rails[r->n_rails++];
-        *at = (struct mem_rail){.n = row->n, .rail = row->rail, .sent_at = row->sent_at};
+        *at = (struct mem_rail){.n = row->n, .rail = row->rail};
     } else if (!rail_status_parse(at->status, &from) || (from != to && !rail_may_move(from, to))) {
         sim_violation("an attempt to refund moves from %.*s to %s", STR_ARG(at->status),
                       rail_status_word(to));
@@ -92,6 +93,7 @@ static struct err rail_store(const struct refund_attempt_row *row)
     at->receipt = world_dup(row->receipt);
     at->provider_code = world_dup(row->provider_code);
     at->code = row->code;
+    at->sent_at = row->sent_at;
     at->answered_at = row->answered_at;
     at->poll_n = row->poll_n;
     at->next_poll_at = mem_is_timed(row->next_poll_at) ? row->next_poll_at : 0;
@@ -137,6 +139,7 @@ static const struct mem_column refund_get[] = {
     C(TEXT, mem_refund, provider_ref),
     C(TEXT, mem_refund, receipt),
     C(TIME, mem_refund, recon_since),
+    C(I16, mem_refund, park_n),
     C(TIME, mem_refund, created_at),
     C(TIME, mem_refund, updated_at),
     C(TIME, mem_refund, completed_at),

@@ -482,6 +482,55 @@ def test_a_refund_whose_answer_is_lost(world, shop):
     assert len(world.sandbox.refunds(provider="stripe")) == 1
 
 
+def test_a_busy_refund_is_sent_again(world, shop):
+    """429 says that nothing was done: the same request goes out later, and nobody is asked to pay by hand."""
+    p = paid(world, shop)
+    r = refund(shop, p, "5113")
+    for wait in (0, 35, 70):
+        world.clock.advance(wait)
+        world.settle()
+    done = wait_refund(shop, r["id"], "completed")
+    assert done["rail"] == "reversal" and len(world.sandbox.refunds(provider="stripe", state="paid")) == 1
+    sent = [c for c in world.sandbox.calls(provider="stripe", op="refund") if c["amount"] == "5113"]
+    assert [c["accepted"] for c in sent] == [False, False, True] and len({c["reference"] for c in sent}) == 1, sent
+    assert shop.get(f"{V1}/exceptions").json["data"] == []
+    books_agree(world.stack, world.database)
+
+
+def refund_event(world, made, kind, status):
+    """What Stripe sends of a refund as it was at some moment."""
+    merchant = world.database.one("select merchant_id from reli.refund where id = %s", made["id"])["merchant_id"]
+    reference = made["id"].replace("-", "")[:-1] + "1" + str(merchant).replace("-", "")
+    back = {"id": "re_lost", "object": "refund", "amount": int(made["amount"]), "currency": "rwf",
+            "charge": "ch_test", "payment_intent": "pi_test", "metadata": {"reli": reference, "reli_by": "refund"},
+            "status": status, **({"failure_reason": "unknown"} if status == "failed" else {})}
+    return json.dumps({"id": "evt_" + kind, "object": "event", "api_version": "2026-10-28.endive",
+                       "created": int(time.time()), "data": {"object": back}, "livemode": False,
+                       "pending_webhooks": 1, "request": {"id": None, "idempotency_key": None}, "type": kind})
+
+
+def test_a_success_that_its_failure_has_overtaken(world, shop):
+    """The answer is lost, the refund fails after it has succeeded, and the word of the success comes last: it is
+    no success, a person has to pay."""
+    world.sandbox.chaos(delay_ms=300)
+    p = paid(world, shop, "pm_card_refundFail")
+    world.sandbox.chaos(stripe_webhook_url="")
+    made = refund(shop, p, "5104")
+    wait_until(lambda: world.sandbox.refunds(provider="stripe", state="failed"), 10, "it has failed")
+    for kind, status in (("refund.failed", "failed"), ("refund.created", "succeeded")):
+        body = refund_event(world, made, kind, status)
+        assert post(shop, body, sign(body)).status == 200
+        wait_refund(shop, made["id"], "in_reconciliation")
+    wait_until(lambda: world.sandbox.calls(provider="stripe", op="refund_list"), 10, "Stripe is asked")
+    world.settle()
+    wait_refund(shop, made["id"], "in_reconciliation")
+    assert transfers(shop, p) == ["payment_received"]
+    assert [x["kind"] for x in shop.get(f"{V1}/exceptions").json["data"]] == ["refund_manual"]
+    rails = world.database.one("select string_agg(rail || ' ' || status, ', ' order by n) as all"
+                               " from reli.refund_attempt where refund_id = %s", made["id"])
+    assert rails["all"] == "reversal failed, manual submitted"
+
+
 def test_a_refund_that_is_pending_first(world, shop):
     world.sandbox.chaos(delay_ms=300)
     p = paid(world, shop, "pm_card_pendingRefund")
