@@ -24,14 +24,17 @@ void slot_health_drop(struct slot_health *h)
 
 static enum health_kind kind_of(const struct op *op)
 {
+    bool by_operator = op->account.gateway->asked_by_operator;
     switch (op->kind) {
     case GW_OP_CHARGE:
         return HEALTH_CHARGE;
     case GW_OP_REFUND:
     case GW_OP_PAYOUT: /* with the same keys */
         return HEALTH_REFUND;
-    case GW_OP_BALANCE: /* with the keys of refunds, where it is told like theirs */
-        return op->account.gateway->balance_callback_parse != NULL ? HEALTH_REFUND : HEALTH_ASKS;
+    case GW_OP_BALANCE:
+    case GW_OP_REFUND_QUERY:
+    case GW_OP_PAYOUT_QUERY:
+        return by_operator ? HEALTH_REFUND : HEALTH_ASKS;
     default:
         return HEALTH_ASKS;
     }
@@ -51,15 +54,16 @@ enum health_outcome health_of_answer(const struct op *op, const struct outbound_
     const struct gw_result *r = &op->result;
     if (in->outcome != OUTBOUND_ANSWERED || in->status == 429)
         return HEALTH_UNWELL;
+    if (kind_of(op) == HEALTH_REFUND && r->code == FAILURE_CONFIGURATION &&
+        (r->verdict == GW_REFUSED || (r->verdict == GW_UNKNOWN && !op_is_order(op))))
+        return HEALTH_KEYS_REFUSED;
     bool moves = op->kind != GW_OP_CONFIRM && op->kind != GW_OP_CANCEL && op_is_order(op);
     if (r->verdict == GW_UNKNOWN) /* of a question it may only be a word that is new to us */
         return moves || in->status >= 500 ? HEALTH_UNWELL : HEALTH_WELL;
-    if (r->verdict == GW_ACCEPTED && kind_of(op) == HEALTH_REFUND)
+    if ((r->verdict == GW_ACCEPTED || r->verdict == GW_PENDING) && kind_of(op) == HEALTH_REFUND)
         return HEALTH_ANSWERED; /* a result will tell */
     if (r->verdict != GW_REFUSED)
         return HEALTH_WELL;
-    if (r->code == FAILURE_CONFIGURATION && kind_of(op) == HEALTH_REFUND)
-        return HEALTH_KEYS_REFUSED;
     bool unwell = r->retry_later || r->code == FAILURE_PROVIDER_BUSY ||
                   r->code == FAILURE_PROVIDER_UNAVAILABLE || r->code == FAILURE_PROVIDER_ERROR;
     return unwell ? HEALTH_UNWELL : HEALTH_WELL;
@@ -77,6 +81,9 @@ static void note(struct gw_client *c, struct slot *s, enum health_kind kind, uns
         log_warn("gateway.breaker", F_C("account", h->labels),
                  F_C("state", health_state_word(after.state)),
                  F_C("reason", after.reason != NULL ? after.reason : ""));
+    if (before.money_out != after.money_out)
+        log_warn("gateway.breaker_of_money_out", F_C("account", h->labels),
+                 F_C("state", health_state_word(after.money_out)), F_C("reason", "credentials"));
 }
 
 void health_note_op(const struct op *op)

@@ -109,7 +109,8 @@ struct gw_result {
     enum gw_verdict verdict;
     bool sure;                /* GW_FAILED: believed even before the customer's time is up */
     bool retry_later;         /* GW_REFUSED or query: not accepted for lack of capacity */
-    enum failure_code code;   /* REFUSED, FAILED */
+    enum failure_code code;   /* REFUSED, FAILED; CONFIGURATION with UNKNOWN, of a question: the
+                                 account's keys were refused */
     struct str provider_code; /* the provider's own code, as text */
     struct str message;       /* the provider's words, cut to 200 bytes, valid UTF-8 */
     struct str provider_ref;
@@ -235,8 +236,11 @@ struct gateway {
     bool whole_units;        /* no cents */
     bool not_found_is_final; /* domain.md 2.2 */
     bool may_resend;         /* the provider de-duplicates by our id */
-    bool may_revoke;    /* of a refund or payout that has succeeded it may say that it failed after
-                           all, and that is the end of it */
+    bool may_revoke; /* of a refund or payout that has succeeded it may say that it failed after
+                        all, and that is the end of it */
+    /* questions about refunds, payouts and the balance carry the operator's password, as the orders
+     * do; too many wrong ones lock him */
+    bool asked_by_operator;
     bool our_id_is_ref; /* a charge can be asked for by our_id while provider_ref is unknown */
     /* Methods, by commas, that can be charged with gw_charge.method_token; NULL: none. What is
      * asked for so is another thing at the provider: token_ref and a dot stand before our_id then.

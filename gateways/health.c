@@ -176,6 +176,7 @@ struct health_view health_look(const struct health *h, const struct health_rules
     v.takes_charges = breaker_admits(&h->calls, now_us) && breaker_admits(keys, now_us);
     if (v.state != HEALTH_CLOSED)
         v.reason = worse_keys ? "credentials" : "unwell";
+    v.money_out = breaker_state(&h->keys[HEALTH_REFUND], now_us);
     sum(h, rules, now_us, &n, &n_unwell);
     if (n < rules->min_calls)
         n = rules->min_calls; /* one of two calls is no verdict */

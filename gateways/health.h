@@ -14,7 +14,8 @@
  * There is one of all calls, for a provider that is away or overloaded, and one per kind of order,
  * for keys that are not taken: trying those again and again gets an operator locked. Only orders
  * are refused; what asks for an outcome always passes, slowly while a breaker is open (client.h),
- * and counts. */
+ * and counts. But where it carries an operator's password, as orders of money out do, it waits with
+ * them for their keys to be mended (gateway.asked_by_operator). */
 
 enum health_kind { HEALTH_CHARGE, HEALTH_REFUND, HEALTH_N_KINDS, HEALTH_ASKS = HEALTH_N_KINDS };
 
@@ -74,10 +75,11 @@ void health_note(struct health *h, const struct health_rules *rules, enum health
 
 /* As people and routing see it. */
 struct health_view {
-    enum health_state state; /* for charges; HALF_OPEN: the next one is the probe */
-    bool takes_charges;      /* one that came now would be sent */
-    const char *reason;      /* "unwell", "credentials"; NULL when closed */
-    int score;               /* 0 to 100 */
+    enum health_state state;     /* for charges; HALF_OPEN: the next one is the probe */
+    bool takes_charges;          /* one that came now would be sent */
+    const char *reason;          /* "unwell", "credentials"; NULL when closed */
+    enum health_state money_out; /* the breaker of the keys of refunds and payouts */
+    int score;                   /* 0 to 100 */
 };
 struct health_view health_look(const struct health *h, const struct health_rules *rules,
                                int64_t now_us);

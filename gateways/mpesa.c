@@ -387,6 +387,7 @@ const struct gateway gateway_mpesa = {
     .payout_min_minor = MPESA_PAYOUT_MIN_MINOR,
     .payout_max_minor = MPESA_MAX_MINOR,
     .payout_our_id_is_ref = true,
+    .asked_by_operator = true,
     .payout_build = mpesa_payout_build,
     .payout_parse = mpesa_payout_parse,
     .payout_query_build = mpesa_payout_query_build,

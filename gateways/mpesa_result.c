@@ -65,6 +65,17 @@ enum failure_code mpesa_result_failure(struct str code)
     return rule != NULL ? rule->failure : FAILURE_NONE;
 }
 
+/* The operator's name, password or role was refused: asked again and again with it, he gets locked.
+ * Source: mpesa.md 5.1, 5.7 and its list of traps, 12. Seen: sandbox no, live no. */
+static bool refuses_operator(struct str code)
+{
+    static const char *const codes[] = {"18", "20", "21", "22", "2001", "8006"};
+    for (size_t i = 0; i < COUNT_OF(codes); i++)
+        if (str_eq(code, str_c(codes[i])))
+            return true;
+    return false;
+}
+
 /* ---- acknowledgements ---- */
 
 /* The id by which a request is known. */
@@ -155,6 +166,8 @@ void mpesa_status_parse(const struct gw_account *a, const struct outbound_respon
         return;
     if (in->status != 200) {
         mpesa_question_envelope(root, mem, out);
+        if (out->verdict == GW_UNKNOWN && str_icontains(out->message, STR("credential")))
+            out->code = FAILURE_CONFIGURATION;
     } else {
         out->provider_code = mpesa_code(mem, json_get(root, "ResponseCode"));
         out->message =
@@ -163,6 +176,8 @@ void mpesa_status_parse(const struct gw_account *a, const struct outbound_respon
             out->verdict = GW_PENDING;
         else
             mpesa_unknown(out, "the query was not taken");
+        if (refuses_operator(out->provider_code))
+            out->code = FAILURE_CONFIGURATION;
     }
     json_free(root);
 }
@@ -276,6 +291,8 @@ static void result_status(const struct json *result, struct arena *mem, struct g
     const struct json *receipt = mpesa_parameter(result, "ReceiptNo", &twice);
     const struct json *amount = mpesa_parameter(result, "Amount", &twice);
     out->provider_ref = twice ? STR_NULL : mpesa_word(mem, json_str(ref), GW_REF_MAX);
+    if (refuses_operator(out->provider_code))
+        out->code = FAILURE_CONFIGURATION;
     if (!str_eq(out->provider_code, STR("0")))
         mpesa_unknown(out, "the query failed");
     else if (!str_ieq(status, STR("Completed")))

@@ -70,6 +70,7 @@ static void put_health(struct jsonw *w, const struct flow *f, const struct flow_
     jw_c(w, "state", health_state_word(v.state));
     jw_i64(w, "score", v.score);
     jw_str(w, "reason", v.reason != NULL ? str_c(v.reason) : STR_NULL);
+    jw_c(w, "money_out", health_state_word(v.money_out));
 }
 
 /* The installation's accounts; merchants see their own at GET /providers. */

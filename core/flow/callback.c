@@ -336,11 +336,13 @@ static void judge(struct process *p)
 
 /* ---- a callback about a refund ---- */
 
-/* Refunds whose keys are refused by the result are to stop. */
+/* Refunds and payouts whose keys are refused by the result are to stop, and questions about them.
+ */
 static void tell_health(const struct process *p, struct uuid id)
 {
     const struct flow_account *account = account_by_id(p->flow, p->merchant, id);
-    enum failure_code code = p->said.verdict == GW_FAILED ? p->said.code : FAILURE_NONE;
+    bool undone = p->said.verdict == GW_FAILED || p->said.verdict == GW_UNKNOWN;
+    enum failure_code code = undone ? p->said.code : FAILURE_NONE;
     if (account != NULL)
         gw_client_told(p->flow->gateways, &account->gw, HEALTH_REFUND, code);
 }
@@ -364,11 +366,20 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
         refund_run(f, merchant, refund, NULL, NULL);
 }
 
+/* The answer to a question that was not even asked: the account's keys were refused. Nothing is
+ * decided, but it is told. */
+static bool refuses_keys(const struct process *p)
+{
+    return p->said.verdict == GW_UNKNOWN && p->said.code == FAILURE_CONFIGURATION;
+}
+
 /* Some may take back what they have said before: a refund that had succeeded failed after all. */
 static enum refund_event_kind refund_event_of(const struct process *p)
 {
     if (p->said.verdict == GW_SUCCEEDED)
         return REFUND_EVENT_SUCCESS;
+    if (refuses_keys(p))
+        return REFUND_EVENT_UNREACHABLE;
     return p->gateway->may_revoke ? REFUND_EVENT_REVOKE : REFUND_EVENT_FAILURE;
 }
 
@@ -380,7 +391,7 @@ static void hear_refund(struct process *p)
         close_with(p, "ignored", "address", NULL);
         return;
     }
-    if (p->said.verdict != GW_SUCCEEDED && p->said.verdict != GW_FAILED) {
+    if (p->said.verdict != GW_SUCCEEDED && p->said.verdict != GW_FAILED && !refuses_keys(p)) {
         close_with(p, "processed", "undecided", NULL); /* the polls decide */
         return;
     }
@@ -426,6 +437,8 @@ static enum payout_event_kind payout_event_of(const struct process *p)
 {
     if (p->said.verdict == GW_SUCCEEDED)
         return PAYOUT_EVENT_SUCCESS;
+    if (refuses_keys(p))
+        return PAYOUT_EVENT_UNREACHABLE;
     return p->said.verdict == GW_REVERSED || p->gateway->may_revoke ? PAYOUT_EVENT_RETURN
                                                                     : PAYOUT_EVENT_FAILURE;
 }
@@ -439,7 +452,7 @@ static void hear_payout(struct process *p)
         return;
     }
     if (said->verdict != GW_SUCCEEDED && said->verdict != GW_FAILED &&
-        said->verdict != GW_REVERSED) {
+        said->verdict != GW_REVERSED && !refuses_keys(p)) {
         close_with(p, "processed", "undecided", NULL);
         return;
     }

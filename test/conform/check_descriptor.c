@@ -213,6 +213,7 @@ static void descriptor_agrees_with_fixture(struct run *r)
     run_case(r, g->payout_max_minor == can->payout_max_minor, "the largest payout");
     run_case(r, g->payout_may_resend == can->payout_may_resend, "payout_may_resend");
     run_case(r, g->payout_our_id_is_ref == can->payout_our_id_is_ref, "payout_our_id_is_ref");
+    run_case(r, g->asked_by_operator == can->asked_by_operator, "asked_by_operator");
     run_case(r, g->n_refund_rails == can->n_refund_rails, "the number of rails");
     for (int i = 0; i < g->n_refund_rails; i++)
         run_case(r, g->refund_rails[i] == can->refund_rails[i], "rail %d", i);

@@ -51,6 +51,7 @@ struct fixture {
     const char *push_status, *push_body, *query_body;
     int reject_refunds;
     bool refund_silent;
+    const char *refund_body; /* NULL: acknowledged */
     char refund_path[64];
     char authorization[16][64]; /* of the pushes */
 };
@@ -96,7 +97,7 @@ static inline void refund_answer(struct fixture *f, struct peer_conn *c)
         f->reject_refunds--;
         peer_answer(c, "404 Not Found", REJECTED);
     } else {
-        peer_answer(c, "200 OK", ACKNOWLEDGED);
+        peer_answer(c, "200 OK", f->refund_body != NULL ? f->refund_body : ACKNOWLEDGED);
     }
 }
 

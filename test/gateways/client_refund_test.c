@@ -168,6 +168,43 @@ static void refund_ends(void **state)
     teardown(&f);
 }
 
+/* Questions carry the operator's password too: refused three times, by the acknowledgement or by
+ * its result, they wait with the orders, and so he is not locked. */
+static void refused_operator_is_not_asked_with(void **state)
+{
+    (void)state;
+    static const char refused[] = "{\"OriginatorConversationID\":\"q\",\"ConversationID\":\"AG\","
+                                  "\"ResponseCode\":\"2001\",\"ResponseDescription\":\"no\"}";
+    for (int later = 0; later < 2; later++) {
+        struct fixture f;
+        struct seen s;
+        setup(&f, NULL);
+        set_operator(&f);
+        f.refund_body = later ? NULL : refused;
+        for (int i = 0; i < 3; i++) {
+            ask_refund(&f, &s, REFUND_RAIL_REVERSAL);
+            run(&f);
+            assert_true(s.sent);
+            assert_int_equal(s.verdict, later ? GW_PENDING : GW_UNKNOWN);
+            if (later)
+                gw_client_told(f.client, &f.account, HEALTH_REFUND, FAILURE_CONFIGURATION);
+        }
+        struct health_view v = gw_client_health(f.client, &f.account);
+        assert_int_equal(v.money_out, HEALTH_OPEN);
+        assert_true(v.takes_charges);
+        int n = f.n_refunds;
+        ask_refund(&f, &s, REFUND_RAIL_REVERSAL);
+        run(&f);
+        assert_false(s.sent);
+        assert_int_equal(s.verdict, GW_UNKNOWN);
+        give_back(&f, &s, REFUND_RAIL_REVERSAL);
+        run(&f);
+        assert_int_equal(s.verdict, GW_REFUSED);
+        assert_int_equal(f.n_refunds, n);
+        teardown(&f);
+    }
+}
+
 static void refund_not_built(void **state)
 {
     (void)state;
@@ -266,9 +303,13 @@ static int group_teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refunds),      cmocka_unit_test(refund_rejected),
-        cmocka_unit_test(refund_ends),  cmocka_unit_test(refund_not_built),
-        cmocka_unit_test(refund_turns), cmocka_unit_test(free_refunds_in_flight),
+        cmocka_unit_test(refunds),
+        cmocka_unit_test(refund_rejected),
+        cmocka_unit_test(refund_ends),
+        cmocka_unit_test(refused_operator_is_not_asked_with),
+        cmocka_unit_test(refund_not_built),
+        cmocka_unit_test(refund_turns),
+        cmocka_unit_test(free_refunds_in_flight),
     };
     log_open(2, LOG_OFF);
     if (err_is(crypto_open()))

@@ -198,6 +198,7 @@ static void refused_keys_of_refunds(void **state)
     }
     assert_int_equal(order(&p, HEALTH_REFUND, HEALTH_WELL), HEALTH_REFUSED_KEYS);
     assert_int_equal(look(&p).state, HEALTH_CLOSED); /* of charges */
+    assert_int_equal(look(&p).money_out, HEALTH_OPEN);
     orders(&p, 10, HEALTH_WELL);
     assert_int_equal(order(&p, HEALTH_REFUND, HEALTH_WELL), HEALTH_REFUSED_KEYS);
     p.now += 5 * US_PER_MIN;
@@ -207,6 +208,7 @@ static void refused_keys_of_refunds(void **state)
     p.now += 5 * US_PER_MIN;
     assert_int_equal(order(&p, HEALTH_REFUND, HEALTH_ANSWERED), HEALTH_ADMITTED);
     health_note(&p.h, &p.rules, HEALTH_REFUND, 0, HEALTH_WELL, p.now);
+    assert_int_equal(look(&p).money_out, HEALTH_CLOSED);
     for (int i = 0; i < 2; i++)
         assert_int_equal(order(&p, HEALTH_REFUND, HEALTH_KEYS_REFUSED), HEALTH_ADMITTED);
     assert_int_equal(order(&p, HEALTH_REFUND, HEALTH_WELL), HEALTH_ADMITTED);

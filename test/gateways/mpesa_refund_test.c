@@ -457,7 +457,10 @@ static void query_acknowledgements(void **state)
         {200, ACK("\"0\"", "of-the-query"), GW_PENDING, 0, false},
         {200, ACK("0", ""), GW_PENDING, 0, false},
         {200, ACK("\"1\"", ID), GW_UNKNOWN, 0, false},
-        {200, ACK("\"2001\"", ID), GW_UNKNOWN, 0, false},
+        {200, ACK("\"2001\"", ID), GW_UNKNOWN, FAILURE_CONFIGURATION, false},
+        {200, ACK("\"8006\"", ID), GW_UNKNOWN, FAILURE_CONFIGURATION, false},
+        {500, ENVELOPE("500.001.1001", "Wrong credentials"), GW_UNKNOWN, FAILURE_CONFIGURATION,
+         false},
         {200, ACK("\"R000002\"", ID), GW_UNKNOWN, 0, false},
         {200, ACK("null", ID), GW_UNKNOWN, 0, false},
         {200, "{}", GW_UNKNOWN, 0, false},
@@ -813,6 +816,7 @@ static void status_open(void **state)
         if (r.verdict != GW_UNKNOWN)
             fail_msg("%s: %d", bodies[i], r.verdict);
         assert_non_null(r.why);
+        assert_int_equal(r.code, FAILURE_NONE);
         assert_int_equal(r.receipt.n, 0);
         assert_int_equal(r.amount.currency, 0);
     }
@@ -831,6 +835,7 @@ static void status_failed(void **state)
     struct gw_result r;
     assert_false(err_is(callback_at("status", body, &r)));
     assert_int_equal(r.verdict, GW_UNKNOWN);
+    assert_int_equal(r.code, FAILURE_CONFIGURATION); /* its operator was refused */
     assert_false(err_is(callback(body, &r)));
     assert_int_equal(r.verdict, GW_FAILED);
     assert_text(r.provider_ref, "of-the-query");
