@@ -92,7 +92,7 @@ def health(shop, provider="mpesa"):
     public = told()
     (own,) = [p for p in shop.get(V1 + "/providers").json["data"] if p["name"] == provider]
     after = told()
-    assert own["health"] in [{k: p[k] for k in ("state", "score", "reason")} for p in (public, after)]
+    assert own["health"] in [{k: p[k] for k in ("state", "score", "reason", "money_out")} for p in (public, after)]
     return after
 
 
@@ -206,10 +206,12 @@ def break_mpesa(world, shop):
 def test_an_open_breaker_is_told_everywhere(at, world):
     shop = at()
     pay(shop, stk())
-    assert health(shop) == {"provider": "mpesa", "mode": "test", "state": "closed", "score": 100, "reason": None}
+    assert health(shop) == {"provider": "mpesa", "mode": "test", "state": "closed", "score": 100, "reason": None,
+                            "money_out": "closed"}
     assert gauge(shop, "reli_provider_health") == 100 and gauge(shop, "reli_provider_breaker") == 0
     break_mpesa(world, shop)
-    assert health(shop) == {"provider": "mpesa", "mode": "test", "state": "open", "score": 0, "reason": "unwell"}
+    assert health(shop) == {"provider": "mpesa", "mode": "test", "state": "open", "score": 0, "reason": "unwell",
+                            "money_out": "closed"}
     assert gauge(shop, "reli_provider_health") == 0 and gauge(shop, "reli_provider_breaker") == 2
     assert health(shop, "cpay")["state"] == "closed"
 
