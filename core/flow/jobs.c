@@ -230,15 +230,21 @@ static void beat(void *ctx)
     j->beaten = true;
 }
 
+static void keep_up(struct jobs *j);
+
 static void kept_up(void *ctx, struct err err, const struct rows *rows)
 {
     struct jobs *j = ctx;
     j->flow->busy--;
-    if (err_is(err))
+    if (err_is(err)) {
         log_warn("upkeep.failed", F_ERR(err));
-    else
-        log_info("upkeep.done", F_I64("partitions", rows_i64(rows, 0, 0)),
-                 F_BOOL("idempotency_slot_emptied", rows_bool(rows, 0, 1)));
+        return;
+    }
+    int64_t made = rows_i64(rows, 0, 0);
+    log_info("upkeep.done", F_I64("partitions", made),
+             F_BOOL("idempotency_slot_emptied", rows_bool(rows, 0, 1)));
+    if (made > 0 && !j->stopped) /* of one table: the next one */
+        keep_up(j);
 }
 
 static void people_kept_up(void *ctx, struct err err, const struct rows *rows)
@@ -253,16 +259,25 @@ static void people_kept_up(void *ctx, struct err err, const struct rows *rows)
 
 /* Partitions ahead of time and the next idempotency slot. Cheap and harmless when all replicas do
  * it. */
+static void keep_up(struct jobs *j)
+{
+    struct flow *f = j->flow;
+    int64_t now = loop_wall_us(f->loop);
+    int64_t period = now / f->settings.idempotency_retention_us;
+    struct value params[] = {V_TIME(now), V_I32((int32_t)period)};
+    f->busy++;
+    store_exec(f->store, Q_upkeep, params, COUNT_OF(params), kept_up, j);
+}
+
 static void upkeep(void *ctx)
 {
     struct jobs *j = ctx;
     struct flow *f = j->flow;
-    int64_t now = loop_wall_us(f->loop);
     int64_t retention = f->settings.idempotency_retention_us;
-    struct value params[] = {V_TIME(now), V_I32((int32_t)(now / retention))};
-    f->busy += 2;
-    store_exec(f->store, Q_upkeep, params, COUNT_OF(params), kept_up, j);
-    store_exec(f->store, Q_people_upkeep, params, 1, people_kept_up, j);
+    struct value params[] = {V_TIME(loop_wall_us(f->loop))};
+    keep_up(j);
+    f->busy++;
+    store_exec(f->store, Q_people_upkeep, params, COUNT_OF(params), people_kept_up, j);
     retention_run(f);
     int64_t next = UPKEEP_US < retention / 2 ? UPKEEP_US : retention / 2;
     timer_set(f->loop, &j->upkeep_timer, next, upkeep, j);

@@ -1014,11 +1014,14 @@ create type reli.inbound_new as (
     at timestamptz, job_n int4, job_bucket int2, job_owner uuid, job_lease timestamptz
 );
 
--- Partitions for the month of p_from and the two after it, for every partitioned table whose key is
--- a UUIDv7, and a default one for what lies outside. Owned by the migration role: the service calls
--- it.
+-- Partitions for the month of p_from and the two after it, and a default one for what lies outside,
+-- of the first table that lacks some: how many it made, 0 once none does. For every partitioned
+-- table whose key is a UUIDv7. One table in a transaction, since nobody else gets at it meanwhile:
+-- with two, who uses both could hold the one and wait for the other. And whoever reads a table for
+-- long, as pg_dump does, must not keep all others from it behind this. Owned by the migration role:
+-- the service calls it.
 create function reli.partitions_ensure(p_from timestamptz) returns int
-language plpgsql security definer set search_path = pg_catalog as $$
+language plpgsql security definer set search_path = pg_catalog set lock_timeout = '1s' as $$
 declare
     t text;
     m timestamptz;
@@ -1053,6 +1056,7 @@ begin
                 made := made + 1;
             end if;
         end loop;
+        exit when made > 0;
     end loop;
     return made;
 end $$;
@@ -1117,4 +1121,7 @@ begin
 end $$;
 revoke execute on all functions in schema reli from public;
 
-select reli.partitions_ensure(now());
+do $$ begin
+    while reli.partitions_ensure(now()) > 0 loop
+    end loop;
+end $$;

@@ -147,7 +147,8 @@ class Loader:
         self.customers = max(SHOPS, n // CUSTOMERS_OF // SHOPS * SHOPS)
         self.functions(n)
         for months in (2, 1):
-            self.db.rows(f"select reli.partitions_ensure(now() - interval '{months} months')")
+            while self.db.rows(f"select reli.partitions_ensure(now() - interval '{months} months') as n")[0]["n"] > 0:
+                pass
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             todo = []
             for table in TABLES:

@@ -365,6 +365,26 @@ def test_redis_is_frozen(replicas, own_redis, sandbox):
     wait_until(lambda: redis_state(one) == "ok", 10, "Redis is found again")
 
 
+def test_months_begin_beside_who_reads_two_tables(replicas, clock):
+    """Partitions are made a table at a time: who holds one table and asks for another neither waits nor is chosen as the
+    victim of a deadlock, and who holds one for long (pg_dump) keeps nobody from it."""
+    one = replicas.one()
+    shop = replicas.shop(one)
+    db = replicas.database
+    reader = psycopg2.connect(db.owner_url)
+    try:
+        with reader.cursor() as c:
+            c.execute("set statement_timeout = '800ms'; select count(*) from reli.payout")
+            clock.advance(70 * 86400)
+            wait_until(lambda: db.value("select count(*) from pg_locks where not granted"), 10, "partitions wait for the reader")
+            c.execute("select count(*) from reli.payment")
+        wait_until(lambda: not db.value("select count(*) from pg_locks where not granted"), 10, "they wait no longer")
+        assert shop.initialize(cash(), key=new_key()).status == 201
+        assert not [line for line in one.logs() if line.get("sqlstate") == "40P01"]
+    finally:
+        reader.close()
+
+
 def test_redis_that_never_was(replicas, tmp_path, sandbox):
     one = replicas.one(clock=False, REDIS_URL=f"unix://{tmp_path}/nowhere.sock")
     shop = replicas.shop(one)
