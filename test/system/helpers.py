@@ -345,6 +345,16 @@ class Hook:
         return f"<{self.path} {self.id} {self.json.get('type')} {self.json.get('seq')}>"
 
 
+class HttpServer(http.server.ThreadingHTTPServer):
+    """With room for all who connect at once: the 5 of http.server make the next ones wait seconds."""
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, *args):
+        pass  # a client that was killed in the middle
+
+
 class Receiver:
     """A merchant's server. `answers[path]` is what it says: a status, (status, headers), (status,
     headers, body), a list of those of which the last repeats, or a function of the Hook."""
@@ -376,15 +386,7 @@ class Receiver:
             def log_message(self, *args):
                 pass
 
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-            request_queue_size = 128
-
-            def handle_error(self, *args):
-                pass  # a client that was killed in the middle
-
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = HttpServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()

@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 import pytest
-from helpers import V1, cash, new_key, phone, stk, wait_until
+from helpers import V1, HttpServer, cash, new_key, phone, stk, wait_until
 
 
 # ---- 1 and 2: the program and its configuration ----
@@ -96,7 +96,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 def test_traceparent_goes_on_to_the_provider_and_into_webhooks(replicas, receiver):
     trace = TRACE
     Provider.traces = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    server = HttpServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         shop = replicas.shop(replicas.one(clock=False, MPESA_BASE_URL=f"http://127.0.0.1:{server.server_address[1]}/mpesa"))
@@ -117,7 +117,7 @@ def test_traceparent_goes_on_to_the_provider_and_into_webhooks(replicas, receive
 @pytest.fixture
 def daraja():
     Provider.traces = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    server = HttpServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/mpesa"
     server.shutdown()

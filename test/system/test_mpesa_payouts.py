@@ -6,7 +6,7 @@ import json
 import threading
 
 import pytest
-from helpers import phone, stk, wait_until
+from helpers import HttpServer, phone, stk, wait_until
 from test_refunds import ADVANCES, back, brought, books_agree, exceptions, refund, show
 
 # ending → (where it ends, state of its payout, what moved at the provider, exceptions)
@@ -124,7 +124,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def provider():
     Provider.asked = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    server = HttpServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/mpesa"
     server.shutdown()

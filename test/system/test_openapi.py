@@ -11,7 +11,7 @@ import threading
 
 import pytest
 import websocket
-from helpers import PASSKEY, ROOT, V1, Shop, Site, cash, new_key, phone, stk, wait_until
+from helpers import PASSKEY, ROOT, V1, HttpServer, Shop, Site, cash, new_key, phone, stk, wait_until
 from openapi import Judge, load, operations
 from people import Person, new_email, totp
 
@@ -854,7 +854,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
 
 def test_callbacks_are_taken_as_documented(replicas):
     Provider.urls = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    server = HttpServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         replica = replicas.one(MPESA_BASE_URL=f"http://127.0.0.1:{server.server_address[1]}/mpesa")
