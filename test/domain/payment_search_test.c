@@ -168,7 +168,7 @@ static void check_duplicate(struct search *s, const struct node *n, const struct
         out.action = NULL;
     }
     check_unchanged(&out);
-    assert_memory_equal(&again, n, KEPT);
+    assert_kept(&again, n, KEPT);
 }
 
 static enum happening happening_of(const struct node *n, const struct payment_event *ev)
@@ -236,7 +236,7 @@ static void try_event(struct search *s, const struct node *n, const struct payme
     check_payment(s, &n->p, what, &after.p, &out);
     check_attempts(s, n, ev, what, &after.p);
     if (!out.changed) {
-        assert_memory_equal(&after, n, KEPT);
+        assert_kept(&after, n, KEPT);
         check_unchanged(&out);
         return;
     }
@@ -396,7 +396,7 @@ static void try_refund(struct search *s, const struct node *n, enum refund_money
     bool should = !late || n->p.refunded_minor + n->reserved + minor <= n->p.received_minor;
     assert_int_equal(fits, should);
     if (!fits) {
-        assert_memory_equal(&after, n, KEPT);
+        assert_kept(&after, n, KEPT);
         return;
     }
     int64_t settled = money == REFUND_MONEY_SETTLE || late ? minor
