@@ -380,8 +380,12 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
         out->n = 1;
         rows_part(out, gone, COUNT_OF(gone), &(struct gone){0}, sizeof(struct gone), 1);
         break;
-    case Q_replica_beat:
     case Q_upkeep:
+        out->n = 1;
+        rows_part(out, counted, COUNT_OF(counted),
+                  &(struct counted){mem.partitioned ? 2 : 0, false}, sizeof(struct counted), 1);
+        break;
+    case Q_replica_beat:
     case Q_people_upkeep:
         out->n = 1;
         rows_part(out, counted, COUNT_OF(counted), &(struct counted){2, false},
