@@ -182,25 +182,28 @@ static int examine_redis(const char *url)
 
 static int examine_database(struct tool *t)
 {
-    int64_t skew_us = 0;
-    bool answers = !err_is(store_clock_skew_once(t->conf.database_url, &skew_us));
+    struct store_look look = {0};
+    bool answers = !err_is(store_look_once(t->conf.database_url, &look));
     say(answers, "PostgreSQL answers",
         "start it, or mend DATABASE_URL; why it does not is in the line database.unreachable");
     if (!answers)
         return 1;
-    bool together = skew_us <= STORE_SKEW_MAX_S * US_PER_S;
+    bool together = look.skew_us <= STORE_SKEW_MAX_S * US_PER_S;
     say(together, "this machine's clock agrees with PostgreSQL's",
         "they are more than two seconds apart: let both follow NTP");
+    say(!look.read_only, "the database takes writes",
+        "take back default_transaction_read_only, or whatever made it read-only, such as a full "
+        "disk");
     struct err err = tool_run(t, Q_live_keys, NULL, 0, tool_see);
     bool schema = !err_is(err) && t->found;
     say(schema, "the database has the schema, and lets this role use it",
         "run reli migrate, as the database's owner (DATABASE_MIGRATE_URL)");
     if (!schema)
-        return 1 + !together;
+        return 1 + !together + look.read_only;
     err = tool_keys(t);
     say(!err_is(err), "the installation's keys open",
         "RELI_MASTER_KEY must contain the key they were wrapped with");
-    return !together + err_is(err);
+    return !together + look.read_only + err_is(err);
 }
 
 /* Where providers call back; with nothing set it is the listener's address. */

@@ -298,22 +298,24 @@ static int64_t wall_us(void)
     return (int64_t)ts.tv_sec * US_PER_S + ts.tv_nsec / 1000;
 }
 
-struct err store_clock_skew_once(const char *conninfo, int64_t *us)
+struct err store_look_once(const char *conninfo, struct store_look *out)
 {
     PGconn *pg;
     TRY(pg_open(conninfo, "set statement_timeout = '10s'", &pg));
     int64_t before_us = wall_us(), theirs_us = 0;
     PGresult *res =
-        PQexec(pg, "select (extract(epoch from clock_timestamp()) * 1000000)::int8::text");
+        PQexec(pg, "select (extract(epoch from clock_timestamp()) * 1000000)::int8::text,"
+                   " current_setting('transaction_read_only')");
     int64_t after_us = wall_us();
     bool told = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 &&
                 str_to_i64(str_c(PQgetvalue(res, 0, 0)), &theirs_us);
     struct err err = told ? ERR_OK : pg_err(pg, res);
+    out->read_only = told && strcmp(PQgetvalue(res, 0, 1), "on") == 0;
     PQclear(res);
     PQfinish(pg);
-    *us = theirs_us < before_us  ? before_us - theirs_us
-          : theirs_us > after_us ? theirs_us - after_us
-                                 : 0;
+    out->skew_us = theirs_us < before_us  ? before_us - theirs_us
+                   : theirs_us > after_us ? theirs_us - after_us
+                                          : 0;
     return err;
 }
 

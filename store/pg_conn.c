@@ -9,7 +9,8 @@
  *
  * Only a primary will do, for readers too: what was just written must be found. One that was
  * replaced may come back without knowing it, and would take writes that the others never see; so
- * an older timeline than the newest that this process has met is refused.
+ * an older timeline than the newest that this process has met is refused. Writers refuse a database
+ * that was made read-only, too: connected to it the service would call itself ready.
  *
  * libpq does not say which statement a result belongs to, so every statement and Sync that goes out
  * leaves an op in a ring, and each result belongs to the ring's head. An error skips the rest of
@@ -331,12 +332,13 @@ static void conn_dialled(void *ctx, struct err err, const char *words, PGconn *p
     conn_setup(c);
 }
 
-#define SERVER                                                                 \
-    "select pg_is_in_recovery(), current_setting('server_version_num')::int4," \
-    " (select system_identifier from pg_control_system()),"                    \
-    " case when not pg_is_in_recovery()"                                       \
-    " then ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int8 end"
-enum { SERVER_COLUMNS = 4 };
+#define SERVER                                                                          \
+    "select pg_is_in_recovery(), current_setting('server_version_num')::int4,"          \
+    " (select system_identifier from pg_control_system()),"                             \
+    " case when not pg_is_in_recovery()"                                                \
+    " then ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int8 end," \
+    " current_setting('transaction_read_only')::bool"
+enum { SERVER_COLUMNS = 5 };
 
 /* The number of a row type, if it is there. */
 #define ROW_TYPE(name)                                         \
@@ -400,6 +402,10 @@ static bool conn_setup_done(struct pg_conn *c, const PGresult *res)
         return false;
     if (rows_bool(&r, 0, 0) || rows_null(&r, 0, 3)) {
         log_outage(c, "this server is a standby", "");
+        return false;
+    }
+    if (c->role == PG_WRITER && rows_bool(&r, 0, 4)) {
+        log_outage(c, "the database takes no writes: it was made read-only", "");
         return false;
     }
     c->server_version = rows_i64(&r, 0, 1);

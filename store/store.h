@@ -167,8 +167,12 @@ struct err store_conninfo_user(const char *conninfo, char *out, size_t cap) MUST
  * an error is returned; for the command line. */
 struct err store_run_once(const char *conninfo, enum query query, const struct value *params,
                           size_t n_params, store_rows_fn *done, void *ctx) MUST_USE;
-/* How far the server's clock is from ours, at least, in microseconds; likewise. */
-struct err store_clock_skew_once(const char *conninfo, int64_t *us) MUST_USE;
+/* What the server is like; likewise. */
+struct store_look {
+    int64_t skew_us; /* how far its clock is from ours, at least */
+    bool read_only;  /* the database takes no writes */
+};
+struct err store_look_once(const char *conninfo, struct store_look *out) MUST_USE;
 enum { STORE_SKEW_MAX_S = 2 }; /* more, and a replica is not ready */
 
 #endif

@@ -269,6 +269,27 @@ def test_started_before_postgresql(own, stack):
     stack.leave(replica)
 
 
+def test_a_database_that_was_made_read_only(replicas, stack):
+    """Hosts do that when a disk is full, operators when they move a database."""
+    replica = replicas.one(clock=False)
+    shop, name = replicas.shop(replica), replicas.database.name
+    there = shop.pay()["id"]
+    before = len(replica.logs())
+    stack.services.admin([f"alter database {name} set default_transaction_read_only = on",
+                          f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"])
+    wait_until(lambda: "takes no writes" in replica.tail(), 10, "the writers refuse it")
+    assert replica.get("/readyz").status == 503
+    assert shop.payment(there)["id"] == there, "it is read all the same"
+    is_unavailable(shop.initialize(cash(), key=new_key()))
+    connected = [e for e in replica.logs()[before:] if e["event"] == "store.connected"]
+    assert {e["role"] for e in connected} == {"reader"}, "ready now and then, and never to any purpose"
+    doctor = stack.cli(replicas.database, "doctor")
+    assert doctor.returncode == 1 and "FAULT  the database takes writes: " in doctor.stdout, doctor
+    stack.services.admin(f"alter database {name} reset default_transaction_read_only")
+    replica.ready()
+    shop.pay()
+
+
 # ---- Redis ----
 
 
