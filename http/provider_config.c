@@ -29,6 +29,7 @@ struct config_op {
     /* the account */
     struct uuid id;
     int64_t version; /* that was read; 0: it is new */
+    bool moves;      /* to another base_url */
     struct account_text text;
     struct str sealed, config, last4;
 };
@@ -406,6 +407,7 @@ static void store_it(struct config_op *op)
 static void merge(struct config_op *op)
 {
     struct account_text *t = &op->text;
+    op->moves = op->base_url.is && !str_eq(op->base_url.value, t->base_url);
     if (op->base_url.is)
         t->base_url = op->base_url.value;
     if (op->callback_cidrs.is)
@@ -434,6 +436,12 @@ static void check_values(struct config_op *op, struct field_errors *e)
     account_wipe(&account);
 }
 
+/* Whoever moves an account must know its secrets: they would be told to a server of his choice. */
+static bool keeps_secret(const struct config_op *op, size_t i)
+{
+    return op->gateway->settings[i].secret && op->text.settings[i].n > 0 && !op->settings[i].is;
+}
+
 static bool check(struct config_op *op)
 {
     const struct gateway *g = op->gateway;
@@ -441,6 +449,9 @@ static bool check(struct config_op *op)
     for (size_t i = 0; i < g->n_settings; i++)
         if (g->settings[i].required && op->text.settings[i].n == 0)
             fault_of(&errors, &g->settings[i], "required", "The provider needs it.");
+        else if (op->moves && keeps_secret(op, i))
+            fault_of(&errors, &g->settings[i], "required",
+                     "Another base_url gets it: send it again.");
     if (errors.n == 0)
         check_values(op, &errors);
     return api_no_faults(op->x, &errors);

@@ -121,6 +121,24 @@ def test_who_may(reli, stack, sandbox):
     assert reli.post(f"{V1}/providers/mpesa/config", b"[").status == 400
 
 
+def test_secrets_do_not_follow_to_another_base_url(reli, sandbox):
+    """What cannot be read cannot be had by naming a server that it is sent to, either."""
+    assert config(reli, "mpesa", **paybill(sandbox)).status == 201
+    for url in (sandbox.url + "/mpesa2", None):
+        r = config(reli, "mpesa", config={"base_url": url})
+        assert r.status == 422, (url, r)
+        assert {(e["param"], e["code"]) for e in r.json["errors"]} == {
+            ("api_key", "required"), ("api_secret", "required"), ("config.passkey", "required")}
+    assert [a["version"] for a in listed(reli, "mpesa")] == [1]
+    half = config(reli, "mpesa", api_key="another", api_secret="another", config={"base_url": sandbox.url + "/mpesa2"})
+    assert half.status == 422 and [e["param"] for e in half.json["errors"]] == ["config.passkey"]
+    same = config(reli, "mpesa", priority=7, config={"base_url": sandbox.url + "/mpesa/", "callback_cidrs": "127.0.0.1"})
+    assert same.status == 200, same
+    moved = config(reli, "mpesa", api_key="another", api_secret="another",
+                   config={"base_url": sandbox.url + "/mpesa2", "passkey": PASSKEY})
+    assert moved.status == 200 and moved.json["config"]["base_url"] == sandbox.url + "/mpesa2", moved
+
+
 def test_a_private_host_is_refused(replicas):
     """Where merchants are strangers: neither when it is set, nor, by its address, when it is called."""
     strict = replicas.one(RELI_WEBHOOK_ALLOW_PRIVATE="0")
