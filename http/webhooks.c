@@ -31,7 +31,6 @@ struct endpoint_op {
     int slot_tries;
     int64_t overlap_us; /* how long replaced secrets sign along */
     int status_code;
-    const char *action;
     void (*go)(struct endpoint_op *); /* when the URL has been looked at */
     struct uuid *again;               /* recover: what is made again, */
     size_t n_again, asked, answered;  /* how far that is, */
@@ -200,32 +199,6 @@ static void get(struct endpoint_op *op, store_rows_fn *done)
     store_read(api_of(op->x)->flow->store, Q_endpoint_get, params, COUNT_OF(params), done, op);
 }
 
-static void audited(void *ctx, struct err err, const struct rows *r)
-{
-    struct endpoint_op *op = ctx;
-    (void)r;
-    if (err_is(err)) {
-        fail(op->x, err);
-        return;
-    }
-    if (op->status_code == 204)
-        http_reply(op->x, 204, STR("application/json"), STR_NULL);
-    else
-        get(op, shown);
-}
-
-static void audit(struct endpoint_op *op)
-{
-    const struct principal *who = api_who(op->x);
-    struct flow *f = api_of(op->x)->flow;
-    int64_t now = loop_wall_us(f->loop);
-    struct value params[] = {V_UUID(who->merchant),     V_UUID(op->id),
-                             V_UUID(random_uuid(now)),  V_TEXT(mode_word(who->live)),
-                             V_TEXT(str_c(op->action)), V_TEXT(str_c(who->actor)),
-                             V_TEXT(STR_NULL),          V_TIME(now)};
-    store_exec(f->store, Q_audit_insert, params, COUNT_OF(params), audited, op);
-}
-
 static void written(void *ctx, struct err err, const struct rows *r)
 {
     struct endpoint_op *op = ctx;
@@ -234,8 +207,10 @@ static void written(void *ctx, struct err err, const struct rows *r)
     deliver_forget(api_of(op->x)->flow);
     if (err_is(err))
         fail(op->x, err);
+    else if (op->status_code == 204)
+        http_reply(op->x, 204, STR("application/json"), STR_NULL);
     else
-        audit(op);
+        get(op, shown);
 }
 
 static struct err seal_secrets(struct endpoint_op *op, struct str *sealed)
@@ -303,6 +278,7 @@ static void slots_known(void *ctx, struct err err, const struct rows *r)
                      "There are 16 endpoints already; delete one.");
         return;
     }
+    int64_t now = loop_wall_us(f->loop);
     struct value params[] = {V_UUID(who->merchant),
                              V_UUID(op->id),
                              V_TEXT(mode_word(who->live)),
@@ -310,9 +286,11 @@ static void slots_known(void *ctx, struct err err, const struct rows *r)
                              V_TEXT(op->events.p != NULL ? op->events : STR("*")),
                              V_TEXT(op->description),
                              V_BYTES(op->sealed),
-                             V_TIME(loop_wall_us(f->loop)),
+                             V_TIME(now),
                              V_BOOL(str_eq(op->ordered, STR("true"))),
-                             V_I32(slot)};
+                             V_I32(slot),
+                             V_UUID(random_uuid(now)),
+                             V_TEXT(str_c(who->actor))};
     store_exec(f->store, Q_endpoint_insert, params, COUNT_OF(params), inserted, op);
 }
 
@@ -329,7 +307,6 @@ static void create(struct endpoint_op *op)
     struct http_exchange *x = op->x;
     op->id = random_uuid(loop_wall_us(api_of(x)->flow->loop));
     op->status_code = 201;
-    op->action = "webhook_endpoint.created";
     op->secret = op->secrets = webhook_secret_make(x->arena);
     if (op->with_pair)
         op->secrets = arena_fmt(x->arena, "%.*s %.*s", STR_ARG(op->secret),
@@ -353,11 +330,15 @@ static void update(struct endpoint_op *op, struct str sealed, struct str former)
 {
     const struct principal *who = api_who(op->x);
     struct flow *f = api_of(op->x)->flow;
+    int64_t now = loop_wall_us(f->loop);
+    const char *action =
+        op->rotates ? "webhook_endpoint.secret_rotated" : "webhook_endpoint.changed";
     struct value params[] = {
-        V_UUID(who->merchant), V_UUID(op->id),     V_TEXT(mode_word(who->live)),
-        V_TEXT(op->url),       V_TEXT(op->events), V_TEXT(op->description),
-        V_TEXT(op->status),    V_BYTES(sealed),    V_TIME(loop_wall_us(f->loop)),
-        V_TEXT(op->ordered),   V_BYTES(former)};
+        V_UUID(who->merchant), V_UUID(op->id),           V_TEXT(mode_word(who->live)),
+        V_TEXT(op->url),       V_TEXT(op->events),       V_TEXT(op->description),
+        V_TEXT(op->status),    V_BYTES(sealed),          V_TIME(now),
+        V_TEXT(op->ordered),   V_BYTES(former),          V_UUID(random_uuid(now)),
+        V_TEXT(str_c(action)), V_TEXT(str_c(who->actor))};
     op->status_code = 200;
     store_exec(f->store, Q_endpoint_update, params, COUNT_OF(params), written, op);
 }
@@ -372,7 +353,6 @@ void endpoint_change(struct http_exchange *x)
     struct endpoint_op *op = op_new(x);
     if (op == NULL || !api_path_id(x, 0, &op->id) || !read_body(x, op, false))
         return;
-    op->action = "webhook_endpoint.changed";
     look_first(op, change);
 }
 
@@ -398,7 +378,6 @@ static void to_rotate(void *ctx, struct err err, const struct rows *r)
         fail(x, err);
         return;
     }
-    op->action = "webhook_endpoint.secret_rotated";
     op->rotates = true;
     update(op, sealed, arena_dup(x->arena, rows_str(r, 0, C_SECRETS)));
 }
@@ -434,9 +413,11 @@ void endpoint_remove(struct http_exchange *x)
     struct endpoint_op *op = op_new(x);
     if (op == NULL || !api_path_id(x, 0, &op->id))
         return;
+    int64_t now = loop_wall_us(api_of(x)->flow->loop);
     op->status_code = 204;
-    op->action = "webhook_endpoint.deleted";
-    struct value params[] = {V_UUID(who->merchant), V_UUID(op->id), V_TEXT(mode_word(who->live))};
+    struct value params[] = {V_UUID(who->merchant),        V_UUID(op->id),
+                             V_TEXT(mode_word(who->live)), V_TIME(now),
+                             V_UUID(random_uuid(now)),     V_TEXT(str_c(who->actor))};
     store_exec(api_of(x)->flow->store, Q_endpoint_delete, params, COUNT_OF(params), written, op);
 }
 

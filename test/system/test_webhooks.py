@@ -611,3 +611,27 @@ def test_mpesa_events_go_out_too(reli, receiver, sandbox):
     for hook in hooks:
         check_hook(hook, made["secret"], p["id"])
     assert hooks[2].json["data"]["provider_receipt"]
+
+
+def test_endpoints_change_with_their_audit_rows_or_not_at_all(replicas):
+    """Who redirects a merchant's webhooks in the moment of a crash is in the trail all the same."""
+    shop, db = replicas.shop(replicas.one(clock=False)), replicas.database
+    kept = shop.endpoint("http://127.0.0.1:9/kept")
+    at = f"{V1}/webhook-endpoints/{kept['id']}"
+    before = db.rows("select id, url, status, secrets::text from reli.webhook_endpoint")
+    (trail,) = db.rows("select action from reli.audit_log where subject_id = %s", kept["id"])
+    assert trail["action"] == "webhook_endpoint.created"
+    db.rows("alter table reli.audit_log add constraint never check (action not like 'webhook_endpoint.%%') not valid")
+    for method, path, body in (("POST", f"{V1}/webhook-endpoints", {"url": "http://127.0.0.1:9/new"}),
+                               ("PATCH", at, {"url": "http://127.0.0.1:9/other"}),
+                               ("POST", at + "/rotate-secret", None), ("DELETE", at, None)):
+        r = shop.request(method, path, body)
+        assert r.status >= 400, (method, path, r)
+        assert db.rows("select id, url, status, secrets::text from reli.webhook_endpoint") == before, (method, path)
+    db.rows("alter table reli.audit_log drop constraint never")
+    assert shop.patch(at, {"url": "http://127.0.0.1:9/other"}).json["url"] == "http://127.0.0.1:9/other"
+    assert shop.post(at + "/rotate-secret").status == 200
+    assert shop.delete(at).status == 204
+    trail = db.rows("select action, actor from reli.audit_log where subject_id = %s order by id", kept["id"])
+    assert [r["action"].partition(".")[2] for r in trail] == ["created", "changed", "secret_rotated", "deleted"]
+    assert len({r["actor"] for r in trail}) == 1 and trail[0]["actor"].startswith("api_key:")
