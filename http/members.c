@@ -74,21 +74,25 @@ static struct str status_of(const struct rows *r, size_t i, int64_t now_us)
     return rows_time(r, i, M_LOCKED) > now_us ? STR("locked") : STR("active");
 }
 
+/* Of who has not joined yet no more than his address: anybody can be invited, and whether he is
+ * known elsewhere, by what name and when he was there last is not the inviter's to see. */
 static struct err put_member(struct jsonw *w, struct member_op *op, const struct rows *r, size_t i)
 {
     struct flow *f = flow_of(op);
     struct str email, name;
+    bool joined = str_eq(rows_str(r, i, M_STATUS), STR("active"));
+    bool named = joined || str_eq(rows_str(r, i, M_ACCOUNT), STR("invited"));
     struct uuid id = rows_uuid(r, i, M_USER);
     TRY(user_person_open(f->vault, id, rows_str(r, i, M_PERSON), op->x->arena, &email, &name));
     jw_open(w);
     jw_uuid(w, "id", id);
     jw_c(w, "object", "member");
     jw_str(w, "email", email);
-    jw_str(w, "name", name);
+    jw_str(w, "name", named ? name : STR_NULL);
     jw_str(w, "role", rows_str(r, i, M_ROLE));
     jw_str(w, "status", status_of(r, i, loop_wall_us(f->loop)));
-    jw_bool(w, "totp_enabled", rows_bool(r, i, M_TOTP));
-    jw_time(w, "last_login_at", rows_time(r, i, M_LOGIN));
+    jw_bool(w, "totp_enabled", joined && rows_bool(r, i, M_TOTP));
+    jw_time(w, "last_login_at", joined ? rows_time(r, i, M_LOGIN) : 0);
     if (op->shows_token) {
         jw_key(w, "invitation");
         jw_open(w);

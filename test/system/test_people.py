@@ -390,6 +390,21 @@ def test_an_invitation_that_is_over(ann, world):
     assert accept(world.a, second["invitation"]["token"]).status == 404, "too late"
 
 
+def test_an_invitation_tells_nothing_about_who_is_known_elsewhere(ann, world):
+    """Anybody can be invited: it must not be a way to ask who he is."""
+    elsewhere = invite(world.person(world.shop().merchant))
+    assert accept(world.b, elsewhere["invitation"]["token"], name="Jane Doe").status == 200
+    assert try_login(world.a, elsewhere["email"], PASSWORD).status == 200
+    world.database.rows("update reli.account_user set totp_confirmed_at = now() where id = %s", elsewhere["id"])
+    stranger = invite(ann)
+    known = invite(ann, elsewhere["email"])
+    listed = {m["id"]: m for m in ann.get(V1 + "/members?limit=100").json["data"]}
+    for m in (stranger, known, listed[stranger["id"]], listed[known["id"]]):
+        assert (m["status"], m["name"], m["totp_enabled"], m["last_login_at"]) == ("invited", None, False, None), m
+    joined = accept(world.a, known["invitation"]["token"], PASSWORD).json
+    assert joined["name"] == "Jane Doe" and joined["totp_enabled"] and joined["last_login_at"], "now he is one of theirs"
+
+
 def test_who_has_an_account_proves_it(ann, world):
     elsewhere = world.person(world.shop().merchant, "viewer")
     token = invite(ann, elsewhere.email, "admin")["invitation"]["token"]
