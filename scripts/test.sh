@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Every layer of tests, with a PostgreSQL and a Redis of its own that end with it.
 #   scripts/test.sh [debug | asan]
-# Layers: unit; conformance of providers; store against real services; system; debug only: a short simulation, a
-# few mutants, one run of the crash suite. The last line sums them all; a layer that does not build counts as one
-# failure.
+# Layers: unit; store against real services; conformance of providers; system; debug only: a short simulation, a
+# few mutants, one run of the crash suite, which mostly waits and so runs beside others. The last line sums them all;
+# a layer that does not build counts as one failure.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -12,8 +12,12 @@ build=${BUILD:-build}
 scripts/install.sh test
 
 dir=$(mktemp -d /tmp/reli-test-XXXXXX)
+beside=()
 finish() {
+    local group
     trap '' INT TERM
+    for group in "${beside[@]}"; do kill -INT -- "-$group" 2>/dev/null || true; done
+    wait
     scripts/services.sh reset "$dir" || true
     rm -rf "$dir"
 }
@@ -34,6 +38,24 @@ layer() { # layer TITLE COMMAND…: a command that fails has counted its failure
         printf '  FAIL  %s\n' "$title"
         tally 0 1
     fi
+}
+
+begin() { # begin TITLE COMMAND…: a layer beside the next ones, in a process group of its own, until joined
+    local place=$dir/beside-${#beside[@]}
+    : >"$place.tally"
+    set -m
+    RELI_TALLY=$place.tally layer "$@" >"$place.log" 2>&1 </dev/null &
+    beside+=($!)
+    set +m
+}
+joined() {
+    local i
+    for i in "${!beside[@]}"; do
+        wait "${beside[i]}" || tally 0 1
+        cat "$dir/beside-$i.log"
+        cat "$dir/beside-$i.tally" >>"$RELI_TALLY"
+    done
+    beside=()
 }
 
 built() { # built TARGET…
@@ -71,15 +93,16 @@ system_tests() {
 
 layer "build" built V="$variant" all unit-programs service-tests
 layer "unit" make_here -s V="$variant" unit
-layer "conformance of providers" scripts/conform.sh "$variant"
 layer "private PostgreSQL and Redis" scripts/services.sh start "$dir"
 layer "store, against them" service_tests
+if [ "$variant" = debug ]; then
+    RELI_BIN=$build/debug/reli RUNS=1 begin "crash" scripts/crash.sh
+fi
+layer "conformance of providers" scripts/conform.sh "$variant"
 if [ "$variant" = debug ]; then
     SIM_LIFECYCLES=${SIM_LIFECYCLES:-20000} layer "simulation" scripts/sim.sh
     layer "mutants" scripts/mutants.sh "${MUTANTS:-8}"
 fi
+joined
 layer "system" system_tests
-if [ "$variant" = debug ]; then
-    RELI_BIN=$build/debug/reli RUNS=1 layer "crash" scripts/crash.sh
-fi
 tally_close
