@@ -184,7 +184,7 @@ def test_where_a_result_comes_says_what_it_is(replicas, provider):
     assert {k for k, _ in events_of(replicas)} == {"", "timeout", "status"}
     assert post(replica, url, result(originator, 21)) == 200
     wait_until(lambda: len(show(shop, made)["attempts"]) == 2, 10, "the next rail")
-    ((_, paid_out),) = asked_for("BusinessPayment")
+    ((_, paid_out),) = wait_until(lambda: asked_for("BusinessPayment"), 10, "it is asked")
     done = result(paid_out["OriginatorConversationID"], 0, "TCE5P90LMN")
     assert post(replica, paid_out["ResultURL"], done) == 200
     wait_until(lambda: show(shop, made)["status"] == "completed", 10, "completed")
