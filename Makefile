@@ -25,7 +25,8 @@ SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-po
 FLAGS.release := -O2 -g $(FORTIFY)
 FLAGS.debug := -O1 -g $(FORTIFY) -DRELI_CRASH_POINTS
 FLAGS.asan := -O1 -g $(SAN) -DRELI_CRASH_POINTS
-FLAGS.clang := -O2 -g $(FORTIFY)
+# For what clang says of the source, which does not depend on how it optimises.
+FLAGS.clang := -O0
 FLAGS.fuzz := -O1 -g $(SAN) -fsanitize=fuzzer-no-link -DRELI_CRASH_POINTS
 FLAGS.coverage := -O0 -g --coverage -DRELI_CRASH_POINTS
 LDFLAGS.asan := $(SAN)
