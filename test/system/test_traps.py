@@ -189,6 +189,7 @@ def test_trap_08_a_refund_is_not_repeated_after_a_timeout(replicas, clock, sandb
     shop = replicas.shop(replicas.one())
     p, number = paid_by_mpesa(shop)
     made = refund(shop, p["id"], "192.00")  # carried out, and neither answer nor result arrives
+    wait_until(lambda: sandbox.calls(op="reversal"), 10, "it is asked, before time moves")
     for step in (61, 30, 60, 120, 300, 400, 3700):
         clock.advance(step)
         replicas.settle()
