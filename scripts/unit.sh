@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs cmocka programs, two at a time for each processor, since some of them wait; a line for each, then the sum. Exit
-# code 77 of a program that ran no test: skipped.
+# Runs cmocka programs, as many at a time as there are processors, a line for each, then the sum. Exit code 77 of a
+# program that ran no test: skipped.
 #   scripts/unit.sh PROGRAM…
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -32,7 +32,7 @@ one() { # one PROGRAM N: runs it, says how it went, keeps what it counted in N.s
     echo "$passed $failed" >"$dir/$2.sum"
 }
 
-jobs=$((2 * $(nproc))) n=0
+jobs=$(nproc) n=0
 for program in "$@"; do
     if [ $n -ge "$jobs" ]; then wait -n || true; fi
     n=$((n + 1))
