@@ -54,7 +54,8 @@ struct process {
     int attempt;
     int state;
     bool ip_ok;
-    bool ours; /* the attempt went out under our name, and that is what the callback is about */
+    bool ours;  /* the attempt went out under our name, and that is what the callback is about */
+    bool known; /* of callback_process_known */
     const struct gateway *gateway;
     struct arena arena;
     struct str dedupe_key, kind;
@@ -64,7 +65,7 @@ struct process {
     struct move_inbound inbound;
     const char *exception; /* for people, beside what the step itself says; NULL: none */
     struct move_call call;
-    loop_fn *done;
+    loop_fn *done; /* NULL: has been told */
     void *ctx;
 };
 
@@ -79,7 +80,8 @@ static void finish(struct process *p, struct err err)
         log_warn("callback.failed", F_ID("payment", p->payment), F_ERR(err));
     enter(p, PROCESS_DONE);
     p->flow->busy--;
-    p->done(p->ctx);
+    if (p->done != NULL)
+        p->done(p->ctx);
     arena_free(&p->arena);
     free(p);
 }
@@ -305,6 +307,11 @@ static void judge_payment(struct process *p)
                              p->said.provider_ref, p->attempt};
     enter(p, PROCESS_ASK);
     ask_start(p->flow, &rq, asked, p);
+    if (p->known) {
+        loop_fn *done = p->done;
+        p->done = NULL;
+        done(p->ctx);
+    }
 }
 
 /* A lost dispute about a part is a person's matter: books take a payment back as a whole. */
@@ -590,6 +597,7 @@ void callback_process_known(struct flow *f, const struct callback_known *known, 
                             void *ctx)
 {
     struct process *p = process_new(f, known->merchant, known->subject, known->n, done, ctx);
+    p->known = true;
     p->arena = known->mem;
     p->gateway = known->gateway;
     p->payment = attempt_payment(known->subject, &p->attempt);

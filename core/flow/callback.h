@@ -23,17 +23,22 @@ typedef void callback_fn(void *ctx, struct err err, const struct gateway *gatewa
 void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done,
                       void *ctx);
 
-/* What has just come is processed at once, from memory, as long as no more than these are being
- * processed so and stored. The rest is left to the jobs, of which in a rush no more than these run:
- * all are heard, since who is not heard may not come again, and then understood. */
-enum { CALLBACKS_AT_ONCE = 64, CALLBACKS_RUSH = 16 };
+/* What has just come is processed from memory: so many at once, but no more than a few while a rush
+ * is being stored, since who is not heard may not come again; the next ones are kept in line, and
+ * what comes beside these is left to the jobs. Who waits for an answer of his provider is in
+ * nobody's way, and not counted. */
+enum { CALLBACKS_AT_ONCE = 64, CALLBACKS_RUSH = 16, CALLBACKS_KEPT = 256 };
+
+/* Whether so many are being stored that whatever else can wait should. */
+bool callbacks_rush(const struct flow *f);
 
 /* Processes a stored callback whose job the caller has leased; `tries` as the job says. */
 void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,
                       int tries, loop_fn *done, void *ctx);
 
 /* The same of one that this process has stored a moment ago, with all that is known of it: nothing
- * is read again. Its texts live in `mem`, which goes with it. */
+ * is read again. Its texts live in `mem`, which goes with it. `done` fires when it is over, or asks
+ * its provider. */
 struct callback_known {
     struct uuid merchant, subject;
     int32_t n;

@@ -40,17 +40,12 @@ struct receive {
     struct inbound_unit unit;
     struct later later;
     struct throttle_wait wait;
-    bool at_once; /* counted in flow.n_callbacks */
+    bool kept; /* the lease of its job is ours */
+    struct receive *next;
     struct err err;
     callback_fn *done;
     void *ctx;
 };
-
-static void processed(void *ctx)
-{
-    struct flow *f = ctx;
-    f->n_callbacks--;
-}
 
 static int32_t job_number(const uint8_t digest[SHA256_LEN])
 {
@@ -58,9 +53,38 @@ static int32_t job_number(const uint8_t digest[SHA256_LEN])
                      (uint32_t)digest[2] << 8 | digest[3]);
 }
 
+static void receive_free(struct receive *r)
+{
+    r->flow->busy--;
+    arena_free(&r->arena);
+    free(r);
+}
+
+/* ---- those in line ---- */
+
+bool callbacks_rush(const struct flow *f)
+{
+    return f->callbacks.n_storing >= CALLBACKS_RUSH;
+}
+
+static void go_on(struct flow *f);
+
+static void processed(void *ctx)
+{
+    struct flow *f = ctx;
+    f->callbacks.n_running--;
+    f->callbacks.n_kept--;
+    go_on(f);
+}
+
 static void process(struct receive *r)
 {
     const struct inbound_row *row = &r->unit.row;
+    if (!r->unit.is_new) { /* a commit that was not answered may have been followed by others */
+        callback_process(r->flow, row->merchant_id, row->subject_id, row->job_n, 0, processed,
+                         r->flow);
+        return;
+    }
     struct callback_known known = {
         .merchant = row->merchant_id,
         .subject = row->subject_id,
@@ -76,28 +100,61 @@ static void process(struct receive *r)
     callback_process_known(r->flow, &known, processed, r->flow);
 }
 
+static struct receive *take_first(struct flow *f)
+{
+    struct receive *r = f->callbacks.first;
+    f->callbacks.first = r->next;
+    if (r->next == NULL)
+        f->callbacks.last = NULL;
+    return r;
+}
+
+/* Who stood in line for half his lease is left to the jobs, which take it when it has run out. */
+static void go_on(struct flow *f)
+{
+    while (f->callbacks.first != NULL &&
+           f->callbacks.n_running < (callbacks_rush(f) ? CALLBACKS_RUSH : CALLBACKS_AT_ONCE)) {
+        struct receive *r = take_first(f);
+        if (loop_wall_us(f->loop) < r->unit.row.job_lease - FLOW_LEASE_US / 2) {
+            f->callbacks.n_running++;
+            process(r);
+        } else {
+            f->callbacks.n_kept--;
+        }
+        receive_free(r);
+    }
+}
+
+static void stand_in_line(struct receive *r)
+{
+    struct flow *f = r->flow;
+    if (f->callbacks.last == NULL)
+        f->callbacks.last = &f->callbacks.first;
+    *f->callbacks.last = r;
+    f->callbacks.last = &r->next;
+    go_on(f);
+}
+
+/* ---- */
+
 static void stored(void *ctx)
 {
     struct receive *r = ctx;
     struct flow *f = r->flow;
     struct err err = r->unit.unit.err;
     bool fresh = !err_is(err) && (r->unit.is_new || r->unit.unit.doubt);
-    f->n_hearing--;
+    f->callbacks.n_storing--;
     if (!err_is(err))
         crash_point(CRASH_CALLBACK_STORED);
     r->done(r->ctx, err, r->gateway);
     crash_point(CRASH_CALLBACK_ACKED);
-    if (r->at_once && fresh && r->unit.is_new)
-        process(r);
-    else if (r->at_once &&
-             fresh) /* a commit that was not answered may have been followed by others */
-        callback_process(f, r->unit.row.merchant_id, r->unit.row.subject_id, r->unit.row.job_n, 0,
-                         processed, f);
-    else if (r->at_once)
-        processed(f);
-    f->busy--;
-    arena_free(&r->arena);
-    free(r);
+    if (r->kept && fresh) {
+        stand_in_line(r);
+        return;
+    }
+    f->callbacks.n_kept -= r->kept;
+    receive_free(r);
+    go_on(f);
 }
 
 /* Forged, or about nothing of ours. */
@@ -106,9 +163,7 @@ static void refuse(void *ctx)
     struct receive *r = ctx;
     bool genuine = r->err.code == ERR_NOT_FOUND;
     r->done(r->ctx, genuine ? ERR_OK : r->err, r->gateway);
-    r->flow->busy--;
-    arena_free(&r->arena);
-    free(r);
+    receive_free(r);
 }
 
 /* The word behind the token, which says to the gateway what the callback is about. */
@@ -210,8 +265,8 @@ static struct err fill(struct receive *r)
     if (raw.p == NULL)
         return err_is(err) ? err : ERR(NO_MEMORY, "callback");
     int64_t now = loop_wall_us(f->loop);
-    r->at_once = f->n_callbacks < CALLBACKS_AT_ONCE && f->n_hearing < CALLBACKS_RUSH;
-    f->n_callbacks += r->at_once;
+    r->kept = f->callbacks.n_kept < CALLBACKS_KEPT;
+    f->callbacks.n_kept += r->kept;
     r->unit.row = (struct inbound_row){
         .merchant_id = to->merchant,
         .subject_id = to->subject,
@@ -229,7 +284,7 @@ static struct err fill(struct receive *r)
         .job_n = job_number(digest),
         .job_bucket = job_bucket(payment),
         .job_owner = f->replica,
-        .job_lease = r->at_once ? now + FLOW_LEASE_US : now,
+        .job_lease = r->kept ? now + FLOW_LEASE_US : now,
     };
     return ERR_OK;
 }
@@ -243,7 +298,7 @@ static void let_in(void *ctx, enum throttle_answer answer, const struct throttle
         refuse(r);
         return;
     }
-    r->flow->n_hearing++;
+    r->flow->callbacks.n_storing++;
     inbound_unit_ready(&r->unit, stored, r);
     store_write(r->flow->store, &r->unit.unit);
 }

@@ -94,10 +94,15 @@ struct flow {
     /* Called for each event that was committed here. */
     void (*published)(void *ctx, struct uuid merchant, struct uuid payment, int32_t seq);
     void *published_ctx;
-    int busy;        /* operations under way: a drain waits for them */
-    int n_hearing;   /* of them, those that store a callback */
-    int n_callbacks; /* and those that process what has just been stored; callback.h */
-    bool closing;    /* no new background work */
+    int busy; /* operations under way: a drain waits for them */
+    /* Callbacks that came a moment ago; callback.h. */
+    struct {
+        int n_storing;
+        int n_kept;    /* of these and those that are stored, they whose lease is ours */
+        int n_running; /* of these, they that are being processed; the others stand in line */
+        struct receive *first, **last;
+    } callbacks;
+    bool closing; /* no new background work */
 };
 
 /* The installation's account of this provider and mode; NULL if there is none. */

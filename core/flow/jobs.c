@@ -70,7 +70,7 @@ static void scan(void *ctx);
 static bool has_room(const struct jobs *j, enum job_kind kind)
 {
     int most = j->o.max_running;
-    if (kind == JOB_INBOUND && j->flow->n_hearing >= CALLBACKS_RUSH)
+    if (kind == JOB_INBOUND && callbacks_rush(j->flow))
         most = CALLBACKS_RUSH;
     else if (kind != JOB_FANOUT && kind != JOB_ERASURE && kind != JOB_RESEAL)
         most /= 6;
