@@ -1,19 +1,34 @@
 /* A payment as its refunds leave it. */
 #include "core/domain/payment_refund.h"
 
+bool payment_fits_refund(const struct payment *p, int64_t reserved, enum refund_money m,
+                         int64_t minor)
+{
+    switch (m) {
+    case REFUND_MONEY_NONE:
+    case REFUND_MONEY_SETTLE_LATE:
+        break;
+    case REFUND_MONEY_RELEASE:
+        return reserved >= minor;
+    case REFUND_MONEY_SETTLE:
+        return reserved >= minor && p->refunded_minor + minor <= p->received_minor;
+    case REFUND_MONEY_UNDO:
+        return p->refunded_minor >= minor;
+    }
+    return true;
+}
+
 bool payment_take_refund(struct payment *p, int64_t *reserved, enum refund_money m, int64_t minor)
 {
     int64_t refunded = p->refunded_minor;
-    ASSERT(minor > 0);
+    ASSERT(minor > 0 && payment_fits_refund(p, *reserved, m, minor));
     switch (m) {
     case REFUND_MONEY_NONE:
         return true;
     case REFUND_MONEY_RELEASE:
-        ASSERT(*reserved >= minor);
         *reserved -= minor;
         return true;
     case REFUND_MONEY_SETTLE:
-        ASSERT(*reserved >= minor && refunded + minor <= p->received_minor);
         *reserved -= minor;
         refunded += minor;
         break;
@@ -23,7 +38,6 @@ bool payment_take_refund(struct payment *p, int64_t *reserved, enum refund_money
         refunded += minor;
         break;
     case REFUND_MONEY_UNDO:
-        ASSERT(refunded >= minor);
         refunded -= minor;
         break;
     }

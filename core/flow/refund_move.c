@@ -230,6 +230,14 @@ static struct err fill(struct step *s, const struct refund *before, enum payment
 
 static void load(struct step *s);
 
+static void lost_race(struct step *s)
+{
+    if (++s->tries == STEP_TRIES)
+        finish(s, ERR(CONFLICT, "too many lost races"));
+    else
+        load(s);
+}
+
 static void wrote(void *ctx)
 {
     struct step *s = ctx;
@@ -242,10 +250,8 @@ static void wrote(void *ctx)
         if (s->fx.notice != REFUND_NOTICE_NONE)
             flow_published(s->flow, &s->payment, s->payment.p.version, s->unit.fanout);
         finish(s, ERR_OK);
-    } else if (++s->tries == STEP_TRIES) {
-        finish(s, ERR(CONFLICT, "too many lost races"));
     } else {
-        load(s);
+        lost_race(s);
     }
 }
 
@@ -290,6 +296,15 @@ static void finish_mine(struct step *s)
     finish(s, ERR_OK);
 }
 
+/* The refund may have moved after its payment was read, and then the step is about amounts that the
+ * payment did not have yet. */
+static bool amounts_fit(const struct step *s)
+{
+    const struct payment_record *p = &s->payment;
+    return (s->fx.money == REFUND_MONEY_UNDO && s->refund.excess) ||
+           payment_fits_refund(&p->p, p->reserved_minor, s->fx.money, s->refund.r.amount.minor);
+}
+
 static void step(struct step *s)
 {
     struct refund_rules rules;
@@ -309,6 +324,10 @@ static void step(struct step *s)
     err = refund_step(&s->refund.r, &s->rq.event, &rules, loop_wall_us(s->flow->loop), &s->fx);
     if (!err_is(err) && s->rq.event.kind == REFUND_EVENT_APPROVE && s->fx.changed)
         s->refund.approved_by = s->rq.actor;
+    if (!err_is(err) && !amounts_fit(s)) {
+        lost_race(s);
+        return;
+    }
     bool more = s->rq.inbound != NULL || s->rq.call != NULL;
     if (!err_is(err) && (s->fx.changed || more)) {
         err = fill(s, &before, was);

@@ -9,6 +9,7 @@ import os
 import subprocess
 import time
 
+import psycopg2
 import pytest
 from helpers import ROOT, V1, Clock, new_key, wait_until
 from stack import Launcher
@@ -549,6 +550,41 @@ def test_a_refund_that_fails_later_is_heard(world, shop):
     kinds = [t["kind"] for t in shop.get(f"{V1}/ledger/transfers?payment_id={p}").json["data"]]
     assert sorted(kinds) == ["payment_received", "refund_settled", "refund_undone"]
     assert [x["kind"] for x in shop.get(f"{V1}/exceptions").json["data"]] == ["refund_revoked"]
+    books_agree(world.stack, world.database)
+
+
+def waiting_for(world, table):
+    """Waits until somebody waits for this table."""
+    wait_until(lambda: world.database.value("select count(*) from pg_locks where not granted and relation = %s::regclass", table),
+               10, f"{table} is waited for")
+
+
+def test_a_refund_that_moved_after_its_payment_was_read_is_read_again(world, shop):
+    """The failure of a refund was told while its success was being written: the payment was read before it, the refund
+    after it, and the process ended over amounts that did not match."""
+    p = paid(world, shop, "pm_card_visa")
+    world.sandbox.chaos(stripe_webhook_url="")
+    made = refund(shop, p, "5000")
+    wait_refund(shop, made["id"], "completed")
+    before, after = psycopg2.connect(world.database.owner_url), psycopg2.connect(world.database.owner_url)
+    move = "update reli.payment set refunded = %s, refund_reserved = %s, status = %s, revision = revision + %s where id = %s"
+    try:
+        with before.cursor() as first, after.cursor() as then:
+            first.execute("lock table reli.payment in access exclusive mode")
+            body = refund_event(world, made, "refund.failed", "failed")
+            assert post(shop, body, sign(body)).status == 200
+            waiting_for(world, "reli.payment")
+            then.execute("lock table reli.refund in access exclusive mode")
+            first.execute(move, (0, 5000, "completed", -1, p))
+            before.commit()
+            waiting_for(world, "reli.refund")
+            then.execute(move, (5000, 0, "partially_refunded", 1, p))
+            after.commit()
+    finally:
+        before.close()
+        after.close()
+    wait_refund(shop, made["id"], "failed")
+    assert shop.payment(p)["status"] == "completed"
     books_agree(world.stack, world.database)
 
 
