@@ -48,6 +48,7 @@ class Sizes:
         self.callbacks = 2000 if smoke else 40_000
         self.sockets = 5000 if smoke else 19_900
         self.crowd, self.slow_readers = (2000, 100) if smoke else (10_000, 500)
+        self.turns = 1 if smoke else 3  # of what is compared by its p99: the median, since a stall of the disk is in one of them
         self.bursts = 3 if smoke else 10
         self.delivery_batches = 1 if smoke else 4
         self.webhook_rate, self.webhook_s = (40, 1) if smoke else (50, 6)
