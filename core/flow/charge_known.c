@@ -205,9 +205,13 @@ static void refuse(struct charge *c, struct err why, struct str detail)
         return;
     }
     struct str body = c->in.problem(c->in.problem_ctx, why, detail.p);
-    struct value params[] = {V_UUID(c->in.merchant),    V_TEXT(mode_word(c->in.live)),
-                             V_TEXT(c->in.idem_key),    V_UUID(c->rec.id),
-                             V_I16(err_http(why.code)), V_TEXT(body)};
+    struct value params[] = {V_UUID(c->in.merchant),
+                             V_TEXT(mode_word(c->in.live)),
+                             V_TEXT(c->in.idem_key),
+                             V_UUID(c->rec.id),
+                             V_I16(err_http(why.code)),
+                             V_TEXT(body),
+                             V_TIME(0)};
     store_exec(c->flow->store, Q_idempotency_refuse, params, COUNT_OF(params), refused, c);
 }
 

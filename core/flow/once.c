@@ -59,6 +59,8 @@ static void claim(struct once *o)
         finish(o, fresh, STR_NULL, NULL);
         return;
     }
+    if (o->claims == 0)
+        o->lease_until_us = now + FLOW_LEASE_US;
     bool before = at->slot_b == at->look_b; /* the second slot is of the period before */
     bool second = before ? o->claims == 0 : o->claims > 0;
     struct value params[] = {
@@ -69,7 +71,7 @@ static void claim(struct once *o)
         V_I32(at->period - (second && before)), /* what lies there goes with it */
         V_BYTES(str_n((char *)o->fingerprint, FINGERPRINT_LEN)),
         V_UUID(in->payment),
-        V_TIME(now + FLOW_LEASE_US),
+        V_TIME(o->lease_until_us),
         V_TIME(now),
     };
     store_exec(o->flow->store, Q_idempotency_claim, params, COUNT_OF(params), claimed, o);
@@ -100,7 +102,7 @@ static void in_flight(struct once *o, int64_t lease_us)
     struct loop *l = o->flow->loop;
     if (!o->answered && lease_us <= loop_wall_us(l) && ++o->tries < ONCE_TRIES) {
         o->taken_over = true;
-        drop(o, loop_wall_us(l), given_back);
+        drop(o, lease_us, given_back);
     } else if (!o->answered && loop_mono_us(l) - o->started_us < o->in.wait_us) {
         timer_set(l, &o->timer, AGAIN_US, look_up, o);
     } else {
@@ -184,8 +186,9 @@ static void dropped(void *ctx, struct err err, const struct rows *r)
 void once_answer(struct once *o, int http_status, int32_t seq, once_fn *done, void *ctx)
 {
     const struct once_input *in = &o->in;
-    struct value params[] = {V_UUID(in->merchant), V_TEXT(mode_word(in->live)), V_TEXT(in->key),
-                             V_UUID(in->payment),  V_I16(http_status),          V_I32(seq)};
+    struct value params[] = {V_UUID(in->merchant),     V_TEXT(mode_word(in->live)), V_TEXT(in->key),
+                             V_UUID(in->payment),      V_I16(http_status),          V_I32(seq),
+                             V_TIME(o->lease_until_us)};
     begin(o, done, ctx);
     o->answered = true;
     store_exec(o->flow->store, Q_idempotency_answer, params, COUNT_OF(params), given_back, o);
@@ -194,8 +197,9 @@ void once_answer(struct once *o, int http_status, int32_t seq, once_fn *done, vo
 void once_refuse(struct once *o, int http_status, struct str problem, once_fn *done, void *ctx)
 {
     const struct once_input *in = &o->in;
-    struct value params[] = {V_UUID(in->merchant), V_TEXT(mode_word(in->live)), V_TEXT(in->key),
-                             V_UUID(in->payment),  V_I16(http_status),          V_TEXT(problem)};
+    struct value params[] = {V_UUID(in->merchant),     V_TEXT(mode_word(in->live)), V_TEXT(in->key),
+                             V_UUID(in->payment),      V_I16(http_status),          V_TEXT(problem),
+                             V_TIME(o->lease_until_us)};
     begin(o, done, ctx);
     o->answered = true;
     store_exec(o->flow->store, Q_idempotency_refuse, params, COUNT_OF(params), given_back, o);
@@ -204,5 +208,5 @@ void once_refuse(struct once *o, int http_status, struct str problem, once_fn *d
 void once_drop(struct once *o, once_fn *done, void *ctx)
 {
     begin(o, done, ctx);
-    drop(o, loop_wall_us(o->flow->loop) + 2 * FLOW_LEASE_US, dropped);
+    drop(o, o->lease_until_us, dropped);
 }

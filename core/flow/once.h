@@ -38,6 +38,7 @@ struct once {
     struct arena *arena;
     struct timer timer;
     int64_t started_us;
+    int64_t lease_until_us; /* of what it holds: by this it knows its own */
     int tries, claims;
     bool taken_over; /* from somebody who died over it */
     bool answered;   /* it is only to be read now */

@@ -93,9 +93,13 @@ static void refuse(struct request *q, struct err why, const char *detail)
         return;
     }
     struct str body = q->in.problem(q->in.problem_ctx, why, detail);
-    struct value params[] = {V_UUID(q->in.merchant),    V_TEXT(mode_word(q->in.live)),
-                             V_TEXT(q->in.idem_key),    V_UUID(q->rec.id),
-                             V_I16(err_http(why.code)), V_TEXT(body)};
+    struct value params[] = {V_UUID(q->in.merchant),
+                             V_TEXT(mode_word(q->in.live)),
+                             V_TEXT(q->in.idem_key),
+                             V_UUID(q->rec.id),
+                             V_I16(err_http(why.code)),
+                             V_TEXT(body),
+                             V_TIME(0)};
     store_exec(q->flow->store, Q_idempotency_refuse, params, COUNT_OF(params), refused, q);
 }
 

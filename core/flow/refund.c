@@ -208,9 +208,13 @@ static void created(struct request *q)
     bool send = q->refund.r.status == REFUND_PENDING;
     flow_published(f, &q->payment, q->payment.p.version, q->unit.fanout);
     if (q->in.idem_key.p != NULL) {
-        struct value params[] = {
-            V_UUID(merchant), V_TEXT(mode_word(q->in.live)), V_TEXT(q->in.idem_key), V_UUID(id),
-            V_I16(201),       V_I32(q->payment.p.version)};
+        struct value params[] = {V_UUID(merchant),
+                                 V_TEXT(mode_word(q->in.live)),
+                                 V_TEXT(q->in.idem_key),
+                                 V_UUID(id),
+                                 V_I16(201),
+                                 V_I32(q->payment.p.version),
+                                 V_TIME(0)};
         store_exec(f->store, Q_idempotency_answer, params, COUNT_OF(params), answered, NULL);
     }
     finish(q, ERR_OK, &result);

@@ -461,6 +461,7 @@ void check_world(void)
     }
     check_orders();
     check_refund_asks();
+    check_confirmers();
     check_payouts();
     check_callbacks();
     check_rest();

@@ -461,7 +461,7 @@ static void idempotency_end(const struct value *v, bool refusal)
         if (!str_eq(r->key, v[2].u.str) || !uuid_eq(r->payment, v[3].u.uuid) ||
             !str_eq(r->mode, v[1].u.str) || r->problem.p != NULL)
             continue;
-        if (!refusal && r->lease_until > v[4].u.i64)
+        if (refusal ? v[6].u.i64 != 0 && v[6].u.i64 != r->lease_until : r->lease_until > v[4].u.i64)
             continue;
         if (refusal) {
             mem.n_refused++;
@@ -480,10 +480,42 @@ static void idempotency_answer(const struct value *v)
     for (size_t i = 0; i < mem.n_idempotency; i++) {
         struct mem_idempotency *r = &mem.idempotency[i];
         if (str_eq(r->key, v[2].u.str) && uuid_eq(r->payment, v[3].u.uuid) &&
-            str_eq(r->mode, v[1].u.str) && r->http_status == 0) {
+            str_eq(r->mode, v[1].u.str) && r->http_status == 0 &&
+            (v[6].u.i64 == 0 || v[6].u.i64 == r->lease_until)) {
             r->http_status = (int16_t)v[4].u.i64;
             r->seq = (int32_t)v[5].u.i64;
         }
+    }
+}
+
+/* idempotency_claim.sql: one, if the slot was free */
+static void idempotency_claim(const struct value *v)
+{
+    int16_t slot = (int16_t)v[3].u.i64;
+    mem.n_claimed = mem_idempotency(v[1].u.str, v[2].u.str, slot) == NULL;
+    if (mem.n_claimed == 0)
+        return;
+    *ROW_NEW(mem.idempotency, mem.n_idempotency, MEM_IDEMPOTENCY) = (struct mem_idempotency){
+        .merchant = mem.merchant,
+        .payment = v[6].u.uuid,
+        .mode = v[1].u.str,
+        .key = v[2].u.str,
+        .fingerprint = world_dup(v[5].u.str),
+        .slot = slot,
+        .period = (int32_t)v[4].u.i64,
+        .lease_until = v[7].u.i64,
+        .created_at = v[8].u.i64,
+    };
+}
+
+/* idempotency_drop.sql */
+static void idempotency_drop(const struct value *v)
+{
+    for (size_t i = mem.n_idempotency; i-- > 0;) {
+        struct mem_idempotency *r = &mem.idempotency[i];
+        if (str_eq(r->key, v[2].u.str) && uuid_eq(r->payment, v[3].u.uuid) &&
+            str_eq(r->mode, v[1].u.str) && r->http_status == 0 && r->lease_until == v[4].u.i64)
+            *r = mem.idempotency[--mem.n_idempotency];
     }
 }
 
@@ -515,6 +547,12 @@ struct err mem_exec(enum query query, const struct value *params)
         return ERR_OK;
     case Q_idempotency_answer:
         idempotency_answer(params);
+        return ERR_OK;
+    case Q_idempotency_claim:
+        idempotency_claim(params);
+        return ERR_OK;
+    case Q_idempotency_drop:
+        idempotency_drop(params);
         return ERR_OK;
     case Q_exception_move:
         mem_move_exception(params);

@@ -202,6 +202,7 @@ struct mem {
     bool exception_moved; /* by the last exception_move.sql */
     size_t n_refused;     /* by the last idempotency_refuse.sql */
     bool partitioned;     /* by the last upkeep.sql: a table lacked partitions */
+    size_t n_claimed;     /* by the last idempotency_claim.sql */
     struct mem_endpoint endpoints[MEM_ENDPOINTS];
     struct mem_schedule schedules[MEM_SCHEDULES];
     struct mem_account accounts[MEM_ACCOUNTS];

@@ -397,7 +397,11 @@ void mem_read(enum query query, const struct value *params, struct rows *out)
     case Q_idempotency_refuse: /* only how many there are is asked */
         out->n = mem.n_refused;
         break;
+    case Q_idempotency_claim: /* the same */
+        out->n = mem.n_claimed;
+        break;
     case Q_idempotency_release:
+    case Q_idempotency_drop:
     case Q_idempotency_answer:
         break;
     default:

@@ -187,6 +187,13 @@ void client_begin(void);
 void client_process_died(struct process *p);
 struct order *client_orders(void);
 
+/* ---- those who confirm with a key: once_sim.c ---- */
+
+/* After client_begin. */
+void confirmer_begin(void);
+void confirmer_process_died(struct process *p);
+void check_confirmers(void);
+
 /* ---- those who give money back: refunder_sim.c ---- */
 
 struct refund_ask {

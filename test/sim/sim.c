@@ -102,6 +102,7 @@ static void tell_again(uint64_t seed, uint64_t world)
     setenv("SIM_SEED", text, 1);
     snprintf(text, sizeof text, "%" PRIu64, world);
     setenv("SIM_WORLD", text, 1);
+    setenv("SIM_BROKEN", "1", 1); /* whatever it does when it is alone */
     printf("SIM_SEED=%" PRIu64 " SIM_WORLD=%" PRIu64 ", step by step:\n", seed, world);
     fflush(stdout);
     execl("/proc/self/exe", "sim", (char *)NULL);
@@ -146,7 +147,7 @@ static void died(int sig)
 static int see_one(uint64_t seed, uint64_t world)
 {
     w.verbose = true;
-    bool good = see(seed, world);
+    bool good = see(seed, world) && getenv("SIM_BROKEN") == NULL;
     printf("hash %016" PRIx64 "\n%d passed, %d failed\n", w.hash, good, !good);
     return good ? 0 : 1;
 }

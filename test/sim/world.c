@@ -150,6 +150,7 @@ static void process_die(struct process *p)
     mem_process_died(p);
     provider_process_died(p);
     client_process_died(p);
+    confirmer_process_died(p);
     refunder_process_died(p);
     payouter_process_died(p);
     int64_t down_us = sim_below(4) > 0 ? sim_between(50 * US_PER_MS, 5 * US_PER_S)
@@ -358,9 +359,14 @@ static void theme_choose(void)
         {THEME_REVOKES, FAULT_CALLBACK_LOST, 30},
         {THEME_REVOKES, FAULT_CALLBACK_FOREIGN, 0},
         {THEME_REVOKES, FAULT_CRASH_STEP, 0},
+        /* merchants who ask again while who works for them stands still */
+        {THEME_KEYS, FAULT_FROZEN_CALL, 300},
+        {THEME_KEYS, FAULT_CLIENT_AGAIN, 700},
+        {THEME_KEYS, FAULT_CRASH_STEP, 0},
+        {THEME_KEYS, FAULT_FROZEN, 0},
     };
-    static const uint32_t of_16[16] = {0, 0, 0, 1, 1, 2, 2, 3, 4, 4, 5}; /* the rest: none */
-    uint32_t n = sim_below(16), theme = n < 11 ? of_16[n] : N_THEMES;
+    static const uint32_t of_16[16] = {0, 0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 6}; /* the rest: none */
+    uint32_t n = sim_below(16), theme = n < 12 ? of_16[n] : N_THEMES;
     for (size_t i = 0; i < COUNT_OF(themes); i++)
         if (themes[i].theme == theme)
             w.chance[themes[i].fault] = themes[i].chance;
@@ -412,6 +418,7 @@ void world_begin(uint64_t seed, uint64_t index)
     provider_begin();
     receiver_begin();
     client_begin();
+    confirmer_begin();
     refunder_begin();
     payouter_begin();
     operators_begin();

@@ -85,7 +85,7 @@ enum fault {
 };
 
 /* Some worlds are about one trouble; these about payouts, and refunds that are taken back. */
-enum { THEME_PAYOUTS = 4, THEME_REVOKES, N_THEMES };
+enum { THEME_PAYOUTS = 4, THEME_REVOKES, THEME_KEYS, N_THEMES };
 
 enum { N_REPLICAS = 2, MAX_EVENTS = 16384, MAX_TIMERS = 256 };
 
