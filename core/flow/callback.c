@@ -119,23 +119,35 @@ static void close_with(struct process *p, const char *state, const char *reason,
     store_exec(f->store, Q_callback_close, params, COUNT_OF(params), closed, p);
 }
 
-/* Not to be decided now: the job comes again by the schedule. */
-static void put_off(struct process *p, const char *why)
+/* Gives the job back until then. */
+static void come_again(struct process *p, int64_t wait_us)
 {
     struct flow *f = p->flow;
-    int64_t wait = schedule_wait_us(&f->settings.inbound_waits, p->tries);
-    if (wait == TIME_NEVER) {
-        close_with(p, "dead", why, "callback_dead");
-        return;
-    }
     struct value params[] = {V_UUID(p->merchant),
                              V_TEXT(STR("inbound")),
                              V_UUID(p->subject),
                              V_I32(p->n),
-                             V_TIME(loop_wall_us(f->loop) + wait),
+                             V_TIME(loop_wall_us(f->loop) + wait_us),
                              V_UUID(f->replica)};
     enter(p, PROCESS_CLOSE);
     store_exec(f->store, Q_job_later, params, COUNT_OF(params), closed, p);
+}
+
+/* Not to be decided now: the job comes again by the schedule. */
+static void put_off(struct process *p, const char *why)
+{
+    int64_t wait = schedule_wait_us(&p->flow->settings.inbound_waits, p->tries);
+    if (wait == TIME_NEVER)
+        close_with(p, "dead", why, "callback_dead");
+    else
+        come_again(p, wait);
+}
+
+/* Others were faster, again and again: they are done soon, and this one is as true as before. */
+static void outrun(struct process *p, struct err err)
+{
+    log_warn("callback.outrun", F_ID("payment", p->payment), F_ERR(err));
+    come_again(p, US_PER_S / 2 + (int64_t)(random_u64() % US_PER_S));
 }
 
 static void receipt_ended(void *ctx, struct err err)
@@ -175,6 +187,8 @@ static void moved(void *ctx, struct err err, const struct move_result *result)
             close_with(p, "ignored", "other_receipt", "sig_forged");
     } else if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
         close_with(p, "ignored", "state", NULL);
+    } else if (err.code == ERR_CONFLICT) {
+        outrun(p, err);
     } else {
         if (!err_is(err))
             crash_point(CRASH_CALLBACK_PROCESSED);
@@ -360,8 +374,12 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
     struct flow *f = p->flow;
     struct uuid merchant = p->merchant, refund = p->payment;
     bool next = !err_is(err) && result->fx->next_rail != REFUND_RAIL_NONE && !f->closing;
-    if (err.code == ERR_CONFLICT || err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
+    if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
         close_with(p, "ignored", "state", NULL);
+        return;
+    }
+    if (err.code == ERR_CONFLICT) {
+        outrun(p, err);
         return;
     }
     if (!err_is(err)) {
@@ -426,8 +444,10 @@ static void hear_refund(struct process *p)
 static void payout_moved(void *ctx, struct err err, const struct payout_moved *result)
 {
     struct process *p = ctx;
-    if (err.code == ERR_CONFLICT || err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
+    if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
         close_with(p, "ignored", "state", NULL);
+    } else if (err.code == ERR_CONFLICT) {
+        outrun(p, err);
     } else if (err.code == ERR_NOT_FOUND) {
         close_with(p, "ignored", "no_payout", NULL);
     } else {

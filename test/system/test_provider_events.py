@@ -101,6 +101,31 @@ def test_a_rush_of_callbacks_is_heard_at_once_and_understood_in_turn(replicas, c
     assert database.value("select count(*) from reli.payment where status = 'completed'") == 500
 
 
+def test_callbacks_about_one_payment_do_not_wait_for_a_lease(replicas, provider):  # noqa: F811
+    """Who loses the race for a payment too often, against others about the same, comes again soon; it waited for its lease
+    to run out, and what was about a refund or a payout was ignored."""
+    one = replicas.one(clock=False, MPESA_BASE_URL=provider, RELI_POLL_SCHEDULE="1h")
+    shop, database = replicas.shop(one), replicas.database
+    number = phone()
+    made = shop.pay(stk(phone=number))
+    push = Provider.asked[-1]
+    bodies = []
+    for n in range(150):
+        body = result_of(push, made["provider_transaction_id"])
+        body["Body"]["stkCallback"]["ResultDesc"] = str(n)
+        bodies.append(json.dumps(body))
+    path = push["CallBackURL"].replace(one.url, "")
+    with psycopg2.connect(database.owner_url) as lock, concurrent.futures.ThreadPoolExecutor(16) as pool:
+        with lock.cursor() as c:
+            c.execute("lock table reli.payment in access exclusive mode")
+        assert set(pool.map(lambda b: one.request("POST", path, b, JSON).status, bodies)) == {200}
+    lock.close()
+    wait_until(lambda: database.value("select count(*) from reli.provider_event where state = 'received'") == 0, 20,
+               "all have been looked at")
+    assert [e for e in one.logs() if e["event"] == "callback.outrun"]
+    assert shop.payment(made["id"])["status"] == "completed"
+
+
 def test_pages_and_what_is_refused(reli, sandbox, stack, shared):
     made = [reli.pay(stk())["id"] for _ in range(3)]
     wait_until(lambda: {e["subject_id"] for e in events(reli, "status=processed")} >= set(made), 20, "all three")
