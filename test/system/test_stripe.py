@@ -84,6 +84,13 @@ def delivered(world, kind):
     return wait_until(there, 10, f"{kind} was delivered")
 
 
+def understood(world, kind):
+    """Waits until all that came with it has been looked at, too."""
+    delivered(world, kind)
+    wait_until(lambda: not world.database.rows("select 1 from reli.provider_event where state = 'received'"), 10,
+               "all are understood")
+
+
 # ---- payments ----
 
 
@@ -224,6 +231,8 @@ def test_a_token_whose_bank_asks(world, shop, name, answer, status, told):
     """Decided by the webhook, or, where none arrives, by asking."""
     p = shop.pay(token(name, "15000" if told else "15107"))
     assert p["status"] == "requires_action" and "/stripe/3ds/pi_" in p["next_action"]["url"], p
+    if told:  # the news of whose turn it is may ask, and would be told what comes now
+        understood(world, "payment_intent.requires_action")
     back = choose(world, page(world, p), f"answer={answer}")
     assert back.header("Location") == BACK
     done = shop.wait_status(p["id"], status) if told else until(world, shop, p["id"], status)
