@@ -143,11 +143,15 @@ static void put_off(struct process *p, const char *why)
         come_again(p, wait);
 }
 
-/* Others were faster, again and again: they are done soon, and this one is as true as before. */
-static void outrun(struct process *p, struct err err)
+/* Others were faster, again and again: they are done soon, and this one is as true as before. A
+ * conflict with a detail is the database's, and comes again when the lease has run out. */
+static bool outrun(struct process *p, struct err err)
 {
+    if (err.code != ERR_CONFLICT || err.detail != 0)
+        return false;
     log_warn("callback.outrun", F_ID("payment", p->payment), F_ERR(err));
     come_again(p, US_PER_S / 2 + (int64_t)(random_u64() % US_PER_S));
+    return true;
 }
 
 static void receipt_ended(void *ctx, struct err err)
@@ -187,9 +191,7 @@ static void moved(void *ctx, struct err err, const struct move_result *result)
             close_with(p, "ignored", "other_receipt", "sig_forged");
     } else if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
         close_with(p, "ignored", "state", NULL);
-    } else if (err.code == ERR_CONFLICT) {
-        outrun(p, err);
-    } else {
+    } else if (!outrun(p, err)) {
         if (!err_is(err))
             crash_point(CRASH_CALLBACK_PROCESSED);
         finish(p, err);
@@ -378,10 +380,8 @@ static void refund_moved(void *ctx, struct err err, const struct refund_moved *r
         close_with(p, "ignored", "state", NULL);
         return;
     }
-    if (err.code == ERR_CONFLICT) {
-        outrun(p, err);
+    if (outrun(p, err))
         return;
-    }
     if (!err_is(err)) {
         crash_point(CRASH_CALLBACK_PROCESSED);
         tell_health(p, result->refund->account_id);
@@ -446,11 +446,9 @@ static void payout_moved(void *ctx, struct err err, const struct payout_moved *r
     struct process *p = ctx;
     if (err.code == ERR_INVALID_STATE || err.code == ERR_INVALID) {
         close_with(p, "ignored", "state", NULL);
-    } else if (err.code == ERR_CONFLICT) {
-        outrun(p, err);
     } else if (err.code == ERR_NOT_FOUND) {
         close_with(p, "ignored", "no_payout", NULL);
-    } else {
+    } else if (!outrun(p, err)) {
         if (!err_is(err)) {
             crash_point(CRASH_CALLBACK_PROCESSED);
             tell_health(p, result->payout->account_id);
