@@ -1,5 +1,6 @@
 """Money on its way back: what clients asked for and were told, what the payment says, what the provider did."""
 
+import itertools
 from collections import Counter
 
 from facts import by, minor
@@ -81,8 +82,7 @@ def refund_truth(f):
         fault = end(f, r, w, rails)
         if fault:
             yield f"{where}, {fault}"
-        if len({a["rail"] for a in rails}) != len(rails):
-            yield f"{where}: {[a['rail'] for a in rails]}: a rail was asked twice"
+        yield from repeated(where, rails)
         for a in rails[:-1]:
             if a["status"] not in ("rejected", "failed"):
                 yield f"{where}: another rail was asked while {a['rail']} is {a['status']}"
@@ -90,6 +90,16 @@ def refund_truth(f):
         if p["provider"] != "cash":
             yield from provider(f, p)
     yield from strangers(f)
+
+
+def repeated(where, rails):
+    """A rail is asked again only if it was busy, at once after that, and before another one is asked."""
+    asked = [(a["rail"], a["status"]) for a in rails]
+    if len({rail for rail, _ in asked}) != len(list(itertools.groupby(asked, lambda a: a[0]))):
+        yield f"{where}: {asked}: a rail was asked again after another one"
+    for (rail, status), (following, _) in itertools.pairwise(asked):
+        if rail == following and status != "rejected":
+            yield f"{where}: {asked}: a rail was asked again that had not been busy"
 
 
 def end(f, r, w, rails):

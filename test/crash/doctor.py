@@ -154,6 +154,10 @@ def trials(e):
     yield "a refund is forgotten", "refunds", ["delete from reli.refund where status = 'completed'"], None
     yield "nobody has confirmed a refund", "refund_truth", [
         "update reli.refund set status = 'completed' where status = 'in_reconciliation'"], None
+    yield "a rail that had failed is asked again", "refund_truth", [
+        "insert into reli.refund_attempt select (jsonb_populate_record(a, '{\"n\": 2}')).* from reli.refund_attempt a "
+        "where n = 1 and rail = 'manual'",
+        "update reli.refund_attempt set status = 'failed' where n = 1 and rail = 'manual'"], None
     yield "the provider refunded twice", "refund_truth", [], paid_back_twice(e)
     yield "the provider never refunded", "refund_truth", [], never_paid_back(e)
     yield "a balance is off", "ledger", ["update reli.ledger_balance set balance = balance + 1"], None
