@@ -93,7 +93,8 @@ static void add_json_text(struct buf *b, struct str s)
             buf_fmt(b, "\\u%04x", c); /* foreign bytes: readable as Latin-1, always valid JSON */
         }
     }
-    buf_add(b, s.p + from, s.n - from);
+    if (from < s.n)
+        buf_add(b, s.p + from, s.n - from);
     buf_char(b, '"');
 }
 
