@@ -202,6 +202,7 @@ static void set_flow(struct app *a)
     const struct conf *c = a->conf;
     struct flow *f = &a->flow;
     f->loop = a->loop;
+    list_init(&f->callbacks.line);
     f->replica = random_uuid(loop_wall_us(a->loop));
     f->settings = (struct flow_settings){
         .public_url = c->public_url,

@@ -41,7 +41,7 @@ struct receive {
     struct later later;
     struct throttle_wait wait;
     bool kept; /* the lease of its job is ours */
-    struct receive *next;
+    struct link link; /* in the line */
     struct err err;
     callback_fn *done;
     void *ctx;
@@ -100,21 +100,12 @@ static void process(struct receive *r)
     callback_process_known(r->flow, &known, processed, r->flow);
 }
 
-static struct receive *take_first(struct flow *f)
-{
-    struct receive *r = f->callbacks.first;
-    f->callbacks.first = r->next;
-    if (r->next == NULL)
-        f->callbacks.last = NULL;
-    return r;
-}
-
 /* Who stood in line for half his lease is left to the jobs, which take it when it has run out. */
 static void go_on(struct flow *f)
 {
-    while (f->callbacks.first != NULL &&
+    while (!list_is_empty(&f->callbacks.line) &&
            f->callbacks.n_running < (callbacks_rush(f) ? CALLBACKS_RUSH : CALLBACKS_AT_ONCE)) {
-        struct receive *r = take_first(f);
+        struct receive *r = LIST_ITEM(list_pop(&f->callbacks.line), struct receive, link);
         if (loop_wall_us(f->loop) < r->unit.row.job_lease - FLOW_LEASE_US / 2) {
             f->callbacks.n_running++;
             process(r);
@@ -123,16 +114,6 @@ static void go_on(struct flow *f)
         }
         receive_free(r);
     }
-}
-
-static void stand_in_line(struct receive *r)
-{
-    struct flow *f = r->flow;
-    if (f->callbacks.last == NULL)
-        f->callbacks.last = &f->callbacks.first;
-    *f->callbacks.last = r;
-    f->callbacks.last = &r->next;
-    go_on(f);
 }
 
 /* ---- */
@@ -149,11 +130,11 @@ static void stored(void *ctx)
     r->done(r->ctx, err, r->gateway);
     crash_point(CRASH_CALLBACK_ACKED);
     if (r->kept && fresh) {
-        stand_in_line(r);
-        return;
+        list_push(&f->callbacks.line, &r->link);
+    } else {
+        f->callbacks.n_kept -= r->kept;
+        receive_free(r);
     }
-    f->callbacks.n_kept -= r->kept;
-    receive_free(r);
     go_on(f);
 }
 

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/list.h"
 #include "core/base/times.h"
 #include "core/crypto/jwt.h"
 #include "core/domain/delivery.h"
@@ -99,8 +100,8 @@ struct flow {
     struct {
         int n_storing;
         int n_kept;    /* of these and those that are stored, they whose lease is ours */
-        int n_running; /* of these, they that are being processed; the others stand in line */
-        struct receive *first, **last;
+        int n_running; /* of these, they that are being processed */
+        struct list line; /* the others; struct receive */
     } callbacks;
     bool closing; /* no new background work */
 };

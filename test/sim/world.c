@@ -247,6 +247,7 @@ static void process_make(void *ctx)
     f->outbound = receiver_outbound(p);
     f->gateways = provider_client(p);
     f->vault = sim_vault;
+    list_init(&f->callbacks.line);
     f->replica = random_uuid(loop_wall_us(f->loop));
     f->n_accounts = N_PROVIDERS;
     for (int i = 0; i < N_PROVIDERS; i++) {
