@@ -1,10 +1,11 @@
 /* Watchers of a merchant's log.
  *
- * Whoever has seen all that was shown is live: one read of what is new serves all of them, and a
- * event is encoded once. Whoever has seen less (he came back with a cursor, or does not read as
- * fast as things happen) is behind: he gets pages of his own, the next when the last has left,
- * until he is live. One read at a time per log, turn about; so what is kept for anybody is bounded,
- * however far behind he is. Who takes nothing for ten seconds is sent away.
+ * Whoever has seen all that was shown is live: one read of what is new serves all of them. It is
+ * encoded once, as one parcel, and goes to some of them in each turn of the loop, since each costs
+ * a system call. Whoever has seen less (he came back with a cursor, or does not read as fast as
+ * things happen) is behind: he gets pages of his own, the next when the last has left, until he is
+ * live. One read at a time per log, turn about, and none while one is shown; so what is kept for
+ * anybody is bounded, however far behind he is. Who takes nothing for ten seconds is sent away.
  *
  * Hints tell that a merchant's log grows; positions are given later, so it is read some times after
  * a hint. What is missed is found by the clock. */
@@ -25,6 +26,8 @@ enum {
     WINDOW_NAMED = 2000,   /* or of many customers */
     NAMED_MAX = 200,       /* customers that a read names; beyond it reads everything */
     QUEUE_LOW = 64 * 1024, /* with more than that in its queue nobody is live, or gets a page */
+    PARCEL = 64 * 1024,    /* bytes after which no further event is added to one */
+    SHOWN_A_TURN = 64,     /* sockets that are written to */
 };
 #define HOT_FOR_US (8 * US_PER_S) /* longer than it takes another replica to give positions */
 #define HOT_US (300 * US_PER_MS)
@@ -32,13 +35,25 @@ enum {
 #define NET_US (10 * US_PER_S)
 #define STALLED_US (10 * US_PER_S)
 
+/* Events that follow each other, encoded one behind the other for each protocol that is asked for.
+ */
+struct parcel {
+    int64_t first, last; /* positions; 0: it is empty */
+    bool failed;
+    struct buf bytes[WIRE_N];
+    struct blob *sealed[WIRE_N]; /* nothing is added any more */
+};
+
 /* The live ones among those who watch the same part. */
 struct audience {
     UT_hash_handle hh;
     struct customer_hash customer;
     struct feed *feed;
     struct list live;
-    size_t n_seats; /* with those behind */
+    size_t n_seats, n_of[WIRE_N]; /* with those behind */
+    struct parcel parcel;
+    struct link showing; /* among those to whom their parcel is shown */
+    struct link *next;   /* of live, who gets it next */
 };
 
 struct feed_key {
@@ -46,7 +61,7 @@ struct feed_key {
     bool live;
 };
 
-enum feed_read { READ_NONE, READ_NEW, READ_PAGE };
+enum feed_read { READ_NONE, READ_NEW, READ_PAGE, READ_SHOWN };
 
 /* A merchant's log in one mode. */
 struct feed {
@@ -57,9 +72,11 @@ struct feed {
     struct audience *some; /* by customer */
     struct list behind;
     size_t n_seats;
-    int64_t at; /* the live ones have seen all up to here */
-    bool due;   /* it is to be read what is new */
-    enum feed_read reading;
+    int64_t at;             /* the live ones have seen all up to here */
+    bool due;               /* it is to be read what is new */
+    enum feed_read reading; /* READ_SHOWN: it was read what is new, and is being shown */
+    struct list showing;    /* audiences */
+    struct later show;
     int64_t window;           /* of what is being read */
     bool page_last;           /* what was read last */
     struct socket_seat *page; /* for whom, with READ_PAGE; NULL: he has gone */
@@ -115,6 +132,7 @@ static struct feed *feed_new(struct feeds *fs, const struct feed_part *part, int
     d->all.feed = d;
     list_init(&d->all.live);
     list_init(&d->behind);
+    list_init(&d->showing);
     HASH_ADD(hh, fs->feeds, key, sizeof d->key, d);
     plan(d);
     return d;
@@ -141,7 +159,7 @@ static struct audience *audience_of(struct feed *d, const struct feed_part *part
 static void audience_drop_if_unused(struct audience *a)
 {
     struct feed *d = a->feed;
-    if (a == &d->all || a->n_seats > 0)
+    if (a == &d->all || a->n_seats > 0 || list_linked(&a->showing))
         return;
     HASH_DELETE(hh, d->some, a);
     free(a);
@@ -179,12 +197,13 @@ bool feed_join(struct feeds *fs, const struct feed_part *part, struct socket_sea
     seat->channel = a;
     seat->of_feed = true;
     a->n_seats++;
+    a->n_of[socket_wire(socket_of_seat(seat))]++;
     d->n_seats++;
     if (seat->seq >= d->at && d->reading == READ_NONE) {
         seat->behind = false;
         list_push(&a->live, &seat->link);
     } else {
-        set_behind(d, seat); /* the read under way may not have asked for its events */
+        set_behind(d, seat); /* the read under way may not have asked for its events, or is shown */
     }
     d->due = true; /* what came since the caller looked */
     read_next(d);
@@ -195,10 +214,13 @@ void feed_leave(struct socket_seat *seat)
 {
     struct audience *a = seat->channel;
     struct feed *d = a->feed;
+    if (a->next == &seat->link)
+        a->next = list_next(&a->live, &seat->link);
     list_remove(seat->behind ? &d->behind : &a->live, &seat->link);
     if (d->page == seat)
         d->page = NULL;
     a->n_seats--;
+    a->n_of[socket_wire(socket_of_seat(seat))]--;
     d->n_seats--;
     audience_drop_if_unused(a);
     feed_drop_if_unused(d);
@@ -248,39 +270,122 @@ static bool render(struct feed *d, const struct rows *r, size_t i, struct notice
     return !err_is(err) && !n->json.failed;
 }
 
-/* Sends an event, rendered if it is not yet; without it he has to come again. */
-static void send_to(struct feed *d, struct socket_seat *seat, const struct rows *r, size_t i,
-                    struct notice *n)
+/* ---- parcels ---- */
+
+static bool parcel_has_room(const struct parcel *p)
+{
+    return p->bytes[WIRE_SOCKET].n < PARCEL && p->bytes[WIRE_SSE].n < PARCEL;
+}
+
+static void parcel_add(struct parcel *p, int64_t at, struct notice *n, const size_t wanted[WIRE_N])
+{
+    if (p->last == 0) {
+        p->first = at;
+        for (int w = 0; w < WIRE_N; w++)
+            buf_init(&p->bytes[w], 4 * 1024 * 1024);
+    }
+    p->last = at;
+    for (enum wire w = 0; w < WIRE_N; w++) {
+        struct blob *b = wanted[w] > 0 ? notice_encode(n, w) : NULL;
+        if (b != NULL)
+            buf_str(&p->bytes[w], str_n(b->p, b->n));
+        else
+            p->failed |= wanted[w] > 0;
+    }
+}
+
+/* NULL: something in it could not be rendered, or there is no memory. */
+static struct blob *parcel_seal(struct parcel *p, enum wire w)
+{
+    if (p->sealed[w] == NULL && !p->failed && !p->bytes[w].failed)
+        p->sealed[w] = blob_new(buf_view(&p->bytes[w]));
+    return p->sealed[w];
+}
+
+static void parcel_free(struct parcel *p)
+{
+    for (int w = 0; w < WIRE_N; w++) {
+        blob_unref(p->sealed[w]);
+        buf_free(&p->bytes[w]);
+    }
+    *p = (struct parcel){0};
+}
+
+/* Without what is in it he has to come again. */
+static void parcel_send(struct parcel *p, struct socket_seat *seat)
 {
     struct socket *s = socket_of_seat(seat);
-    bool rendered = n->json.n > 0 || render(d, r, i, n);
-    struct blob *b = rendered ? notice_encode(n, socket_wire(s)) : NULL;
+    struct blob *b = parcel_seal(p, socket_wire(s));
     if (b == NULL) {
         socket_close(s, CLOSE_INTERNAL);
         return;
     }
-    seat->seq = n->id;
+    seat->seq = p->last;
     socket_send(s, b);
 }
 
-/* To the live ones of an audience. Whoever has not taken what he got before is behind from here on.
- */
-static void show(struct audience *a, const struct rows *r, size_t i, struct notice *n)
+/* ---- what is new ---- */
+
+/* A live one. Whoever has not taken what he got before, or has seen a part of this elsewhere, is
+ * behind from here on. */
+static void show_to(struct audience *a, struct socket_seat *seat)
 {
-    int64_t at = rows_i64(r, i, F_AT);
-    struct link *next;
-    for (struct link *k = a != NULL ? list_first(&a->live) : NULL; k != NULL; k = next) {
-        struct socket_seat *seat = LIST_ITEM(k, struct socket_seat, link);
-        next = list_next(&a->live, k);
-        if (seat->seq >= at)
+    struct parcel *p = &a->parcel;
+    if (seat->seq >= p->last)
+        return;
+    if (seat->seq < p->first && socket_queued(socket_of_seat(seat)) <= QUEUE_LOW) {
+        parcel_send(p, seat);
+        return;
+    }
+    list_remove(&a->live, &seat->link);
+    if (seat->seq < p->first)
+        seat->seq = p->first - 1;
+    set_behind(a->feed, seat);
+}
+
+static void shown(struct audience *a)
+{
+    parcel_free(&a->parcel);
+    list_remove(&a->feed->showing, &a->showing);
+    audience_drop_if_unused(a);
+}
+
+static void show_some(void *ctx)
+{
+    struct feed *d = ctx;
+    struct audience *a;
+    int room = SHOWN_A_TURN;
+    while (room > 0 && (a = LIST_ITEM(list_first(&d->showing), struct audience, showing)) != NULL) {
+        struct link *k = a->next;
+        if (k == NULL) {
+            shown(a);
             continue;
-        if (socket_queued(socket_at(k)) <= QUEUE_LOW) {
-            send_to(a->feed, seat, r, i, n);
-        } else {
-            list_remove(&a->live, k);
-            seat->seq = at - 1;
-            set_behind(a->feed, seat);
         }
+        a->next = list_next(&a->live, k);
+        show_to(a, LIST_ITEM(k, struct socket_seat, link));
+        room--;
+    }
+    if (!list_is_empty(&d->showing)) {
+        loop_later(d->feeds->flow->loop, &d->show, show_some, d);
+        return;
+    }
+    d->reading = READ_NONE;
+    if (d->n_seats == 0)
+        feed_drop_if_unused(d);
+    else
+        read_next(d);
+}
+
+static void show_later(struct audience *a, const struct rows *r, size_t i, struct notice *n)
+{
+    if (a == NULL || list_is_empty(&a->live))
+        return;
+    if (n->json.n == 0 && !render(a->feed, r, i, n))
+        a->parcel.failed = true;
+    parcel_add(&a->parcel, rows_i64(r, i, F_AT), n, a->n_of);
+    if (!list_linked(&a->showing)) {
+        list_push(&a->feed->showing, &a->showing);
+        a->next = list_first(&a->live);
     }
 }
 
@@ -302,35 +407,51 @@ static int64_t page_end(const struct rows *r, int64_t from)
     return end > from ? end : from;
 }
 
+/* What does not fit is read again when this has been shown. */
 static void take_new(struct feed *d, const struct rows *r)
 {
     int64_t end = page_end(r, d->at);
+    bool fits = true;
     d->due |= rows_n(r) == PAGE || end == d->at + d->window;
-    for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT); i++) {
+    for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT) && fits; i++) {
+        struct audience *some = of_customer(d, r, i);
         struct notice n;
         notice_init(&n);
-        show(&d->all, r, i, &n);
-        show(of_customer(d, r, i), r, i, &n);
+        fits = parcel_has_room(&d->all.parcel) && (some == NULL || parcel_has_room(&some->parcel));
+        if (fits) {
+            show_later(&d->all, r, i, &n);
+            show_later(some, r, i, &n);
+        } else {
+            end = rows_i64(r, i, F_AT) - 1;
+        }
         notice_free(&n);
     }
+    d->due |= !fits;
     d->at = end;
+    d->reading = READ_SHOWN;
+    show_some(d);
 }
 
 /* As much of a page as fits. */
 static void take_page(struct feed *d, struct socket_seat *seat, const struct rows *r)
 {
     struct audience *a = seat->channel;
-    bool fits = true;
-    for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT) && fits; i++) {
+    size_t wanted[WIRE_N] = {0};
+    struct parcel p = {0};
+    size_t i = 0;
+    wanted[socket_wire(socket_of_seat(seat))] = 1;
+    for (; i < rows_n(r) && !rows_null(r, i, F_AT) && parcel_has_room(&p); i++) {
         struct notice n;
         notice_init(&n);
-        fits = socket_queued(socket_of_seat(seat)) <= QUEUE_LOW;
-        if (fits)
-            send_to(d, seat, r, i, &n);
+        p.failed |= !render(d, r, i, &n);
+        parcel_add(&p, rows_i64(r, i, F_AT), &n, wanted);
         notice_free(&n);
     }
-    if (fits)
+    if (p.last > 0)
+        parcel_send(&p, seat);
+    if (i == rows_n(r) || rows_null(r, i, F_AT))
         seat->seq = page_end(r, seat->seq);
+    parcel_free(&p);
     list_remove(&d->behind, &seat->link);
     seat->behind = seat->seq < d->at;
     list_push(seat->behind ? &d->behind : &a->live, &seat->link);
@@ -353,9 +474,11 @@ static void page_read(void *ctx, struct err err, const struct rows *r)
         d->due = true; /* when the clock rings */
         return;
     }
-    if (what == READ_NEW)
+    if (what == READ_NEW) {
         take_new(d, r);
-    else if (seat != NULL)
+        return;
+    }
+    if (seat != NULL)
         take_page(d, seat, r);
     read_next(d);
 }
@@ -516,10 +639,15 @@ void feeds_free(struct feeds *fs)
     HASH_ITER(hh, fs->feeds, d, next)
     {
         timer_off(fs->flow->loop, &d->timer);
+        loop_later_off(fs->flow->loop, &d->show);
+        if (d->reading == READ_SHOWN)
+            d->reading = READ_NONE;
+        parcel_free(&d->all.parcel);
         cut_list(&d->behind);
         cut_list(&d->all.live);
         HASH_ITER(hh, d->some, a, next_a)
         {
+            parcel_free(&a->parcel);
             cut_list(&a->live);
             HASH_DELETE(hh, d->some, a);
             free(a);

@@ -192,6 +192,31 @@ def test_tickets(reli):
         assert refused(reli, f"{paths[channel]}?ticket={ticket}") == 401, "good once"
 
 
+def test_many_watchers_of_one_log(reli):
+    """More than are written to in one turn, by both protocols; some come and some leave while they are written to."""
+    def sockets(n, after=""):
+        return [feed(reli, f"/ws/merchant{after}") for _ in range(n)]
+
+    def streams(n, **headers):
+        return [Stream(reli.replica, V1 + "/events", **bearer(reli), **headers) for _ in range(n)]
+
+    there = sockets(80), streams(80)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        paid = [pool.submit(reli.pay, of("cust-1")) for _ in range(30)]
+        for w in (*there[0][::4], *there[1][::4]):
+            w.close()
+        later = sockets(20, "?after=0"), streams(20, **{"Last-Event-ID": "0"})
+        assert all(p.result()["id"] for p in paid)
+    want = list(range(1, 61))
+    for w in [w for i, w in enumerate(there[0]) if i % 4 > 0] + later[0]:
+        w.frame()  # the hello
+        assert [e["position"] for e in w.events(60)] == want
+        w.close()
+    for s in [s for i, s in enumerate(there[1]) if i % 4 > 0] + later[1]:
+        assert [at for at, _ in s.events(60)] == want
+        s.close()
+
+
 # ---- server-sent events ----
 
 
