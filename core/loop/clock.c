@@ -104,7 +104,13 @@ static void apply_shift(struct loop *l, int64_t shift_us)
     int64_t by_us = shift_us - l->wall_shift_us;
     l->wall_shift_us = shift_us;
     if (by_us > 0)
-        l->mono_shift_us += by_us;
+        loop_skip(l, by_us);
+}
+
+void loop_skip(struct loop *l, int64_t by_us)
+{
+    ASSERT(by_us >= 0);
+    l->mono_shift_us += by_us;
 }
 
 static struct err read_shift(const char *path, int64_t *shift_us)

@@ -1,13 +1,14 @@
 /* The experimenter's side of the sandbox: what it saw, what it believes, how it shall behave. */
 #include <stdio.h>
 
+#include "core/base/times.h"
 #include "core/codec/json.h"
 #include "gateways/sandbox/daraja.h"
 #include "gateways/sandbox/outcome.h"
 #include "gateways/sandbox/refund_outcome.h"
 #include "gateways/sandbox/sandbox_int.h"
 
-enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 10000 };
+enum { LIMIT_DEFAULT = 1000, LIMIT_MAX = 10000, SKIP_MAX_S = 24 * 3600 };
 enum { ANSWER_LIMIT = 32 * 1024 * 1024 };
 
 static void calls_get(struct http_exchange *x);
@@ -18,6 +19,7 @@ static void outcomes_get(struct http_exchange *x);
 static void chaos_get(struct http_exchange *x);
 static void chaos_post(struct http_exchange *x);
 static void reset_post(struct http_exchange *x);
+static void skip_post(struct http_exchange *x);
 static void c2b_post(struct http_exchange *x);
 static void c2b_get(struct http_exchange *x);
 
@@ -30,6 +32,7 @@ const struct route inspect_routes[] = {
     {HTTP_GET_, "/chaos", chaos_get, 0},
     {HTTP_POST_, "/chaos", chaos_post, 0},
     {HTTP_POST_, "/reset", reset_post, 0},
+    {HTTP_POST_, "/skip", skip_post, 0},
     {HTTP_POST_, "/mpesa/c2b", c2b_post, 0},
     {HTTP_GET_, "/mpesa/c2b", c2b_get, 0},
     {0, NULL, NULL, 0},
@@ -193,6 +196,18 @@ static void chaos_post(struct http_exchange *x)
 static void reset_post(struct http_exchange *x)
 {
     sandbox_reset(x->app);
+    chaos_get(x);
+}
+
+static void skip_post(struct http_exchange *x)
+{
+    struct sandbox *s = x->app;
+    int64_t seconds;
+    if (!str_to_i64(http_query(x, STR("s")), &seconds) || seconds < 0 || seconds > SKIP_MAX_S) {
+        http_problem(x, ERR(VALIDATION, "query"), "s is 0 to 86400 seconds");
+        return;
+    }
+    loop_skip(s->loop, seconds * US_PER_S);
     chaos_get(x);
 }
 

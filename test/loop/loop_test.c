@@ -501,6 +501,28 @@ static void test_the_test_clock_shifts_and_fires_but_mono_never_goes_back(void *
     loop_free(s.l);
 }
 
+static void skip_an_hour(void *ctx)
+{
+    struct shift *s = ctx;
+    s->n++;
+    loop_skip(s->l, US_PER_HOUR);
+}
+
+static void test_a_skip_fires_timers_and_leaves_the_wall_clock(void **state)
+{
+    (void)state;
+    struct shift s = {.l = loop_or_die()};
+    s.mono = loop_mono_us(s.l);
+    s.wall = loop_wall_us(s.l);
+    timer_set(s.l, &s.far, US_PER_HOUR, stop, s.l);
+    timer_set(s.l, &s.soon, 0, skip_an_hour, &s);
+    loop_run(s.l);
+    assert_int_equal(s.n, 1);
+    assert_true(loop_mono_us(s.l) - s.mono >= US_PER_HOUR);
+    assert_true(loop_wall_us(s.l) - s.wall < US_PER_HOUR);
+    loop_free(s.l);
+}
+
 /* ---- signals ---- */
 
 static void count(void *ctx)
@@ -754,7 +776,7 @@ static void test_free_names_what_leaks(void **state)
 
 int main(void)
 {
-    alarm(60); /* a loop that hangs fails */
+    alarm(120); /* a loop that hangs fails */
     setenv("UV_THREADPOOL_SIZE", "1", 1);
     log_open(STDERR_FILENO, LOG_WARN);
     const struct CMUnitTest tests[] = {
@@ -767,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_a_long_turn_shows_as_lag),
         cmocka_unit_test(test_stop_before_run_ends_it),
         cmocka_unit_test(test_the_test_clock_shifts_and_fires_but_mono_never_goes_back),
+        cmocka_unit_test(test_a_skip_fires_timers_and_leaves_the_wall_clock),
         cmocka_unit_test(test_stop_signals_call_and_can_be_taken_back),
         cmocka_unit_test(test_names_and_literals_resolve),
         cmocka_unit_test(test_what_is_no_name_has_no_address),
