@@ -209,7 +209,7 @@ check_openapi() {
         echo "$document is missing"
         return 1
     }
-    scripts/npm.sh "$build/npm" || return 1
+    scripts/npm.sh http/ui "$build/npm" || return 1
     REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true CI=true \
         "$build/npm/node_modules/.bin/redocly" lint --format=stylish "$document" 2>&1 </dev/null
 }
@@ -236,7 +236,7 @@ END
 check_schema() { scripts/schema.py --self-test && scripts/schema.py; }
 
 check_lockfile() { # a registry's host in it would bind everybody to that registry
-    ! grep -nE '"resolved":' http/ui/package-lock.json
+    ! grep -nE '"resolved":' http/ui/package-lock.json test/system/npm/package-lock.json
 }
 
 checks=(rooms store_headers providers floats typedefs words columns headers cppcheck tidy openapi

@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 out=$1
-"$(dirname "$0")/npm.sh" "$out/npm" --omit=dev
+"$(dirname "$0")/npm.sh" http/ui "$out/npm" --omit=dev
 
 from=$out/npm/node_modules/swagger-ui-dist
 new=$out/static.new
