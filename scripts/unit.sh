@@ -11,7 +11,7 @@ trap 'rm -rf "$dir"' EXIT
 
 one() { # one PROGRAM N: runs it, says how it went, keeps what it counted in N.sum
     local name=${1##*/test/} out=$dir/$2.out rc=0 passed failed
-    { timeout -k 5 "${TEST_TIMEOUT:-180}" "$1" >"$out" 2>&1 </dev/null; } 2>/dev/null || rc=$?
+    { timeout -k 5 "${TEST_TIMEOUT:-400}" "$1" >"$out" 2>&1 </dev/null; } 2>/dev/null || rc=$?
     if [ $rc -eq 77 ] && ! grep -q '^\[ RUN' "$out"; then
         printf '  skip  %s\n' "$name"
         echo 0 0 >"$dir/$2.sum"

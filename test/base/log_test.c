@@ -204,7 +204,7 @@ static void a_reader_who_sleeps(void **state)
     memset(text, 'z', sizeof text);
     int64_t dropped_before = log_dropped();
     int n = 0;
-    (void)alarm(10);
+    (void)alarm(60);
     for (; log_dropped() == dropped_before; n++) {
         log_info("x", F_I64("n", n), F_STR("s", str_n(text, sizeof text)));
         log_flush();

@@ -142,7 +142,7 @@ static void refund_ends(void **state)
     run(&f); /* a token is there now */
     /* no answer: unknown, and never sent again */
     f.refund_silent = true;
-    f.account.timeout_us = 60 * US_PER_MS;
+    f.account.timeout_us = 600 * US_PER_MS;
     give_back(&f, &s, REFUND_RAIL_REVERSAL);
     run(&f);
     assert_int_equal(s.verdict, GW_UNKNOWN);

@@ -425,7 +425,7 @@ static void push_ends(void **state)
     assert_true(s.retry_later && s.sent);
     /* no answer: never sent again */
     f.push_silent = true;
-    f.account.timeout_us = 60 * US_PER_MS;
+    f.account.timeout_us = 600 * US_PER_MS;
     int before = f.n_pushes;
     push(&f, &s);
     run(&f);
@@ -494,7 +494,7 @@ static void rate(void **state)
     assert_int_equal(q.verdict, GW_SUCCEEDED);
     /* no turn within the deadline: refused, not sent */
     f.account.rate_per_s = 1;
-    f.account.timeout_us = 50 * US_PER_MS;
+    f.account.timeout_us = 500 * US_PER_MS;
     push(&f, &s[1]);
     push(&f, &s[2]);
     run(&f);

@@ -373,7 +373,7 @@ static void never_there(void **state)
 static void answer_slow(void **state)
 {
     (void)state;
-    w.account.timeout_us = 200 * US_PER_MS;
+    w.account.timeout_us = 700 * US_PER_MS;
     struct said s = charge(150114);
     w.account.timeout_us = 5 * US_PER_S;
     assert_int_equal(s.verdict, GW_UNKNOWN);

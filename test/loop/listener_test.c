@@ -298,7 +298,7 @@ static void test_without_descriptors_clients_wait_and_nothing_spins(void **state
 
 int main(void)
 {
-    alarm(60); /* a loop that hangs fails */
+    alarm(120); /* a loop that hangs fails */
     log_open(STDERR_FILENO, LOG_ERROR);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),

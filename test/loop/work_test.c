@@ -197,7 +197,7 @@ static int few_threads(void **state)
 {
     (void)state;
     char n[12];
-    alarm(20); /* threads that wait for a word that never comes end nothing by themselves */
+    alarm(120); /* threads that wait for a word that never comes end nothing by themselves */
     snprintf(n, sizeof n, "%d", THREADS);
     return setenv("UV_THREADPOOL_SIZE", n, 1);
 }

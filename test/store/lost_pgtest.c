@@ -128,7 +128,7 @@ static void test_doubt_that_nobody_can_settle(void **state)
     int64_t took = store_clock_us() - from;
     for (int i = 0; i < 2 * N; i++)
         assert_int_equal(items[i].unit.err.code, i < N ? ERR_AMBIGUOUS : ERR_UNAVAILABLE);
-    assert_true(took >= 300 * US_PER_MS && took < 600 * US_PER_MS);
+    assert_true(took >= 300 * US_PER_MS && took < 4 * US_PER_S); /* five by default */
     assert_int_equal(ask("select count(*) from put_row"), N);
     free(items);
     finish();
@@ -149,7 +149,7 @@ static void test_absent_database(void **state)
     int64_t from = store_clock_us();
     run_idle();
     int64_t took = store_clock_us() - from;
-    assert_true(took >= 150 * US_PER_MS && took < 600 * US_PER_MS);
+    assert_true(took >= 150 * US_PER_MS && took < 4 * US_PER_S);
     count_items(items, 2, ERR_UNAVAILABLE, 2);
     assert_int_equal(note.err.code, ERR_UNAVAILABLE);
     proxy.mode = PROXY_PASS;
@@ -169,8 +169,8 @@ static void test_silent_network(void **state)
 {
     (void)state;
     start((struct store_options){.conninfo = proxy_conninfo,
-                                 .statement_timeout_us = 100 * US_PER_MS,
-                                 .wait_timeout_us = 100 * US_PER_MS});
+                                 .statement_timeout_us = US_PER_S,
+                                 .wait_timeout_us = US_PER_S});
     run_ready();
     struct item *items = items_new(2, &put_kind);
     struct note note = {0};
@@ -217,14 +217,14 @@ static void test_several_hosts(void **state)
 static void test_late_loop(void **state)
 {
     (void)state;
-    start((struct store_options){.statement_timeout_us = 50 * US_PER_MS});
+    start((struct store_options){.statement_timeout_us = US_PER_S});
     run_ready();
     struct item *items = items_new(1, &put_kind);
     struct timer turn = {0};
     write_all(items, 1);
     timer_set(l, &turn, 0, until_late, NULL);
     loop_run(l); /* the batch leaves */
-    sql("select pg_sleep(2.2)");
+    sql("select pg_sleep(3.2)");
     run_idle();
     assert_int_equal(items[0].unit.err.code, ERR_NONE);
     assert_false(items[0].unit.doubt);
