@@ -103,7 +103,7 @@ defaults
     timeout server 75s
     timeout http-request 30s
     timeout tunnel 1h
-    timeout check 2s
+    timeout check 5s
     retries 3
     option redispatch 1
     retry-on conn-failure empty-response

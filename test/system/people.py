@@ -8,7 +8,7 @@ import struct
 import subprocess
 import uuid
 
-from helpers import V1, Site
+from helpers import SLOW, V1, Site
 
 PASSWORD = "correct horse battery staple"
 
@@ -23,7 +23,7 @@ def admin_create(stack, database, email, merchant=None, role="owner", password=P
     if merchant is not None:
         args += ["--merchant", merchant]
     made = subprocess.run([stack.binary, *args], env=stack.env(database), text=True, capture_output=True,
-                          input=password + "\n", timeout=60)
+                          input=password + "\n", timeout=60 * SLOW)
     assert made.returncode == 0, made.stderr
     return dict(line.split("=", 1) for line in made.stdout.splitlines())["user_id"]
 

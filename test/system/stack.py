@@ -244,7 +244,7 @@ class Stack:
     def cli(self, database, *args, **extra):
         """Runs a command to its end."""
         return subprocess.run([self.binary, *args], env=self.env(database, **extra), text=True,
-                              capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=60 * helpers.SLOW)
 
     def database(self):
         self.look_after()
@@ -409,7 +409,7 @@ class Launcher:
             seen.append(self.sandbox.get("/_sandbox/calls?limit=0").json["received"])
             return len(seen) >= 3 and seen[-1] == seen[-3]
 
-        wait_until(quiet, 20, "no job is due", every=0.05)
+        wait_until(quiet, what="no job is due", every=0.05)
 
     def close(self):
         for replica in self.replicas:

@@ -13,7 +13,7 @@ import time
 import pytest
 from helpers import ROOT, V1, Clock, Site, phone, wait_until, word
 from stack import Launcher
-from test_refunds import books_agree, refund, show, wait_refund
+from test_refunds import books_agree, brought, refund, show, wait_refund
 
 KEY = "cpk_sandbox:cps_cmVsaSBzYW5kYm94IENQYXkgZGVtbyBzZWNyZXQgMDE"
 SECRET = "cpw_sandbox_webhook_secret"
@@ -54,12 +54,15 @@ def wallet(amount, **fields):
 def until(world, shop, payment, status):
     """Lets the time of the polls come until it is there, at most two minutes of it."""
     for _ in range(8):
-        try:
-            return shop.wait_status(payment, status, deadline=1)
-        except AssertionError:
-            world.clock.advance(15)
-            world.settle()
-    return shop.wait_status(payment, status, deadline=1)
+        wait_until(lambda: all(c["state"] != "pending" for c in world.sandbox.charges(provider="cpay")),
+                   what="CPay has decided")
+        brought(world.sandbox)
+        world.settle()
+        p = shop.payment(payment)
+        if p["status"] == status:
+            return p
+        world.clock.advance(15)
+    return shop.wait_status(payment, status)
 
 
 def charge_of(world, payment):

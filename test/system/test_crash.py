@@ -112,16 +112,18 @@ class Life:
     def dies(self, replica):
         """True when it has died where it was told to. Polls need time to pass."""
         for _ in range(4):
-            try:
-                wait_until(lambda: not replica.running(), 4, "the crash")
-                replica.killed = True
-                return replica.p.returncode == -9
-            except AssertionError:
-                if self.first is None:
-                    return False
+            if self.first is not None and wait_until(lambda: not replica.running() or self.idle(), what="nothing to do"):
                 self.clock.offset += 16
                 self.clock.write()
-        return False
+        try:
+            wait_until(lambda: not replica.running(), what="the crash")
+        except AssertionError:
+            return False
+        replica.killed = True
+        return replica.p.returncode == -9
+
+    def idle(self):
+        return self.brought() and not self.database.due(self.clock.now())
 
     def brought(self):
         mine = self.sandbox.charges(phone=self.number.lstrip("+"))

@@ -425,12 +425,15 @@ def test_who_does_not_keep_up(timed, monkeypatch):
     small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]
     w, late, other = feed(shop, sockopt=small), feed(shop, sockopt=small), feed(shop)
     assert w.frame()["seq"] == late.frame()["seq"] == other.frame()["seq"] == 0
+    taken = []
     with concurrent.futures.ThreadPoolExecutor(4) as pool:  # more than the kernel keeps for him
-        list(pool.map(lambda _: shop.pay(metadata={"blob": "x" * 16000}), range(110)))
+        for _ in range(11):
+            list(pool.map(lambda _: shop.pay(metadata={"blob": "x" * 16000}), range(10)))
+            taken += late.events(2)  # he is behind, and goes on
     assert [e["position"] for e in other.events(220)] == list(range(1, 221)), "nobody waits for him"
     other.close()
     late.ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-    assert [e["position"] for e in late.events(220)] == list(range(1, 221)), "who takes it in time gets all"
+    assert [e["position"] for e in taken + late.events(198)] == list(range(1, 221)), "who takes it in time gets all"
     late.close()
     clock.advance(11)
     wait_until(lambda: one.metrics().get("reli_websockets_slow_total") == 1, what="it is given up")

@@ -250,34 +250,40 @@ def test_two_requests_race_for_a_key(reli):
 
 
 def test_in_flight(reli, sandbox):
-    sandbox.chaos(answer_delay_ms={"min": 1200, "max": 1200})
+    reli.pay(stk())  # there is a token from here on
+    sandbox.chaos(answer_delay_ms={"min": 25_000, "max": 25_000})
     number, key = phone(), new_key()
     body = stk(phone=number)
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
         first = pool.submit(reli.initialize, body, key=key)
-        wait_until(lambda: count(reli) == 1, 5, "the reservation")
+        wait_until(lambda: sandbox.pushes(number), what="the provider is asked")
         busy = reli.initialize(body, key=key)
         assert busy.status == 409 and busy.code == "idempotency_in_progress", busy
         assert busy.header("Retry-After") == "1"
         other = reli.initialize(stk(phone=number, amount="5"), key=key)
         assert other.status == 422 and other.code == "idempotency_key_reused", other
-        waited = reli.initialize(body, key=key, headers={"Prefer": "respond-async, wait=10"})
+        waited = pool.submit(reli.initialize, body, key=key, headers={"Prefer": "respond-async, wait=10"})
+        sandbox.skip(25)
+        waited = waited.result()
         assert first.result().status == 201
         is_replay(first.result(), waited)
     assert len(sandbox.pushes(number)) == 1
 
 
 def test_waiting_has_an_end(reli, sandbox):
-    sandbox.chaos(answer_delay_ms={"min": 3000, "max": 3000})
-    key, body = new_key(), stk()
+    reli.pay(stk())  # there is a token from here on
+    sandbox.chaos(answer_delay_ms={"min": 25_000, "max": 25_000})
+    number, key = phone(), new_key()
+    body = stk(phone=number)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         first = pool.submit(reli.initialize, body, key=key)
-        wait_until(lambda: count(reli) == 1, 5, "the reservation")
+        wait_until(lambda: sandbox.pushes(number), what="the provider is asked")
         began = time.monotonic()
         r = reli.initialize(body, key=key, headers={"Prefer": "wait=1"})
         took = time.monotonic() - began
         assert r.status == 409 and r.code == "idempotency_in_progress", r
         assert took >= 0.9, took
+        sandbox.skip(25)
         assert first.result().status == 201
 
 

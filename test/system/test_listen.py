@@ -46,7 +46,7 @@ class Listen:
     def stop(self, sig=signal.SIGINT):
         """The position at which it stopped."""
         self.p.send_signal(sig)
-        assert self.p.wait(10 * SLOW) == 0, self.said()
+        assert self.p.wait(30 * SLOW) == 0, self.said()
         found = re.search(r"--after (\d+)\n$", self.said())
         return int(found.group(1)) if found else None
 
@@ -178,18 +178,19 @@ def test_through_tls(replicas, receiver, listen, tmp_path):
     assert [h.json["seq"] for h in receiver.wait(2)] == [1, 2]
     one.wait(2)
     assert one.stop() == 2
-    assert "certificate" in stranger.said() and stranger.lines() == [] and stranger.stop() is None
+    wait_until(lambda: "certificate" in stranger.said(), what="it has looked")
+    assert stranger.lines() == [] and stranger.stop() is None
 
 
 def test_a_service_that_is_not_there_yet(reli, receiver, listen):
     one = listen(reli, "--forward", receiver.url(), url=f"http://127.0.0.1:{free_port()}")
-    wait_until(lambda: one.said().count("; again in") == 2, 15, "it tries again")
+    wait_until(lambda: one.said().count("; again in") >= 2, 15, "it tries again")
     assert one.stop() is None
 
 
 def test_a_key_that_is_none(reli, receiver, listen):
     one = listen(reli, "--forward", receiver.url(), key="sk_test_" + "0" * 48)
-    assert one.p.wait(10 * SLOW) == 1
+    assert one.p.wait(30 * SLOW) == 1
     assert "401: RELI_API_KEY is not" in one.said()
 
 

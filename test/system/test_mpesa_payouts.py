@@ -45,11 +45,11 @@ def told(stack, tmp_path_factory):
             p = shop.wait_status(life["payment"], "completed")
             assert p["provider_receipt"] is None
             life["id"] = refund(shop, p["id"], f"1{ending}.00")["id"]
-        for step in ADVANCES:
-            clock.advance(step)
+        for step in (*ADVANCES, 0):
             launcher.settle()
             brought(sandbox)  # a status query is told by a result of its own
             launcher.settle()
+            clock.advance(step)
         for life in lives.values():
             life["refund"] = show(shop, life["id"])
             life["moved"] = sandbox.refunds(phone=life["number"].lstrip("+"))

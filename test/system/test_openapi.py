@@ -357,7 +357,7 @@ class Setting:
             return self.shop.pay({"provider": "cpay", "payment_method": "wallet", "amount": "250.00", "currency": "KES",
                                   "customer": {"phone": phone("110")}})["id"]
         if op.id == "createPaymentQr":
-            return self.shop.pay(stk("004"))["id"]
+            return self.shop.pay(stk("063"))["id"]
         if op.id == "verifyPayment":
             return self.shop.pay(stk())["id"]
         if "/webhook-endpoints/" in op.path:

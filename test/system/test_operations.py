@@ -16,6 +16,7 @@ import test_websocket
 from helpers import SLOW, V1, Connection, Site, cash, free_port, new_key, parse_time, phone, stk, wait_until
 from stack import REDIS_OFF, binary, needs_redis
 
+LONG_MS = 600_000  # longer than anybody here waits
 COMMANDS = ("serve", "sandbox", "migrate", "merchant", "admin", "keys", "ledger", "audit", "doctor", "health",
             "version", "help")
 
@@ -36,10 +37,11 @@ def test_health(reli):
     for path in ("/livez", "/readyz", "/health", V1 + "/health", "/health/detailed", V1 + "/health/detailed"):
         assert site.get(path).status == 200, path
     assert site.get("/health").json == {"status": "ok"}
+    before = time.time()
     h = site.get("/health/detailed").json
     assert h["status"] == "ok" and h["detail"] is None and h["maintenance"] is False
     assert h["components"] == {"postgresql": "ok", "redis": "unavailable" if REDIS_OFF else "ok"}
-    assert abs(parse_time(h["time"]) - time.time()) < 2
+    assert before - 0.1 <= parse_time(h["time"]) <= time.time() + 0.1
     assert parse_time(h["started_at"]) <= parse_time(h["time"])
     assert reli.replica.p.pid and h["version"] in subprocess.run(
         [binary(), "version"], text=True, capture_output=True, timeout=20).stdout
@@ -136,32 +138,43 @@ def test_told_to_stop_until_it_has(replicas):
 
 def test_stopping(replicas, sandbox):
     """Not ready for three seconds, in which everything still works; then what is in flight ends; then it goes."""
-    one = replicas.one(clock=False)
+    one = replicas.one(clock=False, RELI_DRAIN_TIMEOUT="1h", RELI_PROVIDER_TIMEOUT="1h")
     shop = replicas.shop(one)
     shop.pay(stk())  # there is a token from here on
-    sandbox.chaos(answer_delay_ms={"min": 4000, "max": 4000})
+    sandbox.chaos(answer_delay_ms={"min": LONG_MS, "max": LONG_MS})
+
+    def told(ask):
+        """What is asked before the three seconds are over is answered; later, nobody may be there any more."""
+        soon = time.monotonic() - began < 2.5
+        try:
+            return ask()
+        except (OSError, http.client.HTTPException):
+            assert not soon
+
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         kept = Connection(one.host, one.port)
         assert kept.request("GET", "/livez").status == 200
         slow = pool.submit(shop.initialize, stk(), key=new_key())
-        wait_until(lambda: len(shop.get(V1 + "/payments").json["data"]) == 2, 5, "the reservation")
+        wait_until(lambda: len(sandbox.calls(op="push")) == 2, what="the provider is asked")
         began = time.monotonic()
         one.term()
-        wait_until(lambda: status(one, "/readyz") == 503, 2, "/readyz is 503")
-        r = one.get("/readyz")
-        assert r.text == "draining\n" and r.header("Retry-After")
-        assert one.get("/livez").status == 200
-        assert shop.pay()["status"] == "requires_action"
-        wait_until(lambda: status(one, "/readyz") is None, 8, "the listener is closed")
+        wait_until(lambda: status(one, "/readyz") in (503, None), what="/readyz is 503")
+        if r := told(lambda: one.get("/readyz")):
+            assert r.status == 503 and r.text == "draining\n" and r.header("Retry-After")
+        if r := told(lambda: one.get("/livez")):
+            assert r.status == 200
+        if p := told(shop.pay):
+            assert p["status"] == "requires_action"
+        wait_until(lambda: status(one, "/readyz") is None, what="the listener is closed")
         took = time.monotonic() - began
         assert took >= 2.9, took
         assert one.running(), "what is in flight is waited for"
+        sandbox.skip(LONG_MS // 1000)
         assert slow.result().status == 201
         with pytest.raises((OSError, http.client.HTTPException)):
             kept.conn.request("GET", "/livez")
             kept.conn.getresponse()
-    assert one.wait() == 0
-    assert time.monotonic() - began < 8 * SLOW
+    assert one.wait() == 0, "and nothing else"
     events = [line["event"] for line in one.logs()]
     assert "app.stopping" in events and events[-1] == "app.stopped"
     assert one.database.value("select count(*) from reli.attempt where provider_ref <> ''") == 2
@@ -169,18 +182,19 @@ def test_stopping(replicas, sandbox):
 
 def test_a_second_signal_does_not_wait(replicas):
     one = replicas.one(clock=False)
-    began = time.monotonic()
     one.term()
-    wait_until(lambda: status(one, "/readyz") == 503, 2, "/readyz is 503")
+    wait_until(lambda: "app.stopping" in one.tail(), what="it is heard")
+    again = time.time()
     one.term()
     assert one.wait() == 0
-    assert time.monotonic() - began < 2.5 * SLOW
+    at = {line["event"]: parse_time(line["time"]) for line in one.logs()}
+    assert at["app.stopped"] < at["app.stopping"] + 2.9 or again > at["app.stopping"] + 1, "on a machine that stood still"
 
 
 def test_an_interrupt_stops_as_well(replicas):
     one = replicas.one(clock=False)
     one.p.send_signal(signal.SIGINT)
-    wait_until(lambda: status(one, "/readyz") == 503, 2, "/readyz is 503")
+    wait_until(lambda: "app.stopping" in one.tail(), what="it is heard")
     one.p.send_signal(signal.SIGINT)
     assert one.wait() == 0
 
@@ -211,16 +225,14 @@ def test_a_hangup_without_certificates_ends_nothing(replicas):
 
 def test_what_does_not_end_is_cut_off(replicas, sandbox):
     """The drain has an end; the payment whose answer is missing stays open."""
-    one = replicas.one(clock=False, RELI_DRAIN_TIMEOUT="1s")
+    one = replicas.one(clock=False, RELI_DRAIN_TIMEOUT="1s", RELI_PROVIDER_TIMEOUT="1h")
     shop = replicas.shop(one)
-    sandbox.chaos(answer_delay_ms={"min": 20000, "max": 20000})
+    sandbox.chaos(answer_delay_ms={"min": LONG_MS, "max": LONG_MS})
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         slow = pool.submit(shop.initialize, stk(), key=new_key())
         wait_until(lambda: sandbox.calls(op="token") or sandbox.calls(op="push"), 5, "the provider is asked")
-        began = time.monotonic()
         one.term()
         assert one.wait() == 0
-        assert time.monotonic() - began < 7 * SLOW
         assert slow.exception() is not None or slow.result().status in (202, 503)
     assert one.database.value("select status from reli.payment") in ("processing", "failed")
 
@@ -596,7 +608,7 @@ def test_logs_are_json_and_say_nothing_private(replicas, sandbox, receiver):
 
 def test_polls_of_a_provider_that_hangs_keep_nothing_waiting(replicas, clock, sandbox, receiver):
     """More questions than may run at once, none of them answered; a webhook whose time has come does not wait."""
-    one = replicas.one(RELI_PROVIDER_TIMEOUT="60s", RELI_WEBHOOK_SCHEDULE="1m,1m")
+    one = replicas.one(RELI_PROVIDER_TIMEOUT="1h", RELI_WEBHOOK_SCHEDULE="1m,1m")
     shop = replicas.shop(one)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: shop.pay(stk("063"))["id"], range(700)))  # pending for ever
@@ -606,11 +618,11 @@ def test_polls_of_a_provider_that_hangs_keep_nothing_waiting(replicas, clock, sa
     assert receiver.wait(1)
     wait_until(lambda: replicas.database.value(
         "select count(*) from reli.job where kind = 'delivery' and run_at > to_timestamp(%s)", clock.now()), 10, "put off")
-    sandbox.chaos(answer_delay_ms={"min": 50_000, "max": 50_000})
+    sandbox.chaos(answer_delay_ms={"min": LONG_MS, "max": LONG_MS})
     asked = sandbox.get("/_sandbox/calls?limit=0").json["received"]
     clock.advance(62)
-    assert receiver.wait(2, deadline=10)
+    assert receiver.wait(2)
     wait_until(lambda: sandbox.get("/_sandbox/calls?limit=0").json["received"] - asked >= 50, 20,
                "as many are asked as may be at once")
     assert len(made) == 700
-    sandbox.chaos(answer_delay_ms={"min": 0, "max": 0})
+    sandbox.reset()  # nobody waits any more

@@ -199,7 +199,7 @@ def test_a_session_ends_after_its_time_however_much_it_is_used(ann, world):
 def test_a_websocket_takes_an_access_token(ann, shop):
     payment = shop.pay()
     url = f"ws://{ann.host}:{ann.port}/ws/transaction/{payment['id']}"
-    ws = websocket.create_connection(url, timeout=10, header=["Authorization: Bearer " + ann.tokens["access"]])
+    ws = websocket.create_connection(url, timeout=20 * SLOW, header=["Authorization: Bearer " + ann.tokens["access"]])
     assert json.loads(ws.recv())["type"] == "hello"
     ws.close()
     with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
@@ -251,7 +251,7 @@ def test_an_account_waits_longer_and_longer(world, ann, known):
         since = time.monotonic()
         assert try_login(world.a, email, "wrong password").status == 401
     for wait in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900):
-        if wait >= 4:  # less is over before a busy machine has asked
+        if wait >= 16:  # less is over before a busy machine has asked
             answer = try_login(world.b, email, PASSWORD)  # the right one does not help
             assert answer.status == 429 and answer.code == "too_many_attempts", answer
             assert wait - (time.monotonic() - since) - 2 < int(answer.header("Retry-After")) <= wait
@@ -325,10 +325,11 @@ def test_a_second_factor(ann, world):
     assert try_login(world.a, ann.email, PASSWORD).status == 200, "not before it is confirmed"
     now = ann.replica.time
     assert ann.post(V1 + "/auth/totp/confirm", {"totp": totp(secret, now(), -10)}).status == 401
-    assert ann.post(V1 + "/auth/totp/confirm", {"totp": totp(secret, now())}).status == 204
+    code = totp(secret, now())
+    assert ann.post(V1 + "/auth/totp/confirm", {"totp": code}).status == 204
     assert ann.post(V1 + "/auth/totp/confirm", {"totp": totp(secret, now(), 1)}).status == 409
     assert try_login(world.a, ann.email, PASSWORD).code == "totp_required"
-    assert try_login(world.a, ann.email, PASSWORD, totp=totp(secret, now())).status == 401, "it confirmed"
+    assert try_login(world.a, ann.email, PASSWORD, totp=code).status == 401, "it confirmed"
     assert try_login(world.a, ann.email, PASSWORD, totp=totp(secret, now(), 9)).status == 401
     world.clock.advance(90)
     code = totp(secret, now())

@@ -312,7 +312,7 @@ def test_replicas_are_replaced_under_load(farm):
     assert sent and all(c["http_status"] == 200 for c in sent), [c for c in sent if c["http_status"] != 200]
     counters = farm.counters()
     for name in (f"replica{i + 1}" for i in range(farm.n)):
-        assert int(counters[name]["chkdown"]) == 1 and int(counters[name]["hrsp_2xx"]) > 0, counters[name]
+        assert int(counters[name]["chkdown"]) >= 1 and int(counters[name]["hrsp_2xx"]) > 0, counters[name]
     for proof in (("ledger", "prove"), ("audit", "verify"), ("replay", "--verify")):
         farm.reli(*proof)
     farm.script("stop")

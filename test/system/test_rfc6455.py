@@ -423,7 +423,9 @@ def test_a_connection_that_ends_in_the_middle(opened, site):
 
 def test_the_other_channels(site):
     """The same socket behind other names."""
-    site.pay(cash(customer={"id": "cust-1"}))
+    p = site.pay(cash(customer={"id": "cust-1"}))
+    wait_until(lambda: p["id"] in [e["payment_id"] for e in site.get(V1 + "/events?limit=100").json["data"]
+                                   if e["type"] == "payment.requires_action"], what="its events are in the log")
     for channel in ("/ws/merchant", "/ws/user/cust-1", V1 + "/ws/merchant"):
         def opened(channel=channel):
             w = Wire(site.port, upgrade(channel, Authorization=f"Bearer {site.key}"))

@@ -308,7 +308,7 @@ def test_bytes_without_end(reli):
                 s.sendall(b"x" * 65536)
         except (ConnectionResetError, BrokenPipeError):
             pass
-        read_all(s, deadline=4)  # before the time for a head is over
+        assert b" 408 " not in read_all(s), "before the time for a head is over"
 
 
 def test_slow_bytes(reli):
@@ -317,7 +317,7 @@ def test_slow_bytes(reli):
     with socket.create_connection(("127.0.0.1", reli.port)) as s:
         s.sendall(b"GET /livez HTTP/1.1\r\nHo")
         (answer,) = answers(read_all(s, 20))
-    assert 8 < time.monotonic() - began < 30
+    assert time.monotonic() - began > 8
     is_problem(answer, 408, "request_timeout")
     assert answer[1]["connection"] == "close"
 

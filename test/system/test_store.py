@@ -224,7 +224,7 @@ def test_postgresql_is_frozen(own, shop):
         began = time.monotonic()
         r = shop.get(V1 + "/payments", timeout=40)
         is_unavailable(r)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 30 * SLOW
     finally:
         for pid in pids:
             try:
@@ -248,9 +248,9 @@ def test_stopping_while_a_read_hangs(own, stack):
                      and wait_event_type = 'Lock' and query like '%reli.event%'"""
         wait_until(lambda: own.services.admin(waiting)[0][0] > 0, 10, "the question waits for the lock")
         replica.term()
-        wait_until(lambda: replica.get("/readyz").status == 503, 2, "it is stopping")
+        wait_until(lambda: "app.stopping" in replica.tail(), what="it is heard")
         replica.term()
-        assert replica.wait(10) == 0, replica.tail()
+        assert replica.wait() == 0, replica.tail()
     finally:
         lock.close()
         w.ws.shutdown()
@@ -264,7 +264,7 @@ def test_started_before_postgresql(own, stack):
     wait_until(lambda: "app.listening" in replica.tail(), 5, "it listens")
     assert replica.get("/readyz").status == 503
     own.start()
-    replica.ready(20)
+    replica.ready()
     stack.shop(replica).pay()
     stack.leave(replica)
 
@@ -395,7 +395,7 @@ def test_months_begin_beside_who_reads_two_tables(replicas, clock):
     reader = psycopg2.connect(db.owner_url)
     try:
         with reader.cursor() as c:
-            c.execute("set statement_timeout = '800ms'; select count(*) from reli.payout")
+            c.execute("set statement_timeout = '2500ms'; select count(*) from reli.payout")
             clock.advance(70 * 86400)
             wait_until(lambda: db.value("select count(*) from pg_locks where not granted"), 10, "partitions wait for the reader")
             c.execute("select count(*) from reli.payment")
@@ -453,7 +453,7 @@ def test_without_a_schema_it_is_not_ready(stack, own):
     r = replica.get("/readyz")
     assert r.status == 503
     assert stack.cli(database, "migrate").returncode == 0
-    replica.ready(20)
+    replica.ready()
     stack.leave(replica)
     database.close()
 

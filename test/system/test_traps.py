@@ -6,11 +6,10 @@ Races are not hoped for: a row that the test holds makes the two meet.
 import concurrent.futures
 import contextlib
 import signal
-import time
 
 import psycopg2
 import test_websocket
-from helpers import SLOW, V1, Receiver, new_key, phone, stk, wait_until
+from helpers import V1, Receiver, new_key, phone, stk, wait_until
 from test_refunds import ask, exceptions, paid_by_mpesa, provider_refunds, refund, show, wait_refund
 from test_store import own_redis  # noqa: F401  (a fixture)
 
@@ -71,14 +70,15 @@ def test_trap_01_success_callback_before_the_answer(reli, sandbox, db):
 def test_trap_02_callback_and_poll_at_once(replicas, sandbox):
     """Both have heard that it was paid, and both wait for the payment's row: one wins, the other finds it done."""
     one, two = replicas(2, clock=False)
-    sandbox.chaos(delay_ms=1200)
+    sandbox.chaos(delay_ms=60_000)
     shop, database = replicas.shop(one), replicas.database
     p = shop.pay(stk())
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         with held(database, "select 1 from reli.payment where id = %s for update", p["id"]):
-            wait_until(lambda: waiting_for_a_lock(database), 8, "the callback waits for the row")
+            sandbox.skip(60)
+            wait_until(lambda: waiting_for_a_lock(database), what="the callback waits for the row")
             asked = pool.submit(shop.at(two).post, f"{V1}/payments/{p['id']}/verify", {})
-            wait_until(lambda: waiting_for_a_lock(database, 2), 2.5, "and so does the provider's answer to a question")
+            wait_until(lambda: waiting_for_a_lock(database, 2), what="and so does the provider's answer to a question")
         assert asked.result().status == 200, asked.result()
     q = shop.wait_status(p["id"], "completed")
     wait_until(lambda: not database.rows("select 1 from reli.provider_event where state = 'received'"), 10, "both")
@@ -90,12 +90,13 @@ def test_trap_02_callback_and_poll_at_once(replicas, sandbox):
 
 def test_trap_03_success_after_expiry(replicas, clock, sandbox):
     """The customer pays when reli has given the payment up: it is completed, once, and says so."""
-    sandbox.chaos(timeout_delay_ms=300, late_delay_s=3)
+    sandbox.chaos(timeout_delay_ms=300, late_delay_s=100)
     shop = replicas.shop(replicas.one(RELI_PAYMENT_EXPIRY="2m"))
     given_up, unclear = shop.pay(stk("025")), shop.pay(stk("024"))
     shop.wait_status(given_up["id"], "failed")
     clock.advance(125)
     shop.wait_status(unclear["id"], "in_reconciliation")
+    sandbox.skip(100)
     for p, late in ((given_up, True), (unclear, False)):
         q = shop.wait_status(p["id"], "completed", 20)
         assert q["amount_received"] == "100.00" and q["failure"] is None and q["provider_receipt"], q
@@ -108,7 +109,7 @@ def test_trap_03_success_after_expiry(replicas, clock, sandbox):
 def test_trap_04_duplicate_success_from_failover(replicas, clock, sandbox):
     """Two attempts of one payment are paid: one counts, the other's money is nobody's until people decide."""
     shop, database = replicas.shop(replicas.one()), replicas.database
-    sandbox.chaos(timeout_delay_ms=200, late_delay_s=4, cpay_delay_ms=200,
+    sandbox.chaos(timeout_delay_ms=200, late_delay_s=100, cpay_delay_ms=200,
                   cpay_webhook_url=f"{shop.replica.url}{V1}/webhooks/cpay")
     # The first provider says that it has failed, and takes the money all the same when the second has been paid.
     p = shop.pay({"payment_method": "mobile_money", "amount": "100.00", "currency": "KES",
@@ -116,6 +117,7 @@ def test_trap_04_duplicate_success_from_failover(replicas, clock, sandbox):
     assert p["provider"] == "mpesa"
     q = shop.wait_status(p["id"], "completed")
     assert (q["provider"], q["route"]["chosen"]) == ("cpay", "cpay")
+    sandbox.skip(100)
     wait_until(lambda: exceptions_of(shop, p["id"]) == ["double_success"], 20, "the first attempt's late success")
     q = shop.payment(p["id"])
     assert (q["status"], q["amount_received"], q["provider"]) == ("completed", "100.00", "cpay")
@@ -217,13 +219,12 @@ def test_trap_09_one_dead_endpoint_slows_nobody(reli, receiver, stack, shared):
         for _ in range(50):
             reli.pay()
         wait_until(lambda: len(dead.at()) == 4, 10, "the dead one holds all that it may")
-        began = time.monotonic()
         made = [other.pay()["id"] for _ in range(5)]
         for p in made:
             confirm(other, p)
-        receiver.wait(5, deadline=6)
-        assert time.monotonic() - began < 6 * SLOW
+        receiver.wait(5)
         assert {h.json["payment_id"] for h in receiver.at()} == set(made)
+        assert len(dead.at()) == 4, "before the dead one was given up"
     finally:
         dead.close()
 
@@ -295,12 +296,10 @@ def test_trap_12_no_hot_row_holds_a_merchants_payments_up(replicas):
     wait_until(lambda: database.value("select count(*) from reli.ledger_balance where merchant_id = %s",
                                       shop.merchant) >= 2, 10, "balances")
     made = [shop.pay()["id"] for _ in range(24)]
-    began = time.monotonic()
     with held(database, "select 1 from reli.ledger_balance where merchant_id = %s for update", shop.merchant):
         with held(database, "select 1 from reli.merchant where merchant_id = %s for update", shop.merchant):
             with concurrent.futures.ThreadPoolExecutor(12) as pool:
                 assert all(p["status"] == "completed" for p in pool.map(lambda p: confirm(shop, p), made))
-    assert time.monotonic() - began < 5 * SLOW
     wait_until(lambda: database.value("select balance from reli.ledger_balance b join reli.ledger_account a "
                                       "on a.merchant_id = b.merchant_id and a.id = b.account_id where "
                                       "a.merchant_id = %s and a.type = 'merchant_pending'", shop.merchant)
