@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The conformance kit: each registered provider through the same checks, then the kit itself against adapters
 # that are wrong in one thing each; then a build in which only CPay is registered, with its tests.
-#   scripts/conform.sh [release | debug | asan]
+#   scripts/conform.sh [debug | release | asan]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
-variant=${1:-release}
+variant=${1:-debug}
 out=${BUILD:-build}/$variant
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
