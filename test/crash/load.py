@@ -250,7 +250,7 @@ class Worker(threading.Thread):
         w.start()
 
 
-def finish(client, direct, deadline_s=40):
+def finish(client, direct, deadline_s=120):
     """Every request gets its definite answer, without faults on the way."""
     ends = time.monotonic() + deadline_s
     left = [r for r in client.requests if r.answer is None]
@@ -293,7 +293,7 @@ def main():
             for w in client.watchers:
                 w.finish(config["direct"])
             for w in client.watchers:
-                w.join(30)
+                w.join(100)
             print("ended", sum(w.is_alive() for w in client.watchers), flush=True)
 
 

@@ -182,7 +182,7 @@ class Run:
         """No job is due. What is due again and again would be found by the deadline."""
         w = self.world
         time.sleep(0.04)  # the clock is looked at every 20 ms
-        quiet, patience = 0, 30 if not self.restless else 2
+        quiet, patience = 0, 90 if not self.restless else 2
 
         def due():
             nonlocal quiet
@@ -212,7 +212,7 @@ class Run:
             said = json.loads(w.call(w.sandbox_port, "GET", "/_sandbox/callbacks?limit=10000")[1])
             return all(c["state"] != "in_flight" for c in said["data"])
 
-        until(over, LATE_S + 30, "the sandbox has no outcome open")
+        until(over, LATE_S + 90, "the sandbox has no outcome open")
 
     # ---- evidence ----
 
@@ -220,7 +220,7 @@ class Run:
         w = self.world
         with contextlib.suppress(RuntimeError):  # the checker will say so
             until(lambda: w.rows("select count(*) as n from reli.log_new")[0]["n"] == 0,
-                  30 if not self.restless else 5, "the log is kept")
+                  90 if not self.restless else 5, "the log is kept")
         w.load.say("end")
         self.load_line()
         self.pages("charges")

@@ -30,7 +30,7 @@ class Watcher(threading.Thread):
                 self.read(self.ports[self.connections % len(self.ports)])
             except (OSError, ValueError, websocket.WebSocketException):
                 time.sleep(0.2)
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 90
         while time.monotonic() < ends:
             try:
                 if self.read(self.direct[0]) and self.replay(self.direct[-1]):
@@ -58,7 +58,7 @@ class Watcher(threading.Thread):
         ending = self.direct is not None
         try:
             newest = self.frame(ws, number, after)["seq"]
-            ws.settimeout(10 if ending else None)
+            ws.settimeout(30 if ending else None)
             while not ending or self.after < newest:
                 self.after = max(self.after, self.frame(ws, number, after)["seq"])
             return True

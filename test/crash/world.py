@@ -263,7 +263,7 @@ class World:
         except (OSError, http.client.HTTPException):
             return False
 
-    def ready(self, seconds=30):
+    def ready(self, seconds=90):
         for name, r in self.replicas.items():
             until(lambda r=r: self.answers(r.port, "/readyz"), seconds,
                   f"replica {name} is ready:\n{r.tail()}")
