@@ -43,7 +43,8 @@ class Round:
                            **chaos)
         self.clock = Clock(folder / "clock")
         self.launcher = Launcher(stack, self.clock, self.sandbox)
-        self.replica = self.launcher.one(RELI_PROVIDER_TIMEOUT="5s")
+        # No time for a poll before the first stage, however slow the machine.
+        self.replica = self.launcher.one(RELI_PROVIDER_TIMEOUT="5s", RELI_POLL_SCHEDULE="90s,15s,30s,45s,1m,90s,2m,3m,5m")
         self.shop = self.launcher.shop()
         self.phones = {e: phone(e) for e in ENDINGS}
         self.requests, self.answers, self.replays = {}, {}, {}

@@ -92,7 +92,7 @@ def test_a_rush_of_callbacks_is_heard_at_once_and_understood_in_turn(replicas, c
             c.execute("lock table reli.payment in access exclusive mode")
         answers = [pool.submit(one.request, "POST", url.replace(one.url, ""), body, JSON) for url, body in bodies]
         wait_until(lambda: database.value(INBOUND) >= 480, 20, "nearly all are stored: one may wait for whose it is")
-        assert database.value(INBOUND + " and lease_until > run_at") >= 256
+        wait_until(lambda: database.value(INBOUND + " and lease_until > run_at") >= 256, what="so many are kept in memory")
         lock.close()
         assert {a.result().status for a in answers} == {200}
     wait_until(lambda: database.value(INBOUND + " and lease_until <= run_at") == 0, 20, "who was not kept is taken")
@@ -110,7 +110,7 @@ def test_callbacks_about_one_payment_do_not_wait_for_a_lease(replicas, provider)
     made = shop.pay(stk(phone=number))
     push = Provider.asked[-1]
     bodies = []
-    for n in range(100):
+    for n in range(50):
         body = result_of(push, made["provider_transaction_id"])
         body["Body"]["stkCallback"]["ResultDesc"] = str(n)
         bodies.append(json.dumps(body))
@@ -119,7 +119,7 @@ def test_callbacks_about_one_payment_do_not_wait_for_a_lease(replicas, provider)
     with lock.cursor() as c, concurrent.futures.ThreadPoolExecutor(16) as pool:
         c.execute("lock table reli.payment in access exclusive mode")
         answers = [pool.submit(one.request, "POST", path, body, JSON) for body in bodies]
-        wait_until(lambda: database.value(INBOUND) >= 80, 20, "many wait for the payment")
+        wait_until(lambda: database.value(INBOUND) >= 40, 20, "many wait for the payment")
         lock.close()
         assert {a.result().status for a in answers} == {200}
     wait_until(lambda: database.value("select count(*) from reli.provider_event where state = 'received'") == 0, 30,
