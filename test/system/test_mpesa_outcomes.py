@@ -8,10 +8,11 @@ stage; the tests look at the notes.
 import concurrent.futures
 
 import pytest
-from helpers import V1, Clock, new_key, phone, stk, wait_until
+from helpers import SLOW, V1, Clock, new_key, phone, stk, wait_until
 from stack import Launcher
 
 LATE_S = 3600  # until a late success: more than a round takes to reach the payments' expiry
+PATIENCE_S = int(3 * SLOW)  # of reli with its provider
 
 FAILED = {
     "001": "insufficient_funds", "002": "cancelled_by_customer", "003": "wrong_pin",
@@ -39,13 +40,15 @@ class Round:
     def __init__(self, stack, folder, **chaos):
         self.sandbox = stack.new_sandbox()
         # The answer of 043 comes when nobody waits for it any more.
-        self.sandbox.chaos(delay_ms=300, timeout_delay_ms=900, late_delay_s=LATE_S, slow_answer_ms=6500,
+        self.sandbox.chaos(delay_ms=300, timeout_delay_ms=900, late_delay_s=LATE_S, slow_answer_ms=1000 * PATIENCE_S + 1500,
                            **chaos)
         self.clock = Clock(folder / "clock")
         self.launcher = Launcher(stack, self.clock, self.sandbox)
         # No time for a poll before the first stage, however slow the machine.
-        self.replica = self.launcher.one(RELI_PROVIDER_TIMEOUT="5s", RELI_POLL_SCHEDULE="90s,15s,30s,45s,1m,90s,2m,3m,5m")
+        self.replica = self.launcher.one(RELI_PROVIDER_TIMEOUT=f"{PATIENCE_S}s",
+                                         RELI_POLL_SCHEDULE="90s,15s,30s,45s,1m,90s,2m,3m,5m")
         self.shop = self.launcher.shop()
+        wait_until(lambda: self.shop.pay(stk())["status"] == "processing", what="there is a token from here on")
         self.phones = {e: phone(e) for e in ENDINGS}
         self.requests, self.answers, self.replays = {}, {}, {}
         self.stages = {}  # stage → ending → payment
