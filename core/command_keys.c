@@ -74,6 +74,7 @@ static struct err create_key(struct tool *t, const struct wanted *w)
         V_TIME(w->expires_us),
         V_UUID(random_uuid(t->now_us)),
         V_TEXT(STR("cli")),
+        V_TEXT(STR_NULL),
     };
     TRY(tool_run(t, Q_api_key_insert, params, COUNT_OF(params), made));
     if (t->found)

@@ -319,7 +319,8 @@ static void create(struct key_op *op)
                              V_TEXT(op->key.cidrs),
                              V_TIME(op->key.expires_us),
                              V_UUID(random_uuid(now)),
-                             V_TEXT(str_c(who->actor))};
+                             V_TEXT(str_c(who->actor)),
+                             V_TEXT(str_c(who->person))};
     store_exec(api_of(op->x)->flow->store, Q_api_key_insert, params, COUNT_OF(params), created, op);
 }
 
@@ -368,7 +369,8 @@ static void rotate(struct key_op *op)
                              V_TIME(op->key.expires_us),
                              V_UUID(random_uuid(now)),
                              V_UUID(random_uuid(now)),
-                             V_TEXT(str_c(who->actor))};
+                             V_TEXT(str_c(who->actor)),
+                             V_TEXT(str_c(who->person))};
     store_exec(api_of(op->x)->flow->store, Q_api_key_rotate, params, COUNT_OF(params), rotated, op);
 }
 

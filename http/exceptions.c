@@ -61,8 +61,10 @@ void exception_resolve(struct http_exchange *x)
 {
     static const char *const names[] = {"resolution", "evidence", "provider_receipt", NULL};
     const struct principal *who = api_who(x);
-    struct resolve_input in = {
-        .merchant = who->merchant, .live = who->live, .actor = str_c(who->actor)};
+    struct resolve_input in = {.merchant = who->merchant,
+                               .live = who->live,
+                               .actor = str_c(who->actor),
+                               .person = str_c(who->person)};
     struct body_fields b;
     struct str s;
     if (!api_path_id(x, 0, &in.item) || !body_open(x, &b))

@@ -165,6 +165,7 @@ void payout_post(struct http_exchange *x)
         .merchant = who->merchant,
         .live = who->live,
         .actor = str_c(who->actor),
+        .person = str_c(who->person),
         .approval_above = who->payout_approval_above,
         .trace = api_trace(x),
         .problem = problem_text,
@@ -281,7 +282,8 @@ static void decide(struct http_exchange *x, enum payout_event_kind kind)
                              .live_only = true,
                              .live = who->live,
                              .event = {.kind = kind},
-                             .actor = str_c(who->actor)};
+                             .actor = str_c(who->actor),
+                             .person = str_c(who->person)};
     payout_move_start(api_of(x)->flow, &rq, answered, x);
 }
 

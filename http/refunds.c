@@ -186,6 +186,7 @@ static void start(struct http_exchange *x, struct refund_input *in, struct uuid 
     in->merchant = who->merchant;
     in->live = who->live;
     in->actor = str_c(who->actor);
+    in->person = str_c(who->person);
     in->approval_above = who->refund_approval_above;
     in->payment = payment;
     in->trace = api_trace(x);
@@ -276,7 +277,8 @@ static void decide(struct http_exchange *x, enum refund_event_kind kind)
                              .live_only = true,
                              .live = who->live,
                              .event = {.kind = kind},
-                             .actor = str_c(who->actor)};
+                             .actor = str_c(who->actor),
+                             .person = str_c(who->person)};
     refund_move_start(api_of(x)->flow, &rq, decided, x);
 }
 

@@ -44,6 +44,7 @@ const struct column payout_insert_columns[PAYOUT_INSERT_COLUMNS] = {
     COLUMN(UUID_OPT, payout_insert_row, audit_a),
     COLUMN(I16, payout_insert_row, journal_steps),
     COLUMN(TEXT, payout_insert_row, traceparent),
+    COLUMN(TEXT, payout_insert_row, requester),
 };
 
 const struct column payout_update_columns[PAYOUT_UPDATE_COLUMNS] = {
@@ -129,6 +130,7 @@ struct stored_payout {
     int64_t updated_at;
     int64_t completed_at;
     struct str traceparent;
+    struct str requester;
 };
 
 static const struct column stored_payout_columns[] = {
@@ -172,6 +174,7 @@ static const struct column stored_payout_columns[] = {
     COLUMN(TIME, stored_payout, updated_at),
     COLUMN(TIME, stored_payout, completed_at),
     COLUMN(TEXT, stored_payout, traceparent),
+    COLUMN(TEXT, stored_payout, requester),
 };
 
 static struct err payout_of(const struct stored_payout *s, struct payout *p)
@@ -229,6 +232,7 @@ struct err payout_record_read(const struct rows *r, size_t row, struct arena *a,
         .metadata = s.metadata,
         .requested_by = s.requested_by,
         .approved_by = s.approved_by,
+        .requester = s.requester,
         .trace = s.traceparent,
     };
     return payout_of(&s, &out->p);
@@ -254,6 +258,7 @@ void payout_insert_fill(const struct payout_record *rec, struct payout_insert_ro
         .callback_url = rec->callback_url,
         .metadata = rec->metadata,
         .requested_by = rec->requested_by,
+        .requester = rec->requester,
         .traceparent = rec->trace,
         .created_at = rec->p.created_at_us,
         .idem_slot = -1,

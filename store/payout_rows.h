@@ -47,6 +47,7 @@ struct payout_insert_row {
     struct uuid audit_a;
     int16_t journal_steps;
     struct str traceparent;
+    struct str requester;
 };
 
 /* What a move changes of a payout, of the account of its hold, of its job, and of the callback that
@@ -92,7 +93,7 @@ struct payout_update_row {
     int16_t journal_steps;
 };
 
-enum { PAYOUT_INSERT_COLUMNS = 39, PAYOUT_UPDATE_COLUMNS = 38 };
+enum { PAYOUT_INSERT_COLUMNS = 40, PAYOUT_UPDATE_COLUMNS = 38 };
 
 extern const struct column payout_insert_columns[PAYOUT_INSERT_COLUMNS],
     payout_update_columns[PAYOUT_UPDATE_COLUMNS];
@@ -108,7 +109,8 @@ struct payout_record {
     struct str pii; /* sealed */
     struct str purpose, description, callback_url, metadata;
     struct str requested_by, approved_by;
-    struct str trace; /* traceparent of the request that made it; absent without */
+    struct str requester; /* the person behind requested_by */
+    struct str trace;     /* traceparent of the request that made it; absent without */
     struct payout p;
 };
 

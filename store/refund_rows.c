@@ -6,7 +6,7 @@
 struct stored_refund {
     struct uuid merchant, id, payment, account_id;
     struct str mode, status, currency, failure_code, failure_provider_code, failure_message,
-        provider_ref, receipt, reason, requested_by, approved_by, traceparent;
+        provider_ref, receipt, reason, requested_by, approved_by, traceparent, requester;
     int32_t version;
     int64_t amount, recon_since, created_at, updated_at, completed_at;
     int16_t park_n;
@@ -39,6 +39,7 @@ static const struct column stored_refund_columns[] = {
     COLUMN(TIME, stored_refund, updated_at),
     COLUMN(TIME, stored_refund, completed_at),
     COLUMN(TEXT, stored_refund, traceparent),
+    COLUMN(TEXT, stored_refund, requester),
 };
 
 struct stored_rail {
@@ -76,6 +77,7 @@ static struct err refund_of(const struct stored_refund *s, struct refund_record 
         .reason = s->reason,
         .requested_by = s->requested_by,
         .approved_by = s->approved_by,
+        .requester = s->requester,
         .trace = s->traceparent,
         .r = {.version = s->version,
               .amount = {s->amount, currency_parse(s->currency)},
@@ -150,6 +152,7 @@ void refund_row_fill(const struct refund_record *rec, bool is_new, struct refund
         .currency = currency_str(r->amount.currency),
         .reason = rec->reason,
         .requested_by = rec->requested_by,
+        .requester = rec->requester,
         .approved_by = rec->approved_by,
         .account_id = rec->account_id,
         .late = r->late,

@@ -256,6 +256,7 @@ const struct column refund_columns[REFUND_COLUMNS] = {
     COLUMN(TIME, refund_row, completed_at),
     COLUMN(BOOL, refund_row, is_new),
     COLUMN(TEXT, refund_row, traceparent),
+    COLUMN(TEXT, refund_row, requester),
 };
 
 const struct column refund_attempt_columns[REFUND_ATTEMPT_COLUMNS] = {

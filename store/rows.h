@@ -310,6 +310,7 @@ struct refund_row {
     int64_t completed_at;
     bool is_new;
     struct str traceparent;
+    struct str requester;
 };
 
 struct refund_attempt_row {
@@ -395,7 +396,7 @@ enum {
     CALL_COLUMNS = 11,
     INBOUND_COLUMNS = 17,
     DELIVERY_COLUMNS = 13,
-    REFUND_COLUMNS = 26,
+    REFUND_COLUMNS = 27,
     REFUND_ATTEMPT_COLUMNS = 16,
     FANOUT_COLUMNS = 3,
     LIMIT_COLUMNS = 9,
@@ -464,7 +465,8 @@ struct refund_record {
     bool live;
     bool excess; /* paid beyond what was received: in no amount of the payment */
     struct str reason, requested_by, approved_by;
-    struct str trace; /* traceparent of the request that made it; absent without */
+    struct str requester; /* the person behind requested_by */
+    struct str trace;     /* traceparent of the request that made it; absent without */
     struct refund r;
 };
 

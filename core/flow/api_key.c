@@ -15,7 +15,8 @@ enum {
     C_LAST_USED,
     C_CREATED,
     C_UPDATED,
-    C_VERSION
+    C_VERSION,
+    C_CREATED_BY
 };
 
 struct err api_key_read(const struct rows *r, size_t row, struct arena *a, struct api_key *out)
@@ -23,8 +24,13 @@ struct err api_key_read(const struct rows *r, size_t row, struct arena *a, struc
     struct {
         int column;
         struct str *to;
-    } texts[] = {{C_MODE, &out->mode},     {C_NAME, &out->name},   {C_PREFIX, &out->prefix},
-                 {C_SCOPES, &out->scopes}, {C_CIDRS, &out->cidrs}, {C_STATUS, &out->status}};
+    } texts[] = {{C_MODE, &out->mode},
+                 {C_NAME, &out->name},
+                 {C_PREFIX, &out->prefix},
+                 {C_SCOPES, &out->scopes},
+                 {C_CIDRS, &out->cidrs},
+                 {C_STATUS, &out->status},
+                 {C_CREATED_BY, &out->created_by}};
     *out = (struct api_key){
         .id = rows_uuid(r, row, C_ID),
         .expires_us = rows_time(r, row, C_EXPIRES),
@@ -65,6 +71,7 @@ void api_key_put(struct jsonw *w, const struct api_key *k, struct str secret, in
     jw_c(w, "status", api_key_status(k, now_us));
     jw_time(w, "expires_at", k->expires_us);
     jw_time(w, "last_used_at", k->last_used_us);
+    jw_str(w, "created_by", k->created_by);
     jw_time(w, "created_at", k->created_us);
     jw_time(w, "updated_at", k->updated_us);
     if (secret.n > 0)

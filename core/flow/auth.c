@@ -163,7 +163,8 @@ enum {
     K_CIDRS,
     K_LAST_USED,
     K_PAYOUT_APPROVAL,
-    K_STRICT_UUID
+    K_STRICT_UUID,
+    K_CREATED_BY
 };
 
 static struct err read_key(struct flow *f, const struct rows *r, struct cached *c)
@@ -179,7 +180,6 @@ static struct err read_key(struct flow *f, const struct rows *r, struct cached *
     enum merchant_status status;
     if (!merchant_parse(rows_str(r, 0, K_MERCHANT_STATUS), &status))
         return ERR(INTERNAL, "stored status of a merchant not understood");
-    char id[UUID_TEXT];
     *who = (struct principal){
         .merchant = rows_uuid(r, 0, K_MERCHANT),
         .key = rows_uuid(r, 0, K_ID),
@@ -199,8 +199,8 @@ static struct err read_key(struct flow *f, const struct rows *r, struct cached *
     if (expires != 0 && expires - loop_wall_us(f->loop) < CACHE_LIFE_US)
         c->until_us = loop_mono_us(f->loop) + expires - loop_wall_us(f->loop);
     str_copy_c(who->country, sizeof who->country, rows_str(r, 0, K_COUNTRY));
-    memcpy(who->actor, "api_key:", 8);
-    memcpy(who->actor + 8, uuid_text(rows_uuid(r, 0, K_ID), id), UUID_TEXT);
+    person_of_key(STR_NULL, who->key, who->actor);
+    person_of_key(rows_str(r, 0, K_CREATED_BY), who->key, who->person);
     return ERR_OK;
 }
 

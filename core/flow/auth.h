@@ -3,6 +3,7 @@
 
 #include "core/domain/merchant.h"
 #include "core/domain/permission.h"
+#include "core/domain/person.h"
 #include "core/flow/flow.h"
 
 /* Who calls: by API key, or a person by a session (session.h). */
@@ -17,7 +18,8 @@ struct principal {
     bool needs_idempotency_key, needs_uuid_key;
     /* minor units; larger ones wait for a second person; 0 none */
     int64_t refund_approval_above, payout_approval_above;
-    char actor[9 + UUID_TEXT]; /* "api_key:…", "user:…" for the audit trail */
+    char actor[PERSON_TEXT];  /* "api_key:…", "user:…" for the audit trail */
+    char person[PERSON_TEXT]; /* who stands behind, where it takes two people */
     /* of a person */
     struct uuid user, session; /* nil: an API key */
     enum role role;

@@ -496,6 +496,7 @@ static struct err begin(struct request *q)
         .callback_url = in->callback_url,
         .metadata = in->metadata,
         .requested_by = in->actor,
+        .requester = in->person,
         .trace = in->trace,
         .p = {.amount = in->amount, .created_at_us = now},
     };

@@ -12,7 +12,7 @@
 struct payout_input {
     struct uuid merchant;
     bool live;
-    struct str actor;
+    struct str actor, person;      /* who asks, and who stands behind (core/domain/person.h) */
     const struct gateway *gateway; /* that can pay out */
     struct str method;
     struct money amount;
@@ -53,7 +53,7 @@ struct payout_move {
     struct uuid merchant, payout;
     bool live_only, live; /* with live_only: 404 for the other mode */
     struct payout_event event;
-    struct str actor;
+    struct str actor, person;
     const struct move_inbound *inbound; /* these three may be NULL */
     const struct move_call *call;
     const struct move_resolution *resolution;

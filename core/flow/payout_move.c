@@ -5,6 +5,7 @@
 
 #include "core/base/times.h"
 #include "core/crypto/random.h"
+#include "core/domain/person.h"
 #include "core/flow/record.h"
 
 enum { STEP_TRIES = 20, STEP_ARENA = 512 * 1024 };
@@ -195,7 +196,7 @@ static void step(struct step *s)
     if (s->rq.event.kind == PAYOUT_EVENT_DISPATCH)
         name_request(s);
     if (s->rq.event.kind == PAYOUT_EVENT_APPROVE)
-        s->rq.event.same_person = str_eq(s->rec.requested_by, s->rq.actor);
+        s->rq.event.same_person = person_same(s->rec.requester, s->rq.person);
     struct err err =
         payout_step(&s->rec.p, &s->rq.event, &s->rules, loop_wall_us(s->flow->loop), &s->fx);
     if (!err_is(err) && s->rq.event.kind == PAYOUT_EVENT_APPROVE && s->fx.changed)

@@ -151,7 +151,7 @@ static void keep(struct work *w, const struct payout_moved *result)
     struct str *const texts[] = {&rec->reference,   &rec->provider,     &rec->method,
                                  &rec->pii,         &rec->purpose,      &rec->description,
                                  &rec->metadata,    &rec->callback_url, &rec->requested_by,
-                                 &rec->approved_by, &rec->trace};
+                                 &rec->approved_by, &rec->requester,    &rec->trace};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         *texts[i] = kept(w, *texts[i]);
 }

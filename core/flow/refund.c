@@ -285,6 +285,7 @@ static struct err fill(struct request *q, struct money amount)
         .live = p->live,
         .reason = q->in.reason,
         .requested_by = q->in.actor,
+        .requester = q->in.person,
         .trace = q->in.trace,
         .r = {.amount = amount, .created_at_us = now, .updated_at_us = now},
     };

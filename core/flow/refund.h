@@ -12,9 +12,9 @@
 struct refund_input {
     struct uuid merchant, payment;
     bool live;
-    struct str actor;
-    bool whole;        /* all that is left */
-    struct str amount; /* decimal text in the payment's currency, when not whole */
+    struct str actor, person; /* who asks, and who stands behind (core/domain/person.h) */
+    bool whole;               /* all that is left */
+    struct str amount;        /* decimal text in the payment's currency, when not whole */
     struct str reason;
     struct str trace;       /* traceparent of the request; absent without */
     int64_t approval_above; /* minor units; larger refunds wait for a second person; 0: none does */
@@ -45,7 +45,7 @@ struct refund_move {
     struct uuid merchant, refund;
     bool live_only, live; /* with live_only: 404 for the other mode */
     struct refund_event event;
-    struct str actor;
+    struct str actor, person;
     const struct move_inbound *inbound; /* these three may be NULL */
     const struct move_call *call;
     const struct move_resolution *resolution;

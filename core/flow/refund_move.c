@@ -5,6 +5,7 @@
 #include "core/base/times.h"
 #include "core/crypto/random.h"
 #include "core/domain/payment_refund.h"
+#include "core/domain/person.h"
 #include "core/flow/record.h"
 #include "core/flow/refund.h"
 #include "core/flow/refund_int.h"
@@ -352,7 +353,7 @@ static void refund_loaded(void *ctx, struct err err, const struct rows *rows)
         return;
     }
     if (s->rq.event.kind == REFUND_EVENT_APPROVE)
-        s->rq.event.same_person = str_eq(s->refund.requested_by, s->rq.actor);
+        s->rq.event.same_person = person_same(s->refund.requester, s->rq.person);
     step(s);
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/base/fsm.h"
 #include "core/crypto/random.h"
+#include "core/domain/person.h"
 #include "core/flow/move.h"
 #include "core/flow/payout.h"
 #include "core/flow/receipt.h"
@@ -62,7 +63,8 @@ enum {
     X_MODE,
     X_VERSION,
     X_PAYER,
-    X_DATA
+    X_DATA,
+    X_PROPOSER
 };
 
 void exception_read(const struct rows *r, size_t row, struct exception_record *out)
@@ -85,6 +87,7 @@ void exception_read(const struct rows *r, size_t row, struct exception_record *o
         .version = (int32_t)rows_i64(r, row, X_VERSION),
         .payer = rows_str(r, row, X_PAYER),
         .dispute = rows_str(r, row, X_DATA),
+        .proposer = rows_str(r, row, X_PROPOSER),
     };
     if (!rows_null(r, row, X_AMOUNT))
         out->waiting = (struct money){rows_i64(r, row, X_AMOUNT),
@@ -159,7 +162,7 @@ static struct err take_item(struct resolve *r, struct err err, const struct rows
     exception_read(rows, 0, x);
     struct str *const texts[] = {&x->mode,        &x->kind,     &x->detail,  &x->status,
                                  &x->resolution,  &x->evidence, &x->receipt, &x->proposed_by,
-                                 &x->resolved_by, &x->payer,    &x->dispute};
+                                 &x->resolved_by, &x->payer,    &x->dispute, &x->proposer};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (texts[i]->p != NULL)
             *texts[i] = arena_dup(&r->arena, *texts[i]);
@@ -217,6 +220,7 @@ static void propose(struct resolve *r)
         V_UUID(random_uuid(now)),
         V_TEXT(ends ? STR("exception.resolved") : STR("exception.proposed")),
         V_TIME(now),
+        V_TEXT(in->person),
     };
     fsm_enter(&resolve_fsm, &r->state, RESOLVE_PROPOSE);
     store_exec(r->flow->store, Q_exception_move, params, COUNT_OF(params), proposed, r);
@@ -377,7 +381,7 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
         finish(r, ERR(INVALID_STATE, NULL), "An exception of this kind cannot end so.");
     } else if (!str_eq(x->status, STR("assigned")) || !same) {
         propose(r);
-    } else if (str_eq(x->proposed_by, r->in.actor)) {
+    } else if (person_same(x->proposer, r->in.person)) {
         finish(r, ERR(FORBIDDEN, NULL), "Who proposed it cannot agree to it as well.");
     } else {
         move(r);

@@ -11,6 +11,7 @@
 struct exception_record {
     struct uuid id, subject; /* a payment, a refund, or nothing but the item */
     struct str mode, kind, detail, status, resolution, evidence, receipt, proposed_by, resolved_by;
+    struct str proposer;  /* the person behind proposed_by */
     int attempt;          /* of the subject, 0 none */
     struct money waiting; /* in `unallocated`; minor 0: nothing */
     struct str payer;     /* sealed; of money that came unasked */
@@ -31,7 +32,7 @@ struct resolve_input {
     bool live;
     enum exception_resolution resolution;
     struct str evidence, receipt; /* receipt: empty if there is none */
-    struct str actor;
+    struct str actor, person;
 };
 
 /* `done` fires once on a later turn with the item as it is then; `detail` has words for the client

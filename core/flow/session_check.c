@@ -133,6 +133,7 @@ static struct err read_session(const struct check *c, const struct rows *r, stru
         return ERR(INTERNAL, "stored role not understood");
     who->may = permission_of_role(who->role, staff);
     (void)user_actor(u->user, who->actor);
+    (void)user_actor(u->user, who->person);
     return put_merchant(c, r, who);
 }
 

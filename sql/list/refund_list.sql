@@ -11,7 +11,7 @@ with page as (
 select r.merchant_id, r.id, r.payment_id, r.account_id, r.mode, r.status, r.version, r.amount,
     r.currency, r.reason, r.requested_by, r.approved_by, r.late, r.excess, r.failure_code,
     r.failure_provider_code, r.failure_message, r.provider_ref, r.receipt, r.recon_since,
-    r.park_n, r.created_at, r.updated_at, r.completed_at, r.traceparent,
+    r.park_n, r.created_at, r.updated_at, r.completed_at, r.traceparent, r.requester,
     a.n, a.rail, a.status, a.provider_ref, a.receipt, a.provider_code, a.code, a.sent_at,
         a.answered_at,
     a.poll_n, a.next_poll_at

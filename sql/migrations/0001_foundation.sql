@@ -271,6 +271,7 @@ create table reli.api_key (
     status text not null check (status in ('active', 'rotating', 'revoked')),
     expires_at timestamptz,
     last_used_at timestamptz, -- to a minute
+    created_by text, -- whom it stands for (core/domain/person.h); null: for itself
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,
@@ -418,6 +419,7 @@ create table reli.refund (
     currency text not null,
     reason text,
     requested_by text not null,
+    requester text not null, -- the person behind requested_by
     approved_by text,
     account_id uuid not null,
     late bool not null default false,
@@ -491,6 +493,7 @@ create table reli.payout (
     callback_url text,
     metadata json,
     requested_by text not null,
+    requester text not null, -- the person behind requested_by
     approved_by text,
     wallet_id uuid not null, -- of reli.ledger_guarded: what the hold is on
     late bool not null default false,
@@ -803,12 +806,14 @@ create table reli.exception_item (
     ref text collate "C", -- the provider's id of a dispute
     data jsonb, -- what is known of it
     proposed_by text,
+    proposer text, -- the person behind proposed_by
     resolved_by text,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     version int4 not null default 1,
     primary key (merchant_id, id),
-    check (status <> 'assigned' or (resolution is not null and proposed_by is not null)),
+    check (status <> 'assigned' or (resolution is not null and proposed_by is not null
+                                    and proposer is not null)),
     check (status <> 'resolved' or (resolution is not null and resolved_by is not null))
 );
 create unique index exception_item_ref on reli.exception_item (merchant_id, subject_id, ref)
@@ -991,7 +996,7 @@ create type reli.refund_new as (
     late bool, excess bool, failure_code text, failure_provider_code text, failure_message text,
     provider_ref text, receipt text, recon_since timestamptz, park_n int2,
     created_at timestamptz, updated_at timestamptz, completed_at timestamptz, is_new bool,
-    traceparent text
+    traceparent text, requester text
 );
 create type reli.refund_attempt_new as (
     ord int4, whose uuid, payment_id uuid, refund_id uuid, n int2, mode text, rail text,

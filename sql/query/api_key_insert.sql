@@ -1,8 +1,8 @@
 -- A new key with its audit row; a live one needs an approved merchant, and a merchant has at most
 -- 100 a mode that can be used. $1 uuid merchant, $2 uuid id, $3 text mode, $4 text prefix, $5 text
 -- scopes, $6 bytea hash, $7 timestamptz now, $8 text name, $9 text cidrs, $10 timestamptz expires,
--- $11 uuid audit id, $12 text actor. Row: the id if it was made, and whether the merchant may have
--- one.
+-- $11 uuid audit id, $12 text actor, $13 text whom it stands for, null: for itself. Row: the id if
+-- it was made, and whether the merchant may have one.
 with m as (
     select merchant_id from reli.merchant
     where merchant_id = $1
@@ -11,8 +11,8 @@ with m as (
 ),
 k as (
     insert into reli.api_key (merchant_id, id, mode, name, prefix, scopes, cidrs, status,
-        expires_at, created_at, updated_at)
-    select m.merchant_id, $2::uuid, $3, $8, $4, $5, $9, 'active', $10, $7, $7
+        expires_at, created_by, created_at, updated_at)
+    select m.merchant_id, $2::uuid, $3, $8, $4, $5, $9, 'active', $10, $13, $7, $7
     from m
     where (select count(*) from reli.api_key o
            where o.merchant_id = $1 and o.mode = $3 and o.status <> 'revoked'

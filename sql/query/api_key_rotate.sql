@@ -1,8 +1,9 @@
--- A new key in the place of one that is active: same name, scopes, networks and end. The old one
--- lives on until $5. $1 uuid merchant, $2 uuid old, $3 text mode, $4 int4 version of the old one
--- that was read, $5 timestamptz its end, $6 timestamptz now, $7 uuid new, $8 text prefix, $9 bytea
--- hash, $10 timestamptz the end of the new one, $11 and $12 uuid audit ids, $13 text actor. Row:
--- the new id; none if the old one is not as it was read.
+-- A new key in the place of one that is active: same name, scopes, networks and end; it stands for
+-- whoever is given it, $14. The old one lives on until $5. $1 uuid merchant, $2 uuid old, $3 text
+-- mode, $4 int4 version of the old one that was read, $5 timestamptz its end, $6 timestamptz now,
+-- $7 uuid new, $8 text prefix, $9 bytea hash, $10 timestamptz the end of the new one, $11 and $12
+-- uuid audit ids, $13 text actor, $14 text a person. Row: the new id; none if the old one is not as
+-- it was read.
 with o as (
     update reli.api_key k set status = case when $5 <= $6 then 'revoked' else 'rotating' end,
         expires_at = least(k.expires_at, $5), updated_at = $6, version = k.version + 1
@@ -12,8 +13,8 @@ with o as (
 ),
 k as (
     insert into reli.api_key (merchant_id, id, mode, name, prefix, scopes, cidrs, status,
-        expires_at, created_at, updated_at)
-    select $1, $7::uuid, $3, o.name, $8, o.scopes, o.cidrs, 'active', $10, $6, $6 from o
+        expires_at, created_by, created_at, updated_at)
+    select $1, $7::uuid, $3, o.name, $8, o.scopes, o.cidrs, 'active', $10, $14, $6, $6 from o
     returning merchant_id, id, scopes
 ),
 h as (

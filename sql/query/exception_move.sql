@@ -2,10 +2,10 @@
 -- audit row that says so. Compare-and-set on the version. $1 uuid merchant, $2 uuid id, $3 int4
 -- version, $4 text status, $5 text resolution, $6 text evidence, $7 text receipt or null, $8 text
 -- proposed_by, $9 text resolved_by or null, $10 uuid audit id, $11 text action, $12 timestamptz
--- now. Rows: the id, if it was moved.
+-- now, $13 text proposer. Rows: the id, if it was moved.
 with moved as (
     update reli.exception_item set status = $4, resolution = $5, evidence = $6, receipt = $7,
-        proposed_by = $8, resolved_by = $9, updated_at = $12, version = version + 1
+        proposed_by = $8, proposer = $13, resolved_by = $9, updated_at = $12, version = version + 1
     where merchant_id = $1 and id = $2 and version = $3 and status <> 'resolved'
     returning id, mode
 ),

@@ -136,12 +136,13 @@ refunds as (
     insert into reli.refund (merchant_id, id, payment_id, mode, status, version, amount, currency,
         reason, requested_by, approved_by, account_id, late, excess, failure_code,
         failure_provider_code, failure_message, provider_ref, receipt, recon_since, park_n,
-        created_at, updated_at, completed_at, traceparent)
+        created_at, updated_at, completed_at, traceparent, requester)
     select rf.whose, rf.id, rf.payment_id, rf.mode, rf.status, rf.version, rf.amount,
         rf.currency,
         rf.reason, rf.requested_by, rf.approved_by, rf.account_id, rf.late, rf.excess,
         rf.failure_code, rf.failure_provider_code, rf.failure_message, rf.provider_ref, rf.receipt,
-        rf.recon_since, rf.park_n, rf.created_at, rf.updated_at, rf.completed_at, rf.traceparent
+        rf.recon_since, rf.park_n, rf.created_at, rf.updated_at, rf.completed_at, rf.traceparent,
+        rf.requester
     from rf where coalesce(rf.payment_id in (select id from moved), false)
     on conflict (merchant_id, id) do update set status = excluded.status,
         version = excluded.version,

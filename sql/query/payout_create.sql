@@ -12,34 +12,34 @@ with u as materialized (
         $20::timestamptz[], $21::uuid[], $22::int4[], $23::text[], $24::int2[], $25::int2[],
         $26::int2[], $27::int2[], $28::int4[], $29::bytea[], $30::timestamptz[], $31::uuid[],
         $32::int8[], $33::int4[], $34::timestamptz[], $35::int2[], $36::uuid[], $37::timestamptz[],
-        $38::uuid[], $39::int2[], $40::text[])
+        $38::uuid[], $39::int2[], $40::text[], $41::text[])
     as u(ord, whose, id, mode, status, op_id, reference, provider, payment_method, account_id,
         amount, currency, pii, payee_key, purpose, description, callback_url, metadata,
         requested_by, created_at, previous_owner, previous_version, idem_key, idem_slot,
         idem_slot_b, idem_look_a, idem_look_b, idem_period, idem_fingerprint, idem_lease, wallet_id,
         matured, wallet_version, job_run_at, job_bucket, job_owner, job_lease, audit_a,
-        journal_steps, traceparent)
+        journal_steps, traceparent, requester)
 ),
 e as materialized (
-    select * from unnest($41::int4[], $42::uuid[], $43::uuid[], $44::int4[], $45::uuid[],
-        $46::text[], $47::text[], $48::text[], $49::timestamptz[], $50::int2[], $51::uuid[],
-        $52::timestamptz[])
+    select * from unnest($42::int4[], $43::uuid[], $44::uuid[], $45::int4[], $46::uuid[],
+        $47::text[], $48::text[], $49::text[], $50::timestamptz[], $51::int2[], $52::uuid[],
+        $53::timestamptz[])
     as e(ord, whose, subject_id, seq, id, mode, type, data, at, bucket, owner, lease)
 ),
 l as materialized (
-    select * from unnest($53::int4[], $54::uuid[], $55::uuid[], $56::uuid[], $57::text[],
-        $58::text[], $59::text[], $60::text[], $61::text[], $62::text[], $63::timestamptz[])
+    select * from unnest($54::int4[], $55::uuid[], $56::uuid[], $57::uuid[], $58::text[],
+        $59::text[], $60::text[], $61::text[], $62::text[], $63::text[], $64::timestamptz[])
     as l(ord, whose, subject_id, id, mode, action, actor, before, after, detail, at)
 ),
 c as materialized (
-    select * from unnest($64::int4[], $65::uuid[], $66::uuid[], $67::uuid[], $68::text[],
-        $69::text[], $70::text[], $71::text[], $72::timestamptz[])
+    select * from unnest($65::int4[], $66::uuid[], $67::uuid[], $68::uuid[], $69::text[],
+        $70::text[], $71::text[], $72::text[], $73::timestamptz[])
     as c(ord, whose, payment_id, id, mode, type, owner, currency, at)
 ),
 t as materialized (
-    select * from unnest($73::int4[], $74::uuid[], $75::uuid[], $76::uuid[], $77::int2[],
-        $78::text[], $79::text[], $80::uuid[], $81::uuid[], $82::int8[], $83::text[],
-        $84::timestamptz[])
+    select * from unnest($74::int4[], $75::uuid[], $76::uuid[], $77::uuid[], $78::int2[],
+        $79::text[], $80::text[], $81::uuid[], $82::uuid[], $83::int8[], $84::text[],
+        $85::timestamptz[])
     as t(ord, whose, payment_id, journal_id, step, mode, kind, debit_id, credit_id, amount,
         currency, at)
 ),
@@ -124,11 +124,11 @@ pay as (
     insert into reli.payout (merchant_id, id, mode, status, version, revision, op_id, reference,
         provider, payment_method, account_id, amount, currency, pii, payee_key, purpose,
         description, callback_url, metadata, requested_by, wallet_id, request, created_at,
-        updated_at, traceparent)
+        updated_at, traceparent, requester)
     select k.whose, k.id, k.mode, k.status, 1, 1, k.op_id, k.reference, k.provider,
         k.payment_method, k.account_id, k.amount, k.currency, k.pii, k.payee_key, k.purpose,
         k.description, k.callback_url, k.metadata, k.requested_by, k.wallet_id, 'none',
-        k.created_at, k.created_at, k.traceparent
+        k.created_at, k.created_at, k.traceparent, k.requester
     from named k
     where exists (select from opened o
                   where o.merchant_id = k.whose and o.account_id = k.wallet_id)

@@ -210,7 +210,7 @@ static void check_rest(const struct mem_payout *p)
     bool above = a->approval_above > 0 && p->amount > a->approval_above;
     if (is(p, PAYOUT_PENDING_APPROVAL) && !above)
         SAY(p, "%s", "waits for nobody's approval");
-    if (above && p->n > 0 && (p->approved_by.p == NULL || str_eq(p->approved_by, p->requested_by)))
+    if (above && p->n > 0 && (p->approved_by.p == NULL || str_starts(p->approved_by, p->requester)))
         SAY(p, "%s", "nobody else has approved it");
     if (a->ended_by_word && uuid_eq(a->payout, p->id) && !is_called_off(p) &&
         !check_has_exception(p->id, "payout_late"))

@@ -68,7 +68,7 @@ struct mem_rail {
 struct mem_refund {
     struct uuid merchant, id, payment, account_id;
     struct str mode, status, currency, reason, requested_by, approved_by, failure_code,
-        failure_provider_code, failure_message, provider_ref, receipt, trace;
+        failure_provider_code, failure_message, provider_ref, receipt, trace, requester;
     int32_t version;
     int64_t amount, recon_since, created_at, updated_at, completed_at;
     int16_t park_n;
@@ -81,7 +81,7 @@ struct mem_payout {
     struct uuid merchant, id, op_id, account_id, wallet_id;
     struct str mode, status, reference, provider, method, currency, pii, purpose, description,
         callback_url, metadata, requested_by, approved_by, failure_code, failure_provider_code,
-        failure_message, provider_ref, receipt, request, trace;
+        failure_message, provider_ref, receipt, request, trace, requester;
     int32_t version, revision;
     int64_t amount, sent_at, answered_at, next_at, recon_since, created_at, updated_at,
         completed_at;
@@ -164,7 +164,7 @@ struct mem_booking {
 struct mem_exception {
     struct uuid id, subject;
     struct str mode, kind, detail, status, resolution, evidence, receipt, proposed_by, resolved_by,
-        currency, payer, data;
+        currency, payer, data, proposer;
     int16_t attempt;
     int32_t version;
     int64_t amount, created_at, updated_at;

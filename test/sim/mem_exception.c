@@ -70,7 +70,17 @@ void mem_resolve(const struct resolution_row *y)
 
 /* ---- statements ---- */
 
-enum { P_ID = 1, P_VERSION, P_STATUS, P_RESOLUTION, P_EVIDENCE, P_RECEIPT, P_BY, P_ENDED_BY };
+enum {
+    P_ID = 1,
+    P_VERSION,
+    P_STATUS,
+    P_RESOLUTION,
+    P_EVIDENCE,
+    P_RECEIPT,
+    P_BY,
+    P_ENDED_BY,
+    P_PROPOSER = 12
+};
 
 void mem_move_exception(const struct value *v)
 {
@@ -84,6 +94,7 @@ void mem_move_exception(const struct value *v)
     x->evidence = v[P_EVIDENCE].u.str;
     x->receipt = v[P_RECEIPT].u.str;
     x->proposed_by = v[P_BY].u.str;
+    x->proposer = v[P_PROPOSER].u.str;
     x->resolved_by = v[P_ENDED_BY].u.str;
     x->version++;
 }
@@ -113,6 +124,7 @@ static const struct mem_column exception_get[] = {
     C(I32, version),
     C(BYTES, payer),
     C(TEXT, data),
+    C(TEXT, proposer),
 };
 
 void mem_read_exception(const struct value *v, struct rows *out)

@@ -56,7 +56,8 @@ static struct err payout_check(const struct mem_payout *p)
     enum payout_request r;
     if (!payout_status_parse(p->status, &s) || !payout_request_parse(p->request, &r))
         return mem_refuse("payout status");
-    if (p->amount <= 0 || p->requested_by.p == NULL || p->n < 0 || p->n > PAYOUT_MAX_REQUESTS)
+    if (p->amount <= 0 || p->requested_by.p == NULL || p->requester.p == NULL || p->n < 0 ||
+        p->n > PAYOUT_MAX_REQUESTS)
         return mem_refuse("payout");
     if (r == PAYOUT_REQUEST_SENDING && !mem_is_timed(p->sent_at))
         return mem_refuse("a payout that is sent at no time");
@@ -173,6 +174,7 @@ static struct err payout_insert(const struct payout_create_unit *u)
         .callback_url = world_dup(row->callback_url),
         .metadata = world_dup(row->metadata),
         .requested_by = world_dup(row->requested_by),
+        .requester = world_dup(row->requester),
         .trace = world_dup(row->traceparent),
         .request = STR("none"),
         .version = 1,
@@ -398,6 +400,7 @@ static const struct mem_column payout_get[] = {
     C(TIME, mem_payout, updated_at),
     C(TIME, mem_payout, completed_at),
     C(TEXT, mem_payout, trace),
+    C(TEXT, mem_payout, requester),
 };
 
 void mem_read_payout(const struct value *v, struct rows *r)

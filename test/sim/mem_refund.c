@@ -17,7 +17,8 @@ struct mem_refund *mem_refund(struct uuid id)
 static struct err refund_check(const struct mem_refund *before, const struct refund_row *row)
 {
     enum refund_status from, to;
-    if (!refund_status_parse(row->status, &to) || row->amount <= 0 || row->requested_by.p == NULL)
+    if (!refund_status_parse(row->status, &to) || row->amount <= 0 || row->requested_by.p == NULL ||
+        row->requester.p == NULL)
         return mem_refuse("refund");
     if (before == NULL)
         return row->is_new ? ERR_OK : mem_refuse("a refund that is not new is not there");
@@ -49,6 +50,7 @@ static struct err refund_store(const struct refund_row *row)
             .amount = row->amount,
             .reason = world_dup(row->reason),
             .requested_by = world_dup(row->requested_by),
+            .requester = world_dup(row->requester),
             .trace = world_dup(row->traceparent),
             .created_at = row->created_at,
         };
@@ -144,6 +146,7 @@ static const struct mem_column refund_get[] = {
     C(TIME, mem_refund, updated_at),
     C(TIME, mem_refund, completed_at),
     C(TEXT, mem_refund, trace),
+    C(TEXT, mem_refund, requester),
 };
 
 static const struct mem_column refund_get_attempt[] = {

@@ -126,7 +126,7 @@ static void done(void *ctx, struct err err, const char *detail, const struct exc
          */
         if (v->same_person && v->agreeing && resolution_needs_two(v->resolution) &&
             str_eq(rec->resolution, str_c(resolution_word(v->resolution))) &&
-            str_eq(rec->proposed_by, rec->resolved_by) && str_eq(rec->evidence, EVIDENCE))
+            str_starts(rec->resolved_by, rec->proposer) && str_eq(rec->evidence, EVIDENCE))
             sim_violation("one person has ended an exception alone");
         v->agreeing = true;
         if (!str_eq(rec->status, STR("resolved")))
@@ -159,7 +159,10 @@ static void visit_start(void *ctx)
         .item = v->item,
         .resolution = v->resolution,
         .evidence = EVIDENCE,
-        .actor = first ? STR("operator:a") : STR("operator:b"),
+        .actor = !first        ? STR("operator:b")
+                 : v->agreeing ? STR("operator:a-2")
+                               : STR("operator:a"),
+        .person = first ? STR("operator:a") : STR("operator:b"),
     };
     exception_resolve_start(&v->process->flow, &in, done, v);
 }

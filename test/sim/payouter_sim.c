@@ -181,6 +181,7 @@ static void input_fill(struct asking *r)
     r->input = (struct payout_input){
         .merchant = mem.merchant,
         .actor = STR("api_key:sim"),
+        .person = STR("api_key:sim"),
         .gateway = provider_gateway(a->provider),
         .method = str_c(provider_gateway(a->provider)->name),
         .amount = amount,
@@ -301,7 +302,8 @@ static void word_start(void *ctx)
         .payout = x->ask->payout,
         .live_only = true,
         .event = {.kind = x->kind},
-        .actor = x->same_person ? STR("api_key:sim") : STR("api_key:boss"),
+        .actor = x->same_person ? STR("api_key:sim-2") : STR("api_key:boss"),
+        .person = x->same_person ? STR("api_key:sim") : STR("api_key:boss"),
     };
     payout_move_start(f, &rq, word_done, x);
 }

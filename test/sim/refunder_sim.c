@@ -173,6 +173,7 @@ static void input_fill(struct asking *r)
         .merchant = mem.merchant,
         .payment = a->order->payment,
         .actor = STR("api_key:sim"),
+        .person = STR("api_key:sim"),
         .whole = whole,
         .amount = a->whole && r->rewritten ? STR("1.00") : amount,
         .reason = STR("sorry"),
@@ -285,7 +286,8 @@ static void word_start(void *ctx)
         .refund = x->ask->refund,
         .live_only = true,
         .event = {.kind = x->kind, .attempt = x->attempt},
-        .actor = x->same_person ? STR("api_key:sim") : STR("api_key:boss"),
+        .actor = x->same_person ? STR("api_key:sim-2") : STR("api_key:boss"),
+        .person = x->same_person ? STR("api_key:sim") : STR("api_key:boss"),
     };
     refund_move_start(&x->process->flow, &rq, word_done, x);
 }

@@ -6,7 +6,7 @@
 #include "test/sim/mem.h"
 #include "test/sim/parts.h"
 
-enum { FLIGHT_MAX = 512, PARAMS = 12 };
+enum { FLIGHT_MAX = 512, PARAMS = 13 };
 
 /* One unit between store_write and its `done`. */
 struct flight {

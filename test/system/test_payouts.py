@@ -419,7 +419,7 @@ def test_a_reference_that_somebody_has_come_to_meanwhile_is_not_passed_on(reli, 
     numbers = columns_of_units(statement)
     last = max(map(int, re.findall(r"\$(\d+)", statement)))
     unit = db.one("""select 0 as ord, merchant_id as whose, gen_random_uuid() as id, mode, 'queued' as status, op_id, reference,
-                         provider, payment_method, account_id, amount, currency, requested_by, created_at,
+                         provider, payment_method, account_id, amount, currency, requested_by, requester, created_at,
                          id as previous_owner, 1 as previous_version, wallet_id, 0 as matured, 1 as wallet_version,
                          -1 as idem_slot_b
                      from reli.payout where id = %s""", first["id"])
