@@ -63,16 +63,16 @@ static void test_few_wait_for_company(void **state)
     large[0].row.v = 4; /* waits for the row */
     sql("begin; update lock_row set v = v + 1 where id = 1");
     write_all(large, N);
-    assert_true(run_until(all_left, NULL, 10000));
+    assert_true(run_until(all_left, NULL, 30000));
     int64_t before_us = store_clock_us();
     write_all(few, 1);
-    assert_true(run_until(turned, NULL, 10000));
+    assert_true(run_until(turned, NULL, 30000));
     assert_true(s->ready.n == 1 || store_clock_us() - before_us >= 5 * US_PER_MS);
-    assert_true(run_until(is_done, &few[0], 10000));
+    assert_true(run_until(is_done, &few[0], 30000));
     write_all(few + 1, N); /* as many as are under way */
-    assert_true(run_until(turned, NULL, 10000));
+    assert_true(run_until(turned, NULL, 30000));
     assert_int_equal(s->ready.n, 0);
-    assert_true(run_until(is_done, &few[N], 10000));
+    assert_true(run_until(is_done, &few[N], 30000));
     assert_int_equal(large[0].n_done, 0);
     sql("commit");
     run_idle();
@@ -320,12 +320,17 @@ static void test_deadlock_runs_again(void **state)
     struct item *items = items_new(1, &both_kind);
     PGconn *other = PQconnectdb(getenv("DATABASE_URL"));
     PQclear(PQexec(other, "begin; update lock_row set v = v + 100 where id = 1"));
-    /* Its wait begins with the unit's, looked for where nothing lies between looking and waiting:
-     * the unit has waited longer when a second of it is over, and finds the deadlock. */
-    assert_int_equal(PQsendQuery(other, "do $$ begin"
-                                        " while not exists (select from pg_locks where not granted)"
-                                        " loop perform pg_sleep(0.002); end loop; end $$;"
-                                        " update lock_row set v = v + 100 where id = 2; commit"),
+    /* Who has waited for a second looks for a deadlock, and ends it. This one begins anew before
+     * that, again and again: it is the unit that finds it. */
+    assert_int_equal(PQsendQuery(other,
+                                 "set local lock_timeout = '700ms';"
+                                 "do $$ begin"
+                                 " while not exists (select from pg_locks where not granted)"
+                                 " loop perform pg_sleep(0.002); end loop;"
+                                 " for i in 1..100 loop begin"
+                                 " update lock_row set v = v + 100 where id = 2; exit;"
+                                 " exception when lock_not_available then null; end; end loop;"
+                                 " end $$; commit"),
                      1);
     write_all(items, 1);
     run_idle();
@@ -336,7 +341,7 @@ static void test_deadlock_runs_again(void **state)
     }
     PQfinish(other);
     count_items(items, 1, ERR_NONE, 1);
-    assert_int_equal(items->n_resets, 1);
+    assert_true(items->n_resets >= 1); /* once more if it has been quicker than who waited */
     assert_int_equal(ask("select sum(v) from lock_row"), 202);
     free(items);
     finish();

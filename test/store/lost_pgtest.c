@@ -66,7 +66,7 @@ static void test_terminated_backends(void **state)
     int64_t reconnects = metric("reli_store_reconnects_total");
     struct storm w = {.items = items_new(N, &put_kind), .n = N};
     timer_set(l, &w.tick, 0, storm_tick, &w);
-    assert_true(run_until(storm_over, &w, 30000));
+    assert_true(run_until(storm_over, &w, 60000));
     count_items(w.items, N, ERR_NONE, N);
     for (int i = 0; i < N; i++)
         assert_true(w.items[i].ours); /* by its first run or by its second */

@@ -325,7 +325,7 @@ static inline void write_all(struct item *items, size_t n)
 
 static inline void run_ready(void)
 {
-    if (!run_until(is_ready, NULL, 10000)) {
+    if (!run_until(is_ready, NULL, 30000)) {
         const char *why;
         store_ready(s, &why);
         fail_msg("not ready: %s", why);
@@ -334,7 +334,7 @@ static inline void run_ready(void)
 
 static inline void run_idle(void)
 {
-    assert_true(run_until(is_idle, NULL, 30000));
+    assert_true(run_until(is_idle, NULL, 60000));
 }
 
 static inline int setup(void **state)

@@ -57,7 +57,7 @@ static void test_read_on_a_lost_connection(void **state)
         assert_int_equal(notes[i].err.code, ERR_CANCELED);
 
     start((struct store_options){.readers = 2, .writers = 1});
-    assert_true(run_until(all_are_up, NULL, 10000)); /* two losses would be one too many */
+    assert_true(run_until(all_are_up, NULL, 30000)); /* two losses would be one too many */
     for (int i = 0; i < 8; i++)
         divide(&notes[i], 10 * i, 1);
     sql("select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity"
@@ -103,7 +103,7 @@ static void test_a_former_primary(void **state)
 {
     (void)state;
     start((struct store_options){.readers = 2, .writers = 2});
-    assert_true(run_until(four_are_up, NULL, 10000));
+    assert_true(run_until(four_are_up, NULL, 30000));
     const struct pg_lineage real = s->lineage;
     assert_true(real.system != 0 && real.timeline >= 1);
     store_leave_old(s); /* all are at the newest */
@@ -112,7 +112,7 @@ static void test_a_former_primary(void **state)
     struct note read = {0};
     divide(&read, 10, 1); /* taken by a connection that is then left */
     store_leave_old(s);
-    assert_true(run_until(none_is_up, NULL, 10000));
+    assert_true(run_until(none_is_up, NULL, 30000));
     assert_false(store_ready(s, NULL));
     assert_false(run_until(one_is_up, NULL, 1000)); /* time for several tries */
     /* Another cluster has no timelines to compare with. */
@@ -160,10 +160,10 @@ static void test_readiness(void **state)
     static char another[] = "the database's schema is of another version";
     sql("drop table reli.schema_migration");
     start((struct store_options){0});
-    assert_true(run_until(is_not_ready_for, without, 10000));
+    assert_true(run_until(is_not_ready_for, without, 30000));
     sql("create table reli.schema_migration (name text primary key, applied_at timestamptz);"
         "insert into reli.schema_migration values ('0001_first', now())");
-    assert_true(run_until(is_not_ready_for, another, 10000)); /* it looks every second */
+    assert_true(run_until(is_not_ready_for, another, 30000)); /* it looks every second */
     assert_false(run_until(is_ready, NULL, 1300));
     sql("insert into reli.schema_migration values ('0002_second', now())");
     run_ready();
@@ -242,7 +242,7 @@ static void test_free_between_two_tries(void **state)
     struct item *items = items_new(3, &grief_kind);
     items[1].row.v = 2; /* a serialization failure, always */
     write_all(items, 3);
-    assert_true(run_until(a_writer_pauses, NULL, 10000));
+    assert_true(run_until(a_writer_pauses, NULL, 30000));
     finish();
     count_items(items, 3, ERR_CANCELED, 3); /* certainly rolled back: no doubt */
     free(items);

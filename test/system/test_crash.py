@@ -27,7 +27,7 @@ RECEIVED = [("provider_receivable", "merchant_pending", 10000, "KES")]
 def points():
     """name → words, as the binary lists them."""
     out = subprocess.run([binary(), "version", "--crash-points"], text=True, capture_output=True,
-                         timeout=20, stdin=subprocess.DEVNULL)
+                         timeout=60, stdin=subprocess.DEVNULL)
     return dict(line.split("\t", 1) if "\t" in line else (line, "")
                 for line in out.stdout.splitlines() if line.strip())
 

@@ -45,7 +45,7 @@ def test_a_lease_taken_meanwhile_keeps_no_job_alive(reli, db):
             wait_until(lambda: db.value("select count(*) from pg_stat_activity where pid = %s and wait_event_type = 'Lock'",
                                         mover.info.backend_pid) == 1, 10, "the move waits for the lease")
             leaser.commit()
-            work.join(10)
+            work.join(60)
             assert sorted(m.fetchall()) == [(0, 0, False), (1, 0, False), (2, 0, False)]
             mover.commit()
     finally:

@@ -438,7 +438,7 @@ def test_a_reference_that_somebody_has_come_to_meanwhile_is_not_passed_on(reli, 
             wait_until(lambda: db.value("select count(*) from pg_stat_activity where pid = %s and wait_event_type = 'Lock'",
                                         mine.info.backend_pid) == 1, 10, "it waits for who has the reference")
             other.commit()
-            work.join(10)
+            work.join(60)
             assert [r[:2] for r in m.fetchall()] == [(0, 2)]
             mine.rollback()
     finally:
