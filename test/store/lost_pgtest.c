@@ -168,9 +168,8 @@ static void test_absent_database(void **state)
 static void test_silent_network(void **state)
 {
     (void)state;
-    start((struct store_options){.conninfo = proxy_conninfo,
-                                 .statement_timeout_us = US_PER_S,
-                                 .wait_timeout_us = US_PER_S});
+    start((struct store_options){
+        .conninfo = proxy_conninfo, .statement_timeout_us = US_PER_S, .wait_timeout_us = US_PER_S});
     run_ready();
     struct item *items = items_new(2, &put_kind);
     struct note note = {0};
