@@ -24,18 +24,12 @@ static void c2b_post(struct http_exchange *x);
 static void c2b_get(struct http_exchange *x);
 
 const struct route inspect_routes[] = {
-    {HTTP_GET_, "/calls", calls_get, 0},
-    {HTTP_GET_, "/charges", charges_get, 0},
-    {HTTP_GET_, "/refunds", refunds_get, 0},
-    {HTTP_GET_, "/callbacks", callbacks_get, 0},
-    {HTTP_GET_, "/outcomes", outcomes_get, 0},
-    {HTTP_GET_, "/chaos", chaos_get, 0},
-    {HTTP_POST_, "/chaos", chaos_post, 0},
-    {HTTP_POST_, "/reset", reset_post, 0},
-    {HTTP_POST_, "/skip", skip_post, 0},
-    {HTTP_POST_, "/mpesa/c2b", c2b_post, 0},
-    {HTTP_GET_, "/mpesa/c2b", c2b_get, 0},
-    {0, NULL, NULL, 0},
+    {HTTP_GET_, "/calls", calls_get, 0},       {HTTP_GET_, "/charges", charges_get, 0},
+    {HTTP_GET_, "/refunds", refunds_get, 0},   {HTTP_GET_, "/callbacks", callbacks_get, 0},
+    {HTTP_GET_, "/outcomes", outcomes_get, 0}, {HTTP_GET_, "/chaos", chaos_get, 0},
+    {HTTP_POST_, "/chaos", chaos_post, 0},     {HTTP_POST_, "/reset", reset_post, 0},
+    {HTTP_POST_, "/skip", skip_post, 0},       {HTTP_POST_, "/mpesa/c2b", c2b_post, 0},
+    {HTTP_GET_, "/mpesa/c2b", c2b_get, 0},     {0, NULL, NULL, 0},
 };
 
 /* A query parameter between 0 and max; false after having answered. */
