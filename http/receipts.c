@@ -94,21 +94,18 @@ static void audited(void *ctx, struct err err, const struct rows *rows)
         http_reply_json(g->x, 200, g->body);
 }
 
-/* Whoever had the provider bring money's news here is told afterwards. */
-static void audit(struct registration *g, const char *detail)
+/* Who has the provider bring money's news here: that he is about to, and that it was done. */
+static void audit(struct registration *g, struct str action, const char *detail,
+                  store_rows_fn *done)
 {
     const struct principal *who = api_who(g->x);
     struct flow *f = api_of(g->x)->flow;
     int64_t now = loop_wall_us(f->loop);
-    struct value params[] = {V_UUID(who->merchant),
-                             V_UUID(g->account),
-                             V_UUID(random_uuid(now)),
-                             V_TEXT(mode_word(who->live)),
-                             V_TEXT(STR("callbacks.registered")),
-                             V_TEXT(str_c(who->actor)),
-                             V_TEXT(str_c(detail)),
-                             V_TIME(now)};
-    store_exec(f->store, Q_audit_insert, params, COUNT_OF(params), audited, g);
+    struct value params[] = {V_UUID(who->merchant),    V_UUID(g->account),
+                             V_UUID(random_uuid(now)), V_TEXT(mode_word(who->live)),
+                             V_TEXT(action),           V_TEXT(str_c(who->actor)),
+                             V_TEXT(str_c(detail)),    V_TIME(now)};
+    store_exec(f->store, Q_audit_insert, params, COUNT_OF(params), done, g);
 }
 
 static void registered(void *ctx, const struct gw_result *r, const struct gw_exchange *exchange)
@@ -145,7 +142,30 @@ static void registered(void *ctx, const struct gw_result *r, const struct gw_exc
     if (g->body.p == NULL)
         http_problem(x, ERR(NO_MEMORY, "answer"), "");
     else
-        audit(g, r->verdict == GW_ACCEPTED ? g->gateway->name : "was registered before");
+        audit(g, STR("callbacks.registered"),
+              r->verdict == GW_ACCEPTED ? g->gateway->name : "was registered before", audited);
+}
+
+static void ask(void *ctx, struct err err, const struct flow_account *account)
+{
+    struct registration *g = ctx;
+    if (!err_is(err))
+        err = gw_register_start(api_of(g->x)->flow->gateways, &account->gw, &g->places, registered,
+                                g);
+    if (err.code == ERR_INVALID || err.code == ERR_CONFIG)
+        http_problem(g->x, ERR(INVALID_STATE, NULL), err.what != NULL ? err.what : "");
+    else if (err_is(err))
+        http_problem(g->x, err, "");
+}
+
+static void intended(void *ctx, struct err err, const struct rows *rows)
+{
+    struct registration *g = ctx;
+    (void)rows;
+    if (err_is(err))
+        http_problem(g->x, err, "The provider was not asked: the audit trail cannot be written.");
+    else
+        account_start(api_of(g->x)->flow, api_who(g->x)->merchant, g->account, ask, g);
 }
 
 static void register_now(struct registration *g)
@@ -160,12 +180,10 @@ static void register_now(struct registration *g)
     }
     g->account = account->id;
     struct err err = receipt_urls(f, g->gateway, who->merchant, account->id, x->arena, &g->places);
-    if (!err_is(err))
-        err = gw_register_start(f->gateways, &account->gw, &g->places, registered, g);
-    if (err.code == ERR_INVALID)
-        http_problem(x, ERR(INVALID_STATE, NULL), err.what != NULL ? err.what : "");
-    else if (err_is(err))
+    if (err_is(err))
         http_problem(x, err, "");
+    else /* durable before anything leaves the building */
+        audit(g, STR("callbacks.registering"), g->gateway->name, intended);
 }
 
 /* What customers send to the installation's account is everybody's who uses it: its receipts must

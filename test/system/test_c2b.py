@@ -316,10 +316,9 @@ def test_registering(stack, replicas, one, sandbox):
     assert made.status == 200 and made.json["registered"] is True, made
     again = register(shop).json
     assert again["registered"] is False and again["confirmation_url"] == made.json["confirmation_url"]
-    noted = replicas.database.rows("select detail, actor from reli.audit_log where merchant_id = %s"
-                                   " and action = 'callbacks.registered' order by id", shop.merchant)
-    assert [n["detail"] for n in noted] == ["mpesa", "was registered before"]
-    assert all(n["actor"].startswith("api_key:") for n in noted)
+    assert noted(replicas, shop) == [
+        ("callbacks.registering", "mpesa"), ("callbacks.registered", "mpesa"),
+        ("callbacks.registering", "mpesa"), ("callbacks.registered", "was registered before")]
     assert register(shop, "cash").code == "not_found"
     assert register(shop, "nobody").code == "not_found"
     assert "mpesa" not in made.json["confirmation_url"]
@@ -333,6 +332,34 @@ def test_registering(stack, replicas, one, sandbox):
     assert stranger.wait_status(other["id"], "completed")["amount_received"] == "100.00"
     assert items(shop) == [] and items(stranger) == []
     proves(stack, shop)
+
+
+def test_registering_is_noted_before_the_provider_is_asked(stack, replicas, one, sandbox):
+    """Whose answer is lost has left a trace; who can leave none asks for nothing."""
+    shop, name = replicas.shop(one), replicas.database.name
+    sandbox.chaos(reset_rate=1000)
+    r = register(shop)
+    assert (r.status, r.code) == (503, "unavailable"), r
+    assert noted(replicas, shop) == [("callbacks.registering", "mpesa")]
+    sandbox.reset()
+    stack.services.admin([f"alter database {name} set default_transaction_read_only = on",
+                          "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reli_service'"
+                          f" and datname = '{name}'"])
+    wait_until(lambda: "takes no writes" in one.tail(), 10, "the writers refuse it")
+    r = register(shop)
+    assert (r.status, r.code) == (503, "unavailable"), r
+    assert sandbox.calls(op="register") == []
+    stack.services.admin(f"alter database {name} reset default_transaction_read_only")
+    one.ready()
+    assert register(shop).json["registered"] is True
+    assert len(sandbox.calls(op="register")) == 1 and len(noted(replicas, shop)) == 3
+
+
+def noted(replicas, shop):
+    rows = replicas.database.rows("select action, detail, actor from reli.audit_log where merchant_id = %s"
+                                  " and action like 'callbacks.%%' order by id", shop.merchant)
+    assert all(r["actor"].startswith("api_key:") for r in rows)
+    return [(r["action"], r["detail"]) for r in rows]
 
 
 def test_a_merchants_own_account_is_his_alone(stack, replicas, one, sandbox):
