@@ -405,8 +405,56 @@ static void read_account(struct conf *c, const struct gateway *g)
         c->n_accounts++;
 }
 
+static bool read_number(struct str text, uint16_t currency, int64_t *out)
+{
+    struct money m;
+    if (currency == 0)
+        return str_to_i64(text, out);
+    if (err_is(money_parse(text, currency, &m)))
+        return false;
+    *out = m.minor;
+    return true;
+}
+
+static const char *number_text(int64_t n, uint16_t currency, char out[MONEY_TEXT])
+{
+    if (currency != 0)
+        return money_text((struct money){n, currency}, out);
+    snprintf(out, MONEY_TEXT, "%lld", (long long)n);
+    return out;
+}
+
+static void read_fact(struct conf *c, const struct gateway *g, const struct gw_fact *fact)
+{
+    const char *name = setting_env(c, g, fact->name), *v = env(name);
+    char least[MONEY_TEXT], most[MONEY_TEXT], step[MONEY_TEXT];
+    int64_t n = 0;
+    if (v == NULL)
+        return;
+    if (read_number(str_c(v), fact->currency, &n) && n >= fact->least && n <= fact->most &&
+        (n - fact->least) % fact->step == 0)
+        *fact->value = n;
+    else
+        fault(c, "%s is not a number from %s to %s by %s", name,
+              number_text(fact->least, fact->currency, least),
+              number_text(fact->most, fact->currency, most),
+              number_text(fact->step, fact->currency, step));
+}
+
+/* Of all providers, with or without an account of the installation's. */
+static void read_facts(struct conf *c, const struct gateway *g)
+{
+    for (size_t i = 0; i < g->n_facts; i++)
+        read_fact(c, g, &g->facts[i]);
+    if (g->payout_max_minor > 0 && g->payout_min_minor > g->payout_max_minor)
+        fault(c, "%s is more than %s", setting_env(c, g, "min_payout"),
+              setting_env(c, g, "max_payout"));
+}
+
 static void read_providers(struct conf *c)
 {
+    for (size_t i = 0; gateways[i] != NULL; i++)
+        read_facts(c, gateways[i]);
     for (size_t i = 0; gateways[i] != NULL && c->n_accounts < CONF_MAX_ACCOUNTS; i++)
         read_account(c, gateways[i]);
 }

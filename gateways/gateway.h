@@ -33,6 +33,16 @@ struct gw_setting {
     bool file; /* of the installation it may be the path of a file, of a merchant never */
 };
 
+/* A number that a provider's documents leave open: what we believe, unless the installation knows
+ * better. The same for all accounts. It is corrected by the environment, before anything is asked.
+ */
+struct gw_fact {
+    const char *name;  /* as gw_setting.name */
+    uint16_t currency; /* an amount, in minor units; 0: a plain number */
+    int64_t least, most, step;
+    int64_t *value;
+};
+
 /* One of a merchant's accounts with a provider: settings in the order of gateway.settings. */
 enum { GW_MAX_SETTINGS = 16 };
 struct gw_account {
@@ -254,6 +264,8 @@ struct gateway {
     const struct gw_setting *settings;
     size_t n_settings;
     /* Whether the values can be right, before anything is asked for with them; NULL without.
+    const struct gw_fact *facts;
+    size_t n_facts;
      * ERR_INVALID: `*setting` names the wrong one, `what` says in words what is wrong. */
     struct err (*account_check)(const struct gw_account *a, struct arena *mem,
                                 const char **setting);

@@ -11,18 +11,17 @@
 /* ---- mpesa.c: what requests share ---- */
 
 enum { MPESA_BODY_MAX = 8192 };
-/* Amounts: whole shillings, 1 to 250 000. Source: mpesa.md 1.4 (Central Bank of Kenya, 15 Aug
- * 2023). Seen: sandbox yes, live no. */
+/* Amounts: whole shillings, of which one is the least. What are a payment's most and a payout's
+ * least and most is gateway_mpesa's. Source: mpesa.md 1.4. Seen: sandbox yes, live no. */
 #define MPESA_MIN_MINOR INT64_C(100)
-#define MPESA_MAX_MINOR INT64_C(25000000)
 
 bool mpesa_is_shortcode(struct str s);
 /* +2547… or +2541…, 12 digits. */
 bool mpesa_is_phone(struct str e164);
 /* Whether Daraja takes it as an address for callbacks. */
 bool mpesa_url_ok(const struct gw_account *a, struct str url);
-/* Kenya shillings, whole, at least `min_minor`; ERR_INVALID. */
-struct err mpesa_amount_check(struct money amount, int64_t min_minor) MUST_USE;
+/* Kenya shillings, whole, from `min_minor` to `max_minor`; ERR_INVALID. */
+struct err mpesa_amount_check(struct money amount, int64_t min_minor, int64_t max_minor) MUST_USE;
 /* Letters, digits and single blanks of `in`, at most `max` bytes; `otherwise` if less than `min`
  * are left. `out` has room for `max`. */
 struct str mpesa_words(struct str in, size_t min, size_t max, const char *otherwise, char *out);
@@ -65,9 +64,6 @@ struct err mpesa_status_build(const struct gw_account *a, struct str shortcode,
                               struct outbound_request *out) MUST_USE;
 
 /* ---- mpesa_refund.c, mpesa_payout.c ---- */
-
-/* A payout's least: 10 shillings. Source: mpesa.md 1.4 (one source). Seen: sandbox no, live no. */
-#define MPESA_PAYOUT_MIN_MINOR INT64_C(1000)
 
 struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund *in,
                               struct str token, struct arena *mem,

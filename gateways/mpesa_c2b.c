@@ -90,7 +90,7 @@ struct err mpesa_qr_build(const struct gw_account *a, const struct gw_qr *in, st
     char name[NAME_CUT];
     if (!mpesa_is_shortcode(to))
         return ERR(INVALID, "the short code is not 5 to 7 digits");
-    TRY(mpesa_amount_check(in->amount, MPESA_MIN_MINOR));
+    TRY(mpesa_amount_check(in->amount, MPESA_MIN_MINOR, a->gateway->max_minor));
     if (in->pay_code.n == 0 || !str_is_printable_ascii(in->pay_code))
         return ERR(INVALID, "no reference for the code");
     struct buf body;

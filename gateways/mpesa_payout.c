@@ -41,7 +41,8 @@ static struct err payout_check(const struct gw_account *a, const struct gw_payou
         return ERR(INVALID, "the phone is no Kenyan mobile number: +2547… or +2541…");
     if (purpose_rule(in->purpose) == NULL)
         return ERR(INVALID, "M-Pesa has no word for this purpose");
-    return mpesa_amount_check(in->amount, MPESA_PAYOUT_MIN_MINOR);
+    return mpesa_amount_check(in->amount, a->gateway->payout_min_minor,
+                              a->gateway->payout_max_minor);
 }
 
 /* OriginatorConversationID is ours and must never be used again: Daraja answers a repetition with

@@ -25,7 +25,7 @@ struct err mpesa_refund_build(const struct gw_account *a, const struct gw_refund
         return ERR(INVALID, "the short code is not 5 to 7 digits");
     if (!mpesa_is_word(in->payment_receipt))
         return ERR(INVALID, "no receipt to reverse");
-    TRY(mpesa_amount_check(in->amount, MPESA_MIN_MINOR));
+    TRY(mpesa_amount_check(in->amount, MPESA_MIN_MINOR, a->gateway->max_minor));
     TRY(mpesa_operator_read(a, mem, &o));
     struct buf body;
     buf_init(&body, MPESA_BODY_MAX);

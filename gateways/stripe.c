@@ -28,6 +28,8 @@ static const struct gw_setting settings[] = {
     {"webhook_secret", true, false, GW_ROLE_WEBHOOK_SECRET, false},
 };
 
+static const struct gw_fact facts[] = {{"ugx_decimals", 0, 0, 2, 2, &stripe_ugx_decimals}};
+
 bool stripe_is_id(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -426,6 +428,8 @@ const struct gateway gateway_stripe = {
     .expiry_us = 31 * US_PER_MIN,
     .settings = settings,
     .n_settings = COUNT_OF(settings),
+    .facts = facts,
+    .n_facts = COUNT_OF(facts),
     .account_check = account_check,
     .charge_build = charge_build,
     .charge_parse = stripe_charge_parse,

@@ -30,6 +30,8 @@ bool stripe_is_id(struct str s);
 /* An amount that every currency has. */
 #define STRIPE_ANY_UNITS 1000
 
+/* Decimals with which UGX is sent: 2, or 0. */
+extern int64_t stripe_ugx_decimals;
 /* In Stripe's smallest unit of that currency. ERR_INVALID if Stripe has no such amount. */
 struct err stripe_amount_of(struct money in, int64_t *out) MUST_USE;
 /* And back; false if it is no amount of ours. `currency` is as Stripe writes it, lower case. */

@@ -31,8 +31,12 @@ static bool is_in(uint16_t currency, const uint16_t *list, size_t n)
 /* Without decimals of their own, and yet sent with two, which have to be 00: UGX and ISK. Stripe
  * names UGX among the zero-decimal ones as well; which rule an account sees has to be tried with a
  * test key before it is used live. */
+int64_t stripe_ugx_decimals = 2;
+
 static int decimals(uint16_t currency)
 {
+    if (currency == CURRENCY('U', 'G', 'X'))
+        return (int)stripe_ugx_decimals;
     if (is_in(currency, zero_decimal, COUNT_OF(zero_decimal)))
         return 0;
     return is_in(currency, three_decimal, COUNT_OF(three_decimal)) ? 3 : 2;

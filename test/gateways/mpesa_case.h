@@ -50,6 +50,20 @@ static inline void set(struct gw_account *a, const char *name, const char *value
     fail_msg("no setting %s", name);
 }
 
+/* What the installation has said of it; gives what was believed before. */
+static inline int64_t fact(const char *name, int64_t value)
+{
+    for (size_t i = 0; i < gw->n_facts; i++) {
+        if (strcmp(gw->facts[i].name, name) == 0) {
+            int64_t before = *gw->facts[i].value;
+            *gw->facts[i].value = value;
+            return before;
+        }
+    }
+    fail_msg("no fact %s", name);
+    return 0;
+}
+
 static inline struct gw_account account(void)
 {
     struct gw_account a = {.gateway = gw,

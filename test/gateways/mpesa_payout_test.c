@@ -139,6 +139,34 @@ static void refused(void **state)
     }
 }
 
+/* What the papers are not sure of is asked as the installation knows it. */
+static void limits_corrected(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t minor;
+        bool paid, paid_out;
+    } cases[] = {{200, true, false},       {300, true, true},      {30000000, true, false},
+                 {30000100, false, false}, {15000000, true, true}, {15000100, true, false}};
+    int64_t most = fact("max_amount", 30000000), least_out = fact("min_payout", 300),
+            most_out = fact("max_payout", 15000000);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct gw_account a = operator_account();
+        struct gw_charge c = charge();
+        struct gw_qr q = {c.amount, c.pay_code};
+        struct gw_payout out = payout();
+        struct outbound_request r;
+        c.amount.minor = q.amount.minor = out.amount.minor = cases[i].minor;
+        assert_int_equal(!err_is(gw->charge_build(&a, &c, STR("t"), &mem, &r)), cases[i].paid);
+        assert_int_equal(!err_is(gw->qr_build(&a, &q, STR("t"), &mem, &r)), cases[i].paid);
+        assert_int_equal(!err_is(gw->payout_build(&a, &out, STR("t"), &mem, &r)),
+                         cases[i].paid_out);
+    }
+    assert_int_equal(fact("max_amount", most), 30000000);
+    assert_int_equal(fact("min_payout", least_out), 300);
+    assert_int_equal(fact("max_payout", most_out), 15000000);
+}
+
 /* A refund's rail of payouts is this one, to the byte; other rails never come here. */
 static void refunds(void **state)
 {
@@ -181,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(purposes, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(limits_corrected, setup, teardown),
         cmocka_unit_test_setup_teardown(refunds, setup, teardown),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -124,14 +124,47 @@ static void refused_before_sending(void **state)
     assert_string_equal(setting, "webhook_secret");
 }
 
-/* Stripe's units for ours, from its table of currencies; -1: it has no such amount. */
+struct amount_case {
+    const char *currency;
+    int64_t minor, units; /* -1: Stripe has no such amount */
+};
+
+/* As it is asked for, and as it is read when it has been paid. */
+static void counted(const struct amount_case *c)
+{
+    struct gw_account a = account();
+    struct gw_charge in = charge();
+    struct outbound_request r;
+    char want[64], body[1024], lower[4] = "";
+    in.amount = (struct money){c->minor, currency_parse(str_c(c->currency))};
+    struct err err = gw->charge_build(&a, &in, STR(""), &mem, &r);
+    if (err_is(err) != (c->units < 0))
+        fail_msg("%s %lld", c->currency, (long long)c->minor);
+    if (c->units < 0)
+        return;
+    (void)snprintf(want, sizeof want, "[unit_amount]=%lld&", (long long)c->units);
+    assert_true(str_find_str(r.body, str_c(want)) != SIZE_MAX);
+    for (int k = 0; k < 3; k++)
+        lower[k] = ascii_lower(c->currency[k]);
+    (void)snprintf(body, sizeof body,
+                   "{\"id\":\"cs_test_a1\",\"object\":\"checkout.session\",\"amount_total\":%lld,"
+                   "\"client_reference_id\":\"%s\",\"currency\":\"%s\",\"livemode\":false,"
+                   "\"metadata\":{\"reli\":\"%s\"},\"payment_intent\":\"pi_1\","
+                   "\"payment_status\":\"paid\",\"status\":\"complete\"}",
+                   (long long)c->units, OUR_ID, lower, OUR_ID);
+    struct outbound_response back = answer(200, body);
+    struct gw_result said;
+    gw->query_parse(&a, &back, &mem, &said);
+    assert_int_equal(said.verdict, GW_SUCCEEDED);
+    assert_int_equal(said.amount.minor, c->minor);
+    assert_int_equal(said.amount.currency, in.amount.currency);
+}
+
+/* Stripe's units for ours, from its table of currencies. */
 static void amounts(void **state)
 {
     (void)state;
-    static const struct {
-        const char *currency;
-        int64_t minor, units;
-    } cases[] = {
+    static const struct amount_case cases[] = {
         {"RWF", 5000, 5000},
         {"KES", 5000, 5000},
         {"USD", 1, 1},
@@ -153,35 +186,26 @@ static void amounts(void **state)
         {"TND", 5, -1},
         {"VND", 3, 3},
     };
-    struct gw_account a = account();
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct gw_charge in = charge();
-        struct outbound_request r;
-        char want[64], body[1024], lower[4] = "";
-        in.amount = (struct money){cases[i].minor, currency_parse(str_c(cases[i].currency))};
-        struct err err = gw->charge_build(&a, &in, STR(""), &mem, &r);
-        if (err_is(err) != (cases[i].units < 0))
-            fail_msg("%s %lld", cases[i].currency, (long long)cases[i].minor);
-        if (cases[i].units < 0)
-            continue;
-        (void)snprintf(want, sizeof want, "[unit_amount]=%lld&", (long long)cases[i].units);
-        assert_true(str_find_str(r.body, str_c(want)) != SIZE_MAX);
-        for (int k = 0; k < 3; k++)
-            lower[k] = ascii_lower(cases[i].currency[k]);
-        (void)snprintf(
-            body, sizeof body,
-            "{\"id\":\"cs_test_a1\",\"object\":\"checkout.session\",\"amount_total\":%lld,"
-            "\"client_reference_id\":\"%s\",\"currency\":\"%s\",\"livemode\":false,"
-            "\"metadata\":{\"reli\":\"%s\"},\"payment_intent\":\"pi_1\","
-            "\"payment_status\":\"paid\",\"status\":\"complete\"}",
-            (long long)cases[i].units, OUR_ID, lower, OUR_ID);
-        struct outbound_response back = answer(200, body);
-        struct gw_result said;
-        gw->query_parse(&a, &back, &mem, &said);
-        assert_int_equal(said.verdict, GW_SUCCEEDED);
-        assert_int_equal(said.amount.minor, cases[i].minor);
-        assert_int_equal(said.amount.currency, in.amount.currency);
-    }
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        counted(&cases[i]);
+}
+
+/* Stripe's papers say both: the installation knows what its account sees. */
+static void shillings_of_uganda_without_decimals(void **state)
+{
+    (void)state;
+    static const struct amount_case cases[] = {
+        {"UGX", 5, 5},
+        {"UGX", 99999999, 99999999},
+        {"UGX", 100000000, -1},
+        {"ISK", 5, 500},
+    };
+    assert_string_equal(gw->facts[0].name, "ugx_decimals");
+    assert_int_equal(*gw->facts[0].value, 2);
+    *gw->facts[0].value = 0;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        counted(&cases[i]);
+    *gw->facts[0].value = 2;
 }
 
 static void questions(void **state)
@@ -480,6 +504,7 @@ int main(void)
         cmocka_unit_test_setup(no_injection, fresh),
         cmocka_unit_test_setup(refused_before_sending, fresh),
         cmocka_unit_test_setup(amounts, fresh),
+        cmocka_unit_test_setup(shillings_of_uganda_without_decimals, fresh),
         cmocka_unit_test_setup(questions, fresh),
         cmocka_unit_test_setup(refund_requests, fresh),
         cmocka_unit_test_setup(meanings, fresh),

@@ -382,6 +382,27 @@ def test_polls_and_callbacks_race(replicas, clock, sandbox, ending):
         assert replicas.database.transfers(p["id"]) == ([] if ending == "001" else RECEIVED)
 
 
+def test_limits_that_the_installation_knows_better(replicas, sandbox):
+    """The papers are not sure of them: a wrong guess must not refuse what M-Pesa would take."""
+    one = replicas.one(clock=False, MPESA_MAX_AMOUNT="300000", MPESA_MIN_PAYOUT="1", MPESA_MAX_PAYOUT="20.00")
+    shop, number = replicas.shop(one), phone()
+    (told,) = [p["limits"] for p in shop.get(f"{V1}/providers").json["data"] if p["name"] == "mpesa"]
+    assert {k: told[k] for k in told if "_" in k and k != "whole_units"} == {
+        "min_amount": "1.00", "max_amount": "300000.00", "min_payout": "1.00", "max_payout": "20.00"}
+    assert shop.initialize(stk(phone=number, amount="300001"), key=new_key()).status == 422
+    assert sandbox.pushes(number) == []
+    made = shop.pay(stk(phone=number, amount="300000"))
+    assert len(sandbox.pushes(number)) == 1
+    assert shop.wait_status(made["id"], "failed")["failure"]["code"] == "limit_exceeded", "the sandbox has its own"
+    body = {"provider": "mpesa", "currency": "KES",
+            "destination": {"type": "mobile_money", "phone": number}}
+    for amount, wrong in (("0.50", True), ("1", False), ("20", False), ("21", True)):
+        r = shop.post(f"{V1}/payouts", body | {"amount": amount, "reference": f"OUT-{amount}"},
+                      headers={"Idempotency-Key": new_key()})
+        faults = [e["param"] for e in r.json.get("errors", [])]
+        assert faults == (["amount"] if wrong else []), r
+
+
 @pytest.mark.parametrize("wrong", [
     {"currency": "USD"}, {"amount": "100.50"}, {"amount": "250001"}, {"phone": "+256700000000"},
     {"customer": None},
