@@ -118,7 +118,8 @@ struct gw_balances {
 struct gw_result {
     enum gw_verdict verdict;
     bool sure;                /* GW_FAILED: believed even before the customer's time is up */
-    bool retry_later;         /* GW_REFUSED or query: not accepted for lack of capacity */
+    bool retry_later;         /* GW_REFUSED or query: not accepted for lack of capacity; GW_FAILED
+                                 of a refund: accepted, and then not carried out for it */
     enum failure_code code;   /* REFUSED, FAILED; CONFIGURATION with UNKNOWN, of a question: the
                                  account's keys were refused */
     struct str provider_code; /* the provider's own code, as text */
@@ -263,9 +264,9 @@ struct gateway {
     const struct gw_alias *aliases; /* NULL without */
     const struct gw_setting *settings;
     size_t n_settings;
-    /* Whether the values can be right, before anything is asked for with them; NULL without.
     const struct gw_fact *facts;
     size_t n_facts;
+    /* Whether the values can be right, before anything is asked for with them; NULL without.
      * ERR_INVALID: `*setting` names the wrong one, `what` says in words what is wrong. */
     struct err (*account_check)(const struct gw_account *a, struct arena *mem,
                                 const char **setting);

@@ -277,6 +277,7 @@ static void result_direct(const struct json *result, struct arena *mem, struct g
         out->verdict = GW_FAILED;
         out->sure = true;
         out->code = rule->failure;
+        out->retry_later = out->code == FAILURE_PROVIDER_BUSY;
     }
 }
 

@@ -88,6 +88,7 @@ static const struct refund_row refund_rows[] = {
     ROW(IN(COMPLETED),         CONFIRM,  NULL,          STAY,              NONE,        TWICE),
     ROW(IN(PROCESSING),        REFUSED,  may_park,      STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        REFUSED,  rail_left,     STAY,              NONE,        NONE),
+    ROW(IN(PROCESSING),        FAILURE,  may_park,      STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        FAILURE,  rail_left,     STAY,              NONE,        NONE),
     ROW(IN(PROCESSING),        REVOKE,   rail_left,     STAY,              NONE,        NONE),
     ROW(UNDECIDED,             REFUSED,  others_quiet,  FAILED,            RELEASE,     NONE),
@@ -140,6 +141,7 @@ static const struct rail_row rail_rows[] = {
     MOVE(AT(SENDING),          TICK,      lease_over,     UNCERTAIN),
     MOVE(OPEN,                 SUCCESS,   NULL,           SUCCEEDED),
     MOVE(UNPAID,               SUCCESS,   surely_newer,   SUCCEEDED),
+    MOVE(OPEN,                 FAILURE,   may_park,       REJECTED), /* taken, and then busy */
     MOVE(OPEN,                 FAILURE,   same_reference, FAILED),
     MOVE(AT(SUBMITTED),        CONFIRM,   by_hand,        SUCCEEDED),
     MOVE(AT(SUCCEEDED),        CONFIRM,   to_vouch_for,   SUCCEEDED),
@@ -483,11 +485,13 @@ static bool answers(const struct step *s)
     return s->ev->sent_at_us == s->a->sent_at_us;
 }
 
-/* The provider was busy, for certain: the same rail later. */
+/* The provider was busy, for certain, when it was asked or when it came to it: the same rail later.
+ */
 static bool may_park(const struct step *s)
 {
     const struct refund *r = s->r;
-    return answers(s) && s->ev->later && r->status == REFUND_PROCESSING && !by_hand(s) &&
+    bool ours = s->ev->kind == REFUND_EVENT_FAILURE ? same_reference(s) : answers(s);
+    return ours && s->ev->later && r->status == REFUND_PROCESSING && !by_hand(s) &&
            others_quiet(s) && r->park_n < s->rules->park.n && r->n_attempts < REFUND_MAX_ATTEMPTS;
 }
 

@@ -145,13 +145,15 @@ void refund_rules_default(struct refund_rules *r);
 
 struct refund_event {
     enum refund_event_kind kind;
-    int attempt;        /* n of the rail attempt; 0 none (CONFIRM then finds it) */
-    bool same_person;   /* APPROVE: the approver is the requester */
-    bool again;         /* DISPATCH: the provider knows a repeated request by its id: as the last */
-    bool later;         /* REFUSED: for lack of capacity; the same may be taken later */
-    int64_t sent_at_us; /* ACCEPTED, REFUSED, AMBIGUOUS: of the sending that was answered so */
-    bool afresh;        /* SUCCESS, FAILURE, REVOKE: the answer to a question that was asked when
-                           the attempt had failed already */
+    int attempt;      /* n of the rail attempt; 0 none (CONFIRM then finds it) */
+    bool same_person; /* APPROVE: the approver is the requester */
+    bool again;       /* DISPATCH: the provider knows a repeated request by its id: as the last */
+    /* REFUSED, FAILURE: for lack of capacity; the same may be taken later. Of a failure only where
+     * every sending is an attempt of its own: it does not say of which one it speaks. */
+    bool later;
+    int64_t sent_at_us;  /* ACCEPTED, REFUSED, AMBIGUOUS: of the sending that was answered so */
+    bool afresh;         /* SUCCESS, FAILURE, REVOKE: the answer to a question that was asked when
+                            the attempt had failed already */
     struct money amount; /* SUCCESS: reported; currency 0: not said */
     enum failure_code code;
     struct str provider_ref, receipt, provider_code, message;

@@ -426,6 +426,7 @@ static void hear_refund(struct process *p)
         .refund = p->payment,
         .event = {.kind = refund_event_of(p),
                   .attempt = p->attempt,
+                  .later = p->said.retry_later,
                   .amount = p->said.amount,
                   .code = p->said.code,
                   .provider_ref = p->said.provider_ref,

@@ -288,6 +288,16 @@ static void name_request(struct step *s, const struct refund_rules *rules)
     s->rq.event.provider_ref = str_c(our_id_make(g, id, s->refund.merchant, s->our_id));
 }
 
+/* Where an attempt may have been sent twice, a result does not say which time was one too many. */
+static bool sent_once(const struct step *s)
+{
+    const struct gateway *g = gateway_find(s->payment.provider);
+    const struct refund *r = &s->refund.r;
+    int n = s->rq.event.attempt;
+    return g != NULL && n >= 1 && n <= r->n_attempts &&
+           !gw_refund_may_resend(g, r->attempts[n - 1].rail);
+}
+
 /* The commit of which we had no answer was made, and nobody has moved the payment since: `fx` is
  * still what it said. */
 static void finish_mine(struct step *s)
@@ -320,6 +330,8 @@ static void step(struct step *s)
     struct err err = ERR_OK;
     if (s->rq.event.kind == REFUND_EVENT_DISPATCH)
         name_request(s, &rules);
+    if (s->rq.event.kind == REFUND_EVENT_FAILURE && !sent_once(s))
+        s->rq.event.later = false;
     if (s->rq.resolution != NULL)
         name_rail(s);
     err = refund_step(&s->refund.r, &s->rq.event, &rules, loop_wall_us(s->flow->loop), &s->fx);

@@ -202,13 +202,29 @@ static const char *reverse(struct giving *g)
     return "0";
 }
 
+/* Nobody has asked for the same before. */
+static bool is_first(const struct giving *g)
+{
+    const struct payback_book *k = &g->d->s->paybacks;
+    for (int64_t n = 1; n < g->p.n; n++) {
+        const struct payback *p = payback_at(k, n);
+        if (p != NULL && p->kind == g->p.kind && strcmp(p->organisation, g->p.organisation) == 0 &&
+            strcmp(p->receipt, g->p.receipt) == 0 && strcmp(p->amount, g->p.amount) == 0 &&
+            (!g->payout || strcmp(p->phone, g->p.phone) == 0))
+            return false;
+    }
+    return true;
+}
+
 static void giving_settle(struct giving *g)
 {
     struct sandbox *s = g->d->s;
     const char *code = g->forced;
     if (code == NULL)
         code = g->payout ? g->o->payout : g->o->reversal;
-    if (strcmp(code, "0") == 0 && !g->payout)
+    if (strcmp(code, "0") == 0 && g->o->tell == REFUND_TELL_BUSY && is_first(g))
+        code = "26";
+    else if (strcmp(code, "0") == 0 && !g->payout)
         code = reverse(g);
     bool paid = strcmp(code, "0") == 0;
     g->p.result_code = code;

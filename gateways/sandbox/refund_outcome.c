@@ -3,9 +3,10 @@
 
 #include "core/base/attr.h"
 
-/* <Result code 21>: the initiator lacks the role. Source: section 5.1. */
+/* <Result code 21>: the initiator lacks the role. <26>: busy. Source: section 5.1. */
 static const struct refund_outcome outcomes[] = {
     {0, REFUND_ACK_PLAIN, REFUND_TELL_PLAIN, "0", "0", "success"},
+    {89, REFUND_ACK_PLAIN, REFUND_TELL_BUSY, "0", "0", "taken and busy the first time, then paid"},
     {90, REFUND_ACK_PLAIN, REFUND_TELL_PLAIN, "21", "0", "reversal not allowed, payout paid"},
     {91, REFUND_ACK_CUT, REFUND_TELL_PLAIN, "0", "0", "acknowledgement lost, paid"},
     {92, REFUND_ACK_CUT, REFUND_TELL_LOST, "0", "0", "acknowledgement and result lost, paid"},

@@ -21,6 +21,7 @@ enum refund_tell {
     REFUND_TELL_LOST,
     REFUND_TELL_TWICE,
     REFUND_TELL_EARLY,         /* before the acknowledgement */
+    REFUND_TELL_BUSY,          /* that it is busy, the first time that it is asked for this */
     REFUND_TELL_QUEUE_TIMEOUT, /* the other URL is told first, the result never */
     REFUND_TELL_NEVER,         /* nothing happens, and queries are not told either */
 };

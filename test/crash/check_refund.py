@@ -154,7 +154,7 @@ def provider(f, p):
                 continue
             fits = [x for x in reversals if minor(x["amount"]) == r["amount"] and
                     (not known or a["provider_ref"] in (x["conversation_id"], x["originator_id"]))]
-            fits.sort(key=lambda x: x["state"] != {"succeeded": "paid", "failed": "failed"}.get(a["status"], "?"))
+            fits.sort(key=lambda x: x["state"] != {"succeeded": "paid", "failed": "failed", "rejected": "failed"}.get(a["status"], "?"))
             if fits:
                 reversals.remove(fits[0])
             yield from agree(f, where, r, a, fits[0] if fits else None)

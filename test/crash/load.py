@@ -87,7 +87,7 @@ class Client:
         dice = random.Random(f"{config['seed']}/endings")
         # Each ending comes up, however short the load is.
         self.endings = itertools.cycle(dice.sample(config["endings"], len(config["endings"])))
-        self.refund_endings = itertools.cycle(dice.sample(range(90, 100), 10))
+        self.refund_endings = itertools.cycle(dice.sample(range(89, 100), 11))
         self.ends = time.monotonic() + config["seconds"]
 
     def request(self, op, merchant, path, body, key, n=None, sub=None, who="key"):

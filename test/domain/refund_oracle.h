@@ -52,6 +52,7 @@ static const struct {
     {AT(SENDING), ON(TICK), A(UNCERTAIN)},                         /* lease over */
     {OPEN | AT(REJECTED) | AT(FAILED), ON(SUCCESS), A(SUCCEEDED)}, /* late evidence, too */
     {OPEN, ON(FAILURE), A(FAILED)},
+    {OPEN, ON(FAILURE), A(REJECTED)},           /* taken, and then busy */
     {AT(SUBMITTED), ON(CONFIRM), A(SUCCEEDED)}, /* a person has paid */
     {AT(SUCCEEDED), ON(CONFIRM), A(SUCCEEDED)}, /* an operator vouches for it */
     {OPEN | AT(SUCCEEDED), ON(REVOKE), A(FAILED)},

@@ -383,8 +383,11 @@ static void check_owed(const struct node *n, const struct refund_event *ev,
                  !str_eq(ev->provider_ref, str_c(was->provider_ref));
     if (about && in(OPEN, (int)was->status) && ev->kind == REFUND_EVENT_SUCCESS)
         assert_int_equal(after->attempts[ev->attempt - 1].status, A(SUCCEEDED));
+    bool parked = ev->later && refund_is_parked(after);
     if (about && in(OPEN, (int)was->status) && ev->kind == REFUND_EVENT_FAILURE)
-        assert_int_equal(after->attempts[ev->attempt - 1].status, named ? was->status : A(FAILED));
+        assert_int_equal(after->attempts[ev->attempt - 1].status, named    ? was->status
+                                                                  : parked ? A(REJECTED)
+                                                                           : A(FAILED));
     if (ev->kind != REFUND_EVENT_TICK)
         return;
     if (after->status == R(FAILED) && r->status != R(FAILED)) /* only when no rail is left */
@@ -527,6 +530,10 @@ static void try_about_attempt(struct search *s, const struct node *n, int attemp
         ev.sent_at_us = n->r.attempts[attempt - 1].sent_at_us;
     ev.kind = REFUND_EVENT_REFUSED;
     ev.later = true;
+    try_event(s, n, &ev);
+    ev.kind = REFUND_EVENT_FAILURE;
+    try_event(s, n, &ev);
+    ev.provider_ref = STR("foreign");
     try_event(s, n, &ev);
     ev.later = false;
     for (size_t i = 0; i < COUNT_OF(plain); i++) {

@@ -208,6 +208,24 @@ static const struct row rows[] = {
      "dispatch refused:later @30 dispatch success#1",
      OK(COMPLETED, A(SENDING), COMPLETED, SETTLE, LATE)},
 
+    {"processing: taken, and then busy", "rp", "dispatch accepted failure:later",
+     OK(PROCESSING, A(REJECTED), NONE, NONE, NONE)},
+    {"processing: no other rail is asked after that either", "rp",
+     "dispatch accepted failure:later @29 dispatch", BAD(INVALID_STATE, PROCESSING, A(REJECTED))},
+    {"processing: taken, busy, and taken again", "rp",
+     "dispatch accepted failure:later @30 dispatch accepted#2 success#2",
+     OK(COMPLETED, A(SUCCEEDED), COMPLETED, SETTLE, NONE)},
+    {"processing: the busy result comes before the answer", "rp",
+     "dispatch failure:later ambiguous", SAME(PROCESSING, A(REJECTED))},
+    {"processing: the busy result, delivered again after it was sent again", "rp",
+     "dispatch accepted failure:later @30 dispatch accepted#2 failure:later",
+     SAME(PROCESSING, A(SUBMITTED))},
+    {"processing: a busy result of another request is not believed", "rp",
+     "dispatch accepted failure:later:ref=AG_X:code=9", SAME(PROCESSING, A(SUBMITTED))},
+    {"in_reconciliation: a busy result, after all that time", "rp",
+     "dispatch accepted @900 tick @901 failure:later",
+     OK(FAILED, A(FAILED), FAILED, RELEASE, NONE)},
+
     /* ---- integrity ---- */
     {"processing: another amount stays reserved", "rp", "dispatch accepted success:other",
      OK(IN_RECONCILIATION, A(SUCCEEDED), IN_RECONCILIATION, NONE, INTEGRITY)},
@@ -607,11 +625,13 @@ static void a_rail_that_nobody_dispatched_is_dispatched(void **state)
     assert_int_equal(refund_deadline_us(&b.r, &b.rules), TIME_NEVER);
 }
 
-/* A rail that stays busy is left after some hours, whether it knows a repeated request or not. */
+/* A rail that stays busy is left after some hours, whether it knows a repeated request or not, and
+ * whether it says so at once or by its result. */
 static void a_busy_rail_is_left_in_the_end(void **state)
 {
     (void)state;
-    for (int again = 0; again <= 1; again++) {
+    for (int k = 0; k <= 2; k++) {
+        int again = k == 1;
         struct bench b;
         struct refund_event send = {
             .kind = REFUND_EVENT_DISPATCH, .again = again == 1, .random = NO_JITTER};
@@ -624,7 +644,8 @@ static void a_busy_rail_is_left_in_the_end(void **state)
             assert_false(err_is(b.err));
             const struct rail_attempt *a = &b.r.attempts[b.r.n_attempts - 1];
             assert_int_equal(a->sent_at_us, b.now_us);
-            struct refund_event busy = {.kind = REFUND_EVENT_REFUSED,
+            struct refund_event busy = {.kind =
+                                            k == 2 ? REFUND_EVENT_FAILURE : REFUND_EVENT_REFUSED,
                                         .attempt = a->n,
                                         .sent_at_us = a->sent_at_us,
                                         .later = true,

@@ -653,6 +653,7 @@ static void failures(void **state)
                 if (r.verdict != (open ? GW_UNKNOWN : GW_FAILED) || r.code != codes[i].failure)
                     fail_msg("%s: verdict %d, code %d", body.p, r.verdict, r.code);
                 assert_int_equal(r.sure, !open);
+                assert_int_equal(r.retry_later, codes[i].failure == FAILURE_PROVIDER_BUSY);
                 assert_text(r.provider_code, codes[i].code);
                 assert_text(r.provider_ref, ID);
                 assert_int_equal(r.receipt.n, 0);

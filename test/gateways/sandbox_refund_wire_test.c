@@ -235,7 +235,8 @@ struct ending {
 
 static const struct ending endings[] = {
     PAID(0, 200, 1),
-    PAID(89, 200, 1),
+    PAID(88, 200, 1),
+    {89, 200, {1, 1}, {"26", "26"}, {"failed", "failed"}, {"Declined", "Declined"}, "/cb/result"},
     {90, 200, {1, 1}, {"21", "0"}, {"failed", "paid"}, {"Declined", "Completed"}, "/cb/result"},
     PAID(91, 0, 1),
     PAID(92, 0, 0),
@@ -435,6 +436,9 @@ static void test_payouts(void **state)
     pay_out("999999", 10, "2028");
     pay_out("174379", 250000, "0");
     pay_out("174379", 250001, "3");
+    pay_out("174379", 189, "26");
+    pay_out("174379", 189, "0");
+    pay_out("174379", 289, "26");
     /* unique for ever, per short code, whatever became of the first */
     int64_t before = truth_of().n;
     struct order o = payout_of("payout-1", 50);

@@ -77,9 +77,16 @@ struct err back_callback_parse(const struct gw_callback *in, struct arena *arena
     } else if (str_eq(word[0], STR("RF")) && str_to_i64(word[2], &n)) {
         out->verdict = GW_FAILED;
         out->code = (enum failure_code)n;
+        out->retry_later = out->code == FAILURE_PROVIDER_BUSY;
         out->provider_code = arena_dup(arena, word[2]);
     }
     return ERR_OK;
+}
+
+bool back_was_busy(const struct back *b)
+{
+    return b->n_decisions > 0 && !b->decisions[0].paid &&
+           b->decisions[0].code == FAILURE_PROVIDER_BUSY;
 }
 
 static struct str body_of(const struct back *b, const struct decision *d, int salt)
@@ -124,7 +131,9 @@ static void decision_add(struct back *b, int64_t at_us, bool paid)
     struct decision *d = &b->decisions[b->n_decisions++];
     *d = (struct decision){.at_us = at_us, .paid = paid, .amount = b->asked};
     if (!paid) {
-        d->code = sim_below(2) == 0 ? FAILURE_PROVIDER_ERROR : FAILURE_INSUFFICIENT_FUNDS;
+        static const enum failure_code codes[] = {
+            FAILURE_PROVIDER_ERROR, FAILURE_INSUFFICIENT_FUNDS, FAILURE_PROVIDER_BUSY};
+        d->code = codes[sim_below(COUNT_OF(codes))];
         return;
     }
     snprintf(d->receipt, sizeof d->receipt, "RBK%d", backs.n);
@@ -147,7 +156,7 @@ static void back_decide(struct back *b)
     int64_t later_us = at_us + (sim_below(2) == 0 ? sim_between(US_PER_S, 10 * US_PER_MIN)
                                                   : sim_between(US_PER_MIN, 18 * US_PER_HOUR));
     bool paid = b->decisions[0].paid, may_revoke = provider_gateway(b->provider)->may_revoke;
-    if (!paid && !may_revoke && sim_fault(FAULT_REFUND_PAID_LATE))
+    if (!paid && !may_revoke && !back_was_busy(b) && sim_fault(FAULT_REFUND_PAID_LATE))
         decision_add(b, later_us, true);
     else if (paid && may_revoke && sim_fault(FAULT_REFUND_REVOKED))
         decision_add(b, sim_below(3) == 0 ? at_us + sim_between(0, 5 * US_PER_S) : later_us, false);

@@ -67,6 +67,12 @@ static bool told_revoked(const struct back *b)
            check_kept_by(b->told_failed_to, b->told_failed_us);
 }
 
+/* The provider had said that it was busy before it was asked once more. */
+static bool asked_again(const struct back *before, const struct back *b)
+{
+    return back_was_busy(before) && before->decisions[0].at_us < b->arrived_us;
+}
+
 /* One request at a provider. */
 static void check_back(const struct mem_refund *r, const struct back *b)
 {
@@ -82,7 +88,8 @@ static void check_back(const struct mem_refund *r, const struct back *b)
     if (b->asked.minor != r->amount)
         SAY(r, "%s asks for another amount", b->ref);
     for (const struct back *o = b->next; o != NULL; o = o->next)
-        if (uuid_eq(o->refund, b->refund) && (o->attempt == b->attempt || o->rail == b->rail))
+        if (uuid_eq(o->refund, b->refund) &&
+            (o->attempt == b->attempt || (o->rail == b->rail && !asked_again(o, b))))
             SAY(r, "%s and %s: sent twice", o->ref, b->ref);
     if (d == NULL && is_unpaid(r))
         SAY(r, "nobody knows what became of %s, and its money is free", b->ref);

@@ -104,6 +104,8 @@ struct back {
 /* Requests that reached a provider, newest first. */
 struct back *provider_backs(void);
 const struct decision *back_decided(const struct back *b, int64_t now_us);
+/* It was taken, and not carried out because the provider was busy. */
+bool back_was_busy(const struct back *b);
 
 /* What became of a payout at its provider, one thing after the other. */
 enum fate_kind { FATE_PAID, FATE_FAILED, FATE_BACK /* it was paid, and the money is back */ };

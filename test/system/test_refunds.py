@@ -581,6 +581,7 @@ def test_without_the_operators_credentials_a_person_pays(replicas):
 # ending → (where it ends, its rail, states of its attempts, what moved at the provider, exceptions)
 OUTCOMES = {
     "10": ("completed", ["reversal"], ["succeeded"], ["reversal"], []),
+    "89": ("completed", ["reversal", "reversal"], ["rejected", "succeeded"], ["reversal"], []),
     "90": ("completed", ["reversal", "payout"], ["failed", "succeeded"], ["b2c"], []),
     "91": ("completed", ["reversal"], ["succeeded"], ["reversal"], []),
     "92": ("in_reconciliation", ["reversal"], ["uncertain"], ["reversal"], ["stuck"]),
@@ -594,7 +595,7 @@ OUTCOMES = {
            ["refund_manual"]),
     "99": ("in_reconciliation", ["reversal"], ["submitted"], [], ["stuck"]),
 }
-BY_POLL = {"93", "97"}
+LATER = {"89", "93", "97"}  # by a poll, or because the rail was busy and is asked again
 
 
 def brought(sandbox):
@@ -617,7 +618,7 @@ def told(stack, tmp_path_factory):
             p, number = paid_by_mpesa(shop)
             made = refund(shop, p["id"], f"1{ending}.00", reason="Wrong size")
             lives[ending] = {"payment": p, "number": number, "id": made["id"]}
-        at_once = [life for e, life in lives.items() if OUTCOMES[e][0] == "completed" and e not in BY_POLL]
+        at_once = [life for e, life in lives.items() if OUTCOMES[e][0] == "completed" and e not in LATER]
         for life in at_once:
             wait_refund(shop, life["id"], "completed", 15)
         for e in ("96", "98"):
@@ -673,7 +674,7 @@ def test_nobody_got_more_than_once(told):
     for ending, life in lives.items():
         paid = [m for m in life["moved"] if m["state"] == "paid"]
         assert len(paid) <= 1, (ending, paid)
-        reversals = [m for m in life["moved"] if m["kind"] == "reversal"]
+        reversals = [m for m in life["moved"] if m["kind"] == "reversal" and m["result_code"] != "26"]
         assert len(reversals) <= 1, "trap 8: a refund is not retried after a time-out"
 
 
