@@ -48,6 +48,7 @@ static struct err put_event(struct listing *l, struct jsonw *w, const struct row
 static const struct list_kind events = {
     .filters = "type",
     .by_key = true,
+    .goes_on = true,
     .onwards_only = true, /* its pages are parts of the log, whatever they show */
     .put = put_event,
 };
@@ -55,40 +56,25 @@ static const struct list_kind events = {
 static void events_read(void *ctx, struct err err, const struct rows *r)
 {
     struct listing *l = ctx;
-    struct buf b;
-    buf_init(&b, BOOKS_MAX);
-    struct jsonw w = jw_into(&b);
-    size_t n = err_is(err) || rows_null(r, 0, E_POSITION) ? 0 : rows_n(r);
     const int64_t *after = l->ctx;
     int64_t end = *after;
     bool more = false;
+    char next[24];
+    if (err_is(err)) {
+        http_problem(l->x, err, "");
+        return;
+    }
+    size_t n = rows_null(r, 0, E_POSITION) ? 0 : rows_n(r);
     if (n > (size_t)l->limit) {
         n = (size_t)l->limit;
         end = rows_i64(r, n - 1, E_POSITION);
         more = true;
-    } else if (!err_is(err) && rows_i64(r, 0, E_UPTO) > *after) {
+    } else if (rows_i64(r, 0, E_UPTO) > *after) {
         end = rows_i64(r, 0, E_UPTO);
         more = end == *after + EVENTS_WINDOW;
     }
-    list_put_start(&w);
-    for (size_t i = 0; i < n && !err_is(err); i++)
-        err = put_event(l, &w, r, i);
-    jw_close_list(&w);
-    jw_bool(&w, "has_more", more);
-    if (end > 0) {
-        char next[24];
-        snprintf(next, sizeof next, "%lld", (long long)end);
-        jw_c(&w, "next", next);
-    } else {
-        jw_null(&w, "next");
-    }
-    jw_close(&w);
-    if (err_is(err)) {
-        buf_free(&b);
-        http_problem(l->x, err, "");
-        return;
-    }
-    api_reply_buf(l->x, 200, &b);
+    snprintf(next, sizeof next, "%lld", (long long)end);
+    list_give(l, r, n, more, end > 0 ? str_c(next) : STR_NULL);
 }
 
 /* `next` is given even on the last page: it is where to look for what comes later. A page may be

@@ -160,14 +160,6 @@ void list_past(struct listing *l, const struct value *at, const struct value *be
 
 /* ---- answering ---- */
 
-void list_put_start(struct jsonw *w)
-{
-    jw_open(w);
-    jw_c(w, "object", "list");
-    jw_key(w, "data");
-    jw_open_list(w);
-}
-
 static struct str cursor_of(const struct listing *l, const struct rows *r, size_t row,
                             char out[LIST_CURSOR])
 {
@@ -178,7 +170,7 @@ static struct str cursor_of(const struct listing *l, const struct rows *r, size_
     return str_c(out);
 }
 
-/* The rows at `at`, in this order. */
+/* The rows at `at`, in this order; NULL: as they come. */
 static void answer(struct listing *l, const struct rows *r, const size_t *at, size_t n, bool more,
                    struct str next)
 {
@@ -186,9 +178,12 @@ static void answer(struct listing *l, const struct rows *r, const size_t *at, si
     struct buf b;
     buf_init(&b, LIST_BYTES);
     struct jsonw w = jw_into(&b);
-    list_put_start(&w);
+    jw_open(&w);
+    jw_c(&w, "object", "list");
+    jw_key(&w, "data");
+    jw_open_list(&w);
     for (size_t i = 0; i < n && !err_is(err); i++)
-        err = l->kind->put(l, &w, r, at[i]);
+        err = l->kind->put(l, &w, r, at != NULL ? at[i] : i);
     jw_close_list(&w);
     jw_bool(&w, "has_more", more);
     jw_str(&w, "next", more || l->kind->goes_on ? next : STR_NULL);
@@ -204,6 +199,11 @@ static void answer(struct listing *l, const struct rows *r, const size_t *at, si
         return;
     }
     api_reply_buf(l->x, 200, &b);
+}
+
+void list_give(struct listing *l, const struct rows *r, size_t n, bool more, struct str next)
+{
+    answer(l, r, NULL, n, more, next);
 }
 
 void list_none(struct listing *l)

@@ -92,6 +92,8 @@ void list_bad_cursor(struct listing *l);
 void list_run(struct listing *l, const struct value *params, size_t n_params);
 /* Answers with none. */
 void list_none(struct listing *l);
+/* Answers with the first n rows; `next` is where the following page begins. */
+void list_give(struct listing *l, const struct rows *r, size_t n, bool more, struct str next);
 /* Answers with a part of what is short enough to be known whole: n rows (or, if r is NULL, whatever
  * else `put` and `cursor` know by number). */
 void list_short(struct listing *l, const struct rows *r, size_t n);
@@ -106,7 +108,4 @@ void list_date(struct str value, const char *param, bool end, struct uuid *id,
                struct field_errors *e);
 /* Whether nothing was wrong; if something was, it has been answered. */
 bool list_ok(struct http_exchange *x, const struct field_errors *e);
-/* {"object":"list","data":[ … */
-void list_put_start(struct jsonw *w);
-
 #endif
