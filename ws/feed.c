@@ -28,6 +28,7 @@ enum {
     QUEUE_LOW = 64 * 1024, /* with more than that in its queue nobody is live, or gets a page */
     PARCEL = 64 * 1024,    /* bytes after which no further event is added to one */
     SHOWN_A_TURN = 64,     /* sockets that are written to */
+    LOOKED_AT = 1024,      /* of those behind, for whom a page is too */
 };
 #define HOT_FOR_US (8 * US_PER_S) /* longer than it takes another replica to give positions */
 #define HOT_US (300 * US_PER_MS)
@@ -39,6 +40,7 @@ enum {
  */
 struct parcel {
     int64_t first, last; /* positions; 0: it is empty */
+    int64_t upto;        /* who has got it has seen all up to there */
     bool failed;
     struct buf bytes[WIRE_N];
     struct blob *sealed[WIRE_N]; /* nothing is added any more */
@@ -51,6 +53,7 @@ struct audience {
     struct feed *feed;
     struct list live;
     size_t n_seats, n_of[WIRE_N]; /* with those behind */
+    bool asked;                   /* for, by the last read of what is new */
     struct parcel parcel;
     struct link showing; /* among those to whom their parcel is shown */
     struct link *next;   /* of live, who gets it next */
@@ -176,6 +179,13 @@ static void feed_drop_if_unused(struct feed *d)
     free(d);
 }
 
+/* Who is behind gets more when he has taken what he got. */
+static bool may_get(struct socket_seat *seat)
+{
+    struct socket *s = socket_of_seat(seat);
+    return socket_is_open(s) && socket_queued(s) <= QUEUE_LOW;
+}
+
 static void set_behind(struct feed *d, struct socket_seat *seat)
 {
     seat->behind = true;
@@ -199,11 +209,11 @@ bool feed_join(struct feeds *fs, const struct feed_part *part, struct socket_sea
     a->n_seats++;
     a->n_of[socket_wire(socket_of_seat(seat))]++;
     d->n_seats++;
-    if (seat->seq >= d->at && d->reading == READ_NONE) {
+    if (seat->seq >= d->at && (d->reading != READ_NEW || a->asked || d->all.asked)) {
         seat->behind = false;
         list_push(&a->live, &seat->link);
     } else {
-        set_behind(d, seat); /* the read under way may not have asked for its events, or is shown */
+        set_behind(d, seat); /* the read under way has not asked for its events */
     }
     d->due = true; /* what came since the caller looked */
     read_next(d);
@@ -432,29 +442,67 @@ static void take_new(struct feed *d, const struct rows *r)
     show_some(d);
 }
 
-/* As much of a page as fits. */
-static void take_page(struct feed *d, struct socket_seat *seat, const struct rows *r)
+/* What of a page somebody has not seen, as much of it as fits. */
+static void parcel_fill(struct parcel *p, struct audience *a, const struct rows *r,
+                        struct notice notices[PAGE], int64_t seen)
+{
+    parcel_free(p);
+    p->upto = page_end(r, seen);
+    for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT); i++) {
+        int64_t at = rows_i64(r, i, F_AT);
+        if (at <= seen)
+            continue;
+        if (!parcel_has_room(p)) {
+            p->upto = p->last;
+            return;
+        }
+        if (notices[i].json.n == 0)
+            p->failed |= !render(a->feed, r, i, &notices[i]);
+        parcel_add(p, at, &notices[i], a->n_of);
+    }
+}
+
+static void give(struct feed *d, struct socket_seat *seat, struct parcel *p)
 {
     struct audience *a = seat->channel;
-    size_t wanted[WIRE_N] = {0};
-    struct parcel p = {0};
-    size_t i = 0;
-    wanted[socket_wire(socket_of_seat(seat))] = 1;
-    for (; i < rows_n(r) && !rows_null(r, i, F_AT) && parcel_has_room(&p); i++) {
-        struct notice n;
-        notice_init(&n);
-        p.failed |= !render(d, r, i, &n);
-        parcel_add(&p, rows_i64(r, i, F_AT), &n, wanted);
-        notice_free(&n);
-    }
-    if (p.last > 0)
-        parcel_send(&p, seat);
-    if (i == rows_n(r) || rows_null(r, i, F_AT))
-        seat->seq = page_end(r, seat->seq);
-    parcel_free(&p);
+    if (p->last > 0)
+        parcel_send(p, seat);
+    seat->seq = p->upto;
     list_remove(&d->behind, &seat->link);
     seat->behind = seat->seq < d->at;
     list_push(seat->behind ? &d->behind : &a->live, &seat->link);
+}
+
+/* A page is for him who is named, and for all who are behind at the same part of the log: else as
+ * many who came back together would each read it for himself, and none be ever live again. */
+static void take_page(struct feed *d, struct socket_seat *first, const struct rows *r)
+{
+    struct audience *a = first->channel;
+    struct notice notices[PAGE];
+    struct parcel p = {0};
+    int64_t from = first->seq, end = page_end(r, from), seen = from;
+    int room = SHOWN_A_TURN;
+    for (size_t i = 0; i < PAGE; i++)
+        notice_init(&notices[i]);
+    parcel_fill(&p, a, r, notices, seen);
+    struct link *k = list_first(&d->behind), *next;
+    for (size_t n = d->behind.n < LOOKED_AT ? d->behind.n : LOOKED_AT; n > 0 && room > 0; n--) {
+        struct socket_seat *seat = LIST_ITEM(k, struct socket_seat, link);
+        next = list_next(&d->behind, k);
+        if (seat == first ||
+            (seat->channel == a && seat->seq >= from && seat->seq < end && may_get(seat))) {
+            if (seat->seq != seen) {
+                seen = seat->seq;
+                parcel_fill(&p, a, r, notices, seen);
+            }
+            give(d, seat, &p);
+            room--;
+        }
+        k = next;
+    }
+    parcel_free(&p);
+    for (size_t i = 0; i < PAGE; i++)
+        notice_free(&notices[i]);
 }
 
 /* ---- reads ---- */
@@ -483,15 +531,16 @@ static void page_read(void *ctx, struct err err, const struct rows *r)
     read_next(d);
 }
 
-static void name_customer(struct buf *b, const struct audience *a)
+static void name_customer(struct buf *b, struct audience *a)
 {
+    a->asked = true;
     buf_c(b, b->n > 1 ? ",\"\\\\x" : "\"\\\\x");
     hex_add(b, str_n((const char *)a->customer.b, sizeof a->customer.b));
     buf_char(b, '"');
 }
 
 /* Whose events an answer has to have; false: everybody's. */
-static bool name_customers(struct feed *d, const struct audience *only, struct buf *b)
+static bool name_customers(struct feed *d, struct audience *only, struct buf *b)
 {
     if (only == &d->all || (only == NULL && d->all.n_seats > 0) ||
         (only == NULL && HASH_COUNT(d->some) > NAMED_MAX))
@@ -505,17 +554,19 @@ static bool name_customers(struct feed *d, const struct audience *only, struct b
     return true;
 }
 
-static void read_behind(struct feed *d, int64_t from, const struct audience *only)
+static void read_behind(struct feed *d, int64_t from, struct audience *only)
 {
     struct buf named;
     buf_init(&named, 64 * 1024);
     bool some = name_customers(d, only, &named) && !named.failed;
     d->window = some ? WINDOW_NAMED : WINDOW;
+    if (only == NULL)
+        d->all.asked = !some;
     struct value params[] = {V_UUID(d->key.merchant),
                              V_TEXT(mode_word(d->key.live)),
                              V_I64(from),
                              V_TEXT(some ? buf_view(&named) : STR_NULL),
-                             V_I64(WINDOW),
+                             V_I64(d->window),
                              V_I64(PAGE),
                              V_TEXT(STR_NULL)};
     store_read(d->feeds->flow->store, Q_feed_page, params, COUNT_OF(params), page_read, d);
@@ -525,7 +576,7 @@ static void read_behind(struct feed *d, int64_t from, const struct audience *onl
 static struct socket_seat *next_behind(struct feed *d)
 {
     for (struct link *k = list_first(&d->behind); k != NULL; k = list_next(&d->behind, k))
-        if (socket_is_open(socket_at(k)) && socket_queued(socket_at(k)) <= QUEUE_LOW)
+        if (may_get(LIST_ITEM(k, struct socket_seat, link)))
             return LIST_ITEM(k, struct socket_seat, link);
     return NULL;
 }

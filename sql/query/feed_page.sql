@@ -5,7 +5,8 @@
 -- seq, id, type, data, created_at, mode, pii of the payment or payout, the customer's key. At least
 -- one row; without an event its position is null.
 -- Each position is looked up by itself (lateral, offset 0), in the order of the index: it ends with
--- the limit, whatever the statistics say.
+-- the limit, whatever the statistics say. First whose payment it is about: of what is another
+-- customer's no more is read.
 select h.upto, l.*
 from (
     select least(coalesce(max(p.position + p.n) - 1, 0), $3 + $5) as upto
@@ -28,24 +29,24 @@ left join lateral (
           and s.position + u.k - 1 between $3 + 1 and h.upto
         order by s.position, u.k
     ) i
+    left join lateral (
+        select x.id, x.pii, x.customer_key from reli.payment x
+        where x.merchant_id = $1 and x.id = i.subject_id
+        offset 0
+    ) p on true
     cross join lateral (
         select x.id, x.type, x.data, x.created_at, x.mode
         from reli.event x
-        where x.merchant_id = $1 and x.subject_id = i.subject_id and x.seq = i.seq
+        where ($4::text is null or p.customer_key = any((select $4::text::bytea[])::bytea[]))
+          and x.merchant_id = $1 and x.subject_id = i.subject_id and x.seq = i.seq
           and x.mode = $2 and ($7::text is null or x.type = $7)
         offset 0
     ) e
     left join lateral (
-        select x.pii, x.customer_key from reli.payment x
-        where x.merchant_id = $1 and x.id = i.subject_id
-        offset 0
-    ) p on true
-    left join lateral (
         select x.pii from reli.payout x
-        where x.merchant_id = $1 and x.id = i.subject_id
+        where p.id is null and e.id is not null and x.merchant_id = $1 and x.id = i.subject_id
         offset 0
     ) o on true
-    where $4::text is null or p.customer_key = any($4::text::bytea[])
     order by i.position, i.k
     limit $6
 ) l on true
