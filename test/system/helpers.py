@@ -5,6 +5,8 @@ deadline that fails the test.
 """
 
 import base64
+import fcntl
+import functools
 import hashlib
 import hmac
 import http.client
@@ -33,6 +35,17 @@ SLOW = float(os.environ.get("RELI_TEST_SLOW", "1"))
 def scaled(standard):
     """A number of repetitions: RELI_TEST_SCALE is in per cent of the standard."""
     return max(1, int(standard * float(os.environ.get("RELI_TEST_SCALE", "100")) / 100))
+
+
+@functools.cache
+def npm_packages():
+    """The folder in whose node_modules is what test/system/npm names; whoever comes first puts it there."""
+    folder = (ROOT / os.environ.get("BUILD", "build") / "npm-test").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([ROOT / "scripts/npm.sh", "test/system/npm", folder], check=True, timeout=600)
+    return folder
 
 
 # Nobody waits for less: a machine that has much else to do may be that late, and whoever is in time pays nothing for it.

@@ -11,7 +11,7 @@ import time
 
 import psycopg2
 import pytest
-from helpers import ROOT, V1, Clock, new_key, wait_until
+from helpers import ROOT, V1, Clock, new_key, npm_packages, wait_until
 from stack import Launcher
 from test_refunds import books_agree, brought, refund, wait_refund
 
@@ -676,13 +676,10 @@ def test_a_dispute_signed_by_stripes_own_library(world, shop, library):
 @pytest.fixture(scope="module")
 def library():
     """Stripe's own library signs, and judges."""
-    folder = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD", "build"), "npm-test"))
-    subprocess.run([os.path.join(ROOT, "scripts/npm.sh"), "test/system/npm", folder], check=True, timeout=600)
-
     def run(cases):
         out = subprocess.run(["node", os.path.join(ROOT, "test/system/stripe_sign.cjs")], text=True, timeout=60,
                              check=True, capture_output=True,
-                             input=json.dumps({"modules": folder, "cases": cases}))
+                             input=json.dumps({"modules": str(npm_packages()), "cases": cases}))
         return json.loads(out.stdout)
 
     return run

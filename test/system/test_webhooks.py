@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 import pytest
-from helpers import ROOT, V1, cash, free_port, parse_time, secret_key, stk, wait_until
+from helpers import V1, cash, free_port, npm_packages, parse_time, secret_key, stk, wait_until
 
 ENDPOINTS = V1 + "/webhook-endpoints"
 DELIVERIES = V1 + "/webhook-deliveries"
@@ -148,19 +148,9 @@ def test_an_address_is_looked_at_before_each_try(strict_shop, strict, receiver):
 # ---- signatures ----
 
 
-def reference_library():
-    """The npm package of Standard Webhooks, where scripts/npm.sh has put it."""
-    for folder in ("build/npm", "build/vendor/npm"):
-        found = ROOT / folder / "node_modules/standardwebhooks"
-        if found.is_dir():
-            return found
-    return None
-
-
 def verify_by_reference(hook, secret):
-    library = reference_library()
-    if library is None:
-        return
+    """By the npm package of Standard Webhooks."""
+    library = npm_packages() / "node_modules/standardwebhooks"
     script = """
         const { Webhook } = require(process.argv[1]);
         const [secret, headers, body] = JSON.parse(require('fs').readFileSync(0, 'utf8'));
