@@ -485,12 +485,12 @@ static void take_page(struct feed *d, struct socket_seat *first, const struct ro
     for (size_t i = 0; i < PAGE; i++)
         notice_init(&notices[i]);
     parcel_fill(&p, a, r, notices, seen);
+    give(d, first, &p);
     struct link *k = list_first(&d->behind), *next;
     for (size_t n = d->behind.n < LOOKED_AT ? d->behind.n : LOOKED_AT; n > 0 && room > 0; n--) {
         struct socket_seat *seat = LIST_ITEM(k, struct socket_seat, link);
         next = list_next(&d->behind, k);
-        if (seat == first ||
-            (seat->channel == a && seat->seq >= from && seat->seq < end && may_get(seat))) {
+        if (seat->channel == a && seat->seq >= from && seat->seq < end && may_get(seat)) {
             if (seat->seq != seen) {
                 seen = seat->seq;
                 parcel_fill(&p, a, r, notices, seen);
