@@ -235,12 +235,14 @@ END
 
 check_schema() { scripts/schema.py --self-test && scripts/schema.py; }
 
+check_mutants() { /usr/bin/python3 test/mutants/run.py --check; }
+
 check_lockfile() { # a registry's host in it would bind everybody to that registry
     ! grep -nE '"resolved":' http/ui/package-lock.json test/system/npm/package-lock.json
 }
 
 checks=(rooms store_headers providers floats typedefs words columns headers cppcheck tidy openapi
-    shell python schema lockfile)
+    shell python schema mutants lockfile)
 if [ $# -gt 0 ]; then checks=("$@"); fi
 passed=0 failed=0
 for name in "${checks[@]}"; do

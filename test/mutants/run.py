@@ -2,8 +2,11 @@
 names for it, cheapest first.
 
     run.py [--build DIR] [N | NAME…]
+    run.py --check
 
 N takes that many at random (seed printed, SEED=… repeats it) of those that need no services; names are whole or parts.
+--check compiles nothing, and only looks whether all that the table names is there.
+
 The tree is copied first, so nobody's files change; of a mutant only its own file is compiled, and linked before the
 library of the unbroken rest. A text that does not occur exactly once, a mutant that does not compile, a killer that
 fails without a mutant, and a survivor are failures. The last line is "N passed, N failed".
@@ -76,6 +79,38 @@ def read_table():
     return mutants
 
 
+def broken(root, m):
+    """The mutant's source."""
+    path, old = root / m.file, "\n".join(m.text)
+    text = path.read_text() if path.is_file() else ""
+    if text.count(old) != 1:
+        raise ValueError(f"the text occurs {text.count(old)} times in {m.file}")
+    return text.replace(old, "\n".join(m.instead))
+
+
+def is_there(killer):
+    if killer == "sim":
+        return True
+    name, _, function = killer.partition("::")
+    path = ROOT / "test" / (name if layer(killer) == "system" else f"{name}.c")
+    return path.is_file() and (not function or f"def {function.partition('[')[0]}(" in path.read_text())
+
+
+def check(mutants):
+    failed = 0
+    for m in mutants:
+        faults = [f"there is no {k}" for k in m.killers if not is_there(k)]
+        try:
+            broken(ROOT, m)
+        except ValueError as e:
+            faults.append(str(e))
+        for fault in faults:
+            print(f"  FAIL  {m.kind}: {m.name} ({fault})")
+        failed += bool(faults)
+    print(f"{len(mutants) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
 def run(args, timeout=600, **kw):
     """(exit code, what it said); a negative code is a signal, None a time-out."""
     with tempfile.TemporaryFile() as out:
@@ -129,11 +164,7 @@ class Copy:
         self.make(*tests, *(["build/debug/reli"] if any(layer(k) == "system" for k in killers) else []))
 
     def source_of(self, m):
-        path = self.root / m.file
-        text, old = path.read_text(), "\n".join(m.text)
-        if text.count(old) != 1:
-            raise ValueError(f"the text occurs {text.count(old)} times in {m.file}")
-        return text.replace(old, "\n".join(m.instead))
+        return broken(self.root, m)
 
     def compiled(self, m, work):
         """The mutant's object."""
@@ -295,6 +326,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--build", default=str(ROOT / "build"))
     p.add_argument("--list", action="store_true")
+    p.add_argument("--check", action="store_true")
     p.add_argument("names", nargs="*")
     args = p.parse_args()
     mutants = read_table()
@@ -302,6 +334,8 @@ def main():
         for m in mutants:
             print(f"{m.name} | {m.kind} | {m.file} | {' '.join(m.killers)}")
         return 0
+    if args.check:
+        return check(mutants)
     chosen, quick = choose(mutants, args.names)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="reli-mutants-", dir="/tmp"))
     services, passed, failed = Services(folder), 0, 0
