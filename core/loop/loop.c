@@ -296,17 +296,25 @@ static void close_handles(struct loop *l)
         (uv_handle_t *)&l->signal[1], (uv_handle_t *)&l->signal[2],
     };
     bool handled[N_SIGNALS];
-    for (int i = 0; i < N_SIGNALS; i++)
+    sigset_t held, before;
+    sigemptyset(&held);
+    for (int i = 0; i < N_SIGNALS; i++) {
         handled[i] = uv_is_active((uv_handle_t *)&l->signal[i]) != 0;
+        if (handled[i])
+            sigaddset(&held, signals[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &held, &before);
     l->n_closing = (int)COUNT_OF(all);
     for (size_t i = 0; i < COUNT_OF(all); i++)
         uv_close(all[i], handle_closed);
     while (l->n_closing > 0)
         uv_run(&l->uv, UV_RUN_NOWAIT);
-    /* libuv has put the default back, which kills: who is on his way out has been asked already */
+    /* libuv has put the default back, which kills: who is on his way out has been asked already.
+     * What came in between is dropped with it. */
     for (int i = 0; i < N_SIGNALS; i++)
         if (handled[i])
             (void)signal(signals[i], SIG_IGN);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void log_leak(uv_handle_t *h, void *arg)
