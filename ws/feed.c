@@ -287,8 +287,13 @@ static bool parcel_has_room(const struct parcel *p)
     return p->bytes[WIRE_SOCKET].n < PARCEL && p->bytes[WIRE_SSE].n < PARCEL;
 }
 
-static void parcel_add(struct parcel *p, int64_t at, struct notice *n, const size_t wanted[WIRE_N])
+/* An event, rendered if it is not yet, for those of an audience. */
+static void parcel_add(struct parcel *p, struct audience *a, const struct rows *r, size_t i,
+                       struct notice *n)
 {
+    int64_t at = rows_i64(r, i, F_AT);
+    if (n->json.n == 0)
+        p->failed |= !render(a->feed, r, i, n);
     if (p->last == 0) {
         p->first = at;
         for (int w = 0; w < WIRE_N; w++)
@@ -296,11 +301,11 @@ static void parcel_add(struct parcel *p, int64_t at, struct notice *n, const siz
     }
     p->last = at;
     for (enum wire w = 0; w < WIRE_N; w++) {
-        struct blob *b = wanted[w] > 0 ? notice_encode(n, w) : NULL;
+        struct blob *b = a->n_of[w] > 0 ? notice_encode(n, w) : NULL;
         if (b != NULL)
             buf_str(&p->bytes[w], str_n(b->p, b->n));
         else
-            p->failed |= wanted[w] > 0;
+            p->failed |= a->n_of[w] > 0;
     }
 }
 
@@ -390,9 +395,7 @@ static void show_later(struct audience *a, const struct rows *r, size_t i, struc
 {
     if (a == NULL || list_is_empty(&a->live))
         return;
-    if (n->json.n == 0 && !render(a->feed, r, i, n))
-        a->parcel.failed = true;
-    parcel_add(&a->parcel, rows_i64(r, i, F_AT), n, a->n_of);
+    parcel_add(&a->parcel, a, r, i, n);
     if (!list_linked(&a->showing)) {
         list_push(&a->feed->showing, &a->showing);
         a->next = list_first(&a->live);
@@ -449,16 +452,13 @@ static void parcel_fill(struct parcel *p, struct audience *a, const struct rows 
     parcel_free(p);
     p->upto = page_end(r, seen);
     for (size_t i = 0; i < rows_n(r) && !rows_null(r, i, F_AT); i++) {
-        int64_t at = rows_i64(r, i, F_AT);
-        if (at <= seen)
+        if (rows_i64(r, i, F_AT) <= seen)
             continue;
         if (!parcel_has_room(p)) {
             p->upto = p->last;
             return;
         }
-        if (notices[i].json.n == 0)
-            p->failed |= !render(a->feed, r, i, &notices[i]);
-        parcel_add(p, at, &notices[i], a->n_of);
+        parcel_add(p, a, r, i, &notices[i]);
     }
 }
 
