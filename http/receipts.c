@@ -94,6 +94,14 @@ static void audited(void *ctx, struct err err, const struct rows *rows)
         http_reply_json(g->x, 200, g->body);
 }
 
+/* Why nothing has left for the provider. */
+static void not_asked(struct http_exchange *x, struct err err)
+{
+    bool ours = err.code == ERR_INVALID || err.code == ERR_CONFIG;
+    const char *why = ours && err.what != NULL ? err.what : "";
+    http_problem(x, ours ? ERR(INVALID_STATE, NULL) : err, why);
+}
+
 /* Who has the provider bring money's news here: that he is about to, and that it was done. */
 static void audit(struct registration *g, struct str action, const char *detail,
                   store_rows_fn *done)
@@ -152,10 +160,8 @@ static void ask(void *ctx, struct err err, const struct flow_account *account)
     if (!err_is(err))
         err = gw_register_start(api_of(g->x)->flow->gateways, &account->gw, &g->places, registered,
                                 g);
-    if (err.code == ERR_INVALID || err.code == ERR_CONFIG)
-        http_problem(g->x, ERR(INVALID_STATE, NULL), err.what != NULL ? err.what : "");
-    else if (err_is(err))
-        http_problem(g->x, err, "");
+    if (err_is(err))
+        not_asked(g->x, err);
 }
 
 static void intended(void *ctx, struct err err, const struct rows *rows)
@@ -277,10 +283,8 @@ static void picture_account(void *ctx, struct err err, const struct flow_account
     struct gw_qr in = {.amount = payment_asked(&p->rec.p), .pay_code = p->rec.pay_code};
     if (!err_is(err))
         err = gw_qr_start(api_of(p->x)->flow->gateways, &account->gw, &in, painted, p);
-    if (err.code == ERR_INVALID || err.code == ERR_CONFIG)
-        http_problem(p->x, ERR(INVALID_STATE, NULL), err.what != NULL ? err.what : "");
-    else if (err_is(err))
-        http_problem(p->x, err, "");
+    if (err_is(err))
+        not_asked(p->x, err);
 }
 
 static void picture_loaded(void *ctx, struct err err, const struct rows *rows)
