@@ -102,16 +102,22 @@ def keys(f):
             yield f"{w.n}: the key's record names {sorted(named)}, stored is {sorted(stored)}"
 
 
+def may_be_asked(f, w):
+    """How often the customer may be asked: once for each payment under a reference that was used again."""
+    made = f.by_customer[w.customer]
+    return max(len(made), 1) if len(counting(w, made)) < 2 else 1
+
+
 def charges(f):
     """At most one charge per payment at the provider, and one question."""
     wanted = {w.phone.lstrip("+"): w for w in f.wants.values() if w.phone}
     for phone, found in f.charges.items():
-        if len(found) > 1:
-            yield f"{len(found)} charges for …{phone[-6:]}: {[c['checkout_request_id'] for c in found]}"
         w = wanted.get(phone)
         if w is None:
             yield f"a charge for …{phone[-6:]}, for whom nobody asked"
             continue
+        if len(found) > may_be_asked(f, w):
+            yield f"{len(found)} charges for …{phone[-6:]}: {[c['checkout_request_id'] for c in found]}"
         for c in found:
             p = f.by_pay_code.get(c["reference"])
             if p is None or f.want_of.get(p["id"]) is not w:
@@ -123,11 +129,10 @@ def charges(f):
             yield f"{len(found)} charges under {reference}"
     for phone, found in f.pushes.items():
         found = sorted(found, key=lambda c: c["n"])
-        # Only a request that was refused for its token may be made again, and one for each payment.
         w = wanted.get(phone)
-        payments = len(f.by_customer[w.customer]) if w is not None and w.key is None else 1
-        asked = [c["http_status"] != 404 for c in found]
-        if sum(c["accepted"] for c in found) > 1 or sum(asked[:-1]) >= max(payments, 1):
+        most = may_be_asked(f, w) if w is not None else 1
+        asked = [c["http_status"] != 404 for c in found]  # who was refused for his token may ask again
+        if sum(c["accepted"] for c in found) > most or sum(asked[:-1]) >= most:
             yield f"…{phone[-6:]} was asked {len(found)} times: {[(c['http_status'], c['outcome']) for c in found]}"
 
 
