@@ -143,6 +143,10 @@ static void looked(void *ctx, struct err err, const struct rows *r)
         charge_reserve(c);
         return;
     }
+    if (idempotency_look_there(&c->place, rows_uuid(r, 0, IDEM_SUBJECT))) {
+        charge_lookup(c);
+        return;
+    }
     idempotency_remember(c->in.merchant, c->in.live, c->in.idem_key);
     struct str stored = rows_str(r, 0, IDEM_FINGERPRINT);
     if (!str_eq(str_first(stored, 32), str_n((char *)c->fingerprint, 32))) {
@@ -167,9 +171,10 @@ static void looked(void *ctx, struct err err, const struct rows *r)
 
 void charge_lookup(struct charge *c)
 {
-    struct value params[] = {V_UUID(c->in.merchant), V_TEXT(mode_word(c->in.live)),
-                             V_TEXT(c->in.idem_key), V_I16(c->place.look_a),
-                             V_I16(c->place.look_b)};
+    struct value params[] = {V_UUID(c->in.merchant),     V_TEXT(mode_word(c->in.live)),
+                             V_TEXT(c->in.idem_key),     V_I16(c->place.look_a),
+                             V_I16(c->place.look_b),     V_UUID(c->place.made_from),
+                             V_UUID(c->place.made_until)};
     store_read(c->flow->store, Q_idempotency_get, params, COUNT_OF(params), looked, c);
 }
 

@@ -23,6 +23,8 @@ struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us
         .slot_b = -1,
         .look_a = (int16_t)(period % SLOTS),
         .look_b = (int16_t)((period + SLOTS - 1) % SLOTS),
+        .made_from = uuid_v7_floor(((period - 1) * retention_us - US_PER_DAY) / US_PER_MS),
+        .made_until = uuid_v7_floor((wall_us + US_PER_DAY) / US_PER_MS),
         .until_us = wall_us + PLACE_LIFE_US,
     };
     if (into < margin)
@@ -30,6 +32,14 @@ struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us
     else if (into >= retention_us - margin)
         p.slot_b = (int16_t)((period + 1) % SLOTS);
     return p;
+}
+
+bool idempotency_look_there(struct idempotency_place *p, struct uuid made)
+{
+    if (uuid_cmp(p->made_from, made) <= 0 && uuid_cmp(made, p->made_until) <= 0)
+        return false;
+    p->made_from = p->made_until = made;
+    return true;
 }
 
 struct err idempotency_place_fresh(const struct idempotency_place *p, int64_t wall_us)

@@ -20,9 +20,14 @@ struct idempotency_place {
     int16_t slot;           /* of the present period */
     int16_t slot_b;         /* second one to write near a boundary; -1 none */
     int16_t look_a, look_b; /* where to look */
-    int64_t until_us;       /* wall; after that another request may not meet it: see below */
+    /* The id of what was made with a key that is found there is between these, but for clocks that
+     * jump: what lies in other months is not looked into. */
+    struct uuid made_from, made_until;
+    int64_t until_us; /* wall; after that another request may not meet it: see below */
 };
 struct idempotency_place idempotency_place(int64_t wall_us, int64_t retention_us);
+/* Its id is not between these: true, and the next look is for that id. */
+bool idempotency_look_there(struct idempotency_place *p, struct uuid made);
 /* Half of the ten minutes is for requests that stand still on their way (the rest for clocks). A
  * record written later than that could lie where the next request with its key does not look. */
 struct err idempotency_place_fresh(const struct idempotency_place *p, int64_t wall_us);

@@ -154,7 +154,9 @@ static void look_up(void *ctx)
 {
     struct once *o = ctx;
     struct value params[] = {V_UUID(o->in.merchant), V_TEXT(mode_word(o->in.live)),
-                             V_TEXT(o->in.key), V_I16(o->place.look_a), V_I16(o->place.look_b)};
+                             V_TEXT(o->in.key),      V_I16(o->place.look_a),
+                             V_I16(o->place.look_b), V_UUID(o->in.payment),
+                             V_UUID(o->in.payment)};
     store_read(o->flow->store, Q_idempotency_get, params, COUNT_OF(params), looked, o);
 }
 

@@ -187,6 +187,10 @@ static void known(void *ctx, struct err err, const struct rows *r)
         find_account(q);
         return;
     }
+    if (idempotency_look_there(&q->place, rows_uuid(r, 0, IDEM_SUBJECT))) {
+        look_up(q);
+        return;
+    }
     struct str stored = rows_str(r, 0, IDEM_FINGERPRINT);
     q->holder = rows_uuid(r, 0, IDEM_SUBJECT);
     q->holder_lease_us = rows_time(r, 0, IDEM_LEASE);
@@ -215,9 +219,10 @@ static void known(void *ctx, struct err err, const struct rows *r)
 
 static void look_up(struct request *q)
 {
-    struct value params[] = {V_UUID(q->in.merchant), V_TEXT(mode_word(q->in.live)),
-                             V_TEXT(q->in.idem_key), V_I16(q->place.look_a),
-                             V_I16(q->place.look_b)};
+    struct value params[] = {V_UUID(q->in.merchant),     V_TEXT(mode_word(q->in.live)),
+                             V_TEXT(q->in.idem_key),     V_I16(q->place.look_a),
+                             V_I16(q->place.look_b),     V_UUID(q->place.made_from),
+                             V_UUID(q->place.made_until)};
     store_read(q->flow->store, Q_idempotency_get, params, COUNT_OF(params), known, q);
 }
 

@@ -125,6 +125,8 @@ static void nothing_is_lost(void **state)
              at += at < t + margin ? US_PER_MIN : 7 * margin) {
             struct idempotency_place l = idempotency_place(at, r);
             assert_true(looks(l, w.slot) || (w.slot_b >= 0 && looks(l, w.slot_b)));
+            struct uuid made = uuid_v7_floor(t / US_PER_MS); /* id of what the key is for */
+            assert_true(uuid_cmp(l.made_from, made) < 0 && uuid_cmp(made, l.made_until) < 0);
         }
         assert_true(looks(idempotency_place(t + r, r), w.slot));
         for (int64_t d = 0; d <= margin; d += US_PER_MIN / 2) {
@@ -147,6 +149,22 @@ static void a_place_is_good_for_five_minutes(void **state)
     assert_int_equal(idempotency_place_fresh(&p, t - US_PER_HOUR).code, ERR_NONE);
     assert_int_equal(idempotency_place_fresh(&p, t + 5 * US_PER_MIN).code, ERR_NONE);
     assert_int_equal(idempotency_place_fresh(&p, t + 5 * US_PER_MIN + 1).code, ERR_UNAVAILABLE);
+}
+
+static void what_lies_elsewhere_is_looked_for_there(void **state)
+{
+    (void)state;
+    int64_t t = 50 * US_PER_DAY;
+    struct idempotency_place p = idempotency_place(t, US_PER_DAY);
+    struct uuid expected = uuid_v7_floor(t / US_PER_MS);
+    assert_false(idempotency_look_there(&p, expected));
+    for (int days = -30; days <= 30; days += 60) {
+        struct uuid made = uuid_v7_floor((t + days * US_PER_DAY) / US_PER_MS);
+        struct idempotency_place q = p;
+        assert_true(idempotency_look_there(&q, made));
+        assert_true(uuid_eq(q.made_from, made) && uuid_eq(q.made_until, made));
+        assert_false(idempotency_look_there(&q, made)); /* it has been looked for */
+    }
 }
 
 /* ---- fingerprints ---- */
@@ -261,6 +279,7 @@ int main(void)
         cmocka_unit_test(places),
         cmocka_unit_test(nothing_is_lost),
         cmocka_unit_test(a_place_is_good_for_five_minutes),
+        cmocka_unit_test(what_lies_elsewhere_is_looked_for_there),
         cmocka_unit_test(differences),
         cmocka_unit_test(fields_have_borders),
         cmocka_unit_test(most_fields),

@@ -199,8 +199,10 @@ static void read_idempotency(const struct value *v, struct rows *r)
     }
     if (found == NULL)
         return;
-    const struct mem_payment *p = mem_payment(found->payment);
-    const struct mem_event *e = mem_event(found->payment, found->seq);
+    bool looked_into =
+        uuid_cmp(v[5].u.uuid, found->payment) <= 0 && uuid_cmp(found->payment, v[6].u.uuid) <= 0;
+    const struct mem_payment *p = looked_into ? mem_payment(found->payment) : NULL;
+    const struct mem_event *e = looked_into ? mem_event(found->payment, found->seq) : NULL;
     r->n = 1;
     PART(r, idempotency_get, found, 1);
     PART(r, event_data, e, 1);

@@ -365,6 +365,24 @@ def test_replicas_that_disagree_about_the_period(replicas, stack, tmp_path):
         assert {r.status for r in got} == {201} and len({r.json["id"] for r in got}) == 1, got
 
 
+def test_what_a_clock_of_another_year_has_made_is_found(replicas, stack, tmp_path):
+    """The look goes where what is made with a key usually lies; what does not is looked for by its id."""
+    from helpers import Clock
+
+    now, later = Clock(tmp_path / "now"), Clock(tmp_path / "later")
+    later.offset = 400 * 86400  # whole turns of the four slots
+    later.write()
+    one = stack.serve(replicas.database, clock=now).ready()
+    two = stack.serve(replicas.database, clock=later).ready()
+    replicas.replicas += [one, two]
+    shop = replicas.shop(one)
+    for first_at, then_at in ((two, one), (one, two)):
+        key = new_key()
+        first = shop.at(first_at).initialize(cash(), key=key)
+        assert first.status == 201, first
+        is_replay(first, shop.at(then_at).initialize(cash(), key=key))
+
+
 @pytest.mark.parametrize("begin", [5 * 60, 12 * 3600, 86400 - 5 * 60])
 def test_after_the_retention(replicas, clock, begin):
     """Near a boundary of periods a key lies in both; it stayed in the earlier one's place until that was used again."""
