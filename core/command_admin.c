@@ -1,5 +1,5 @@
 /* reli admin: a person with a password and a role, without anybody's leave: the first operator, and
- * whoever has lost his password; and accounts that are shut. */
+ * whoever has lost his password; whom the host knows; and accounts that are shut. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +14,7 @@ static const char usage[] =
     "admin create --email E [--name NAME] [--merchant ID] [--role "
     "owner|admin|operator|viewer|support]\n"
     "                        [--reset-totp]   (the password by standard input)\n"
+    "       reli admin confirm --email E\n"
     "       reli admin disable --email E\n"
     "       reli admin enable --email E";
 
@@ -77,13 +78,19 @@ static bool has_flag(int argc, char **argv, const char *name)
     return false;
 }
 
+/* `status` NULL: he is confirmed. */
 static struct err write_status(struct tool *t, const char *email, const char *status)
 {
     uint8_t index[USER_HASH];
     user_hash(t->vault, USER_EMAIL, str_c(email), index);
-    struct value params[] = {V_BYTES(str_n((char *)index, USER_HASH)), V_TEXT(str_c(status)),
-                             V_TIME(t->now_us), V_UUID(random_uuid(t->now_us))};
-    TRY(tool_run(t, Q_admin_status, params, COUNT_OF(params), tool_first_id));
+    struct value account = V_BYTES(str_n((char *)index, USER_HASH)), now = V_TIME(t->now_us),
+                 audit = V_UUID(random_uuid(t->now_us));
+    if (status == NULL)
+        TRY(tool_run(t, Q_admin_confirm, (struct value[]){account, now, audit}, 3, tool_first_id));
+    else
+        TRY(tool_run(t, Q_admin_status,
+                     (struct value[]){account, V_TEXT(str_c(status)), now, audit}, 4,
+                     tool_first_id));
     return t->found ? ERR_OK : ERR(NOT_FOUND, "no such account, or it was never opened");
 }
 
@@ -99,7 +106,8 @@ static int change_status(int argc, char **argv, const char *status)
     if (!err_is(err))
         err = write_status(&t, email, status);
     if (!err_is(err))
-        printf("user_id=%s\nstatus=%s\n", uuid_text(t.id, id), status);
+        printf("user_id=%s\n%s=%s\n", uuid_text(t.id, id), status != NULL ? "status" : "confirmed",
+               status != NULL ? status : "true");
     return tool_close(&t, err);
 }
 
@@ -130,6 +138,8 @@ int command_admin(int argc, char **argv)
 {
     if (argc >= 1 && strcmp(argv[0], "create") == 0)
         return create(argc, argv);
+    if (argc >= 1 && strcmp(argv[0], "confirm") == 0)
+        return change_status(argc, argv, NULL);
     if (argc >= 1 && strcmp(argv[0], "disable") == 0)
         return change_status(argc, argv, "disabled");
     if (argc >= 1 && strcmp(argv[0], "enable") == 0)

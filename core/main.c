@@ -60,7 +60,8 @@ static const struct {
      "merchant create --name NAME [--country KE] [--refund-approval-above MINOR]",
      "prints the merchant's id"},
     {"admin", command_admin,
-     "admin create --email E [--merchant ID] [--role owner] | admin disable|enable --email E",
+     "admin create --email E [--merchant ID] [--role owner] | "
+     "admin confirm|disable|enable --email E",
      "a person with a password (by standard input): staff, or a merchant's"},
     {"keys", command_keys,
      "keys create --merchant ID --mode test|live … | keys list|revoke | keys rotate",

@@ -144,7 +144,7 @@ http_handler_fn provider_balance;                               /* balance.c */
 http_handler_fn auth_login, auth_refresh, auth_logout, auth_me, auth_password, auth_totp_enrol,
     auth_totp_confirm, auth_totp_disable; /* auth.c */
 http_handler_fn auth_firebase;            /* firebase.c */
-http_handler_fn member_index, member_invite, member_change, member_remove,
+http_handler_fn member_index, member_invite, member_change, member_remove, member_confirm,
     invitation_accept; /* members.c */
 http_handler_fn merchant_index, merchant_create, merchant_show, merchant_change, merchant_own,
     merchant_change_own, merchant_activate, merchant_suspend, merchant_close; /* merchants.c */

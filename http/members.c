@@ -1,12 +1,14 @@
-/* People of a merchant: listed, invited, given other roles, taken out. On the platform merchant
- * that is the installation's staff. Owners are made and changed by owners only, and the last one
- * stays: the statements see to it. */
+/* People of a merchant: listed, invited, confirmed, given other roles, taken out. On the platform
+ * merchant that is the installation's staff. Who invites is given the token, and can be who accepts
+ * it: until another person confirms him a member is no second one (core/domain/person.h). Owners
+ * are made and changed by owners only, and the last one stays: the statements see to it. */
 #include "http/api.h"
 
 #include "core/codec/jsonw.h"
 #include "core/crypto/password.h"
 #include "core/crypto/random.h"
 #include "core/crypto/text.h"
+#include "core/domain/person.h"
 #include "core/flow/password_work.h"
 #include "http/list.h"
 
@@ -27,6 +29,9 @@ struct member_op {
     int64_t expires_us;
     bool shows_token;
     const struct user *known;
+    struct str inviter;           /* the person */
+    char stands_for[PERSON_TEXT]; /* from now on, if he is not confirmed */
+    struct str hash;              /* of the password; p == NULL: he keeps what he has */
     struct guard guard;
     bool counted; /* a try, to be forgiven */
 };
@@ -62,7 +67,8 @@ enum {
     M_LOGIN,
     M_EXPIRES,
     M_CREATED,
-    M_UPDATED
+    M_UPDATED,
+    M_STANDS_FOR
 };
 
 static struct str status_of(const struct rows *r, size_t i, int64_t now_us)
@@ -91,6 +97,7 @@ static struct err put_member(struct jsonw *w, struct member_op *op, const struct
     jw_str(w, "name", named ? name : STR_NULL);
     jw_str(w, "role", rows_str(r, i, M_ROLE));
     jw_str(w, "status", status_of(r, i, loop_wall_us(f->loop)));
+    jw_bool(w, "confirmed", joined && rows_null(r, i, M_STANDS_FOR));
     jw_bool(w, "totp_enabled", joined && rows_bool(r, i, M_TOTP));
     jw_time(w, "last_login_at", joined ? rows_time(r, i, M_LOGIN) : 0);
     if (op->shows_token) {
@@ -129,12 +136,17 @@ static void shown(void *ctx, struct err err, const struct rows *r)
     reply(op, err, &b);
 }
 
-static void show(struct member_op *op, int status)
+static void load(struct member_op *op, store_rows_fn *done)
 {
     struct value params[] = {V_UUID(op->merchant), V_UUID(op->user), V_UUID(uuid_next(op->user)),
                              V_I64(1), V_I64(0)};
+    store_read(flow_of(op)->store, Q_member_list, params, COUNT_OF(params), done, op);
+}
+
+static void show(struct member_op *op, int status)
+{
     op->status = status;
-    store_read(flow_of(op)->store, Q_member_list, params, COUNT_OF(params), shown, op);
+    load(op, shown);
 }
 
 /* ---- listing ---- */
@@ -292,7 +304,8 @@ static void invite(struct member_op *op)
                              V_TEXT(str_c(who->actor)),
                              V_TIME(op->expires_us),
                              V_TIME(now),
-                             V_UUID(random_uuid(now))};
+                             V_UUID(random_uuid(now)),
+                             V_TEXT(str_c(who->person))};
     if (err_is(err))
         http_problem(op->x, err, "");
     else
@@ -391,6 +404,61 @@ void member_remove(struct http_exchange *x)
     store_exec(flow_of(op)->store, Q_member_remove, params, COUNT_OF(params), removed, op);
 }
 
+/* ---- confirming: that he is somebody else, says somebody else again ---- */
+
+static void confirmed(void *ctx, struct err err, const struct rows *r)
+{
+    struct member_op *op = ctx;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(CONFLICT, NULL);
+    if (err_is(err))
+        http_problem(op->x, err, err.code == ERR_CONFLICT ? "He changed at the same moment." : "");
+    else
+        show(op, 200);
+}
+
+static void confirm(struct member_op *op, struct str stands_for)
+{
+    const struct principal *who = api_who(op->x);
+    int64_t now = loop_wall_us(flow_of(op)->loop);
+    char person[PERSON_TEXT];
+    if (!person_of_user(stands_for, op->user, person)) {
+        http_problem(op->x, ERR(INTERNAL, "stored people not understood"), "");
+        return;
+    }
+    if (person_same(str_c(who->person), str_c(person))) {
+        http_problem(op->x, ERR(FORBIDDEN, NULL),
+                     "Neither he nor who invited him can confirm him: it takes another person.");
+        return;
+    }
+    struct value params[] = {V_UUID(op->merchant),     V_UUID(op->user),
+                             V_TEXT(stands_for),       V_TIME(now),
+                             V_UUID(random_uuid(now)), V_TEXT(str_c(who->actor))};
+    store_exec(flow_of(op)->store, Q_member_confirm, params, COUNT_OF(params), confirmed, op);
+}
+
+static void candidate_found(void *ctx, struct err err, const struct rows *r)
+{
+    struct member_op *op = ctx;
+    if (!err_is(err) && rows_n(r) == 0)
+        err = ERR(NOT_FOUND, NULL);
+    if (err_is(err))
+        http_problem(op->x, err, err.code == ERR_NOT_FOUND ? "No such member." : "");
+    else if (!str_eq(rows_str(r, 0, M_STATUS), STR("active")))
+        http_problem(op->x, ERR(INVALID_STATE, NULL), "He has not accepted his invitation yet.");
+    else if (rows_null(r, 0, M_STANDS_FOR))
+        show(op, 200);
+    else
+        confirm(op, rows_str(r, 0, M_STANDS_FOR));
+}
+
+void member_confirm(struct http_exchange *x)
+{
+    struct member_op *op = op_new(x);
+    if (op != NULL && api_path_id(x, 0, &op->user))
+        load(op, candidate_found);
+}
+
 /* ---- accepting: who has an account proves that it is his; who has none gets one ---- */
 
 static void not_invited(struct http_exchange *x)
@@ -409,8 +477,7 @@ static void accepted(void *ctx, struct err err, const struct rows *r)
         show(op, 200);
 }
 
-/* `hash` is null for who has a password. */
-static void accept(struct member_op *op, struct str hash)
+static void accept(struct member_op *op)
 {
     struct flow *f = flow_of(op);
     int64_t now = loop_wall_us(f->loop);
@@ -419,19 +486,21 @@ static void accept(struct member_op *op, struct str hash)
     struct buf person;
     struct err err = ERR_OK;
     buf_init(&person, USER_SEALED_MAX);
-    if (hash.p != NULL && op->name.p != NULL)
+    if (op->hash.p != NULL && op->name.p != NULL)
         err = user_person_seal(f->vault, op->user, op->known->email, op->name, &person);
-    struct value params[] = {V_UUID(op->merchant),
-                             V_UUID(op->user),
-                             V_BYTES(str_n((char *)op->token_hash, 32)),
-                             V_TIME(now),
-                             V_TEXT(hash),
-                             V_BYTES(person.n > 0 ? buf_view(&person) : STR_NULL),
-                             V_I32(op->known->version),
-                             V_UUID(random_uuid(now)),
-                             V_TEXT(str_c(user_actor(op->user, actor))),
-                             V_BYTES(guard_account(guard)),
-                             V_BYTES(guard_address(guard))};
+    struct value params[] = {
+        V_UUID(op->merchant),
+        V_UUID(op->user),
+        V_BYTES(str_n((char *)op->token_hash, 32)),
+        V_TIME(now),
+        V_TEXT(op->hash),
+        V_BYTES(person.n > 0 ? buf_view(&person) : STR_NULL),
+        V_I32(op->known->version),
+        V_UUID(random_uuid(now)),
+        V_TEXT(str_c(user_actor(op->user, actor))),
+        V_BYTES(guard_account(guard)),
+        V_BYTES(guard_address(guard)),
+        V_TEXT(op->known->stands_for.p != NULL ? str_c(op->stands_for) : STR_NULL)};
     if (err_is(err))
         http_problem(op->x, err, "");
     else
@@ -439,59 +508,79 @@ static void accept(struct member_op *op, struct str hash)
     buf_free(&person);
 }
 
+/* He is who was invited: `u` as he is now. */
+static void proved(struct member_op *op, const struct user *u)
+{
+    op->known = u;
+    if (u->stands_for.p != NULL &&
+        !person_invited(u->stands_for, op->inviter, op->user, op->stands_for))
+        http_problem(
+            op->x, ERR(INVALID_STATE, NULL),
+            "Too many stand behind this account: have it confirmed first, or who invites.");
+    else
+        accept(op);
+}
+
 static void hashed(void *ctx, struct err err, struct str hash)
 {
     struct member_op *op = ctx;
+    op->hash = hash;
     if (err_is(err))
         http_problem(op->x, err, "");
     else
-        accept(op, hash);
+        proved(op, op->known);
 }
 
-static void proved(void *ctx, struct err err, const struct credential *c)
+static void password_checked(void *ctx, struct err err, const struct credential *c)
 {
     struct member_op *op = ctx;
     if (err_is(err)) {
         auth_refused(op->x, err, c->wait_us);
         return;
     }
-    op->known = c->user;
     op->guard = c->guard;
     op->counted = true;
-    accept(op, STR_NULL);
+    proved(op, c->user);
+}
+
+static void prove(struct member_op *op, const struct user *u)
+{
+    struct flow *f = flow_of(op);
+    struct http_exchange *x = op->x;
+    op->known = u;
+    if (str_eq(u->status, STR("invited"))) {
+        struct err err = password_hash_start(f->passwords, op->password, hashed, op);
+        if (err_is(err))
+            http_problem(x, err, "");
+    } else {
+        struct credential_input in = {.user = u->id,
+                                      .password = op->password,
+                                      .without_totp = true,
+                                      .address = api_client(x)};
+        credential_check(f, x->arena, &in, password_checked, op);
+    }
 }
 
 static void invitee_found(void *ctx, struct err err, const struct user *u)
 {
     struct member_op *op = ctx;
-    struct http_exchange *x = op->x;
-    if (!err_is(err) && u == NULL) {
-        not_invited(x);
-        return;
-    }
-    if (err_is(err)) {
-        http_problem(x, err, "");
-        return;
-    }
-    op->known = u;
-    if (str_eq(u->status, STR("invited"))) {
-        err = password_hash_start(flow_of(op)->passwords, op->password, hashed, op);
-        if (err_is(err))
-            http_problem(x, err, "");
-        return;
-    }
-    struct credential_input in = {
-        .user = u->id, .password = op->password, .without_totp = true, .address = api_client(x)};
-    credential_check(flow_of(op), x->arena, &in, proved, op);
+    if (!err_is(err) && u == NULL)
+        not_invited(op->x);
+    else if (err_is(err))
+        http_problem(op->x, err, "");
+    else
+        prove(op, u);
 }
 
 static void invitation_found(void *ctx, struct err err, const struct rows *r)
 {
     struct member_op *op = ctx;
+    if (!err_is(err) && rows_n(r) > 0)
+        op->inviter = arena_dup(op->x->arena, rows_str(r, 0, 1));
     if (!err_is(err) && rows_n(r) == 0)
         not_invited(op->x);
-    else if (err_is(err))
-        http_problem(op->x, err, "");
+    else if (err_is(err) || op->inviter.p == NULL)
+        http_problem(op->x, err_is(err) ? err : ERR(NO_MEMORY, "invitation"), "");
     else
         user_get(flow_of(op), op->x->arena, op->user, invitee_found, op);
 }

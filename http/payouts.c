@@ -258,10 +258,13 @@ static void answered(void *ctx, struct err err, const struct payout_moved *resul
     struct http_exchange *x = ctx;
     struct flow *f = api_of(x)->flow;
     if (err_is(err)) {
-        http_problem(x, err,
-                     err.code == ERR_FORBIDDEN   ? "Who asked for a payout cannot approve it."
-                     : err.code == ERR_NOT_FOUND ? "No such payout."
-                                                 : "");
+        http_problem(
+            x, err,
+            err.code == ERR_FORBIDDEN
+                ? "Who asked for a payout cannot approve it"
+                  "; until another person confirms him, a member and who invited him are one."
+            : err.code == ERR_NOT_FOUND ? "No such payout."
+                                        : "");
         return;
     }
     struct uuid merchant = result->payout->merchant, id = result->payout->id;

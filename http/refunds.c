@@ -246,7 +246,9 @@ static void decided(void *ctx, struct err err, const struct refund_moved *result
     struct http_exchange *x = ctx;
     struct flow *f = api_of(x)->flow;
     if (err.code == ERR_FORBIDDEN) {
-        http_problem(x, err, "Who asked for a refund cannot approve it.");
+        http_problem(x, err,
+                     "Who asked for a refund cannot approve it"
+                     "; until another person confirms him, a member and who invited him are one.");
         return;
     }
     if (err.code == ERR_INVALID)

@@ -128,6 +128,7 @@ static const struct route own_routes[] = {
     {HTTP_POST_, V1 "/members", member_invite, PERM_MEMBERS_WRITE},
     {HTTP_PATCH_, V1 "/members/{id}", member_change, PERM_MEMBERS_WRITE},
     {HTTP_DELETE_, V1 "/members/{id}", member_remove, PERM_MEMBERS_WRITE},
+    {HTTP_POST_, V1 "/members/{id}/confirm", member_confirm, PERM_MEMBERS_WRITE},
 
     /* merchants: one's own, and all of them for staff */
     {HTTP_GET_, V1 "/merchant", merchant_own, PERM_MERCHANT_READ},

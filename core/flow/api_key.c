@@ -71,7 +71,7 @@ void api_key_put(struct jsonw *w, const struct api_key *k, struct str secret, in
     jw_c(w, "status", api_key_status(k, now_us));
     jw_time(w, "expires_at", k->expires_us);
     jw_time(w, "last_used_at", k->last_used_us);
-    jw_str(w, "created_by", k->created_by);
+    jw_str(w, "created_by", person_own(k->created_by));
     jw_time(w, "created_at", k->created_us);
     jw_time(w, "updated_at", k->updated_us);
     if (secret.n > 0)

@@ -13,7 +13,7 @@ enum { API_KEY_NAME_MAX = 64, API_KEY_CIDRS_MAX = 16 };
 struct api_key {
     struct uuid id;
     struct str mode, name, prefix, scopes, cidrs, status;
-    struct str created_by; /* the person whom it stands for; STR_NULL: nobody but itself */
+    struct str created_by; /* a person, whom it stands for; STR_NULL: nobody but itself */
     int64_t expires_us, last_used_us, created_us, updated_us; /* 0: none */
     int32_t version;
 };

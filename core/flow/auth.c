@@ -199,7 +199,7 @@ static struct err read_key(struct flow *f, const struct rows *r, struct cached *
     if (expires != 0 && expires - loop_wall_us(f->loop) < CACHE_LIFE_US)
         c->until_us = loop_mono_us(f->loop) + expires - loop_wall_us(f->loop);
     str_copy_c(who->country, sizeof who->country, rows_str(r, 0, K_COUNTRY));
-    person_of_key(STR_NULL, who->key, who->actor);
+    person_key_name(who->key, who->actor);
     person_of_key(rows_str(r, 0, K_CREATED_BY), who->key, who->person);
     return ERR_OK;
 }

@@ -18,8 +18,8 @@ struct principal {
     bool needs_idempotency_key, needs_uuid_key;
     /* minor units; larger ones wait for a second person; 0 none */
     int64_t refund_approval_above, payout_approval_above;
-    char actor[PERSON_TEXT];  /* "api_key:…", "user:…" for the audit trail */
-    char person[PERSON_TEXT]; /* who stands behind, where it takes two people */
+    char actor[PERSON_NAME];  /* "api_key:…", "user:…" for the audit trail */
+    char person[PERSON_TEXT]; /* who may stand behind, where it takes two people */
     /* of a person */
     struct uuid user, session; /* nil: an API key */
     enum role role;

@@ -216,6 +216,8 @@ static void mail_found(struct login *op, const struct user *u)
         login_end(op, ERR(NO_MEMBERSHIP, "nobody here"), NULL);
     else if (!str_eq(u->status, STR("active")))
         login_end(op, ERR(UNAUTHENTICATED, "not an active account"), NULL);
+    else if (u->totp_on)
+        login_end(op, ERR(TOTP_REQUIRED, NULL), NULL);
     else
         login_link(op, u);
 }

@@ -382,7 +382,9 @@ static void loaded(void *ctx, struct err err, const struct rows *rows)
     } else if (!str_eq(x->status, STR("assigned")) || !same) {
         propose(r);
     } else if (person_same(x->proposer, r->in.person)) {
-        finish(r, ERR(FORBIDDEN, NULL), "Who proposed it cannot agree to it as well.");
+        finish(r, ERR(FORBIDDEN, NULL),
+               "Who proposed it cannot agree to it as well"
+               "; until another person confirms him, a member and who invited him are one.");
     } else {
         move(r);
     }

@@ -76,7 +76,8 @@ enum {
     S_APPROVAL,
     S_KYC,
     S_PAYOUT_APPROVAL,
-    S_STRICT_UUID
+    S_STRICT_UUID,
+    S_STANDS_FOR
 };
 
 static struct err still_counts(const struct check *c, const struct rows *r)
@@ -133,7 +134,8 @@ static struct err read_session(const struct check *c, const struct rows *r, stru
         return ERR(INTERNAL, "stored role not understood");
     who->may = permission_of_role(who->role, staff);
     (void)user_actor(u->user, who->actor);
-    (void)user_actor(u->user, who->person);
+    if (!person_of_user(rows_str(r, 0, S_STANDS_FOR), u->user, who->person))
+        return ERR(INTERNAL, "stored people not understood");
     return put_merchant(c, r, who);
 }
 

@@ -98,7 +98,8 @@ enum {
     U_NAME,
     U_COUNTRY,
     U_MERCHANT_STATUS,
-    U_IS_MEMBER
+    U_IS_MEMBER,
+    U_STANDS_FOR
 };
 
 static struct str text_of(struct arena *a, const struct rows *r, size_t row, int col)
@@ -134,6 +135,7 @@ static struct err read_user(const struct user_op *op, const struct rows *r, stru
     u->totp = text_of(op->arena, r, 0, U_TOTP);
     u->totp_on = rows_bool(r, 0, U_TOTP_ON);
     u->version = (int32_t)rows_i64(r, 0, U_VERSION);
+    u->stands_for = text_of(op->arena, r, 0, U_STANDS_FOR);
     TRY(user_person_open(op->flow->vault, u->id, rows_str(r, 0, U_PERSON), op->arena, &u->email,
                          &u->name));
     TRY(read_memberships(op->arena, r, u));

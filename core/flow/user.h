@@ -32,8 +32,9 @@ struct user {
     struct str password_hash; /* p == NULL: none */
     struct str totp;          /* sealed for "account_user.totp"; p == NULL: none */
     bool totp_on;             /* asked for at a login */
-    int32_t version;          /* grows with password, second factor and status */
-    size_t n_memberships;     /* active ones, the oldest first */
+    struct str stands_for;    /* core/domain/person.h; p == NULL: himself, he is confirmed */
+    int32_t version;      /* grows with password, second factor, status and for whom he stands */
+    size_t n_memberships; /* active ones, the oldest first */
     struct user_membership membership[USER_MAX_MEMBERSHIPS];
 };
 

@@ -42,10 +42,11 @@ create table reli.account_user (
     totp bytea,                 -- sealed: the secret of the second factor
     totp_confirmed_at timestamptz, -- asked for from then on
     totp_step int8 not null default 0, -- of the last code that was used
+    stands_for text, -- until he is confirmed: for whom besides himself (core/domain/person.h)
     last_login_at timestamptz,
     created_at timestamptz not null,
     updated_at timestamptz not null,
-    version int4 not null default 1, -- grows with password, second factor and status
+    version int4 not null default 1, -- grows with all of these but the last two
     primary key (merchant_id, id),
     check (status <> 'active' or password_hash is not null or totp is null)
 );
@@ -82,6 +83,7 @@ create table reli.invitation (
     user_id uuid not null,
     token_hash bytea not null,
     invited_by text not null,
+    inviter text not null, -- the person behind invited_by
     expires_at timestamptz not null,
     created_at timestamptz not null,
     primary key (merchant_id, user_id)

@@ -1,8 +1,8 @@
 -- An account with a password and a role, for the command line. Who has an account already gets the
--- password and the role; his sessions end, his failed tries are forgiven. $1 uuid user, if he is
--- new, $2 bytea HMAC of the e-mail address, $3 bytea sealed person, $4 text password's hash, $5
--- uuid merchant, $6 text role, $7 timestamptz now, $8 uuid audit id, $9 bool the second factor
--- goes. Row: the user; none if there is no such merchant.
+-- password and the role, and is confirmed; his sessions end, his failed tries are forgiven. $1
+-- uuid user, if he is new, $2 bytea HMAC of the e-mail address, $3 bytea sealed person, $4 text
+-- password's hash, $5 uuid merchant, $6 text role, $7 timestamptz now, $8 uuid audit id, $9 bool
+-- the second factor goes. Row: the user; none if there is no such merchant.
 with l as (
     insert into reli.user_lookup (kind, hash, user_id)
     select 'email', $2, $1::uuid
@@ -29,6 +29,7 @@ u as (
         set status = 'active', password_hash = excluded.password_hash,
             totp = case when $9::bool then null else o.totp end,
             totp_confirmed_at = case when $9 then null else o.totp_confirmed_at end,
+            stands_for = null,
             updated_at = excluded.updated_at, version = o.version + 1
     returning id
 ),

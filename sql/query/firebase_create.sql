@@ -1,7 +1,7 @@
--- An account without a password for somebody who came by Firebase; he is a member of nothing until
--- he is invited. $1 uuid user, $2 bytea HMAC of the e-mail address, $3 bytea HMAC of the Firebase
--- account, $4 bytea sealed person, $5 timestamptz now, $6 uuid audit id, $7 text actor. Row: the
--- user; none if the address or the account is known meanwhile.
+-- An account without a password for somebody who came by Firebase; nobody has confirmed him, and he
+-- is a member of nothing until he is invited. $1 uuid user, $2 bytea HMAC of the e-mail address, $3
+-- bytea HMAC of the Firebase account, $4 bytea sealed person, $5 timestamptz now, $6 uuid audit id,
+-- $7 text actor. Row: the user; none if the address or the account is known meanwhile.
 with e as (
     insert into reli.user_lookup (kind, hash, user_id)
     select 'email', $2::bytea, $1::uuid
@@ -15,9 +15,9 @@ f as (
     returning user_id
 ),
 u as (
-    insert into reli.account_user (merchant_id, id, status, email_index, person, created_at,
-        updated_at)
-    select '00000000-0000-0000-0000-000000000000', f.user_id, 'active', $2, $4, $5, $5 from f
+    insert into reli.account_user (merchant_id, id, status, email_index, person, stands_for,
+        created_at, updated_at)
+    select '00000000-0000-0000-0000-000000000000', f.user_id, 'active', $2, $4, '', $5, $5 from f
     returning id
 ),
 audited as (

@@ -1,7 +1,8 @@
 -- An invitation is accepted, once. $1 uuid merchant, $2 uuid user, $3 bytea HMAC of the token, $4
 -- timestamptz now, $5 text password's hash, null: he has one, $6 bytea sealed person, null: as it
 -- is, $7 int4 version of the person, $8 uuid audit id, $9 text actor, $10 bytea the account's
--- counter of tries or null, $11 bytea the address's or null. Row: the role, if it was accepted.
+-- counter of tries or null, $11 bytea the address's or null, $12 text for whom he stands from now
+-- on, null: himself. Row: the role, if it was accepted.
 with i as (
     select user_id from reli.invitation
     where merchant_id = $1 and user_id = $2 and token_hash = $3 and expires_at > $4
@@ -10,7 +11,8 @@ with i as (
 u as (
     update reli.account_user o set status = 'active',
         password_hash = coalesce($5::text, o.password_hash),
-        person = coalesce($6::bytea, o.person), version = o.version + 1, updated_at = $4
+        person = coalesce($6::bytea, o.person), stands_for = $12, version = o.version + 1,
+        updated_at = $4
     from i
     where o.merchant_id = '00000000-0000-0000-0000-000000000000' and o.id = i.user_id
       and o.version = $7 and o.status in ('invited', 'active')

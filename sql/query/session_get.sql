@@ -3,10 +3,11 @@
 -- or its person or membership does not count any more. Columns: user, for_merchant, role,
 -- last_seen_at, refresh_until, ends_at, revoked_at, created_at, merchant's status (null: there is
 -- none), country, require_idempotency_key, refund_approval_above, kyc_level,
--- payout_approval_above, strict_uuid.
+-- payout_approval_above, strict_uuid, stands_for.
 select s.user_id, s.for_merchant, ms.role, s.last_seen_at, s.refresh_until, s.ends_at,
     s.revoked_at, s.created_at, m.status, m.country, m.require_idempotency_key,
-    m.refund_approval_above, m.kyc_level, m.payout_approval_above, m.strict_uuid
+    m.refund_approval_above, m.kyc_level, m.payout_approval_above, m.strict_uuid,
+    u.stands_for
 from reli.session s
 join reli.account_user u on u.merchant_id = s.merchant_id and u.id = s.user_id
     and u.status = 'active'

@@ -1,9 +1,10 @@
 -- A person by what he is known by, with the memberships that count, the oldest first. $1 text
 -- kind, $2 bytea hash. Rows: one for each membership, or one without. Columns: id, status, person,
 -- password_hash, totp, second factor on, version, merchant, role, its name, country, status,
--- whether there is a membership.
+-- whether there is a membership, stands_for.
 select u.id, u.status, u.person, u.password_hash, u.totp, u.totp_confirmed_at is not null,
-    u.version, ms.merchant_id, ms.role, m.name, m.country, m.status, ms.merchant_id is not null
+    u.version, ms.merchant_id, ms.role, m.name, m.country, m.status, ms.merchant_id is not null,
+    u.stands_for
 from reli.user_lookup l
 join reli.account_user u on u.merchant_id = '00000000-0000-0000-0000-000000000000'
     and u.id = l.user_id

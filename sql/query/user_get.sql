@@ -1,8 +1,10 @@
 -- A person by id, with the memberships that count, the oldest first. $1 uuid user. Rows: one for
 -- each membership, or one without. Columns: id, status, person, password_hash, totp, second factor
--- on, version, merchant, role, its name, country, status, whether there is a membership.
+-- on, version, merchant, role, its name, country, status, whether there is a membership,
+-- stands_for.
 select u.id, u.status, u.person, u.password_hash, u.totp, u.totp_confirmed_at is not null,
-    u.version, ms.merchant_id, ms.role, m.name, m.country, m.status, ms.merchant_id is not null
+    u.version, ms.merchant_id, ms.role, m.name, m.country, m.status, ms.merchant_id is not null,
+    u.stands_for
 from reli.account_user u
 left join (reli.user_merchant um
     join reli.membership ms on ms.merchant_id = um.merchant_id and ms.user_id = um.user_id

@@ -46,6 +46,27 @@ class Person(Site):
         if login:
             self.login()
 
+    @classmethod
+    def invited(cls, by, role="admin", replica=None, email=None):
+        """Somebody whom another person invites and who takes the token, with a password of his own."""
+        her = cls.__new__(cls)
+        Site.__init__(her, (replica or by.replica).url)
+        her.replica, her.merchant, her.extra = replica or by.replica, by.merchant, {}
+        her.email, her.password, her.tokens = email or new_email(), PASSWORD, None
+        made = by.post(V1 + "/members", {"email": her.email, "role": role})
+        assert made.status == 201, made
+        her.id = made.json["id"]
+        done = her.accept(made.json["invitation"]["token"])
+        assert done.status == 200, done
+        her.login()
+        return her
+
+    def accept(self, token, **proof):
+        """Takes an invitation, with his password if with nothing else."""
+        body = {"token": token} | (proof or {"password": self.password})
+        return Site.request(self, "POST", V1 + "/auth/invitations/accept", json.dumps(body),
+                            {"Content-Type": "application/json"})
+
     def at(self, replica):
         """The same person with the same session, talking to another replica."""
         other = Person.__new__(Person)

@@ -109,6 +109,41 @@ def test_accounts_are_made_where_that_is_wanted(replicas, sandbox, stack):
     assert db.value("select count(*) from reli.account_user") == 1
 
 
+# ---- addresses that somebody has taken ----
+
+
+def firebase_accounts(db, user):
+    return db.value("select count(*) from reli.user_lookup where kind = 'firebase' and user_id = %s", user)
+
+
+def test_an_address_that_was_taken_goes_back_to_whom_it_belongs(reli, sandbox, stack, db):
+    """Who invited it has set its password. Whom another person has confirmed has set his own."""
+    owner, other = (Person(stack, reli.replica, reli.merchant) for _ in range(2))
+    thief, kim = Person.invited(owner), Person.invited(owner)
+    assert other.post(f"{V1}/members/{kim.id}/confirm").status == 200
+    assert thief.get(V1 + "/payments").status == kim.get(V1 + "/payments").status == 200
+    kim.login()
+    for user in (thief, kim):
+        r = login(reli, token(sandbox, user.email))
+        assert r.status == 200 and r.json["user"]["id"] == user.id, r
+    wait_until(lambda: thief.get(V1 + "/payments").status == 401, what="his session has ended")
+    assert thief.refresh().status == thief.try_login().status == 401
+    assert kim.get(V1 + "/payments").status == kim.refresh().status == kim.try_login().status == 200
+    assert ("user.linked", "firebase, password gone") in audit(db, thief.id)
+    assert ("user.linked", "firebase") in audit(db, kim.id)
+    # that the address is his does not make him somebody else than who invited him
+    assert owner.post(f"{V1}/members/{thief.id}/confirm").status == 403
+
+
+def test_a_second_factor_is_not_gone_round_by_a_first_login(reli, sandbox, stack, db):
+    kim = Person.invited(Person(stack, reli.replica, reli.merchant))
+    kim.enrol()
+    r = login(reli, token(sandbox, kim.email))
+    assert (r.status, r.code) == (403, "forbidden"), r
+    assert firebase_accounts(db, kim.id) == 0
+    assert kim.try_login().code == "totp_required", "the password is as it was"
+
+
 @pytest.fixture
 def apart(stack, clock):
     """A replica with a sandbox of its own, on the test clock: the keys of the others stay as they are."""

@@ -54,7 +54,7 @@ oapvs |                 | oapvs | GET auth/me, /api/auth/me
 oapvs |                 | oapvs | POST auth/logout, /api/auth/logout, auth/password, auth/totp/enrol, auth/totp/confirm,
                                   auth/totp/disable
 oa    |                 | oa    | GET members
-oa    |                 | oa    | POST members
+oa    |                 | oa    | POST members, members/{id}/confirm
 oa    |                 | oa    | PATCH members/{id}
 oa    |                 | oa    | DELETE members/{id}
 oa    |                 |       | PATCH merchant

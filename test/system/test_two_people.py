@@ -1,13 +1,13 @@
-"""What takes two people takes two people: an API key stands for whoever was given it, it is no second person.
+"""What takes two people takes two people: an API key stands for whoever was given it, it is no second person; nor is
+an account whose invitation one was given, until another person says so.
 
 An owner could ask for a refund with an API key of his and approve it as himself, or with a second key: who asked and
-who approved were told apart by what they had come with."""
-
-import json
+who approved were told apart by what they had come with. And he could invite an address, take the token that he was
+answered himself, and approve as that one."""
 
 import pytest
 from helpers import V1, new_key, stk
-from people import PASSWORD, Person
+from people import PASSWORD, Person, admin_create, new_email
 from test_exceptions import item_of, resolve
 from test_payouts import order
 
@@ -169,11 +169,157 @@ def test_who_was_removed_and_comes_back_is_the_same_person(world, asked, stack):
 def comes_back(world, person):
     made = world.joe.post(V1 + "/members", {"email": person.email, "role": "admin"})
     assert made.status == 201, made
-    done = world.replica.request("POST", V1 + "/auth/invitations/accept", json.dumps(
-        {"token": made.json["invitation"]["token"], "password": PASSWORD}), {"Content-Type": "application/json"})
-    assert done.status == 200, done
+    assert person.accept(made.json["invitation"]["token"]).status == 200
     person.login()
     return person
+
+
+# ---- who invites is given the token ----
+
+
+def confirm(who, member):
+    return who.post(f"{V1}/members/{member.id}/confirm")
+
+
+def confirmed(who, member):
+    """What the member is said to be; he logs in again, since a session is believed for a second."""
+    answer = confirm(who, member)
+    assert answer.status == 200 and answer.json["confirmed"] is True, answer
+    member.login()
+    return member
+
+
+only_refunds = pytest.mark.parametrize("asked", ["refund"], indirect=True)
+
+
+def test_nobody_asks_himself_and_approves_as_whom_he_invited(world, asked):
+    kim = Person.invited(world.ann)
+    agree = asked(world.ann)
+    is_refused(agree(kim))
+    is_refused(agree(world.made(kim)))
+    is_agreed(agree(world.joe))
+
+
+def test_nobody_asks_as_whom_he_invited_and_approves_himself(world, asked):
+    kim = Person.invited(world.ann)
+    for asker in (kim, world.made(kim)):
+        agree = asked(asker)
+        is_refused(agree(world.ann))
+        is_refused(agree(world.made(world.ann)))
+        is_agreed(agree(world.joe))
+
+
+@only_refunds
+def test_two_whom_he_invited_are_no_two_people(world, asked):
+    kim, lee = (Person.invited(world.ann) for _ in range(2))
+    agree = asked(kim)
+    is_refused(agree(lee))
+    is_agreed(agree(Person.invited(world.joe)))
+
+
+@only_refunds
+def test_whom_the_invited_invites_is_nobody_else_either(world, asked):
+    kim = Person.invited(world.ann)
+    lee = Person.invited(kim)
+    for one, other in ((world.ann, lee), (kim, lee), (lee, kim), (lee, world.ann)):
+        is_refused(asked(one)(other))
+    # that kim is confirmed says nothing of whom he invited before
+    confirmed(world.joe, kim)
+    for one, other in ((world.ann, lee), (kim, lee)):
+        is_refused(asked(one)(other))
+    is_agreed(asked(kim)(world.ann))
+    is_refused(confirm(kim, lee))
+    confirmed(world.joe, lee)
+    is_agreed(asked(lee)(kim))
+
+
+@only_refunds
+def test_an_address_that_somebody_has_taken_before_is_his_as_well(world, asked, stack):
+    """Ann takes an address with an invitation of another merchant, before joe invites whom it belongs to."""
+    other, ann = stack.shop(world.replica).merchant, Person(stack, world.replica, world.shop.merchant)
+    there = ann.at(world.replica)
+    assert admin_create(stack, world.replica.database, ann.email, other) == ann.id
+    there.login(merchant=other)
+    taken = Person.invited(there)
+    kim = Person.invited(world.joe, email=taken.email)
+    kim.login(merchant=world.shop.merchant)
+    ann.login(merchant=world.shop.merchant)
+    agree = asked(ann)
+    is_refused(agree(kim))
+    is_refused(asked(world.joe)(kim))
+    is_agreed(agree(world.joe))
+
+
+def test_another_person_confirms_whom_somebody_invited(world, asked):
+    kim, lee = (Person.invited(world.ann) for _ in range(2))
+    early = world.made(kim)
+    for who in (world.ann, kim, lee):
+        is_refused(confirm(who, kim))
+    confirmed(world.joe, kim)
+    assert confirm(world.ann, kim).status == 200, "he is already"
+    is_agreed(asked(kim)(world.ann))
+    is_agreed(asked(world.ann)(world.made(kim)))
+    # who was given a key before, nobody knows
+    agree = asked(world.ann)
+    is_refused(agree(early))
+    is_refused(asked(kim)(early))
+    is_agreed(agree(kim))
+    # and who is confirmed confirms
+    confirmed(kim, lee)
+
+
+@only_refunds
+def test_staff_or_the_host_confirm_where_there_is_nobody_else(world, asked, stack):
+    boss = Person(stack, world.replica).acting(Reli_Merchant=world.shop.merchant)
+    kim, lee = (Person.invited(world.ann) for _ in range(2))
+    confirmed(boss, kim)
+    is_agreed(asked(kim)(world.ann))
+    own = Person.invited(boss)
+    is_refused(confirm(boss, own))
+    is_refused(asked(boss)(own))
+    done = stack.cli(world.replica.database, "admin", "confirm", "--email", lee.email.upper())
+    assert (done.returncode, done.stdout) == (0, f"user_id={lee.id}\nconfirmed=true\n"), done
+    lee.login()
+    is_agreed(asked(lee)(kim))
+    is_agreed(asked(lee)(world.ann))
+
+
+def test_who_has_not_accepted_is_confirmed_by_nobody(world, stack):
+    made = world.ann.post(V1 + "/members", {"email": new_email(), "role": "viewer"}).json
+    assert made["confirmed"] is False
+    answer = world.joe.post(f"{V1}/members/{made['id']}/confirm")
+    assert answer.status == 409 and answer.code == "invalid_state", answer
+    assert stack.cli(world.replica.database, "admin", "confirm", "--email", made["email"]).returncode == 1
+    assert stack.cli(world.replica.database, "admin", "confirm", "--email", new_email()).returncode == 1
+    stranger = Person(stack, world.replica, stack.shop(world.replica).merchant)
+    assert stranger.post(f"{V1}/members/{world.ann.id}/confirm").status == 404
+
+
+def test_members_say_whether_they_are_confirmed_and_the_trail_by_whom(world):
+    kim = Person.invited(world.ann)
+    assert said(world)[kim.id] is False and said(world)[world.ann.id] is True
+    confirmed(world.joe, kim)
+    assert said(world)[kim.id] is True
+    trail = world.replica.database.rows("select actor, detail from reli.audit_log where subject_id = %s "
+                                        "and action = 'member.confirmed'", kim.id)
+    assert [(r["actor"], r["detail"]) for r in trail] == [("user:" + world.joe.id, "user:" + world.ann.id)]
+
+
+def said(world):
+    return {m["id"]: m["confirmed"] for m in world.joe.get(V1 + "/members?limit=100").json["data"]}
+
+
+def test_behind_one_account_there_is_room_for_three(world):
+    """Ann invites, he invites, and so on: the fourth in the row has to wait until one before is confirmed."""
+    row = [Person.invited(world.ann)]
+    for _ in range(2):
+        row.append(Person.invited(row[-1]))
+    email = new_email()
+    for fits in (False, True):
+        made = row[-1].post(V1 + "/members", {"email": email, "role": "viewer"}).json
+        answer = row[-1].accept(made["invitation"]["token"], password=PASSWORD)
+        assert answer.status == (200 if fits else 409), answer
+        confirmed(world.joe, row[-1])
 
 
 def test_a_key_says_whose_it_is(world):
