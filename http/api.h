@@ -114,6 +114,9 @@ void api_reply_buf(struct http_exchange *x, int status, struct buf *b);
  * ERR_TOO_MANY_ATTEMPTS. */
 void auth_reply_grant(struct http_exchange *x, const struct session_grant *g);
 void auth_refused(struct http_exchange *x, struct err err, int64_t wait_us);
+/* firebase.c: the answer to an ID token that was refused, and how long a text it may be at most. */
+void firebase_refused(struct http_exchange *x, struct err err);
+enum { ID_TOKEN_FIELD_MAX = 16 * 1024 };
 
 /* receipts.c: takes the request if the token has one of its words behind it. */
 bool receipt_door(struct http_exchange *x, struct str token);

@@ -4,14 +4,12 @@
 
 #include "core/flow/firebase_login.h"
 
-enum { TOKEN_FIELD_MAX = 16 * 1024 };
-
 struct firebase_op {
     struct http_exchange *x;
     struct str id_token, merchant;
 };
 
-static void refused(struct http_exchange *x, struct err err)
+void firebase_refused(struct http_exchange *x, struct err err)
 {
     if (err.code == ERR_UNAUTHENTICATED) {
         api_security(x, SECURITY_LOGIN_FAILED, err.what);
@@ -31,20 +29,20 @@ static void opened(void *ctx, struct err err, const struct session_grant *g)
 {
     struct firebase_op *op = ctx;
     if (err_is(err))
-        refused(op->x, err);
+        firebase_refused(op->x, err);
     else
         auth_reply_grant(op->x, g);
 }
 
-static void known(void *ctx, struct err err, const struct user *u)
+static void known(void *ctx, struct err err, const struct firebase_bearer *b)
 {
     struct firebase_op *op = ctx;
     if (err_is(err)) {
-        refused(op->x, err);
+        firebase_refused(op->x, err);
         return;
     }
     struct session_input in = {
-        .user = u, .merchant = op->merchant, .address = api_client(op->x), .how = "firebase"};
+        .user = b->user, .merchant = op->merchant, .address = api_client(op->x), .how = "firebase"};
     session_open(api_of(op->x)->flow, op->x->arena, &in, opened, op);
 }
 
@@ -58,7 +56,7 @@ static bool read_body(struct firebase_op *op)
     if (!body_open(x, &b))
         return false;
     fields_only(&b.f, names);
-    (void)fields_text(&b.f, "id_token", REQUIRED, 1, TOKEN_FIELD_MAX, &token);
+    (void)fields_text(&b.f, "id_token", REQUIRED, 1, ID_TOKEN_FIELD_MAX, &token);
     (void)fields_text(&b.f, "merchant", OPTIONAL, 36, 36, &merchant);
     op->id_token = arena_dup(x->arena, token);
     op->merchant = merchant.p != NULL ? arena_dup(x->arena, merchant) : STR_NULL;
@@ -78,5 +76,5 @@ void auth_firebase(struct http_exchange *x)
     }
     op->x = x;
     if (read_body(op))
-        firebase_login_start(api_of(x)->flow, x->arena, op->id_token, known, op);
+        firebase_login_start(api_of(x)->flow, x->arena, op->id_token, UUID_NIL, known, op);
 }

@@ -9,6 +9,7 @@
 #include "core/crypto/random.h"
 #include "core/crypto/text.h"
 #include "core/domain/person.h"
+#include "core/flow/firebase_login.h"
 #include "core/flow/password_work.h"
 #include "http/list.h"
 
@@ -20,7 +21,7 @@ struct member_op {
     struct http_exchange *x;
     struct uuid merchant, user;
     enum role role;
-    struct str name, password;
+    struct str name, password, id_token;
     char spelling[USER_EMAIL_MAX + 1];
     int status;
     /* an invitation */
@@ -34,6 +35,8 @@ struct member_op {
     struct str hash;              /* of the password; p == NULL: he keeps what he has */
     struct guard guard;
     bool counted; /* a try, to be forgiven */
+    uint8_t firebase[USER_HASH];
+    bool links; /* that account of Firebase */
 };
 
 static struct flow *flow_of(const struct member_op *op)
@@ -213,16 +216,21 @@ static bool read_token(struct member_op *op, struct str s)
 
 static void read_acceptance(struct fields *f, struct member_op *op)
 {
-    static const char *const names[] = {"token", "password", "name", NULL};
-    struct str s;
+    static const char *const names[] = {"token", "password", "id_token", "name", NULL};
+    struct str s, password = STR_NULL, id_token = STR_NULL;
     fields_only(f, names);
     if (fields_text(f, "token", REQUIRED, 1, 256, &s) && !read_token(op, s))
         op->user = UUID_NIL; /* nobody's */
-    if (fields_text(f, "password", REQUIRED, PASSWORD_MIN, PASSWORD_MAX, &s)) {
-        if (!password_fits(s))
-            fields_fault(f, "password", "length", "8 to 256 bytes.");
-        op->password = arena_dup(op->x->arena, s);
-    }
+    if (fields_text(f, "password", OPTIONAL, PASSWORD_MIN, PASSWORD_MAX, &password) &&
+        !password_fits(password))
+        fields_fault(f, "password", "length", "8 to 256 bytes.");
+    (void)fields_text(f, "id_token", OPTIONAL, 1, ID_TOKEN_FIELD_MAX, &id_token);
+    if (f->errors->n == 0 && (password.p == NULL) == (id_token.p == NULL))
+        fields_fault(f, "password", "required", "Send either password or id_token.");
+    if (id_token.p != NULL)
+        op->id_token = arena_dup(op->x->arena, id_token);
+    else
+        op->password = arena_dup(op->x->arena, password);
     if (fields_text(f, "name", OPTIONAL, 1, USER_NAME_MAX, &s))
         op->name = arena_dup(op->x->arena, s);
 }
@@ -482,11 +490,13 @@ static void accept(struct member_op *op)
     struct flow *f = flow_of(op);
     int64_t now = loop_wall_us(f->loop);
     const struct guard *guard = op->counted ? &op->guard : NULL;
+    bool opens = str_eq(op->known->status, STR("invited"));
+    struct str firebase = op->links ? str_n((char *)op->firebase, USER_HASH) : STR_NULL;
     char actor[USER_ACTOR_TEXT];
     struct buf person;
     struct err err = ERR_OK;
     buf_init(&person, USER_SEALED_MAX);
-    if (op->hash.p != NULL && op->name.p != NULL)
+    if (opens && op->name.p != NULL)
         err = user_person_seal(f->vault, op->user, op->known->email, op->name, &person);
     struct value params[] = {
         V_UUID(op->merchant),
@@ -500,6 +510,7 @@ static void accept(struct member_op *op)
         V_TEXT(str_c(user_actor(op->user, actor))),
         V_BYTES(guard_account(guard)),
         V_BYTES(guard_address(guard)),
+        V_BYTES(firebase),
         V_TEXT(op->known->stands_for.p != NULL ? str_c(op->stands_for) : STR_NULL)};
     if (err_is(err))
         http_problem(op->x, err, "");
@@ -543,12 +554,30 @@ static void password_checked(void *ctx, struct err err, const struct credential 
     proved(op, c->user);
 }
 
+static void id_token_checked(void *ctx, struct err err, const struct firebase_bearer *b)
+{
+    struct member_op *op = ctx;
+    if (err.code == ERR_NO_MEMBERSHIP)
+        err = ERR(UNAUTHENTICATED, "an ID token of somebody else");
+    if (!err_is(err) && b->linked && !str_eq(b->user->status, STR("active")))
+        err = ERR(UNAUTHENTICATED, "not an active account");
+    if (err_is(err)) {
+        firebase_refused(op->x, err);
+        return;
+    }
+    op->links = !b->linked;
+    memcpy(op->firebase, b->account, USER_HASH);
+    proved(op, b->user);
+}
+
 static void prove(struct member_op *op, const struct user *u)
 {
     struct flow *f = flow_of(op);
     struct http_exchange *x = op->x;
     op->known = u;
-    if (str_eq(u->status, STR("invited"))) {
+    if (op->id_token.p != NULL) {
+        firebase_login_start(f, x->arena, op->id_token, u->id, id_token_checked, op);
+    } else if (str_eq(u->status, STR("invited"))) {
         struct err err = password_hash_start(f->passwords, op->password, hashed, op);
         if (err_is(err))
             http_problem(x, err, "");
@@ -590,6 +619,10 @@ void invitation_accept(struct http_exchange *x)
     struct member_op *op = op_read(x, read_acceptance);
     if (op == NULL)
         return;
+    if (op->password.p == NULL && op->id_token.p == NULL) {
+        http_problem(x, ERR(NO_MEMORY, "invitation"), "");
+        return;
+    }
     struct value params[] = {V_UUID(op->merchant), V_UUID(op->user),
                              V_BYTES(str_n((char *)op->token_hash, 32)),
                              V_TIME(loop_wall_us(flow_of(op)->loop))};

@@ -28,7 +28,8 @@ struct login {
     struct flow *flow;
     struct arena *arena;
     struct str text;
-    user_fn *done;
+    struct uuid invitee;
+    firebase_login_fn *done;
     void *ctx;
     enum login_state state;
     struct later later;
@@ -44,14 +45,15 @@ static void login_begin(void *ctx);
 static void user_came(void *ctx, struct err err, const struct user *u);
 static void row_written(void *ctx, struct err err, const struct rows *r);
 
-void firebase_login_start(struct flow *f, struct arena *a, struct str id_token, user_fn *done,
-                          void *ctx)
+void firebase_login_start(struct flow *f, struct arena *a, struct str id_token, struct uuid invitee,
+                          firebase_login_fn *done, void *ctx)
 {
     struct login *op = calloc(1, sizeof *op);
     ASSERT(op != NULL);
     op->flow = f;
     op->arena = a;
     op->text = id_token;
+    op->invitee = invitee;
     op->done = done;
     op->ctx = ctx;
     f->busy++;
@@ -60,15 +62,18 @@ void firebase_login_start(struct flow *f, struct arena *a, struct str id_token, 
 
 static void login_end(struct login *op, struct err err, const struct user *u)
 {
-    user_fn *done = op->done;
+    firebase_login_fn *done = op->done;
     void *ctx = op->ctx;
+    struct firebase_bearer bearer = {.user = u, .linked = op->state != LOGIN_MAIL_FOUND};
+    if (!err_is(err) && !bearer.linked)
+        user_hash(op->flow->vault, USER_FIREBASE, op->account, bearer.account);
     /* a hostile token's own words stay out of the log, but for the kid */
     if (err.code == ERR_UNAUTHENTICATED)
         log_info("firebase.refused", F_ERR(err), F_STR("kid", op->token.jwt.kid));
     op->flow->busy--;
     firebase_free(&op->token);
     free(op);
-    done(ctx, err, u);
+    done(ctx, err, &bearer);
 }
 
 static const struct firebase_settings *settings(const struct login *op)
@@ -207,13 +212,21 @@ static void login_create(struct login *op)
     buf_free(&person);
 }
 
+/* Any user for a login, and one alone for an invitation. */
+static bool is_wanted(const struct login *op, const struct user *u)
+{
+    return uuid_is_nil(op->invitee) || (u != NULL && uuid_eq(u->id, op->invitee));
+}
+
 static void mail_found(struct login *op, const struct user *u)
 {
-    bool create = settings(op)->first == FIREBASE_CREATE;
-    if (u == NULL && create)
+    bool create = settings(op)->first == FIREBASE_CREATE, login = uuid_is_nil(op->invitee);
+    if (u == NULL && create && login)
         login_create(op);
-    else if (u == NULL || str_eq(u->status, STR("invited")))
+    else if (u == NULL || !is_wanted(op, u) || (login && str_eq(u->status, STR("invited"))))
         login_end(op, ERR(NO_MEMBERSHIP, "nobody here"), NULL);
+    else if (str_eq(u->status, STR("invited")))
+        login_end(op, ERR_OK, u);
     else if (!str_eq(u->status, STR("active")))
         login_end(op, ERR(UNAUTHENTICATED, "not an active account"), NULL);
     else if (u->totp_on)
@@ -229,6 +242,8 @@ static void user_came(void *ctx, struct err err, const struct user *u)
         login_end(op, err, NULL);
     } else if (op->state == LOGIN_MAIL_FOUND) {
         mail_found(op, u);
+    } else if (u != NULL && !is_wanted(op, u)) {
+        login_end(op, ERR(NO_MEMBERSHIP, "somebody else"), NULL);
     } else if (u != NULL) {
         login_end(op, ERR_OK, u);
     } else if (op->state == LOGIN_FOUND_AGAIN) {

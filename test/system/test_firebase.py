@@ -6,7 +6,7 @@ import json
 
 import pytest
 from helpers import V1, Site, free_port, wait_until
-from people import Person, admin_create, new_email
+from people import PASSWORD, Person, admin_create, new_email
 from stack import Launcher
 from tokens import b64, compact, parts_of
 
@@ -109,11 +109,82 @@ def test_accounts_are_made_where_that_is_wanted(replicas, sandbox, stack):
     assert db.value("select count(*) from reli.account_user") == 1
 
 
-# ---- addresses that somebody has taken ----
+# ---- invitations ----
+
+
+def invite(owner, email, role="viewer"):
+    made = owner.post(V1 + "/members", {"email": email, "role": role})
+    assert made.status == 201, made
+    return made.json["id"], made.json["invitation"]["token"]
+
+
+def accept(site, invitation, **proof):
+    return Site(site.url).request("POST", V1 + "/auth/invitations/accept", json.dumps({"token": invitation} | proof),
+                                  {"Content-Type": "application/json"})
 
 
 def firebase_accounts(db, user):
     return db.value("select count(*) from reli.user_lookup where kind = 'firebase' and user_id = %s", user)
+
+
+def test_an_invitation_is_accepted_with_an_id_token(reli, sandbox, stack, db):
+    """No password is made, and the address is the bearer's: nobody else can take it."""
+    owner, email = Person(stack, reli.replica, reli.merchant), new_email()
+    user, invitation = invite(owner, email)
+    for id_token in (token(sandbox, new_email()), token(sandbox, owner.email), token(sandbox, email, verified=False),
+                     token(sandbox, email)[:-2], "x"):
+        r = accept(reli, invitation, id_token=id_token)
+        assert (r.status, r.json["detail"]) == (401, "The ID token is not good."), r
+    assert firebase_accounts(db, user) == 0 and firebase_accounts(db, owner.id) == 0
+    for proof in ({}, {"password": PASSWORD, "id_token": token(sandbox, email)}, {"id_token": 7}, {"password": None}):
+        r = accept(reli, invitation, **proof)
+        assert (r.status, r.code) == (422, "validation_failed"), (proof, r)
+    r = accept(reli, invitation, id_token=token(sandbox, email.upper(), "firebase-" + email), name="Joe Otieno")
+    assert r.status == 200, r
+    assert [r.json[k] for k in ("id", "status", "name", "confirmed")] == [user, "active", "Joe Otieno", False]
+    assert accept(reli, invitation, id_token=token(sandbox, email)).status == 404, "once"
+    assert login(reli, token(sandbox, email)).json["user"]["id"] == user
+    row = db.one("select password_hash, stands_for from reli.account_user where id = %s", user)
+    assert (row["password_hash"], row["stands_for"]) == (None, "user:" + owner.id)
+    assert firebase_accounts(db, user) == 1
+
+
+def test_who_has_an_account_accepts_with_an_id_token(reli, sandbox, stack, db):
+    """Linked or not; of somebody who is confirmed nothing else changes."""
+    owner = Person(stack, reli.replica, reli.merchant)
+    ann = Person(stack, reli.replica, stack.shop(reli.replica).merchant, login=False)
+    r = accept(reli, invite(owner, ann.email)[1], id_token=token(sandbox, ann.email))
+    assert (r.status, r.json["confirmed"]) == (200, True), r
+    assert ann.try_login().status == 200 and firebase_accounts(db, ann.id) == 1
+    assert owner.delete(f"{V1}/members/{ann.id}").status == 204
+    again = invite(owner, ann.email)[1]
+    assert accept(reli, again, id_token=token(sandbox, new_email(), "firebase-" + ann.email)).status == 200
+    assert firebase_accounts(db, ann.id) == 1
+    # with a second factor by password, as he logs in
+    joe = Person(stack, reli.replica, ann.merchant)
+    joe.enrol()
+    invitation = invite(owner, joe.email)[1]
+    assert accept(reli, invitation, id_token=token(sandbox, joe.email)).status == 403
+    assert firebase_accounts(db, joe.id) == 0
+    assert accept(reli, invitation, password=joe.password).status == 200
+
+
+def test_an_account_that_firebase_made_accepts_an_invitation(replicas, sandbox, stack):
+    """It has no password to prove itself with."""
+    one = replicas.one(clock=False, RELI_FIREBASE_LOGIN="create")
+    owner, email = Person(stack, one, replicas.shop(one).merchant), new_email()
+    assert login(one, token(sandbox, email, name="Ann Wanjiru")).code == "no_membership"
+    user, invitation = invite(owner, email, "operator")
+    assert accept(one, invitation, password=PASSWORD).status == 401
+    r = accept(one, invitation, id_token=token(sandbox, email), name="Somebody Else")
+    assert r.status == 200 and [r.json[k] for k in ("id", "name", "confirmed")] == [user, "Ann Wanjiru", False], r
+    assert login(one, token(sandbox, email)).json["user"]["role"] == "operator"
+    assert one.database.value("select stands_for from reli.account_user where id = %s", user) == "user:" + owner.id
+    # whoever is not invited gets no account by trying
+    stranger = token(sandbox, new_email())
+    assert accept(one, invite(owner, new_email())[1], id_token=stranger).status == 401
+    assert firebase_accounts(one.database, user) == 1
+    assert one.database.value("select count(*) from reli.user_lookup where kind = 'firebase'") == 1
 
 
 def test_an_address_that_was_taken_goes_back_to_whom_it_belongs(reli, sandbox, stack, db):
