@@ -336,6 +336,7 @@ void api_key_create(struct http_exchange *x)
 static void rotated(void *ctx, struct err err, const struct rows *r)
 {
     struct key_op *op = ctx;
+    auth_forget(op->id);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(CONFLICT, NULL);
     if (err_is(err)) {
@@ -389,6 +390,7 @@ void api_key_rotate(struct http_exchange *x)
 static void changed(void *ctx, struct err err, const struct rows *r)
 {
     struct key_op *op = ctx;
+    auth_forget(op->id);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(CONFLICT, NULL);
     if (err_is(err))
@@ -435,6 +437,7 @@ void api_key_change(struct http_exchange *x)
 static void revoked(void *ctx, struct err err, const struct rows *r)
 {
     struct key_op *op = ctx;
+    auth_forget(op->id);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, NULL);
     if (err_is(err))

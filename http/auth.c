@@ -253,6 +253,7 @@ static void ended(void *ctx, struct err err, const struct rows *r)
 {
     struct http_exchange *x = ctx;
     (void)r;
+    auth_forget(api_who(x)->user);
     if (err_is(err))
         http_problem(x, err, "");
     else

@@ -2,6 +2,7 @@
 #include "http/api.h"
 
 #include "core/crypto/random.h"
+#include "core/flow/fee_terms.h"
 #include "core/flow/limit_text.h"
 
 enum { LIMITS_TEXT_MAX = 64 * 1024 };
@@ -60,6 +61,8 @@ void limit_index(struct http_exchange *x)
 static void written(void *ctx, struct err err, const struct rows *r)
 {
     struct limit_op *op = ctx;
+    const struct principal *who = api_who(op->x);
+    fee_terms_forget(who->merchant, who->live);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, NULL);
     if (err_is(err))

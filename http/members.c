@@ -359,6 +359,7 @@ enum { C_WAS, C_CHANGED, C_LAST_OWNER };
 /* False: answered. */
 static bool changed(struct member_op *op, struct err err, const struct rows *r)
 {
+    auth_forget(op->user);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, NULL);
     if (err_is(err))
@@ -417,6 +418,7 @@ void member_remove(struct http_exchange *x)
 static void confirmed(void *ctx, struct err err, const struct rows *r)
 {
     struct member_op *op = ctx;
+    auth_forget(op->user);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(CONFLICT, NULL);
     if (err_is(err))

@@ -263,6 +263,7 @@ static struct merchant_op *op_read(struct http_exchange *x,
 static void written(void *ctx, struct err err, const struct rows *r)
 {
     struct merchant_op *op = ctx;
+    auth_forget(op->id);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(NOT_FOUND, NULL);
     if (err_is(err))
@@ -355,6 +356,7 @@ void merchant_change(struct http_exchange *x)
 static void moved(void *ctx, struct err err, const struct rows *r)
 {
     struct merchant_op *op = ctx;
+    auth_forget(op->id);
     if (!err_is(err) && rows_n(r) == 0)
         err = ERR(CONFLICT, NULL);
     if (err_is(err))

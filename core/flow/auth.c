@@ -1,6 +1,6 @@
 /* API keys. The database knows an HMAC of each; what it says is believed for a second. That a key
  * was used is noted at most once a minute and written apart from everything else. */
-#include "core/flow/auth.h"
+#include "core/flow/session.h"
 
 #include <stdlib.h>
 
@@ -23,6 +23,7 @@ struct cached {
     struct cidr_list cidrs; /* empty: from anywhere */
 };
 static struct cached cache[CACHE];
+static unsigned n_forgotten; /* what was asked for before is not kept */
 
 /* Uses that wait to be written. */
 static struct use {
@@ -35,6 +36,7 @@ static struct timer use_timer;
 struct auth {
     struct flow *flow;
     uint8_t hash[HASH_LEN];
+    unsigned n_forgotten; /* when it was asked */
     char client[ADDRESS_TEXT];
     auth_fn *done;
     void *ctx;
@@ -148,6 +150,15 @@ bool auth_cached(struct flow *f, struct str key, struct str client, struct princ
     return true;
 }
 
+void auth_forget(struct uuid whose)
+{
+    n_forgotten++;
+    for (size_t i = 0; i < CACHE; i++)
+        if (uuid_eq(cache[i].who.key, whose) || uuid_eq(cache[i].who.merchant, whose))
+            cache[i].until_us = 0;
+    session_forget(whose);
+}
+
 enum {
     K_MERCHANT,
     K_ID,
@@ -217,6 +228,8 @@ static void found(void *ctx, struct err err, const struct rows *r)
             read.used_us = c->used_us; /* noted, and not written yet */
         *c = read;
         memcpy(c->hash, a->hash, HASH_LEN);
+        if (a->n_forgotten != n_forgotten)
+            c->until_us = 0;
         who = c->who;
         err = admit(a->flow, c, str_c(a->client));
     }
@@ -230,6 +243,7 @@ void auth_start(struct flow *f, struct str key, struct str client, auth_fn *done
     struct auth *a = calloc(1, sizeof *a);
     ASSERT(a != NULL);
     a->flow = f;
+    a->n_forgotten = n_forgotten;
     a->done = done;
     a->ctx = ctx;
     str_copy_c(a->client, sizeof a->client, client);

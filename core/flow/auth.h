@@ -54,6 +54,11 @@ bool auth_cached(struct flow *f, struct str key, struct str client, struct princ
 typedef void auth_fn(void *ctx, struct err err, const struct principal *who);
 void auth_start(struct flow *f, struct str key, struct str client, auth_fn *done, void *ctx);
 
+/* What was believed of this API key, of this person's sessions, or of all that call for this
+ * merchant, is asked again: for whoever has just committed a change of it, whose next request here
+ * must see it. Other replicas hear of it within the second. */
+void auth_forget(struct uuid whose);
+
 /* When keys were used is written once a minute for each, some time later; this writes what waits.
  * At the end of a process. */
 void auth_stop(struct flow *f);

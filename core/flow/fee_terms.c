@@ -20,10 +20,12 @@ struct cached {
     int64_t until_us;
 };
 static struct cached cache[CACHE];
+static unsigned n_forgotten; /* what was asked for before is not kept */
 
 struct asking {
     struct flow *flow;
     struct fee_question q;
+    unsigned n_forgotten; /* when it was asked */
     fee_terms_fn *done;
     void *ctx;
 };
@@ -75,6 +77,14 @@ bool fee_terms_known(struct flow *f, const struct fee_question *q, struct fee_te
     return true;
 }
 
+void fee_terms_forget(struct uuid merchant, bool live)
+{
+    n_forgotten++;
+    for (size_t i = 0; i < CACHE; i++)
+        if (cache[i].live == live && uuid_eq(cache[i].merchant, merchant))
+            cache[i].asked_us = 0;
+}
+
 enum { T_VERSION, T_SCHEDULE, T_LIMITS };
 
 static struct err read_terms(const struct asking *a, const struct rows *r, struct cached *out)
@@ -107,6 +117,8 @@ static void found(void *ctx, struct err err, const struct rows *r)
     if (!err_is(err)) {
         *slot(&a->q) = now;
         terms = terms_of(&a->q, slot(&a->q));
+        if (a->n_forgotten != n_forgotten)
+            slot(&a->q)->asked_us = 0;
     }
     a->flow->busy--;
     a->done(a->ctx, err, err_is(err) ? NULL : &terms);
@@ -117,7 +129,7 @@ void fee_terms_start(struct flow *f, const struct fee_question *q, fee_terms_fn 
 {
     struct asking *a = calloc(1, sizeof *a);
     ASSERT(a != NULL);
-    *a = (struct asking){f, *q, done, ctx};
+    *a = (struct asking){f, *q, n_forgotten, done, ctx};
     f->busy++;
     struct value params[] = {V_UUID(q->merchant), V_TEXT(mode_word(q->live)),
                              V_TEXT(currency_str(q->amount.currency))};

@@ -34,5 +34,7 @@ bool fee_terms_known(struct flow *f, const struct fee_question *q, struct fee_te
  * during the call. ERR_INTERNAL for a stored schedule that this program does not understand. */
 typedef void fee_terms_fn(void *ctx, struct err err, const struct fee_terms *terms);
 void fee_terms_start(struct flow *f, const struct fee_question *q, fee_terms_fn *done, void *ctx);
+/* What is known of a merchant's is asked again: whoever has just set limits meets them. */
+void fee_terms_forget(struct uuid merchant, bool live);
 
 #endif

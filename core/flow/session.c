@@ -183,6 +183,8 @@ static void reuse_looked_at(void *ctx, struct err err, const struct rows *r)
     struct session_reuse reused = {0};
     if (!err_is(err) && rows_n(r) > 0)
         reused = (struct session_reuse){true, rows_uuid(r, 0, 0), rows_uuid(r, 0, 1)};
+    if (reused.is)
+        auth_forget(reused.user);
     if (!err_is(err))
         err = ERR(UNAUTHENTICATED, "refresh token not good any more");
     refresh_done(ctx, err, NULL, &reused);

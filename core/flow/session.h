@@ -88,5 +88,7 @@ struct err session_token_read(struct flow *f, struct str token, struct session_u
  * he is no staff; ERR_NOT_FOUND: there is no such merchant. */
 bool session_cached(struct flow *f, const struct session_use *u, struct principal *out);
 void session_start(struct flow *f, const struct session_use *u, auth_fn *done, void *ctx);
+/* Part of auth_forget: of a person, or of all that act for a merchant. */
+void session_forget(struct uuid whose);
 
 #endif

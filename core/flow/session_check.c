@@ -17,11 +17,13 @@ struct cached {
     struct principal who;
 };
 static struct cached cache[CACHE];
+static unsigned n_forgotten; /* what was asked for before is not kept */
 
 struct check {
     struct flow *flow;
     struct session_use use;
-    int64_t asked_us; /* monotonic */
+    int64_t asked_us;     /* monotonic */
+    unsigned n_forgotten; /* then */
     auth_fn *done;
     void *ctx;
 };
@@ -57,6 +59,14 @@ bool session_cached(struct flow *f, const struct session_use *u, struct principa
         return false;
     *out = c->who;
     return true;
+}
+
+void session_forget(struct uuid whose)
+{
+    n_forgotten++;
+    for (size_t i = 0; i < CACHE; i++)
+        if (uuid_eq(cache[i].who.user, whose) || uuid_eq(cache[i].who.merchant, whose))
+            cache[i].until_us = 0;
 }
 
 /* ---- asking ---- */
@@ -174,7 +184,8 @@ static void found(void *ctx, struct err err, const struct rows *r)
     if (!err_is(err))
         err = read_session(c, r, &who);
     if (!err_is(err)) {
-        *slot(&c->use) = (struct cached){c->asked_us + CACHE_LIFE_US, c->use, who};
+        if (c->n_forgotten == n_forgotten)
+            *slot(&c->use) = (struct cached){c->asked_us + CACHE_LIFE_US, c->use, who};
         touch(c, rows_time(r, 0, S_SEEN));
     }
     c->flow->busy--;
@@ -186,7 +197,7 @@ void session_start(struct flow *f, const struct session_use *u, auth_fn *done, v
 {
     struct check *c = malloc(sizeof *c);
     ASSERT(c != NULL);
-    *c = (struct check){f, *u, loop_mono_us(f->loop), done, ctx};
+    *c = (struct check){f, *u, loop_mono_us(f->loop), n_forgotten, done, ctx};
     struct value params[] = {V_UUID(u->session),
                              u->for_other ? V_UUID(u->other) : V_UUID_OPT(UUID_NIL)};
     f->busy++;

@@ -146,6 +146,19 @@ def test_rotation_leaves_the_old_one_its_overlap(replicas, clock):
         assert shop.post(f"{KEYS}/{gone['id']}/rotate", {"overlap": overlap}).status == 422
 
 
+def test_a_change_is_seen_by_the_next_request(reli):
+    made = make(reli)
+    assert works(reli, made["key"]) == 200
+    assert reli.patch(f"{KEYS}/{made['id']}", {"cidrs": ["192.0.2.0/24"]}).status == 200
+    assert works(reli, made["key"]) == 403
+    assert reli.patch(f"{KEYS}/{made['id']}", {"cidrs": None}).status == 200
+    assert works(reli, made["key"]) == 200
+    new = reli.post(f"{KEYS}/{made['id']}/rotate", {"overlap": "0s"}).json
+    assert works(reli, made["key"]) == 401 and works(reli, new["key"]) == 200
+    assert reli.delete(f"{KEYS}/{new['id']}").status == 204
+    assert works(reli, new["key"]) == 401
+
+
 def test_revoked_on_all_replicas_within_a_second(replicas):
     first, second = replicas(2, clock=False)
     shop = replicas.shop(first)

@@ -50,6 +50,14 @@ def limited(r, words):
     return True
 
 
+def test_they_count_for_the_next_payment(reli):
+    assert pay(reli, 101).status == 201
+    set_limits(reli, limit(window="single", amount=100))
+    limited(pay(reli, 101), "")
+    set_limits(reli)
+    assert pay(reli, 101).status == 201
+
+
 def test_they_are_set_and_shown(reli, db):
     assert reli.get(PATH).json == {"object": "limits", "mode": "test", "limits": []}
     said = set_limits(reli, limit(amount="5000.00", count=10), limit("customer", "monthly", amount=100),

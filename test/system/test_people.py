@@ -153,6 +153,33 @@ def test_a_refresh_token_that_is_forged_ends_nothing(ann):
     assert may(ann) == 200 and ann.refresh().status == 200
 
 
+def test_who_has_logged_out_is_out_at_once(ann):
+    other = ann.at(ann)
+    other.login()
+    assert may(ann) == 200 and may(other) == 200
+    assert ann.post(V1 + "/auth/logout").status == 204
+    assert may(ann) == 401 and may(other) == 200
+    other.login()
+    stolen = other.at(other)
+    assert other.refresh().status == 200 and may(stolen) == 200
+    assert other.refresh().status == 401, "it came twice"
+    assert may(stolen) == 401
+
+
+def test_what_is_changed_counts_for_the_next_request(world, shop, ann):
+    assert shop.post(V1 + "/payments/initialize", cash()).status == 201
+    assert ann.patch(V1 + "/merchant", {"require_idempotency_key": True}).status == 200
+    assert shop.post(V1 + "/payments/initialize", cash()).code == "idempotency_key_required"
+    assert ann.patch(V1 + "/merchant", {"require_idempotency_key": False}).status == 200
+    assert shop.post(V1 + "/payments/initialize", cash()).status == 201
+    bob = Person(world.stack, world.a, shop.merchant, "admin")
+    assert bob.get(V1 + "/members").status == 200
+    assert ann.patch(f"{V1}/members/{bob.id}", {"role": "viewer"}).status == 200
+    assert bob.get(V1 + "/members").status == 403
+    assert ann.delete(f"{V1}/members/{bob.id}").status == 204
+    assert may(bob) == 401
+
+
 def test_a_logout_is_heard_by_all_within_a_second(ann, world):
     there = ann.at(world.b)
     other = ann.at(ann)
