@@ -116,7 +116,7 @@ void api_set_replayed(struct http_exchange *x, int64_t original_us)
 
 bool api_path_id(struct http_exchange *x, int param, struct uuid *id)
 {
-    if (uuid_parse(x->params[param], id))
+    if (uuid_parse(x->params[param], id) && !uuid_is_nil(*id)) /* nil is "none" further on */
         return true;
     http_problem(x, ERR(NOT_FOUND, NULL), "No such resource.");
     return false;

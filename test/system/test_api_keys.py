@@ -159,6 +159,12 @@ def test_a_change_is_seen_by_the_next_request(reli):
     assert works(reli, new["key"]) == 401
 
 
+def test_the_nil_id_is_no_key(reli):
+    path = f"{KEYS}/00000000-0000-0000-0000-000000000000"
+    for answer in (reli.get(path), reli.patch(path, {"name": "x"}), reli.delete(path), reli.post(path + "/rotate")):
+        assert answer.status == 404, answer
+
+
 def test_revoked_on_all_replicas_within_a_second(replicas):
     first, second = replicas(2, clock=False)
     shop = replicas.shop(first)
