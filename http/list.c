@@ -46,13 +46,21 @@ bool list_ok(struct http_exchange *x, const struct field_errors *e)
     return false; /* they may have been the exchange's, and gone with it */
 }
 
-static bool is_filter(const struct list_kind *kind, struct str name)
+enum { P_LIMIT, P_AFTER, P_BEFORE, P_PAGE, P_FILTER };
+
+/* The number of a parameter that the list has; -1: it has none of that name. */
+static int parameter_of(const struct list_kind *kind, struct str name)
 {
-    struct str rest = kind->filters != NULL ? str_c(kind->filters) : STR_NULL, word;
-    while (str_split(&rest, ' ', &word))
+    static const char all[] = "limit after before page", onwards[] = "limit after";
+    struct str rest = str_c(kind->onwards_only ? onwards : all), word;
+    for (int i = P_LIMIT; str_split(&rest, ' ', &word); i++)
         if (str_eq(word, name))
-            return true;
-    return false;
+            return i;
+    rest = kind->filters != NULL ? str_c(kind->filters) : STR_NULL;
+    for (int i = P_FILTER; str_split(&rest, ' ', &word); i++)
+        if (str_eq(word, name))
+            return i;
+    return -1;
 }
 
 /* So much of a name as is shown, of whole characters. */
@@ -68,20 +76,22 @@ static struct str shown(struct str name)
 
 static void read_one(struct listing *l, struct str name, struct str value)
 {
-    bool after = str_eq(name, STR("after")), before = str_eq(name, STR("before"));
-    if (is_filter(l->kind, name))
-        return;
-    if (str_eq(name, STR("limit"))) {
+    int parameter = parameter_of(l->kind, name);
+    uint32_t bit = parameter >= 0 ? 1u << parameter : 0;
+    if (parameter < 0) {
+        field_error(&l->errors, shown(name), "unknown", "No such parameter.");
+    } else if ((l->given & bit) != 0) {
+        field_error(&l->errors, name, "duplicate", "Given twice.");
+    } else if (parameter == P_LIMIT) {
         list_limit(value, LIST_LIMIT_MAX, &l->limit, &l->errors);
-    } else if (after || (before && !l->kind->onwards_only)) {
+    } else if (parameter == P_AFTER || parameter == P_BEFORE) {
         l->cursor = value;
-        l->back = before;
-    } else if (str_eq(name, STR("page")) && !l->kind->onwards_only) {
+        l->back = parameter == P_BEFORE;
+    } else if (parameter == P_PAGE) {
         if (!str_to_i64(value, &l->page) || l->page < 1 || l->page > PAGE_MAX)
             field_error(&l->errors, name, "format", "1 to 1000000.");
-    } else {
-        field_error(&l->errors, shown(name), "unknown", "No such parameter.");
     }
+    l->given |= bit;
 }
 
 struct listing *list_new(struct http_exchange *x, const struct list_kind *kind, void *ctx)

@@ -69,6 +69,7 @@ struct listing {
     struct str cursor;           /* p == NULL: none */
     bool filtered;               /* by what has no index */
     /* The rest is list.c's. */
+    uint32_t given; /* a bit for each parameter */
     struct value params[LIST_PARAMS];
     size_t n_params, n_key;
     struct value first[2], end[2]; /* of the keys */

@@ -34,8 +34,9 @@ int64_t uuid_v7_ms(struct uuid u)
 struct uuid uuid_v7_floor(int64_t wall_ms)
 {
     struct uuid u = UUID_NIL;
+    uint64_t since_1970 = wall_ms > 0 ? (uint64_t)wall_ms : 0; /* no id is older */
     for (int i = 0; i < 6; i++)
-        u.b[i] = (uint8_t)((uint64_t)wall_ms >> (40 - 8 * i));
+        u.b[i] = (uint8_t)(since_1970 >> (40 - 8 * i));
     u.b[6] = 0x70;
     u.b[8] = 0x80;
     return u;

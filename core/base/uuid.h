@@ -46,7 +46,8 @@ struct uuid_gen {
 struct uuid uuid_v7(struct uuid_gen *g, int64_t wall_us, const uint8_t random[10]);
 /* The milliseconds since 1970 that a version 7 UUID carries. */
 int64_t uuid_v7_ms(struct uuid u);
-/* The smallest version 7 UUID of that millisecond, as a bound for ranges. */
+/* The smallest version 7 UUID of that millisecond, as a bound for ranges; before 1970 that of its
+ * first. */
 struct uuid uuid_v7_floor(int64_t wall_ms);
 
 /* The one behind it in order; nil after the last. */

@@ -192,6 +192,8 @@ static void uuids_grow(void **state)
     assert_true(uuid_cmp(uuid_v7_floor(now / 1000), u) <= 0);
     assert_true(uuid_cmp(uuid_v7_floor(now / 1000 + 1), u) > 0);
     assert_true(uuid_v7_ms(uuid_v7_floor(now / 1000)) == now / 1000);
+    assert_true(uuid_cmp(uuid_v7_floor(-62135596800000), u) < 0); /* the year 1 */
+    assert_true(uuid_v7_ms(uuid_v7_floor(-1)) == 0);
     struct uuid_gen zero = {0};
     assert_true(uuid_cmp(uuid_v7_floor(now / 1000), uuid_v7(&zero, now, low)) <= 0);
 }

@@ -242,6 +242,9 @@ def test_filters(reli):
     assert ids(f"date_to={today}") == everything
     assert ids("date_from=2100-01-01") == []
     assert ids("date_to=2020-01-01") == []
+    for old in ("1969-12-31", "1969-12-31T23:59:59.999Z", "0001-01-01"):  # before the first id
+        assert ids("date_from=" + old) == everything
+        assert ids("date_to=" + old) == []
     assert ids("status=completed&customer_id=c1") == []
 
 
@@ -249,7 +252,8 @@ def test_filters(reli):
     ("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("page=0", "page"),
     ("status=done", "status"), ("after=1", "after"), ("before=zz", "before"), ("colour=red", "colour"),
     ("min_amount=x", "min_amount"), ("currency=ZZZ&min_amount=5", "min_amount"), ("currency=KES&min_amount=0.001", "min_amount"),
-    ("date_from=yesterday", "date_from"),
+    ("date_from=yesterday", "date_from"), ("limit=1&limit=2", "limit"), ("status=failed&status=completed", "status"),
+    ("page=1&page=1", "page"), ("currency=KES&provider=cash&currency=KES", "currency"),
     ("page=1&after=01900000-0000-7000-8000-000000000000", "page"),
 ])
 def test_filters_refused(reli, query, param):
