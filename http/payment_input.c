@@ -182,6 +182,14 @@ static void read_phone(struct reading *r, struct fields *f)
         r->in->phone = arena_dup(r->x->arena, str_c(e164));
 }
 
+static bool has_blank(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == ' ' || s.p[i] == '\n' || s.p[i] == '\t')
+            return true;
+    return false;
+}
+
 static void read_email(struct reading *r, struct fields *f)
 {
     struct str email;
@@ -190,7 +198,7 @@ static void read_email(struct reading *r, struct fields *f)
     size_t at = str_find(email, '@', 0);
     if (r->in->email.p != NULL)
         fields_fault(f, "email", "duplicate", "Given twice.");
-    else if (at == 0 || at >= email.n - 1 || str_find(email, ' ', 0) != SIZE_MAX ||
+    else if (at == 0 || at >= email.n - 1 || has_blank(email) ||
              str_find(email, '@', at + 1) != SIZE_MAX)
         fields_fault(f, "email", "format", "Not an e-mail address.");
     else

@@ -154,6 +154,12 @@ def test_amounts_refused(reli, currency, sent):
     assert r.json["param"] == "amount"
 
 
+@pytest.mark.parametrize("email", ["a b@shop.example", "a\n@shop.example", "a@shop.example\n", "a\tb@shop.example"])
+def test_an_address_without_blanks(reli, email):
+    r = reli.initialize(cash(customer={"email": email}))
+    assert (r.status, r.json["param"]) == (422, "customer.email"), r
+
+
 def test_several_wrong_fields_are_named_at_once(reli):
     r = reli.initialize({"provider": "cash", "amount": "x", "currency": "KESS", "callback_url": "nowhere",
                          "surprise": 1, "customer": {"phone": "12", "nick": "J"}})
