@@ -11,6 +11,7 @@ static uint8_t classes[256];
 
 static void classes_make(void);
 static enum head_status refuse(struct head *h, struct err err);
+static enum head_status too_large(struct head *h);
 static enum head_status incomplete(struct head *h, struct str bytes);
 static enum head_status request_line(struct head *h, struct str bytes, size_t at, size_t end);
 static enum head_status field_line(struct head *h, struct str bytes, size_t at, size_t end);
@@ -30,10 +31,8 @@ enum head_status head_feed(struct head *h, struct str bytes)
         if (lf == SIZE_MAX)
             return incomplete(h, bytes);
         size_t at = h->line;
-        if (!h->has_request_line && lf - at > HEAD_MAX_LINE)
-            return refuse(h, ERR(URI_TOO_LONG, "the request line is too long"));
         if (lf >= h->max)
-            return refuse(h, ERR(HEADERS_TOO_LARGE, "the head is too large"));
+            return too_large(h);
         if (lf == at || bytes.p[lf - 1] != '\r')
             return refuse(h, ERR(BAD_REQUEST, "a line ends in LF without CR"));
         h->line = h->scanned = lf + 1;
@@ -97,6 +96,12 @@ static enum head_status refuse(struct head *h, struct err err)
     return HEAD_BAD;
 }
 
+static enum head_status too_large(struct head *h)
+{
+    return refuse(h, h->has_request_line ? ERR(HEADERS_TOO_LARGE, "the head is too large")
+                                         : ERR(URI_TOO_LONG, "the request line is too long"));
+}
+
 /* No line end has come. What is wrong already is refused now, not after a timeout. */
 static enum head_status incomplete(struct head *h, struct str bytes)
 {
@@ -104,11 +109,8 @@ static enum head_status incomplete(struct head *h, struct str bytes)
     size_t cr = str_find(bytes, '\r', from);
     if (cr != SIZE_MAX && cr + 1 < bytes.n)
         return refuse(h, ERR(BAD_REQUEST, "CR without LF"));
-    if (!h->has_request_line && bytes.n - h->line > HEAD_MAX_LINE)
-        return refuse(h, ERR(URI_TOO_LONG, "the request line is too long"));
     if (bytes.n >= h->max)
-        return refuse(h, h->has_request_line ? ERR(HEADERS_TOO_LARGE, "the head is too large")
-                                             : ERR(URI_TOO_LONG, "the request line is too long"));
+        return too_large(h);
     h->scanned = bytes.n;
     return HEAD_MORE;
 }

@@ -8,7 +8,6 @@
  * bytes that the caller keeps, so that they may move while the head grows. */
 enum {
     HEAD_MAX_FIELDS = 100,
-    HEAD_MAX_LINE = 8192,  /* of the request line; beyond it 414 */
     HEAD_MAX_BYTES = 65536 /* the most that head_init takes */
 };
 

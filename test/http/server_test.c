@@ -208,7 +208,7 @@ static void test_limits(void **state)
     struct client c = client();
     memset(text, 'a', sizeof text);
     memcpy(text, "GET /", 5);
-    say(&c, str_n(text, 9000));
+    say(&c, str_n(text, 17000));
     expect(&c, 414);
     expect_closed(&c);
     client_close(&c);
