@@ -80,7 +80,7 @@ int command_merchant(int argc, char **argv)
     int64_t above = 0;
     if (argc < 1 || strcmp(argv[0], "create") != 0 ||
         !tool_only(argc - 1, argv + 1, "--name --country --refund-approval-above") ||
-        name == NULL || strlen(name) > 128 ||
+        name == NULL || name[0] == '\0' || strlen(name) > 128 ||
         (limit != NULL && (!str_to_i64(str_c(limit), &above) || above < 1)))
         return tool_usage(text);
     if (country == NULL)

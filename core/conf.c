@@ -4,14 +4,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/base/times.h"
 #include "core/crypto/firebase.h"
 #include "core/crypto/tls.h"
 #include "core/flow/vault.h"
 #include "core/loop/stream.h"
+#include "gateways/outbound.h"
 #include "http/origin.h"
 #include "store/redis_url.h"
+#include "store/store.h"
 
 enum { CONF_ARENA = 256 * 1024 };
 
@@ -117,6 +120,22 @@ static struct str read_addresses(struct conf *c, const char *name, const char *l
     return first;
 }
 
+/* Of two listeners with one address each would get some of the requests. */
+static void check_apart(struct conf *c)
+{
+    struct str metrics = str_c(c->metrics_listen), one, other, mine, theirs;
+    struct listener_flags flags;
+    while (str_split(&metrics, ',', &one)) {
+        struct str rest = str_c(c->listen);
+        while (str_split(&rest, ',', &other))
+            if (!err_is(listener_flags_parse(str_trim(one), &mine, &flags)) &&
+                !err_is(listener_flags_parse(str_trim(other), &theirs, &flags)) &&
+                str_eq(mine, theirs))
+                fault(c, "RELI_METRICS_LISTEN: %.*s is in RELI_LISTEN, which has /metrics anyway",
+                      STR_ARG(mine));
+    }
+}
+
 static void read_certificate(struct conf *c)
 {
     struct tls_site *site = NULL;
@@ -138,8 +157,10 @@ static void read_listeners(struct conf *c)
     c->listen = env_or("RELI_LISTEN", "127.0.0.1:8080");
     c->metrics_listen = env("RELI_METRICS_LISTEN");
     struct str first = read_addresses(c, "RELI_LISTEN", c->listen, &tls);
-    if (c->metrics_listen != NULL)
+    if (c->metrics_listen != NULL) {
         read_addresses(c, "RELI_METRICS_LISTEN", c->metrics_listen, &metrics_tls);
+        check_apart(c);
+    }
     if (c->tls_cert != NULL && !tls && !metrics_tls)
         fault(c, "RELI_TLS_CERT is set, but no address of RELI_LISTEN is marked with ;tls");
     c->public_url = v != NULL
@@ -152,6 +173,9 @@ static void read_listeners(struct conf *c)
     if (v != NULL && !str_starts(c->public_url, STR("http://")) &&
         !str_starts(c->public_url, STR("https://")))
         fault(c, "RELI_PUBLIC_URL does not begin with http:// or https://");
+    else if (v != NULL && (!outbound_url_ok(c->public_url, true) ||
+                           str_find(c->public_url, '?', 0) != SIZE_MAX))
+        fault(c, "RELI_PUBLIC_URL is no base for links, such as https://pay.example");
     if (str_ends(c->public_url, STR("/")))
         c->public_url.n--;
     c->https_base = tls ? c->public_url : STR("");
@@ -334,6 +358,8 @@ static void read_service(struct conf *c)
         fault(c, "RELI_IDEMPOTENCY_RETENTION is less than 24h");
     c->drain_timeout_us = read_duration(c, "RELI_DRAIN_TIMEOUT", "25s");
     c->test_clock = env("RELI_TEST_CLOCK");
+    if (c->test_clock != NULL && access(c->test_clock, R_OK) != 0)
+        fault(c, "RELI_TEST_CLOCK names a file that cannot be read");
     c->maintenance = read_bool(c, "RELI_MAINTENANCE");
     const char *mode = env_or("RELI_PROVIDER_MODE", "test");
     c->provider_live = strcmp(mode, "live") == 0;
@@ -459,6 +485,17 @@ static void read_providers(struct conf *c)
         read_account(c, gateways[i]);
 }
 
+static void check_databases(struct conf *c)
+{
+    char user[64];
+    if (c->database_url == NULL)
+        fault(c, "DATABASE_URL is not set: a libpq connection string");
+    else if (err_is(store_conninfo_user(c->database_url, user, sizeof user)))
+        fault(c, "DATABASE_URL is not a libpq connection string");
+    else if (err_is(store_conninfo_user(c->migrate_url, user, sizeof user)))
+        fault(c, "DATABASE_MIGRATE_URL is not a libpq connection string");
+}
+
 struct err conf_read(struct conf *c, unsigned need)
 {
     *c = (struct conf){0};
@@ -466,8 +503,8 @@ struct err conf_read(struct conf *c, unsigned need)
     read_log_level(c);
     c->database_url = env("DATABASE_URL");
     c->migrate_url = env_or("DATABASE_MIGRATE_URL", c->database_url);
-    if ((need & (CONF_DATABASE | CONF_SERVE)) != 0 && c->database_url == NULL)
-        fault(c, "DATABASE_URL is not set: a libpq connection string");
+    if ((need & (CONF_DATABASE | CONF_SERVE)) != 0)
+        check_databases(c);
     if ((need & (CONF_KEYS | CONF_SERVE)) != 0)
         read_master_key(c);
     if ((need & CONF_SERVE) != 0)

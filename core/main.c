@@ -133,6 +133,10 @@ static void keep_standard_files(void)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0)
+        name = "version";
     int code = 2;
     keep_standard_files();
     /* DNS is the thread pool's main work: more threads than libuv's four */

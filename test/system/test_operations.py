@@ -333,6 +333,25 @@ def test_each_fault_alone_stops_it(stack, db, name):
 
 
 @pytest.mark.parametrize("name, value", [
+    ("DATABASE_URL", "nonsense"), ("DATABASE_URL", "mysql://canary@here/there"), ("DATABASE_MIGRATE_URL", "nonsense"),
+    ("RELI_TEST_CLOCK", "/nowhere/clock"), ("RELI_PUBLIC_URL", "https://"), ("RELI_PUBLIC_URL", "https://pay.example:99999"),
+    ("RELI_PUBLIC_URL", "https://pay.example/?a=b"), ("RELI_PUBLIC_URL", "https://a:canary@pay.example"),
+])
+def test_what_cannot_be_is_named_with_all_the_rest(stack, db, name, value):
+    done = stack.cli(db, "serve", RELI_LISTEN=f"127.0.0.1:{free_port()}", RELI_LOG_LEVEL="loud", **{name: value})
+    assert done.returncode == 2 and f"reli: {name} " in done.stderr and "reli: RELI_LOG_LEVEL " in done.stderr, done
+    assert "canary" not in done.stderr, "names, never values"
+
+
+def test_metrics_on_an_address_of_the_api(stack, db):
+    """The kernel would give each of the two listeners some of the requests."""
+    port = free_port()
+    done = stack.cli(db, "serve", RELI_LISTEN=f"127.0.0.1:{free_port()}, 127.0.0.1:{port};proxy",
+                     RELI_TRUSTED_PROXIES="127.0.0.1", RELI_METRICS_LISTEN=f"127.0.0.1:{port}")
+    assert done.returncode == 2 and "RELI_METRICS_LISTEN" in done.stderr, done
+
+
+@pytest.mark.parametrize("name, value", [
     ("MPESA_SHORTCODE", "174 379"), ("MPESA_C2B_UNKNOWN", "rejct"), ("MPESA_C2B_VERSION", "3"),
     ("MPESA_CERTIFICATE", "certificate.pem"), ("MPESA_B2C_SHORTCODE", "x"), ("CPAY_API_KEY", "cpk_x"),
     ("STRIPE_API_KEY", "pk_test_x"),
@@ -383,13 +402,15 @@ def test_help():
         assert re.search(rf"^  reli {name}\b", all_of_them.stdout, re.M), name
         one = run("help", name)
         assert one.returncode == 0 and len(one.stdout.splitlines()) == 1 and f"reli {name}" in one.stdout
-    assert run().stdout == all_of_them.stdout
+    for other in ((), ("--help",), ("-h",)):
+        assert run(*other).stdout == all_of_them.stdout
+    assert run("--version").stdout == run("version").stdout
     assert re.fullmatch(r"reli \S+\n", run("version").stdout)
 
 
 @pytest.mark.parametrize("args", [
     ("nonsense",), ("serve", "now"), ("migrate", "back"), ("merchant",), ("merchant", "create"),
-    ("merchant", "create", "--name"), ("merchant", "create", "--name", "x" * 200),
+    ("merchant", "create", "--name"), ("merchant", "create", "--name", "x" * 200), ("merchant", "create", "--name", ""),
     ("merchant", "create", "--name", "A", "--country", "Kenya"),
     ("merchant", "create", "--name", "A", "--refund-approval-above", "-5"), ("keys", "create"),
     ("keys", "create", "--merchant", "x", "--mode", "test"),
