@@ -94,16 +94,25 @@ bool api_idempotency_key(struct http_exchange *x, struct str *key)
     return true;
 }
 
+/* Of one preference, as RFC 7240 writes it: names in any case, blanks, quotes, parameters. */
+static bool is_wait(struct str preference, int64_t *seconds)
+{
+    struct str name = STR_NULL, value = STR_NULL;
+    (void)str_split(&preference, ';', &value);
+    (void)str_split(&value, '=', &name);
+    value = str_trim(value);
+    if (value.n > 1 && value.p[0] == '"' && str_ends(value, STR("\"")))
+        value = str_n(value.p + 1, value.n - 2);
+    return str_ieq(str_trim(name), STR("wait")) && str_to_i64(value, seconds) && *seconds > 0;
+}
+
 int64_t api_preferred_wait(const struct http_exchange *x)
 {
     struct str rest = http_header(x, STR("prefer")), part;
     int64_t seconds;
-    while (str_split(&rest, ',', &part)) {
-        part = str_trim(part);
-        if (str_starts(part, STR("wait=")) && str_to_i64(str_from(part, 5), &seconds) &&
-            seconds > 0)
+    while (str_split(&rest, ',', &part))
+        if (is_wait(part, &seconds))
             return (seconds < 10 ? seconds : 10) * US_PER_S;
-    }
     return 0;
 }
 

@@ -262,7 +262,7 @@ def test_in_flight(reli, sandbox):
         assert busy.header("Retry-After") == "1"
         other = reli.initialize(stk(phone=number, amount="5"), key=key)
         assert other.status == 422 and other.code == "idempotency_key_reused", other
-        waited = pool.submit(reli.initialize, body, key=key, headers={"Prefer": "respond-async, wait=10"})
+        waited = pool.submit(reli.initialize, body, key=key, headers={"Prefer": 'respond-async, Wait = "10"; a=b'})
         sandbox.skip(25)
         waited = waited.result()
         assert first.result().status == 201
