@@ -70,7 +70,7 @@ int64_t loop_mono_us(const struct loop *l)
 static void look(uv_timer_t *h)
 {
     struct loop *l = h->data;
-    int64_t shift_us;
+    int64_t shift_us = l->wall_shift_us;
     struct err err = read_shift(l->clock_path, &shift_us);
     if (!err_is(err))
         apply_shift(l, shift_us);
@@ -81,7 +81,7 @@ static void look(uv_timer_t *h)
 
 struct err loop_test_clock(struct loop *l, const char *path)
 {
-    int64_t shift_us;
+    int64_t shift_us = l->wall_shift_us;
     TRY(read_shift(path, &shift_us));
     char *copy = strdup(path);
     if (copy == NULL)
@@ -113,6 +113,7 @@ void loop_skip(struct loop *l, int64_t by_us)
     l->mono_shift_us += by_us;
 }
 
+/* Leaves the shift alone if the file says nothing: it is new, or about to be written. */
 static struct err read_shift(const char *path, int64_t *shift_us)
 {
     char text[64];
@@ -123,6 +124,8 @@ static struct err read_shift(const char *path, int64_t *shift_us)
     if (n < 0)
         return ERR(CONFIG, "the test clock's file is unreadable");
     struct str s = str_trim(str_n(text, (size_t)n));
+    if (s.n == 0)
+        return ERR_OK;
     bool back = str_starts(s, STR("-"));
     struct str rest = back || str_starts(s, STR("+")) ? str_from(s, 1) : s;
     int64_t us;

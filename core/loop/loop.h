@@ -30,8 +30,8 @@ struct uv_loop_s *loop_uv(struct loop *l);
 int64_t loop_wall_us(const struct loop *l);
 int64_t loop_mono_us(const struct loop *l);
 /* Both clocks are shifted by what the file says, read again every 20 ms: a duration ("90s", "-5m")
- * or whole seconds. Timers that the shift makes due fire. A shift back moves the wall clock only.
- * ERR_CONFIG if the file is unreadable now. */
+ * or whole seconds; empty, it leaves the shift as it is. Timers that the shift makes due fire. A
+ * shift back moves the wall clock only. ERR_CONFIG if the file is unreadable now. */
 struct err loop_test_clock(struct loop *l, const char *path) MUST_USE;
 /* The monotonic clock alone goes on by so much from the next turn on, and timers that this makes
  * due fire: for the sandbox, where tests say when something has taken its time. */

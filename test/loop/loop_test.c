@@ -477,12 +477,14 @@ static void test_the_test_clock_shifts_and_fires_but_mono_never_goes_back(void *
     assert_true(fd >= 0);
     close(fd);
     struct shift s = {.l = loop_or_die(), .path = path};
-    static const char *const bad[] = {"", "x", "-", "1.5", "9999999999999", "5m junk", "--1s"};
+    static const char *const bad[] = {"+", "x", "-", "1.5", "9999999999999", "5m junk", "--1s"};
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         say(path, bad[i]);
         assert_int_equal(loop_test_clock(s.l, path).code, ERR_CONFIG);
     }
     assert_int_equal(loop_test_clock(s.l, "/nonexistent/clock").code, ERR_CONFIG);
+    say(path, ""); /* a new file says nothing yet */
+    assert_int_equal(loop_test_clock(s.l, path).code, ERR_NONE);
     s.mono = loop_mono_us(s.l);
     s.wall = loop_wall_us(s.l);
     say(path, "90s\n");
