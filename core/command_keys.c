@@ -8,13 +8,14 @@
 #include "core/commands.h"
 #include "core/crypto/random.h"
 #include "core/flow/api_key.h"
+#include "core/flow/user.h"
 #include "core/tool.h"
 
 enum { KEYS_LISTED = 1000 };
 
 static const char usage[] =
     "keys create --merchant ID --mode test|live [--scopes payments:read,…] [--name NAME]\n"
-    "                       [--cidrs 192.0.2.0/24,…] [--expires TIME|30d]\n"
+    "                       [--cidrs 192.0.2.0/24,…] [--expires TIME|30d] [--for EMAIL]\n"
     "       reli keys list --merchant ID [--mode test|live]\n"
     "       reli keys revoke --merchant ID --key ID\n"
     "       reli keys list\n"
@@ -32,11 +33,31 @@ static void made(void *ctx, struct err err, const struct rows *r)
 }
 
 struct wanted {
+    struct tool t; /* the first: row callbacks get it */
     struct uuid merchant;
     bool live;
     struct str scopes, name, cidrs;
     int64_t expires_us;
+    char holder[PERSON_TEXT]; /* the member whom it stands for; "": nobody but itself */
 };
+
+static void holder_found(void *ctx, struct err err, const struct rows *r)
+{
+    struct wanted *w = ctx;
+    w->t.err = err;
+    if (!err_is(err) && rows_n(r) == 0)
+        w->t.err = ERR(NOT_FOUND, "no such member of the merchant");
+    else if (!err_is(err) && !person_of_user(rows_str(r, 0, 1), rows_uuid(r, 0, 0), w->holder))
+        w->t.err = ERR(INTERNAL, "stored people not understood");
+}
+
+static struct err find_holder(struct wanted *w, const char *email)
+{
+    uint8_t index[USER_HASH];
+    user_hash(w->t.vault, USER_EMAIL, str_c(email), index);
+    struct value params[] = {V_UUID(w->merchant), V_BYTES(str_n((char *)index, USER_HASH))};
+    return tool_run(&w->t, Q_member_person, params, COUNT_OF(params), holder_found);
+}
 
 /* "30d", or a time of RFC 3339; in the future. */
 static bool read_end(const char *text, int64_t now_us, int64_t *out)
@@ -52,8 +73,9 @@ static bool read_end(const char *text, int64_t now_us, int64_t *out)
     return *out > now_us;
 }
 
-static struct err create_key(struct tool *t, const struct wanted *w)
+static struct err create_key(struct wanted *w)
 {
+    struct tool *t = &w->t;
     char key[AUTH_KEY_LEN + 1];
     uint8_t hash[32];
     uint64_t set, all;
@@ -74,7 +96,7 @@ static struct err create_key(struct tool *t, const struct wanted *w)
         V_TIME(w->expires_us),
         V_UUID(random_uuid(t->now_us)),
         V_TEXT(STR("cli")),
-        V_TEXT(STR_NULL),
+        V_TEXT(w->holder[0] != '\0' ? str_c(w->holder) : STR_NULL),
     };
     TRY(tool_run(t, Q_api_key_insert, params, COUNT_OF(params), made));
     if (t->found)
@@ -90,16 +112,18 @@ static struct err create_key(struct tool *t, const struct wanted *w)
 
 static int create(int argc, char **argv)
 {
-    struct tool t;
     struct wanted w = {.scopes = STR("*")};
+    char email[USER_EMAIL_MAX + 1];
     uint64_t may;
     const char *id = tool_option(argc, argv, "--merchant"),
                *mode = tool_option(argc, argv, "--mode"),
                *scopes = tool_option(argc, argv, "--scopes"),
                *name = tool_option(argc, argv, "--name"),
                *cidrs = tool_option(argc, argv, "--cidrs"),
-               *expires = tool_option(argc, argv, "--expires");
-    if (!tool_only(argc - 1, argv + 1, "--merchant --mode --scopes --name --cidrs --expires") ||
+               *expires = tool_option(argc, argv, "--expires"),
+               *holder = tool_option(argc, argv, "--for");
+    if (!tool_only(argc - 1, argv + 1,
+                   "--merchant --mode --scopes --name --cidrs --expires --for") ||
         id == NULL || mode == NULL || (strcmp(mode, "test") != 0 && strcmp(mode, "live") != 0))
         return tool_usage(usage);
     if (scopes != NULL)
@@ -113,17 +137,20 @@ static int create(int argc, char **argv)
         return tool_usage(usage);
     }
     if (!uuid_parse(str_c(id), &w.merchant) ||
+        (holder != NULL && !user_email(str_c(holder), email)) ||
         (name != NULL && (w.name.n == 0 || utf8_count(w.name) > API_KEY_NAME_MAX)))
         return tool_usage(usage);
-    struct err err = tool_open(&t, CONF_DATABASE | CONF_KEYS);
-    if (!err_is(err) && ((cidrs != NULL && !api_key_networks(str_c(cidrs), &t.arena, &w.cidrs)) ||
-                         !read_end(expires, t.now_us, &w.expires_us))) {
-        (void)tool_close(&t, ERR_OK);
+    struct err err = tool_open(&w.t, CONF_DATABASE | CONF_KEYS);
+    if (!err_is(err) && ((cidrs != NULL && !api_key_networks(str_c(cidrs), &w.t.arena, &w.cidrs)) ||
+                         !read_end(expires, w.t.now_us, &w.expires_us))) {
+        (void)tool_close(&w.t, ERR_OK);
         return tool_usage(usage);
     }
+    if (!err_is(err) && holder != NULL)
+        err = find_holder(&w, email);
     if (!err_is(err))
-        err = create_key(&t, &w);
-    return tool_close(&t, err);
+        err = create_key(&w);
+    return tool_close(&w.t, err);
 }
 
 /* ---- list, revoke ---- */

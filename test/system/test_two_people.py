@@ -41,9 +41,9 @@ class World:
         assert answer.status == 201, answer
         return self.caller(answer.json)
 
-    def of_nobody(self):
+    def of_nobody(self, *args):
         """A key of the command line."""
-        caller = self.shop.with_key(self.stack.api_key(self.replica, self.shop.merchant))
+        caller = self.shop.with_key(self.stack.api_key(self.replica, self.shop.merchant, "test", *args))
         (newest, *_) = self.shop.get(KEYS + "?limit=1").json["data"]
         caller.id, caller.created_by = newest["id"], newest["created_by"]
         return caller
@@ -156,6 +156,36 @@ def test_keys_of_the_command_line_are_nobodys(world, asked):
     is_refused(agree(world.made(first)))
     is_refused(agree(world.rotated(first, first)))
     is_agreed(agree(second))
+
+
+def test_a_key_that_the_host_hands_to_a_member_is_his(world, asked):
+    ann = world.ann
+    first, second = (world.of_nobody("--for", ann.email.upper()) for _ in range(2))
+    assert first.created_by == second.created_by == "user:" + ann.id
+    agree = asked(first)
+    is_refused(agree(second))
+    is_refused(agree(ann))
+    is_agreed(agree(world.of_nobody("--for", world.joe.email)))
+
+
+def test_a_key_is_handed_to_members_only(world, stack):
+    def refused(email, code):
+        made = stack.cli(world.replica.database, "keys", "create", "--merchant", world.shop.merchant, "--mode", "test",
+                         "--for", email)
+        assert (made.returncode, made.stdout) == (code, ""), made
+
+    stranger = Person(stack, world.replica, stack.shop(world.replica).merchant, login=False)
+    invited = world.ann.post(V1 + "/members", {"email": new_email(), "role": "viewer"}).json
+    gone = Person(stack, world.replica, world.shop.merchant, login=False)
+    assert world.ann.delete(f"{V1}/members/{gone.id}").status == 204
+    for email in (new_email(), stranger.email, invited["email"], gone.email):
+        refused(email, 1)
+    refused("nobody", 2)
+    kim = Person.invited(world.ann)
+    key = world.of_nobody("--for", kim.email)
+    assert key.created_by == "user:" + kim.id
+    stands_for = world.replica.database.value("select created_by from reli.api_key where id = %s", key.id)
+    assert stands_for == f"user:{world.ann.id} user:{kim.id}"
 
 
 def test_who_was_removed_and_comes_back_is_the_same_person(world, asked, stack):
