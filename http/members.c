@@ -479,6 +479,7 @@ static void not_invited(struct http_exchange *x)
 static void accepted(void *ctx, struct err err, const struct rows *r)
 {
     struct member_op *op = ctx;
+    auth_forget(op->user);
     if (!err_is(err) && rows_n(r) == 0)
         not_invited(op->x);
     else if (err_is(err))

@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/crypto/firebase.h"
 #include "core/crypto/random.h"
+#include "core/flow/auth.h"
 #include "core/flow/firebase_keys.h"
 
 enum login_state {
@@ -37,7 +38,6 @@ struct login {
     struct firebase_token token;
     struct str account; /* what the Firebase account is known by */
     char email[USER_EMAIL_MAX + 1];
-    const struct user *user;
 };
 
 static void login_wake(void *ctx, struct err err);
@@ -263,6 +263,8 @@ static void row_written(void *ctx, struct err err, const struct rows *r)
         login_end(op, err, NULL);
         return;
     }
+    if (rows_n(r) > 0) /* his sessions may have ended */
+        auth_forget(rows_uuid(r, 0, 0));
     log_info("firebase.first_login", F_BOOL("written", rows_n(r) > 0));
     login_find(op, LOGIN_FOUND_AGAIN);
 }
