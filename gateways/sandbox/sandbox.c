@@ -54,6 +54,8 @@ static struct err sandbox_open(struct sandbox *s, const struct sandbox_options *
         .routes = s->routes, .app = s, .max_body = 64 * 1024, .access_log = o->access_log};
     TRY(http_server_new(s->loop, &options, &s->http));
     struct str address = str_empty(o->listen) ? STR("127.0.0.1:8090") : o->listen;
+    if (err_is(listener_address_check(address)))
+        return ERR(CONFIG, "RELI_SANDBOX_LISTEN is no address such as 127.0.0.1:8090");
     /* Two would share the port, and each know half of what was paid. */
     if (listener_answers(address))
         return ERR_D(IO, -EADDRINUSE, "RELI_SANDBOX_LISTEN: somebody listens there already");

@@ -279,6 +279,12 @@ def test_a_second_sandbox_does_not_share_the_port(stack, db, sandbox):
     assert "Address already in use" in done.stderr
 
 
+@pytest.mark.parametrize("value", ["here", "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:8090;tls"])
+def test_a_sandbox_that_can_listen_nowhere(stack, db, value):
+    done = stack.cli(db, "sandbox", RELI_SANDBOX_LISTEN=value)
+    assert done.returncode == 2 and "RELI_SANDBOX_LISTEN" in done.stderr, done
+
+
 def test_a_unix_socket(replicas, tmp_path):
     path = str(tmp_path / "reli.sock")
     one = replicas(1, clock=False, ready=False, RELI_LISTEN=f"unix:{path}",
