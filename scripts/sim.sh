@@ -27,7 +27,7 @@ own=(-Dmalloc=sim_malloc -Dcalloc=sim_calloc -Drealloc=sim_realloc -Dfree=sim_fr
 # What runs inside a process of the simulation, and so allocates in its memory.
 inside=(core/base/buf.c
     core/domain/{delivery,exception,failure,fee,lane,ledger,limit,payment_move,payment_names,payment_refund}.c
-    core/domain/{payment_watch,person,phone,reference,refund_names,refund_rules,refund_watch,schedule}.c
+    core/domain/{payment_watch,person,phone,reference,refund_names,refund_rules,refund_watch,rush,schedule}.c
     core/flow/{account,account_text,ask,attempt,callback,callback_receive,charge,charge_known,charge_reserve,customer,deliver,dispute,erasure,failover,fanout,fee_terms,flow,idempotency,jobs,keys,limit_count,move,once,receipt,receipt_book,receipt_news,record,render,reseal,retention,route,route_next,tick}.c
     core/flow/{payout,payout_move,payout_rows,payout_run,refund,refund_move,refund_run,resolve,sending,webhook,webhook_sign}.c
     core/codec/jsonw.c store/{kinds,payout_rows,refund_rows,rows}.c)

@@ -23,14 +23,15 @@ typedef void callback_fn(void *ctx, struct err err, const struct gateway *gatewa
 void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done,
                       void *ctx);
 
-/* What has just come is processed from memory: so many at once, but no more than a few while a rush
- * is being stored, since who is not heard may not come again; the next ones are kept in line, and
- * what comes beside these is left to the jobs. Who waits for an answer of his provider is in
- * nobody's way, and not counted. */
-enum { CALLBACKS_AT_ONCE = 64, CALLBACKS_RUSH = 16, CALLBACKS_KEPT = 256 };
+/* What has just come is processed from memory: so many at once, but no more than a few in a rush,
+ * since who is not heard may not come again; the next ones are kept in line, and what comes beside
+ * these is left to the jobs. Who waits for an answer of his provider is in nobody's way, and not
+ * counted. */
+enum { CALLBACKS_AT_ONCE = 64, CALLBACKS_IN_RUSH = 4, CALLBACKS_KEPT = 256 };
 
-/* Whether so many are being stored that whatever else can wait should. */
-bool callbacks_rush(const struct flow *f);
+/* How many callbacks may be processed at once now: few while so many are being stored that it is a
+ * rush, else `otherwise`. */
+int callbacks_most(const struct flow *f, int otherwise);
 
 /* Processes a stored callback whose job the caller has leased; `tries` as the job says. */
 void callback_process(struct flow *f, struct uuid merchant, struct uuid subject, int32_t n,

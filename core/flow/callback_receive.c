@@ -40,7 +40,7 @@ struct receive {
     struct inbound_unit unit;
     struct later later;
     struct throttle_wait wait;
-    bool kept; /* the lease of its job is ours */
+    bool kept;        /* the lease of its job is ours */
     struct link link; /* in the line */
     struct err err;
     callback_fn *done;
@@ -62,9 +62,18 @@ static void receive_free(struct receive *r)
 
 /* ---- those in line ---- */
 
-bool callbacks_rush(const struct flow *f)
+enum { CROWD = 32 }; /* being stored at once */
+
+static void storing_begins(struct flow *f)
 {
-    return f->callbacks.n_storing >= CALLBACKS_RUSH;
+    if (++f->callbacks.n_storing >= CROWD)
+        rush_met(&f->callbacks.rush, loop_mono_us(f->loop));
+}
+
+int callbacks_most(const struct flow *f, int otherwise)
+{
+    bool rush = rush_is_on(&f->callbacks.rush, loop_mono_us(f->loop));
+    return rush ? CALLBACKS_IN_RUSH : otherwise;
 }
 
 static void go_on(struct flow *f);
@@ -104,7 +113,7 @@ static void process(struct receive *r)
 static void go_on(struct flow *f)
 {
     while (!list_is_empty(&f->callbacks.line) &&
-           f->callbacks.n_running < (callbacks_rush(f) ? CALLBACKS_RUSH : CALLBACKS_AT_ONCE)) {
+           f->callbacks.n_running < callbacks_most(f, CALLBACKS_AT_ONCE)) {
         struct receive *r = LIST_ITEM(list_pop(&f->callbacks.line), struct receive, link);
         if (loop_wall_us(f->loop) < r->unit.row.job_lease - FLOW_LEASE_US / 2) {
             f->callbacks.n_running++;
@@ -279,7 +288,7 @@ static void let_in(void *ctx, enum throttle_answer answer, const struct throttle
         refuse(r);
         return;
     }
-    r->flow->callbacks.n_storing++;
+    storing_begins(r->flow);
     inbound_unit_ready(&r->unit, stored, r);
     store_write(r->flow->store, &r->unit.unit);
 }

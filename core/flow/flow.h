@@ -9,6 +9,7 @@
 #include "core/crypto/jwt.h"
 #include "core/domain/delivery.h"
 #include "core/domain/payment.h"
+#include "core/domain/rush.h"
 #include "core/flow/vault.h"
 #include "core/loop/loop.h"
 #include "gateways/client.h"
@@ -99,8 +100,9 @@ struct flow {
     /* Callbacks that came a moment ago; callback.h. */
     struct {
         int n_storing;
-        int n_kept;    /* of these and those that are stored, they whose lease is ours */
-        int n_running; /* of these, they that are being processed */
+        struct rush rush;
+        int n_kept;       /* of these and those that are stored, they whose lease is ours */
+        int n_running;    /* of these, they that are being processed */
         struct list line; /* the others; struct receive */
     } callbacks;
     bool closing; /* no new background work */

@@ -70,10 +70,10 @@ static void scan(void *ctx);
 static bool has_room(const struct jobs *j, enum job_kind kind)
 {
     int most = j->o.max_running;
-    if (kind == JOB_INBOUND && callbacks_rush(j->flow))
-        most = CALLBACKS_RUSH;
-    else if (kind != JOB_FANOUT && kind != JOB_ERASURE && kind != JOB_RESEAL)
+    if (kind != JOB_FANOUT && kind != JOB_ERASURE && kind != JOB_RESEAL)
         most /= 6;
+    if (kind == JOB_INBOUND)
+        most = callbacks_most(j->flow, most);
     return j->n_running < j->o.max_running && j->n_of[kind] < most;
 }
 
