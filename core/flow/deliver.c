@@ -444,7 +444,7 @@ enum { D_STATUS = HOOK_COLUMNS, D_REVISION, D_TRIES, D_ENDPOINT, D_LOOK_AGAIN };
 
 static struct err know(struct deliver *o, const struct rows *r, size_t i, struct uuid endpoint)
 {
-    o->mode = arena_dup(&o->arena, rows_str(r, i, HOOK_MODE));
+    o->mode = arena_dup(&o->arena, rows_str(r, 0, HOOK_MODE));
     return webhook_aim(o->flow, o->merchant, r, i, endpoint, o->hook, &o->arena, &o->to);
 }
 

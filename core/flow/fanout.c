@@ -14,6 +14,7 @@ struct fanout {
     struct flow *flow;
     struct arena arena;
     struct fanout_unit unit;
+    struct webhook *hook;                 /* what it says, once somebody wants it */
     struct deliver *prepared[FANOUT_MAX]; /* as its deliveries */
     int64_t known_us;                     /* when the event and the endpoints were read */
     loop_fn *done;
@@ -46,25 +47,26 @@ static void stored(void *ctx)
     finish(o, err);
 }
 
-static void add(struct fanout *o, struct webhook *hook, const struct rows *r, size_t row,
-                struct uuid endpoint)
+static void add(struct fanout *o, const struct rows *r, size_t row, struct uuid endpoint)
 {
     struct flow *f = o->flow;
+    struct uuid merchant = o->unit.row.merchant_id;
     int64_t now = loop_wall_us(f->loop);
     size_t n = o->unit.n_deliveries;
     if (n == FANOUT_MAX)
         return;
+    if (n == 0 && err_is(webhook_new(f, merchant, r, &o->hook)))
+        o->hook = NULL; /* they are made all the same, and each tells what is wrong */
     struct uuid id = random_uuid(now);
-    o->prepared[n] =
-        deliver_prepare(f, o->unit.row.merchant_id, id, hook, r, row, endpoint, o->known_us);
+    o->prepared[n] = deliver_prepare(f, merchant, id, o->hook, r, row, endpoint, o->known_us);
     o->unit.deliveries[o->unit.n_deliveries++] = (struct delivery_row){
-        .merchant_id = o->unit.row.merchant_id,
+        .merchant_id = merchant,
         .id = id,
-        .mode = arena_dup(&o->arena, rows_str(r, row, HOOK_MODE)),
+        .mode = arena_dup(&o->arena, rows_str(r, 0, HOOK_MODE)),
         .payment_id = o->unit.row.payment_id,
         .seq = o->unit.row.seq,
-        .event_id = rows_uuid(r, row, HOOK_EVENT),
-        .event_type = arena_dup(&o->arena, rows_str(r, row, HOOK_TYPE)),
+        .event_id = rows_uuid(r, 0, HOOK_EVENT),
+        .event_type = arena_dup(&o->arena, rows_str(r, 0, HOOK_TYPE)),
         .endpoint_id = endpoint,
         .at = now,
         .job_bucket = job_bucket(id),
@@ -76,21 +78,18 @@ static void add(struct fanout *o, struct webhook *hook, const struct rows *r, si
 static void loaded(void *ctx, struct err err, const struct rows *r)
 {
     struct fanout *o = ctx;
-    struct webhook *hook = NULL;
     if (err_is(err)) {
         finish(o, err);
         return;
     }
-    if (rows_n(r) > 0 && err_is(webhook_new(o->flow, o->unit.row.merchant_id, r, &hook)))
-        hook = NULL; /* they are made all the same, and each tells what is wrong */
-    for (size_t i = 0; i < rows_n(r); i++) {
-        struct str filter = rows_str(r, i, HOOK_FILTER);
-        if (i == 0 && !rows_null(r, i, HOOK_CALLBACK_URL))
-            add(o, hook, r, i, o->unit.row.payment_id);
-        if (!rows_null(r, i, HOOK_ENDPOINT) && webhook_wanted(filter, rows_str(r, i, HOOK_TYPE)))
-            add(o, hook, r, i, rows_uuid(r, i, HOOK_ENDPOINT));
-    }
-    webhook_drop(hook);
+    bool found = rows_n(r) > 0 && !rows_null(r, 0, HOOK_EVENT);
+    if (found && !rows_null(r, 0, HOOK_CALLBACK_URL))
+        add(o, r, 0, o->unit.row.payment_id);
+    for (size_t i = 1; found && i < rows_n(r); i++)
+        if (webhook_wanted(rows_str(r, i, HOOK_FILTER), rows_str(r, 0, HOOK_TYPE)))
+            add(o, r, i, rows_uuid(r, i, HOOK_ENDPOINT));
+    webhook_drop(o->hook);
+    o->hook = NULL;
     crash_point(CRASH_FANOUT_LOADED);
     fanout_unit_ready(&o->unit, stored, o);
     store_write(o->flow->store, &o->unit.unit);
@@ -108,6 +107,7 @@ void fanout_start(struct flow *f, struct uuid merchant, struct uuid payment, int
     arena_init(&o->arena, 64 * 1024);
     o->known_us = loop_mono_us(f->loop);
     f->busy++;
-    struct value params[] = {V_UUID(merchant), V_UUID(payment), V_I32(seq)};
+    struct value params[] = {V_UUID(merchant), V_UUID(payment), V_I32(seq),
+                             V_TEXT(mode_word(id_is_live(payment)))};
     store_read(f->store, Q_fanout_get, params, COUNT_OF(params), loaded, o);
 }

@@ -259,18 +259,17 @@ static void webhook_parts(struct rows *r, const struct mem_event *e, struct uuid
 static void read_fanout(const struct value *v, struct rows *r)
 {
     const struct mem_event *e = mem_event(v[1].u.uuid, (int32_t)v[2].u.i64);
-    struct mem_endpoint enabled[MEM_ENDPOINTS];
-    size_t n = 0;
+    struct mem_endpoint enabled[1 + MEM_ENDPOINTS] = {0};
+    size_t n = 1; /* the event's row says nothing of endpoints */
     if (e == NULL)
         return;
     for (size_t i = 0; i < mem.n_endpoints; i++)
         if (str_eq(mem.endpoints[i].status, STR("enabled")) &&
             str_eq(mem.endpoints[i].mode, e->mode))
             enabled[n++] = mem.endpoints[i];
-    r->n = n > 0 ? n : 1;
+    r->n = n;
     webhook_parts(r, e, e->payment);
-    rows_part(r, webhook_endpoint, COUNT_OF(webhook_endpoint), n > 0 ? enabled : NULL,
-              sizeof enabled[0], n);
+    rows_part(r, webhook_endpoint, COUNT_OF(webhook_endpoint), enabled, sizeof enabled[0], n);
 }
 
 static void read_delivery(const struct value *v, struct rows *r)
