@@ -6,8 +6,8 @@
 
 /* What a webhook says, and where one goes. */
 
-/* The columns that fanout_get.sql and delivery_get.sql begin with: up to HOOK_TRACE of the event, in
- * the first row, then of an endpoint. */
+/* The columns that fanout_get.sql and delivery_get.sql begin with: up to HOOK_TRACE of the event,
+ * in the first row, then of an endpoint. */
 enum webhook_column {
     HOOK_EVENT,
     HOOK_TYPE,
