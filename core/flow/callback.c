@@ -223,6 +223,14 @@ static bool tells_other_amount(struct process *p)
                                             p->said.amount.minor != at->amount.minor);
 }
 
+/* Before the customer's time is up a query's failure is not believed, and a callback's is. This one
+ * only came before the answer that tells its reference, and the provider says the same again. */
+static bool both_say_failed(const struct process *p, const struct payment_event *said)
+{
+    return said->kind == PAYMENT_EVENT_FAILURE && p->said.verdict == GW_FAILED && p->ip_ok &&
+           str_eq(said->provider_code, p->said.provider_code);
+}
+
 /* The query has the last word on whether; the callback adds what the query cannot tell, receipt and
  * amount. From where the provider does not call from, neither is believed; that it speaks of
  * another amount is for people to look at. */
@@ -240,6 +248,8 @@ static void asked(void *ctx, const struct payment_event *said, const struct move
         return;
     }
     p->event = *said;
+    if (both_say_failed(p, said))
+        p->event.source = SOURCE_CALLBACK;
     p->event.renames = p->ours;
     p->event.provider_ref = p->said.provider_ref;
     p->event.provider_code = arena_dup(&p->arena, said->provider_code);

@@ -67,6 +67,11 @@ static const struct outcome outcomes[] = {
     NOTIFIED(29, CALLBACK_TEXT_FIELDS, WHEN_DELAY, "callback with strings for numbers, paid"),
     NOTIFIED(30, CALLBACK_NO_BALANCE, WHEN_DELAY, "callback without balance, paid"),
     REVISED(31, "1025", "error sending the push first, paid after a long time"),
+    {.number = 32,
+     .callback = CALLBACK_EARLY,
+     .when = WHEN_AT_ONCE,
+     .result = "1",
+     .words = "callback before the answer, insufficient balance"},
 
     ANSWERED(40, ANSWER_CUT, "answer lost, paid"),
     {.number = 41,

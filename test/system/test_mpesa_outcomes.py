@@ -19,7 +19,7 @@ FAILED = {
     "004": "customer_unreachable", "005": "customer_timeout", "006": "provider_error",
     "007": "provider_error", "008": "limit_exceeded", "009": "provider_busy", "010": "provider_busy",
     "011": "duplicate", "012": "customer_blocked", "013": "configuration", "015": "configuration",
-    "021": "cancelled_by_customer",
+    "021": "cancelled_by_customer", "032": "insufficient_funds",
 }
 REFUSED = {"047": "provider_busy", "048": "provider_busy", "049": "configuration", "052": "declined"}
 UNKNOWN = {"041", "042", "044", "050"}  # nobody can ever know

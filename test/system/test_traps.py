@@ -67,6 +67,17 @@ def test_trap_01_success_callback_before_the_answer(reli, sandbox, db):
     assert [t for t in types(db, p["id"]) if t != "payment.updated"] == LIFE
 
 
+def test_trap_01_failure_callback_before_the_answer(reli, sandbox, db):
+    """The provider is asked, as the callback's reference is not known yet: both say the same, and that is enough."""
+    number = phone("032")
+    p = reli.wait_status(reli.pay(stk(phone=number))["id"], "failed")
+    assert p["failure"]["code"] == "insufficient_funds" and p["status_source"] == "callback", p
+    (charge,) = sandbox.charges(phone=number.lstrip("+"))
+    wait_until(lambda: reli.payment(p["id"])["provider_transaction_id"] == charge["checkout_request_id"], 10,
+               "the answer adds the provider's id")
+    assert db.transfers(p["id"]) == []
+
+
 def test_trap_02_callback_and_poll_at_once(replicas, sandbox):
     """Both have heard that it was paid, and both wait for the payment's row: one wins, the other finds it done."""
     one, two = replicas(2, clock=False)
