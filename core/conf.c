@@ -120,20 +120,30 @@ static struct str read_addresses(struct conf *c, const char *name, const char *l
     return first;
 }
 
-/* Of two listeners with one address each would get some of the requests. */
-static void check_apart(struct conf *c)
+/* Whether an address is one of RELI_LISTEN as well, whatever flags it has there. */
+static bool listens_anyway(const struct conf *c, struct str one)
 {
-    struct str metrics = str_c(c->metrics_listen), one, other, mine, theirs;
+    struct str rest = str_c(c->listen), other, mine, theirs;
     struct listener_flags flags;
-    while (str_split(&metrics, ',', &one)) {
-        struct str rest = str_c(c->listen);
-        while (str_split(&rest, ',', &other))
-            if (!err_is(listener_flags_parse(str_trim(one), &mine, &flags)) &&
-                !err_is(listener_flags_parse(str_trim(other), &theirs, &flags)) &&
-                str_eq(mine, theirs))
-                fault(c, "RELI_METRICS_LISTEN: %.*s is in RELI_LISTEN, which has /metrics anyway",
-                      STR_ARG(mine));
-    }
+    bool found = false;
+    if (err_is(listener_flags_parse(str_trim(one), &mine, &flags)))
+        return false;
+    while (str_split(&rest, ',', &other) && !found)
+        found = !err_is(listener_flags_parse(str_trim(other), &theirs, &flags)) &&
+                str_eq(mine, theirs);
+    return found;
+}
+
+/* Of two listeners with one address each would get some of the requests. The API's has /metrics
+ * anyway, so that what it listens on is left out here. */
+static void leave_shared(struct conf *c)
+{
+    struct str rest = str_c(c->metrics_listen), own = STR(""), one;
+    while (str_split(&rest, ',', &one))
+        if (!listens_anyway(c, one))
+            own = arena_fmt(&c->arena, "%.*s%s%.*s", STR_ARG(own), own.n > 0 ? "," : "",
+                            STR_ARG(one));
+    c->metrics_listen = own.n > 0 ? own.p : NULL;
 }
 
 static void read_certificate(struct conf *c)
@@ -159,7 +169,7 @@ static void read_listeners(struct conf *c)
     struct str first = read_addresses(c, "RELI_LISTEN", c->listen, &tls);
     if (c->metrics_listen != NULL) {
         read_addresses(c, "RELI_METRICS_LISTEN", c->metrics_listen, &metrics_tls);
-        check_apart(c);
+        leave_shared(c);
     }
     if (c->tls_cert != NULL && !tls && !metrics_tls)
         fault(c, "RELI_TLS_CERT is set, but no address of RELI_LISTEN is marked with ;tls");
