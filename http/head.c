@@ -120,6 +120,22 @@ static struct head_span span(size_t at, size_t end)
     return (struct head_span){(uint32_t)at, (uint32_t)(end - at)};
 }
 
+/* RFC 9112, 3.2.2: "http://host/path", the form for proxies, is to be taken by every server. */
+static struct str after_authority(struct str target, struct str *authority)
+{
+    size_t from = str_ieq(str_first(target, 7), STR("http://"))    ? 7
+                  : str_ieq(str_first(target, 8), STR("https://")) ? 8
+                                                                   : 0;
+    size_t to = from;
+    *authority = STR_NULL;
+    if (from == 0)
+        return target;
+    while (to < target.n && target.p[to] != '/' && target.p[to] != '?')
+        to++;
+    *authority = str_n(target.p + from, to - from);
+    return str_from(target, to);
+}
+
 static int method_of(struct str s)
 {
     switch (s.n) {
@@ -146,7 +162,7 @@ static enum head_status request_line(struct head *h, struct str bytes, size_t at
     if (second == SIZE_MAX || !http_is_token(str_first(line, first)))
         return refuse(h, ERR(BAD_REQUEST, "malformed request line"));
     struct str version = str_from(line, second + 1);
-    struct str target = str_n(line.p + first + 1, second - first - 1);
+    struct str authority, target = str_n(line.p + first + 1, second - first - 1);
     if (version.n != 8 || !str_starts(version, STR("HTTP/")) || !ascii_is_digit(version.p[5]) ||
         version.p[6] != '.' || !ascii_is_digit(version.p[7]))
         return refuse(h, ERR(BAD_REQUEST, "malformed HTTP version"));
@@ -154,12 +170,16 @@ static enum head_status request_line(struct head *h, struct str bytes, size_t at
         return refuse(h, ERR(VERSION_NOT_SUPPORTED, "HTTP/1.0 and HTTP/1.1 are spoken here"));
     h->method = method_of(str_first(line, first));
     bool asterisk = h->method == HTTP_OPTIONS_ && str_eq(target, STR("*"));
-    if (target.n == 0 || (target.p[0] != '/' && !asterisk))
-        return refuse(h, ERR(BAD_REQUEST, "the target is not a path"));
-    if (!all_of(target, TARGET))
+    struct str path = after_authority(target, &authority);
+    if (authority.p != NULL && (authority.n == 0 || !all_of(authority, HOST)))
+        return refuse(h, ERR(BAD_REQUEST, "malformed authority in the target"));
+    if (authority.p == NULL && (target.n == 0 || (target.p[0] != '/' && !asterisk)))
+        return refuse(h, ERR(BAD_REQUEST, "the target is neither a path nor an http URL"));
+    if (!all_of(path, TARGET))
         return refuse(h, ERR(BAD_REQUEST, "the target has a character that must be escaped"));
     h->minor = version.p[7] - '0';
-    h->target = span(at + first + 1, at + second);
+    h->target = span(at + second - path.n, at + second);
+    h->authority = span(at + second - path.n - authority.n, at + second - path.n);
     h->has_request_line = true;
     return HEAD_MORE;
 }
@@ -232,6 +252,8 @@ static enum head_status finish(struct head *h, struct str bytes)
         return refuse(h, ERR(BAD_REQUEST, "a Transfer-Encoding other than chunked"));
     if (length.p != NULL && (!str_is_digits(length) || !str_to_i64(length, &n)))
         return refuse(h, ERR(BAD_REQUEST, "malformed Content-Length"));
+    if (h->authority.n > 0 && host.p != NULL) /* Host is ignored then, but must be sound */
+        h->fields[h->known[HEAD_HOST] - 1].value = h->authority;
     h->chunked = coding.p != NULL;
     h->length = (uint64_t)n;
     h->expects_continue =

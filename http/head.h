@@ -41,8 +41,9 @@ struct head {
     bool has_request_line;
     bool chunked;
     bool expects_continue;
-    uint64_t length; /* Content-Length */
-    struct head_span target;
+    uint64_t length;            /* Content-Length */
+    struct head_span target;    /* from its path on */
+    struct head_span authority; /* of a target in absolute form; n 0: none */
     struct err err; /* after HEAD_BAD: which answer; `what` may be shown to the client */
     uint8_t known[HEAD_N_KNOWN]; /* 1 + index of the first field of that kind */
     unsigned n_fields;
@@ -57,7 +58,8 @@ void head_init(struct head *h, size_t max);
  * to be closed behind the answer. */
 enum head_status head_feed(struct head *h, struct str bytes);
 
-/* The value of the first field of a kind; STR_NULL if absent. */
+/* The value of the first field of a kind; STR_NULL if absent. Host is what the target says, if it
+ * is in absolute form. */
 struct str head_known(const struct head *h, struct str bytes, enum head_known kind);
 
 static inline struct str head_str(struct str bytes, struct head_span s)

@@ -107,6 +107,8 @@ static void split_target(struct exchange *ex)
     struct str target = head_str(ex->head_bytes, ex->head.target);
     size_t mark = str_find(target, '?', 0);
     ex->pub.path = mark == SIZE_MAX ? target : str_first(target, mark);
+    if (ex->pub.path.n == 0) /* of "http://host" */
+        ex->pub.path = STR("/");
     ex->pub.query = mark == SIZE_MAX ? STR_NULL : str_from(target, mark + 1);
 }
 

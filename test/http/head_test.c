@@ -40,6 +40,8 @@ static const struct {
     {"BREW /pot HTTP/1.1\r\n" H "\r\n", ERR_NONE},
     {"OPTIONS * HTTP/1.1\r\n" H "\r\n", ERR_NONE},
     {"GET /a?b=%20&c HTTP/1.1\r\n" H "X: \xc3\xa4\ty\r\n\r\n", ERR_NONE},
+    {"GET http://a HTTP/1.1\r\n" H "\r\n", ERR_NONE},
+    {"GET HTTPS://[::1]:80/a?b HTTP/1.1\r\n" H "\r\n", ERR_NONE},
     {"POST / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n", ERR_NONE},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: Chunked\r\n\r\n", ERR_NONE},
     /* line ends */
@@ -65,7 +67,14 @@ static const struct {
     {"GET / HTTP/0.9\r\n\r\n", ERR_VERSION_NOT_SUPPORTED},
     {"GET / HTTP/1.2\r\n" H "\r\n", ERR_VERSION_NOT_SUPPORTED},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ERR_VERSION_NOT_SUPPORTED},
-    {"GET http://a/ HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
+    {"GET ftp://a/ HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
+    {"GET http:/a HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
+    {"GET http:///a HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
+    {"GET http://u@a/ HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
+    {"GET http://a#b HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
+    {"GET http://a/#b HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
+    {"GET http://a/ HTTP/1.1\r\n\r\n", ERR_BAD_REQUEST},
+    {"GET http://a/ HTTP/1.1\r\nHost: b/c\r\n\r\n", ERR_BAD_REQUEST},
     {"CONNECT a:443 HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
     {"GET * HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
     {"GET /a#b HTTP/1.1\r\n" H "\r\n", ERR_BAD_REQUEST},
@@ -188,6 +197,27 @@ static void test_what_a_head_says(void **state)
     assert_true(str_eq(head_known(&head, text, HEAD_REQUEST_ID), STR("r")));
     assert_true(str_eq(head_known(&head, text, HEAD_FORWARDED_FOR), STR("1.2.3.4")));
     assert_null(head_known(&head, text, HEAD_TRANSFER_ENCODING).p);
+}
+
+/* RFC 9112, 3.2.2: the path is what counts, and the authority is in Host's place. */
+static void test_targets_in_absolute_form(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target, *path, *host;
+    } cases[] = {
+        {"http://b:80/c/d?e=http://f/", "/c/d?e=http://f/", "b:80"},
+        {"https://b?c", "?c", "b"},
+        {"HTTP://b", "", "b"},
+        {"/c?d=http://b/", "/c?d=http://b/", "a"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[128];
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", cases[i].target);
+        assert_int_equal(feed(str_c(text), 3, 16384), HEAD_DONE);
+        assert_true(str_eq(head_str(str_c(text), head.target), str_c(cases[i].path)));
+        assert_true(str_eq(head_known(&head, str_c(text), HEAD_HOST), str_c(cases[i].host)));
+    }
 }
 
 static void test_methods(void **state)
@@ -378,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_nul_is_refused_everywhere),
         cmocka_unit_test(test_every_byte_in_a_field),
         cmocka_unit_test(test_what_a_head_says),
+        cmocka_unit_test(test_targets_in_absolute_form),
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_number_of_fields),

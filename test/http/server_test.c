@@ -96,7 +96,7 @@ static void test_refused(void **state)
          "bad_request"},
         {"POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
          400, "bad_request"},
-        {"GET http://x/hello HTTP/1.1\r\n" HOST "\r\n", 400, "bad_request"},
+        {"GET ftp://x/hello HTTP/1.1\r\n" HOST "\r\n", 400, "bad_request"},
         {"CONNECT x:1 HTTP/1.1\r\n" HOST "\r\n", 400, "bad_request"},
         {"GET /hello HTTP/3.0\r\n" HOST "\r\n", 505, "http_version_not_supported"},
         {"POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1048577\r\n\r\n", 413, "body_too_large"},

@@ -206,7 +206,10 @@ FRAMING = {
     "chunk too long": HEAD + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
     "chunk by bare LF": HEAD + "Transfer-Encoding: chunked\r\n\r\n2\n{}\n0\n\n",
     "chunk extension with LF": HEAD + "Transfer-Encoding: chunked\r\n\r\n2;a\nb\r\n{}\r\n0\r\n\r\n",
-    "absolute target": "GET http://y/livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    "absolute target, other scheme": "GET ftp://y/livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    "absolute target without an authority": "GET http:///livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    "absolute target of somebody": "GET http://u@y/livez HTTP/1.1\r\nHost: x\r\n\r\n",
+    "absolute target, no Host": "GET http://y/livez HTTP/1.1\r\n\r\n",
     "authority target": "CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n",
     "raw bytes in the target": "GET /livez\xe9 HTTP/1.1\r\nHost: x\r\n\r\n",
     "blank in the target": "GET /livez a HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -228,6 +231,17 @@ def test_framing_that_is_not_sure(reli, what):
     assert len(got) == 1, got  # the connection is over: nothing behind it is read
     is_problem(got[0], 400, "bad_request")
     assert got[0][1]["connection"] == "close"
+
+
+def test_targets_in_absolute_form(reli):
+    """RFC 9112, 3.2.2: every server takes them; the path is what counts."""
+    auth = f"Host: x\r\nAuthorization: Bearer {reli.key}\r\n"
+    raw = "".join(f"GET {target} HTTP/1.1\r\n{auth}{last}\r\n" for target, last in [
+        ("http://y/livez", ""), (f"HTTPS://y:443{V1}/payments?limit=1", ""), ("http://[::1]?x", ""),
+        ("http://y", "Connection: close\r\n")])
+    live, listed, root, bare = answers(exchange(reli.port, raw.encode()))
+    assert live[0] == 200 and listed[0] == 200 and json.loads(listed[2])["object"] == "list"
+    assert root[0] == bare[0] == reli.get("/").status
 
 
 def test_a_chunk_size_that_overflows(reli):
