@@ -49,6 +49,8 @@
       "Send a request line and headers of at most 16 KiB.")                                        \
     X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "Send application/json", 0,           \
       "Send the header Content-Type: application/json.")                                           \
+    X(UNSUPPORTED_CONTENT_ENCODING, 415, "unsupported_content_encoding",                           \
+      "Compressed bodies are not taken", 0, "Send the body as it is, without Content-Encoding.")   \
     X(VALIDATION, 422, "validation_failed", "The request has invalid fields", 0,                   \
       "Mend the fields in errors.")                                                                \
     X(CARD_NUMBER_REFUSED, 422, "card_number_refused", "Card numbers are not taken", 0,            \

@@ -1,5 +1,6 @@
 """Rubbish of every kind gets a clear answer, never a crash and never a hang."""
 
+import gzip
 import json
 import socket
 import time
@@ -130,6 +131,20 @@ def test_other_media_types(reli, kind):
                                   "application/json;charset=UTF-8"])
 def test_the_media_type_with_its_parameters(reli, kind):
     assert reli.post(PATH, cash(), headers={"Content-Type": kind}).status == 201
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "identity, gzip", "x"])
+def test_bodies_in_a_coding(reli, coding):
+    """They were read as if they were none: "not valid JSON" of what is valid once it is unpacked."""
+    body = gzip.compress(json.dumps(cash()).encode())
+    r = reli.post(PATH, body, headers={"Content-Encoding": coding})
+    assert r.status == 415 and r.code == "unsupported_content_encoding", r
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_bodies_in_no_coding(reli, coding):
+    assert reli.post(PATH, cash(), headers={"Content-Encoding": coding}).status == 201
+    assert reli.get("/livez", headers={"Content-Encoding": "gzip"}).status == 200, "there is no body"
 
 
 def test_a_mebibyte_and_one_more(reli):
