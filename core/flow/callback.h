@@ -23,14 +23,13 @@ typedef void callback_fn(void *ctx, struct err err, const struct gateway *gatewa
 void callback_receive(struct flow *f, const struct callback_input *in, callback_fn *done,
                       void *ctx);
 
-/* What has just come is processed from memory: so many at once, but no more than a few in a rush,
- * since who is not heard may not come again; the next ones are kept in line, and what comes beside
- * these is left to the jobs. Who waits for an answer of his provider is in nobody's way, and not
- * counted. */
+/* What has just come is processed from memory: so many at once; the next ones are kept in line, and
+ * what comes beside these is left to the jobs. That is a rush, and only a few are processed while
+ * it lasts, since who is not heard may not come again. Who waits for an answer of his provider is
+ * in nobody's way, and not counted. */
 enum { CALLBACKS_AT_ONCE = 64, CALLBACKS_IN_RUSH = 4, CALLBACKS_KEPT = 256 };
 
-/* How many callbacks may be processed at once now: few while so many are being stored that it is a
- * rush, else `otherwise`. */
+/* How many callbacks may be processed at once now: few in a rush, else `otherwise`. */
 int callbacks_most(const struct flow *f, int otherwise);
 
 /* Processes a stored callback whose job the caller has leased; `tries` as the job says. */

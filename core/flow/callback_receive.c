@@ -62,14 +62,6 @@ static void receive_free(struct receive *r)
 
 /* ---- those in line ---- */
 
-enum { CROWD = 32 }; /* being stored at once */
-
-static void storing_begins(struct flow *f)
-{
-    if (++f->callbacks.n_storing >= CROWD)
-        rush_met(&f->callbacks.rush, loop_mono_us(f->loop));
-}
-
 int callbacks_most(const struct flow *f, int otherwise)
 {
     bool rush = rush_is_on(&f->callbacks.rush, loop_mono_us(f->loop));
@@ -133,7 +125,6 @@ static void stored(void *ctx)
     struct flow *f = r->flow;
     struct err err = r->unit.unit.err;
     bool fresh = !err_is(err) && (r->unit.is_new || r->unit.unit.doubt);
-    f->callbacks.n_storing--;
     if (!err_is(err))
         crash_point(CRASH_CALLBACK_STORED);
     r->done(r->ctx, err, r->gateway);
@@ -257,6 +248,8 @@ static struct err fill(struct receive *r)
     int64_t now = loop_wall_us(f->loop);
     r->kept = f->callbacks.n_kept < CALLBACKS_KEPT;
     f->callbacks.n_kept += r->kept;
+    if (!r->kept)
+        rush_met(&f->callbacks.rush, loop_mono_us(f->loop));
     r->unit.row = (struct inbound_row){
         .merchant_id = to->merchant,
         .subject_id = to->subject,
@@ -288,7 +281,6 @@ static void let_in(void *ctx, enum throttle_answer answer, const struct throttle
         refuse(r);
         return;
     }
-    storing_begins(r->flow);
     inbound_unit_ready(&r->unit, stored, r);
     store_write(r->flow->store, &r->unit.unit);
 }

@@ -99,9 +99,8 @@ struct flow {
     int busy; /* operations under way: a drain waits for them */
     /* Callbacks that came a moment ago; callback.h. */
     struct {
-        int n_storing;
-        struct rush rush;
-        int n_kept;       /* of these and those that are stored, they whose lease is ours */
+        struct rush rush; /* more come than are processed */
+        int n_kept;       /* whose lease is ours */
         int n_running;    /* of these, they that are being processed */
         struct list line; /* the others; struct receive */
     } callbacks;
