@@ -17,8 +17,8 @@ struct json *api_body(struct http_exchange *x)
     }
     struct err err = json_parse(x->body, &j, &where);
     if (err_is(err)) {
-        struct str detail = arena_fmt(x->arena, "Not valid JSON near byte %zu.", where);
-        http_problem(x, ERR(INVALID_JSON, NULL), detail.p != NULL ? detail.p : "Not valid JSON.");
+        struct str detail = arena_fmt(x->arena, "%s near byte %zu.", err.what, where);
+        http_problem(x, ERR(INVALID_JSON, NULL), detail.p != NULL ? detail.p : err.what);
         return NULL;
     }
     if (json_kind(j) != JSON_OBJ) {

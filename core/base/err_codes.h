@@ -7,8 +7,8 @@
     X(NONE, 200, "ok", "No error", 0, "")                                                          \
     X(BAD_REQUEST, 400, "bad_request", "The request is malformed", 0,                              \
       "Mend the request: it cannot be understood.")                                                \
-    X(INVALID_JSON, 400, "invalid_json", "The body is not valid JSON", 0,                          \
-      "Send one JSON object in UTF-8, no member twice.")                                           \
+    X(INVALID_JSON, 400, "invalid_json", "The body is not JSON that is taken", 0,                  \
+      "Send one JSON object in UTF-8: no member twice, no U+0000, integers of 64 bits, 32 levels.")\
     X(IDEMPOTENCY_KEY_INVALID, 400, "idempotency_key_invalid", "Invalid Idempotency-Key", 0,       \
       "Send 16 to 255 printable ASCII characters, a UUID for example.")                            \
     X(IDEMPOTENCY_KEY_REQUIRED, 400, "idempotency_key_required", "Idempotency-Key is required", 0, \

@@ -47,6 +47,22 @@ static bool too_deep(struct str text, size_t *where)
     return false;
 }
 
+/* What is JSON by the letter, and refused all the same, is not called anything else. */
+static const char *fault_of(enum json_error_code code)
+{
+    switch (code) {
+    case json_error_duplicate_key:
+        return "The same member twice";
+    case json_error_numeric_overflow:
+        return "A number out of range";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "The character U+0000";
+    default:
+        return "Not valid JSON";
+    }
+}
+
 struct err json_parse(struct str text, struct json **out, size_t *where)
 {
     size_t ignored;
@@ -55,14 +71,14 @@ struct err json_parse(struct str text, struct json **out, size_t *where)
     *where = 0;
     *out = NULL;
     if (text.n == 0)
-        return ERR(INVALID_JSON, "empty");
+        return ERR(INVALID_JSON, "Not valid JSON");
     if (too_deep(text, where))
-        return ERR(INVALID_JSON, "nested too deep");
+        return ERR(INVALID_JSON, "More than 32 levels");
     json_error_t e;
     json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &e);
     if (root == NULL) {
         *where = e.position > 0 ? (size_t)e.position : 0;
-        return ERR_D(INVALID_JSON, json_error_code(&e), "syntax");
+        return ERR_D(INVALID_JSON, json_error_code(&e), fault_of(json_error_code(&e)));
     }
     *out = (struct json *)(void *)root;
     return ERR_OK;

@@ -29,8 +29,8 @@ enum json_kind {
 void json_seed(uint32_t seed);
 
 /* RFC 8259, one object or array and nothing after it; refuses duplicate members, NUL, invalid
- * UTF-8, numbers out of range, more than JSON_MAX_DEPTH levels. ERR_INVALID_JSON; `where` (may be
- * NULL) is then the byte offset of the fault. */
+ * UTF-8, numbers out of range, more than JSON_MAX_DEPTH levels. ERR_INVALID_JSON, whose `what` may
+ * be shown to the client; `where` (may be NULL) is then the byte offset of the fault. */
 struct err json_parse(struct str text, struct json **out, size_t *where) MUST_USE;
 void json_free(struct json *root);
 

@@ -141,6 +141,33 @@ static void depth(void **state)
     assert_int_equal(where, 32);
 }
 
+/* Most of these are JSON by the letter, and what is wrong with them is another thing. */
+static void what_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        struct str text;
+        const char *what;
+    } cases[] = {
+        {TEXT(""), "Not valid JSON"},
+        {TEXT("{\"a\":1,}"), "Not valid JSON"},
+        {TEXT("{\"a\":\"\0\"}"), "Not valid JSON"},
+        {TEXT("{\"a\":\"\xff\"}"), "Not valid JSON"},
+        {TEXT("{\"a\":1,\"a\":1}"), "The same member twice"},
+        {TEXT("[9223372036854775808]"), "A number out of range"},
+        {TEXT("[-9223372036854775809]"), "A number out of range"},
+        {TEXT("[1e400]"), "A number out of range"},
+        {TEXT("[\"\\u0000\"]"), "The character U+0000"},
+        {TEXT("{\"a\\u0000\":1}"), "The character U+0000"},
+        {TEXT("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"),
+         "More than 32 levels"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct json *root;
+        assert_string_equal(json_parse(cases[i].text, &root, NULL).what, cases[i].what);
+    }
+}
+
 static struct json *must_parse(const char *text)
 {
     struct json *root;
@@ -368,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(documents),
         cmocka_unit_test(depth),
+        cmocka_unit_test(what_is_wrong),
         cmocka_unit_test(getters),
         cmocka_unit_test(numbers_as_text),
         cmocka_unit_test(fifteen_digits_are_exact),

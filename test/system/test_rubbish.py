@@ -57,6 +57,16 @@ def test_what_is_no_json_object(reli, body):
     assert r.status == 400 and r.code == "invalid_json", r
 
 
+@pytest.mark.parametrize("body, what", [
+    (b'{"a":1,}', "Not valid JSON"), (b'{"a":1,"a":1}', "The same member twice"),
+    (b'{"a":123456789012345678901234567890}', "A number out of range"), (b'{"a":1e400}', "A number out of range"),
+    (b'{"a":"\\u0000"}', "The character U+0000"), (b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", "More than 32 levels"),
+], ids=lambda v: repr(v[:24]))
+def test_valid_json_that_is_refused_is_not_called_invalid(reli, body, what):
+    r = post(reli, body)
+    assert r.status == 400 and r.code == "invalid_json" and r.json["detail"].startswith(what + " near byte "), r
+
+
 def deep(n):
     """A body whose deepest value lies n levels down."""
     value = 1
