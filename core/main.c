@@ -88,23 +88,34 @@ static const struct {
     {"help", command_help, "help [COMMAND]", "this list"},
 };
 
-static int command_help(int argc, char **argv)
+/* Of one command, or, NULL, of all. */
+static int help(const char *name)
 {
     bool found = false;
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        if (argc > 0 && strcmp(argv[0], commands[i].name) != 0)
+        if (name != NULL && strcmp(name, commands[i].name) != 0)
             continue;
         printf("  reli %-52s %s\n", commands[i].usage, commands[i].help);
         found = true;
     }
     if (!found) {
-        fprintf(stderr, "reli: no command '%s'; try reli help\n", argv[0]);
+        fprintf(stderr, "reli: no command '%s'; try reli help\n", name);
         return 2;
     }
-    if (argc == 0)
+    if (name == NULL)
         puts("\nConfiguration is read from the environment; README.md lists the variables.\n"
              "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.");
     return 0;
+}
+
+static int command_help(int argc, char **argv)
+{
+    return help(argc > 0 ? argv[0] : NULL);
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 /* Keys and people's data are in memory: neither a core dump nor a debugger of the same user shows
@@ -133,7 +144,7 @@ static void keep_standard_files(void)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "help";
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+    if (is_help(name))
         name = "help";
     if (strcmp(name, "--version") == 0)
         name = "version";
@@ -147,7 +158,9 @@ int main(int argc, char **argv)
     size_t i = 0;
     while (i < COUNT_OF(commands) && strcmp(commands[i].name, name) != 0)
         i++;
-    if (i < COUNT_OF(commands))
+    if (i < COUNT_OF(commands) && argc > 2 && is_help(argv[argc - 1]))
+        code = help(name);
+    else if (i < COUNT_OF(commands))
         code = commands[i].run(argc > 2 ? argc - 2 : 0, argv + 2);
     else
         fprintf(stderr, "reli: no command '%s'; try reli help\n", name);

@@ -415,6 +415,9 @@ def test_help():
         assert re.search(rf"^  reli {name}\b", all_of_them.stdout, re.M), name
         one = run("help", name)
         assert one.returncode == 0 and len(one.stdout.splitlines()) == 1 and f"reli {name}" in one.stdout
+        for asked in ((name, "--help"), (name, "-h"), (name, "create", "--name", "A", "--help")):
+            assert (run(*asked).returncode, run(*asked).stdout) == (0, one.stdout), asked
+    assert run("nonsense", "--help").returncode == 2
     for other in ((), ("--help",), ("-h",)):
         assert run(*other).stdout == all_of_them.stdout
     assert run("--version").stdout == run("version").stdout
