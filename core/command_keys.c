@@ -79,8 +79,16 @@ static struct err create_key(struct wanted *w)
     char key[AUTH_KEY_LEN + 1];
     uint8_t hash[32];
     uint64_t set, all;
+    struct buf b;
+    struct str rest = w->scopes, word;
     bool restricted =
         permission_of_scopes(w->scopes, &set) && permission_of_scopes(STR("*"), &all) && set != all;
+    buf_init(&b, 1024);
+    while (str_split(&rest, ',', &word))
+        buf_word(&b, word);
+    struct str scopes = buf_keep(&b, &t->arena);
+    if (scopes.p == NULL)
+        return ERR(NO_MEMORY, "scopes");
     auth_key_make(w->live, restricted, key);
     vault_hash(t->vault, "api_key", str_c(key), hash);
     struct value params[] = {
@@ -88,7 +96,7 @@ static struct err create_key(struct wanted *w)
         V_UUID(random_uuid(t->now_us)),
         V_TEXT(mode_word(w->live)),
         V_TEXT(str_n(key, AUTH_KEY_SHOWN)),
-        V_TEXT(w->scopes),
+        V_TEXT(scopes),
         V_BYTES(str_n((char *)hash, sizeof hash)),
         V_TIME(t->now_us),
         V_TEXT(w->name),

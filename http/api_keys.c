@@ -183,7 +183,7 @@ static void read_scopes(struct key_op *op, struct fields *f)
             fields_fault(f, "scopes", "unknown", "No such scope.");
             break;
         }
-        buf_fmt(&b, "%s%.*s", i > 0 ? "," : "", STR_ARG(word));
+        buf_word(&b, word);
     }
     op->key.scopes = arena_dup(op->x->arena, buf_view(&b));
     buf_free(&b);

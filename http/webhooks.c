@@ -74,9 +74,7 @@ static void read_events(struct fields *f, struct endpoint_op *op)
             fields_fault(f, "events", "unknown", "No such event type.");
             break;
         }
-        if (i > 0)
-            buf_char(&b, ',');
-        buf_str(&b, word);
+        buf_word(&b, word);
     }
     op->events = arena_dup(op->x->arena, buf_view(&b));
     buf_free(&b);

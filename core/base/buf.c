@@ -108,6 +108,17 @@ void buf_be16(struct buf *b, uint16_t v)
     buf_add(b, x, sizeof x);
 }
 
+void buf_word(struct buf *b, struct str word)
+{
+    struct str rest = buf_view(b), one;
+    while (str_split(&rest, ',', &one))
+        if (str_eq(one, word))
+            return;
+    if (b->n > 0)
+        buf_char(b, ',');
+    buf_str(b, word);
+}
+
 void buf_be32(struct buf *b, uint32_t v)
 {
     unsigned char x[4] = {(unsigned char)(v >> 24), (unsigned char)(v >> 16),

@@ -33,6 +33,8 @@ char *buf_room(struct buf *b, size_t n);
 void buf_add_slow(struct buf *b, const void *p, size_t n);
 void buf_i64(struct buf *b, int64_t v);
 void buf_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A word of a list by commas, which is there once however often it comes. It has no comma. */
+void buf_word(struct buf *b, struct str word);
 /* Big-endian, as network protocols have them. */
 void buf_be16(struct buf *b, uint16_t v);
 void buf_be32(struct buf *b, uint32_t v);

@@ -50,6 +50,16 @@ def test_a_key_is_shown_once_and_does_what_it_may(reli, db):
     assert row["detail"] == f"{made['prefix']} payments:read,refunds:write"
 
 
+def test_a_scope_that_is_named_twice_is_kept_once(reli, stack, db):
+    made = make(reli, scopes=["refunds:write", "payments:read", "refunds:write"])
+    assert made["scopes"] == ["refunds:write", "payments:read"], made
+    done = stack.cli(db, "keys", "create", "--merchant", reli.merchant, "--mode", "test", "--scopes",
+                     "payments:read,refunds:write,payments:read")
+    assert done.returncode == 0, done
+    assert db.value("select count(*) from reli.api_key where merchant_id = %s and scopes = %s", reli.merchant,
+                    "payments:read,refunds:write") == 1
+
+
 def test_what_a_key_cannot_be(reli):
     for field, code in (({"scopes": []}, "type"), ({"scopes": ["all"]}, "unknown"),
                         ({"scopes": ["payments:read,*"]}, "unknown"), ({"scopes": [1]}, "unknown"),

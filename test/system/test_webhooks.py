@@ -67,6 +67,14 @@ def test_endpoints_need_their_scope(reli, stack, shared):
     assert r.status == 403 and r.code == "forbidden", r
 
 
+def test_a_type_that_is_named_twice_is_kept_once(reli):
+    twice = ["payment.failed", "payment.completed", "payment.failed", "payment.completed"]
+    made = reli.post(ENDPOINTS, {"url": "https://shop.example/hook", "events": twice}).json
+    assert made["events"] == ["payment.failed", "payment.completed"], made
+    r = reli.patch(f"{ENDPOINTS}/{made['id']}", {"events": ["*", "*"]})
+    assert r.json["events"] == ["*"], r
+
+
 @pytest.mark.parametrize("body, param", [
     ({}, "url"), ({"url": 1}, "url"), ({"url": ""}, "url"), ({"url": "shop.example"}, "url"),
     ({"url": "ftp://shop.example/"}, "url"), ({"url": "https://u:p@shop.example/"}, "url"),
