@@ -5,6 +5,16 @@
 #include "core/flow/idempotency.h"
 #include "http/cards.h"
 
+/* gzip and the like. Callbacks do not come here: they are kept as they are. */
+static bool body_is_encoded(const struct http_exchange *x)
+{
+    struct str list = http_header(x, STR("content-encoding")), word;
+    while (str_split(&list, ',', &word))
+        if (str_trim(word).n > 0 && !str_ieq(str_trim(word), STR("identity")))
+            return true;
+    return false;
+}
+
 struct json *api_body(struct http_exchange *x)
 {
     struct json *j;
@@ -13,6 +23,11 @@ struct json *api_body(struct http_exchange *x)
     struct str media = str_trim(str_first(type, str_find(type, ';', 0)));
     if (!str_ieq(media, STR("application/json"))) {
         http_problem(x, ERR(UNSUPPORTED_MEDIA_TYPE, NULL), "The body must be application/json.");
+        return NULL;
+    }
+    if (body_is_encoded(x)) {
+        http_problem(x, ERR(UNSUPPORTED_CONTENT_ENCODING, NULL),
+                     "The body has a Content-Encoding.");
         return NULL;
     }
     struct err err = json_parse(x->body, &j, &where);

@@ -112,23 +112,9 @@ static void split_target(struct exchange *ex)
     ex->pub.query = mark == SIZE_MAX ? STR_NULL : str_from(target, mark + 1);
 }
 
-/* gzip and the like. */
-static bool body_is_encoded(const struct exchange *ex)
-{
-    struct str list = http_header(&ex->pub, STR("content-encoding")), word;
-    while (str_split(&list, ',', &word))
-        if (str_trim(word).n > 0 && !str_ieq(str_trim(word), STR("identity")))
-            return true;
-    return false;
-}
-
 /* A body that is refused before a byte of it is taken. */
-static bool body_is_refused(const struct exchange *ex, struct err *err)
+static bool body_is_too_large(const struct exchange *ex, struct err *err)
 {
-    if (body_is_encoded(ex)) {
-        *err = ERR(UNSUPPORTED_CONTENT_ENCODING, "the body has a Content-Encoding");
-        return true;
-    }
     if (ex->head.length > ex->s->o.max_body) {
         *err = ERR(BODY_TOO_LARGE, "the body is larger than this service takes");
         return true;
@@ -169,7 +155,7 @@ static enum request_status head_complete(struct exchange *ex, struct str bytes, 
     }
     if (!has_body)
         return REQUEST_DONE;
-    if (body_is_refused(ex, err))
+    if (body_is_too_large(ex, err))
         return REQUEST_BAD;
     if (h->expects_continue && x->route == NULL) {
         ex->keep_alive = false; /* answered without asking for the body */
