@@ -171,11 +171,7 @@ static void looked(void *ctx, struct err err, const struct rows *r)
 
 void charge_lookup(struct charge *c)
 {
-    struct value params[] = {V_UUID(c->in.merchant),     V_TEXT(mode_word(c->in.live)),
-                             V_TEXT(c->in.idem_key),     V_I16(c->place.look_a),
-                             V_I16(c->place.look_b),     V_UUID(c->place.made_from),
-                             V_UUID(c->place.made_until)};
-    store_read(c->flow->store, Q_idempotency_get, params, COUNT_OF(params), looked, c);
+    idempotency_look(c->flow, c->in.merchant, c->in.live, c->in.idem_key, &c->place, looked, c);
 }
 
 /* ---- what no payment comes of: the answer of the key, if there is one ---- */

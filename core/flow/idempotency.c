@@ -1,4 +1,4 @@
-/* Idempotency keys without I/O. See idempotency.h. */
+/* Idempotency keys. See idempotency.h. */
 #include "core/flow/idempotency.h"
 
 #include "core/base/times.h"
@@ -100,6 +100,16 @@ struct str fingerprint_difference(const uint8_t ours[FINGERPRINT_LEN], struct st
     struct str names = arena_dup(a, b.n > 0 ? buf_view(&b) : STR("the route"));
     buf_free(&b);
     return names;
+}
+
+void idempotency_look(struct flow *f, struct uuid merchant, bool live, struct str key,
+                      const struct idempotency_place *place, store_rows_fn *done, void *ctx)
+{
+    struct value params[] = {
+        V_UUID(merchant),         V_TEXT(mode_word(live)), V_TEXT(key),
+        V_I16(place->look_a),     V_I16(place->look_b),    V_UUID(place->made_from),
+        V_UUID(place->made_until)};
+    store_read(f->store, Q_idempotency_get, params, COUNT_OF(params), done, ctx);
 }
 
 enum { SEEN = 1 << 16 };

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/flow/vault.h"
+#include "core/flow/flow.h"
 
 /* Idempotency keys (domain.md, section 4): their form, what a request is compared by, and where
  * records lie. */
@@ -63,6 +63,10 @@ enum {
     IDEM_NOW,
     IDEM_EXPIRES
 };
+
+/* Reads what is known of a key, where its place says. */
+void idempotency_look(struct flow *f, struct uuid merchant, bool live, struct str key,
+                      const struct idempotency_place *place, store_rows_fn *done, void *ctx);
 
 /* Keys that were lately used through this process: a hit means that looking is cheaper than trying
  * to insert. Never the truth. */

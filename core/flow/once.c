@@ -153,11 +153,7 @@ static void looked(void *ctx, struct err err, const struct rows *r)
 static void look_up(void *ctx)
 {
     struct once *o = ctx;
-    struct value params[] = {V_UUID(o->in.merchant), V_TEXT(mode_word(o->in.live)),
-                             V_TEXT(o->in.key),      V_I16(o->place.look_a),
-                             V_I16(o->place.look_b), V_UUID(o->in.payment),
-                             V_UUID(o->in.payment)};
-    store_read(o->flow->store, Q_idempotency_get, params, COUNT_OF(params), looked, o);
+    idempotency_look(o->flow, o->in.merchant, o->in.live, o->in.key, &o->place, looked, o);
 }
 
 void once_start(struct once *o, struct flow *f, const struct once_input *in, struct arena *arena,
@@ -169,6 +165,7 @@ void once_start(struct once *o, struct flow *f, const struct once_input *in, str
         .place = idempotency_place(loop_wall_us(f->loop), f->settings.idempotency_retention_us),
         .arena = arena,
         .started_us = loop_mono_us(f->loop)};
+    o->place.made_from = o->place.made_until = in->payment; /* it is there already */
     begin(o, done, ctx);
     fingerprint_make(f->vault, in->route, &in->field, 1, o->fingerprint);
     look_up(o);

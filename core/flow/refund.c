@@ -184,11 +184,7 @@ static void known(void *ctx, struct err err, const struct rows *r)
 
 static void look_up(struct request *q)
 {
-    struct value params[] = {V_UUID(q->in.merchant),     V_TEXT(mode_word(q->in.live)),
-                             V_TEXT(q->in.idem_key),     V_I16(q->place.look_a),
-                             V_I16(q->place.look_b),     V_UUID(q->place.made_from),
-                             V_UUID(q->place.made_until)};
-    store_read(q->flow->store, Q_idempotency_get, params, COUNT_OF(params), known, q);
+    idempotency_look(q->flow, q->in.merchant, q->in.live, q->in.idem_key, &q->place, known, q);
 }
 
 /* ---- the reservation ---- */
